@@ -1,0 +1,68 @@
+# `make help` says what there is. Needs git, make and Python >= 3.11; everything else is fetched into .venv.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+export UV_PYTHON_DOWNLOADS := never
+
+# Arguments of `make demo`, as in: make demo ARGS="--records 500"
+ARGS ?=
+# `wheel` runs the tests against the built wheel, and not against this tree.
+AGAINST ?= tree
+# Arguments of pytest, as in: make test TESTS="tests/settings -x"
+TESTS ?= -n 2
+
+.PHONY: help setup demo test lint format types imports docs lock wheel clean
+
+help: ## Show this.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with all that is needed; quick when nothing changed.
+
+$(STAMP): requirements/dev.lock pyproject.toml scripts/setup.sh
+	@scripts/setup.sh $(VENV)
+	@touch $@
+
+demo: setup ## See it work: make demo ARGS="--records 500".
+	@$(BIN)/bridge demo $(ARGS)
+
+test: setup ## Run all tests; those with a real Kafka fetch it. AGAINST=wheel tries the built wheel.
+ifeq ($(AGAINST),wheel)
+	@$(MAKE) --no-print-directory wheel
+	scripts/test_wheel.sh $(TESTS)
+else
+	$(BIN)/python -m pytest $(TESTS)
+endif
+
+lint: setup ## Check style and formatting.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup ## Mend what can be mended of them.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup ## Check types.
+	$(BIN)/mypy
+
+imports: setup ## Check which room imports what.
+	$(BIN)/lint-imports --no-logo
+
+docs: setup ## Write again what is generated from the code.
+	$(BIN)/python -m scripts.generate
+
+lock: setup ## Resolve the dependencies of pyproject.toml again into requirements/.
+	@scripts/lock.sh $(BIN)/uv
+
+wheel: setup ## Build the wheel into dist/.
+	@rm -rf dist
+	$(BIN)/hatchling build -t wheel
+
+clean: ## Remove what was made; .venv too.
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Tests of the bridge; the folders mirror the package."""
