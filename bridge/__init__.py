@@ -1,0 +1,3 @@
+"""Kafka records become SuprSend events, by YAML rules: see `bridge.road` for the path of a record."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,8 @@
+"""`python -m bridge` is `bridge`."""
+
+from __future__ import annotations
+
+from bridge.cli.main import main
+
+if __name__ == "__main__":
+    main()

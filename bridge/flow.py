@@ -1,0 +1,404 @@
+"""Every value that crosses a wall between two rooms, and nothing else.
+
+`kafka/` reads records and writes dead letters and offsets, `rules/` maps a record to events, `delivery/` decides,
+`suprsend/` talks HTTP. They know each other only through the types here. All are immutable once made and may be
+handed from one thread to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, NamedTuple, Protocol
+
+TopicPartition = tuple[str, int]
+Headers = list[tuple[str, bytes | None]]
+
+
+class Record(Protocol):
+    """One Kafka message, as `confluent_kafka.Message` offers it; reading it costs no copy.
+
+    `timestamp()` is `(type, milliseconds)`, with -1 where there is none. `value()` is `None` for a tombstone.
+    """
+
+    def topic(self) -> str: ...
+    def partition(self) -> int: ...
+    def offset(self) -> int: ...
+    def timestamp(self) -> tuple[int, int]: ...
+    def key(self) -> bytes | None: ...
+    def value(self) -> bytes | None: ...
+    def headers(self) -> Headers | None: ...
+    def __len__(self) -> int:
+        """Bytes of the value, 0 for a tombstone."""
+        ...
+
+
+RECORD_OVERHEAD = 400
+"""Bytes that a record in work is taken to cost beside its value: the object, its key, its places in the queues."""
+
+
+class PlainRecord:
+    """A record that did not come from a consumer: of a test, a file, a replay or the simulator."""
+
+    __slots__ = ("_headers", "_key", "_offset", "_partition", "_timestamp", "_topic", "_value")
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        timestamp: int = -1,
+        headers: Headers | None = None,
+    ) -> None:
+        self._topic = topic
+        self._partition = partition
+        self._offset = offset
+        self._value = value
+        self._key = key
+        self._timestamp = timestamp
+        self._headers = headers
+
+    def topic(self) -> str:
+        return self._topic
+
+    def partition(self) -> int:
+        return self._partition
+
+    def offset(self) -> int:
+        return self._offset
+
+    def timestamp(self) -> tuple[int, int]:
+        return (0 if self._timestamp < 0 else 1, self._timestamp)
+
+    def key(self) -> bytes | None:
+        return self._key
+
+    def value(self) -> bytes | None:
+        return self._value
+
+    def headers(self) -> Headers | None:
+        return self._headers
+
+    def __len__(self) -> int:
+        return len(self._value or b"")
+
+
+class Event(NamedTuple):
+    """One SuprSend event, ready to be sent: `body` is its JSON, serialised once and never again."""
+
+    rule: str
+    name: str
+    recipient: str
+    key: str
+    body: bytes
+    expires: int | None
+    """Milliseconds since 1970 after which nobody wants it (`max_age`), or None."""
+
+
+class Stage(StrEnum):
+    """Where a record or one of its events failed; travels in the dead letter's headers."""
+
+    DECODE = "decode"
+    UNMATCHED = "unmatched"
+    MAP = "map"
+    SIZE = "size"
+    DELIVER = "deliver"
+
+
+OnError = Literal["dead_letter", "skip", "halt", "drop"]
+
+
+class Fault(NamedTuple):
+    """What a record should have become and did not: a mapping error of one rule (and item), or of the record.
+
+    `code` is stable and bounded (a metric label); `message` may quote the rule, never the record's payload.
+    `on_error` says what the rule wants done; `drop` ends as filtered (`delivery.only_recipients`).
+    """
+
+    rule: str | None
+    stage: Stage
+    code: str
+    message: str
+    item: int | None
+    on_error: OnError
+
+
+Mapped = Sequence[Event | Fault]
+"""What one record becomes, in order of rules and items; empty means `filtered`."""
+
+Mapper = Callable[[Record], Mapped]
+"""Maps the records of one topic. Total: never raises for any record. Pure: no clock, no I/O."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """What the rest of the bridge may know of a rule: its identity and the names that its metrics need."""
+
+    name: str
+    topics: tuple[str, ...]
+    events: tuple[str, ...]
+
+
+class Mapping(Protocol):
+    """All rules, compiled. A reload makes a new one."""
+
+    @property
+    def rules_hash(self) -> str: ...
+    @property
+    def rules(self) -> tuple[RuleInfo, ...]: ...
+    def for_topic(self, topic: str) -> Mapper: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MappingContext:
+    """What compiled rules need to know of the process: part of each event's bytes and key."""
+
+    env: str
+    namespace: str
+    max_event_bytes: int = 102_400
+    only_recipients: tuple[str, ...] = ()
+    max_age_ms: int | None = None
+    """The `max_age` for every rule that sets none, in milliseconds."""
+
+
+class Verdict(StrEnum):
+    """What an answer says of one event (or of the whole call)."""
+
+    ACCEPTED = "accepted"
+    INVALID = "invalid"
+    TOO_LARGE = "too_large"
+    THROTTLED = "throttled"
+    TRANSIENT = "transient"
+    SETUP = "setup"
+    UNKNOWN = "unknown"
+
+
+class Reply(NamedTuple):
+    """What came back of one HTTP attempt, whatever it was.
+
+    `status` is 0 where no status line arrived; `error` then (or for a cut answer) is one of `timeout`, `connect`,
+    `dns`, `tls`, `proxy`, `reset`, `answer_too_large`, `protocol`. `applied` is False only where the request cannot
+    have reached the API (no connection was made).
+    """
+
+    status: int
+    error: str | None
+    retry_after: str | None
+    body: bytes
+    applied: bool
+    seconds: float
+
+
+class Judged(NamedTuple):
+    """A reply, classified. `items` has one verdict per event in order, or is None when `whole` holds for all."""
+
+    whole: Verdict
+    items: Sequence[Verdict] | None
+    details: Sequence[tuple[str, str]] | None
+    """Per item `(code, message)` where `items` is set and not all are accepted; else None."""
+    code: str
+    message: str
+    splittable: bool
+    """A whole call refused for what is in it (400, 413, 422 with SuprSend's error): bisect it."""
+
+
+Judge = Callable[[Reply, int], Judged]
+"""Classifies a reply to a call of n events. Total."""
+
+
+class Transport(Protocol):
+    """HTTP calls side by side, driven by one thread; only `wake` may be called from others."""
+
+    def start(self, call: int, body: bytes) -> None: ...
+    def poll(self, seconds: float) -> list[tuple[int, Reply]]: ...
+    def wake(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Outcome(StrEnum):
+    """How a record ends. A record of several events has the worst, in this order; `released` is read again."""
+
+    DEAD_LETTERED = "dead_lettered"
+    EXPIRED = "expired"
+    SKIPPED = "skipped"
+    DELIVERED = "delivered"
+    FILTERED = "filtered"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where reading of an assigned partition begins, and what is already known of it.
+
+    `delivered` is the highest finished offset, -1 if unknown. `unfinished` are the ranges (first, last) at or above
+    `offset` and below `delivered` that have no outcome yet; what lies between them is finished and is skipped, what
+    is above `delivered` is not. Offsets up to `bound` may have been handed to the API at `bound_at` (milliseconds)
+    or before.
+    """
+
+    offset: int
+    delivered: int = -1
+    unfinished: tuple[tuple[int, int], ...] = ()
+    bound: int = -1
+    bound_at: int = 0
+    hold: str | None = None
+    """Why the partition starts held (`rewind`, `retention_gap`), or None."""
+    detail: str = ""
+    """For a person: what happened there, and what lifts the hold."""
+
+
+class Assigned(NamedTuple):
+    topic: str
+    partition: int
+    epoch: int
+    start: Start
+
+
+class Records(NamedTuple):
+    """A run of records of one partition, ascending."""
+
+    topic: str
+    partition: int
+    epoch: int
+    records: list[Record]
+
+
+class EndReached(NamedTuple):
+    """`_PARTITION_EOF`: the position of the reader, behind markers and compacted gaps."""
+
+    topic: str
+    partition: int
+    epoch: int
+    offset: int
+
+
+class Sought(NamedTuple):
+    """The answer to `GiveBack`: records handed over after this are read from `offset` on, in order."""
+
+    topic: str
+    partition: int
+    epoch: int
+    offset: int
+
+
+class Bounded(NamedTuple):
+    """A commit was acknowledged: offsets up to `bound` may now be handed to the API."""
+
+    topic: str
+    partition: int
+    epoch: int
+    bound: int
+
+
+class Revoking(NamedTuple):
+    """Finish what was handed over, then answer with `Drained` for each; `deadline` is monotonic seconds."""
+
+    partitions: tuple[TopicPartition, ...]
+    deadline: float
+
+
+class Lost(NamedTuple):
+    partitions: tuple[TopicPartition, ...]
+
+
+class DeadLetterWritten(NamedTuple):
+    """The delivery report of one dead letter; `error` is None when it was acknowledged."""
+
+    ticket: int
+    error: str | None
+
+
+class KafkaState(NamedTuple):
+    """What the Kafka thread knows of its own side, sent when it changes.
+
+    `trouble` is None when all is well, else one line that says what is wrong and what to do; `kind` is a stable word
+    (`unreachable`, `authentication`, `authorization`, `unknown_topic`, `commit`, …).
+    """
+
+    joined: bool
+    kind: str | None
+    trouble: str | None
+
+
+Intake = Assigned | Records | EndReached | Sought | Bounded | Revoking | Lost | DeadLetterWritten | KafkaState
+"""From the Kafka thread to the delivery thread."""
+
+
+class Progress(NamedTuple):
+    """What may be committed: everything below `watermark` has an outcome.
+
+    `delivered` is the highest finished offset (-1 if none), `finished` codes which offsets from the watermark up to
+    it have none yet (`delivery.note`).
+    """
+
+    topic: str
+    partition: int
+    epoch: int
+    watermark: int
+    delivered: int
+    finished: str
+
+
+class Drained(NamedTuple):
+    """The answer to `Revoking`: nothing of the partition is with the API any more, or the deadline passed.
+
+    `handed` is the newest offset that may have been handed to the API, -1 if none was.
+    """
+
+    progress: Progress
+    handed: int = -1
+
+
+class DeadLetter(NamedTuple):
+    """A record for the dead-letter topic: the original, and `bridge.*` headers that say why."""
+
+    ticket: int
+    record: Record
+    headers: tuple[tuple[str, bytes], ...]
+
+
+class Pause(NamedTuple):
+    topic: str
+    partition: int
+    epoch: int
+
+
+class Resume(NamedTuple):
+    topic: str
+    partition: int
+    epoch: int
+
+
+class GiveBack(NamedTuple):
+    """Read the partition again from `offset` on: its unsent records were released. Answered by `Sought`."""
+
+    topic: str
+    partition: int
+    epoch: int
+    offset: int
+
+
+Order = Progress | Drained | DeadLetter | Pause | Resume | GiveBack
+"""From the delivery thread to the Kafka thread."""
+
+
+@dataclass(slots=True)
+class Room:
+    """How much more may be read. Two counters, each written by one thread, so that no lock is needed.
+
+    The Kafka thread adds `len(record) + RECORD_OVERHEAD` of each record that it hands over to `taken_bytes`; the
+    delivery thread adds the same to `freed_bytes` when the record has left, and sets `open`.
+    """
+
+    budget_bytes: int
+    taken_bytes: int = 0
+    freed_bytes: int = 0
+    open: bool = field(default=True)
+    """False while the delivery thread has enough unsent records."""
+
+    def full(self) -> bool:
+        return not self.open or self.taken_bytes - self.freed_bytes >= self.budget_bytes
