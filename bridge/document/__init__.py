@@ -1,0 +1,29 @@
+"""YAML with places: text → nodes that know where they stand, and every mistake of the text as a finding.
+
+Rules, tests of rules and settings are all read by this. Nothing is typed implicitly: what a plain scalar means is
+decided by one small table, and what another YAML reader could take for something else is an error.
+"""
+
+from __future__ import annotations
+
+from bridge.document.codes import CODES, LARGEST, Code
+from bridge.document.composer import compose, read
+from bridge.document.nodes import Document, Entry, Mapping, Node, Place, Plain, Scalar, Sequence, Source, Style
+
+__all__ = [
+    "CODES",
+    "LARGEST",
+    "Code",
+    "Document",
+    "Entry",
+    "Mapping",
+    "Node",
+    "Place",
+    "Plain",
+    "Scalar",
+    "Sequence",
+    "Source",
+    "Style",
+    "compose",
+    "read",
+]

@@ -1,0 +1,242 @@
+"""YAML text → nodes, from the events of PyYAML's C parser: the only module that imports yaml.
+
+Events instead of `yaml.compose`: tags, anchors and aliases are still visible in them, and nesting can be refused at
+the first level too many, before anything recurses.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bridge.document.advice import cut_by_comments, tab_findings
+from bridge.document.codes import DEEPEST, LARGEST, MOST_FINDINGS, MOST_NODES
+from bridge.document.decoding import decode
+from bridge.document.nodes import Document, Entry, Mapping, Node, Place, Plain, Scalar, Sequence, Source, Style
+from bridge.document.scalars import Trap, resolve
+from bridge.document.syntax import syntax_finding
+from bridge.findings import Finding, in_order
+
+__all__ = ["compose", "read"]
+
+_STYLES: dict[str, Style] = {"": "plain", "'": "single", '"': "double", "|": "literal", ">": "folded"}
+_QUOTE_IT = "write it in quotes"
+
+
+def read(path: Path, name: str | None = None) -> Document:
+    """Read and compose a file; a file that cannot be read gives a document with one finding (`Y001`).
+
+    `name` is how findings name the file (the path as given, where None).
+    """
+    name = str(path) if name is None else name
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "not a usable path"
+        return _unreadable(name, f"the file cannot be read: {reason}")
+    return compose(data, name)
+
+
+def _unreadable(name: str, message: str) -> Document:
+    finding = Finding("Y001", "error", name, 0, 0, 0, message)
+    return Document(Source(name, ""), None, (finding,), complete=False)
+
+
+def compose(data: bytes | str, path: str) -> Document:
+    """Compose the text of the file `path`. Never raises for any text; bounded in time and memory.
+
+    Everything wrong with the YAML is in `findings` of the document, all at once as far as the text can be read.
+    """
+    source, findings = decode(data, path)
+    if findings:
+        return Document(source, None, tuple(findings), complete=False)
+    builder = _Builder(source)
+    complete = builder.run()
+    found = builder.findings
+    if complete:
+        found += tab_findings(source, builder.scalars) + cut_by_comments(source, builder.scalars)
+    return Document(source, builder.root, tuple(in_order(found)[:MOST_FINDINGS]), complete)
+
+
+class _Stop(Exception):  # noqa: N818 (no error: control flow)
+    """The rest of the text is not looked at; a finding says why."""
+
+
+class _Open:
+    """A list or mapping that has begun; `keys` is None for a list."""
+
+    __slots__ = ("children", "event", "key", "keys")
+
+    def __init__(self, event: Any, keys: dict[str, Scalar] | None) -> None:
+        self.event = event
+        self.children: list[Any] = []
+        self.keys = keys
+        self.key: Scalar | None = None
+
+
+class _Builder:
+    """Builds the nodes of one text; keeps its own stack, so that depth costs no recursion."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.root: Node | None = None
+        self.findings: list[Finding] = []
+        self.scalars: list[Scalar] = []
+        self._stack: list[_Open] = []
+        self._count = 0
+        self._documents = 0
+
+    def run(self) -> bool:
+        """Compose; returns whether the whole text was read."""
+        handlers = {
+            yaml.ScalarEvent: self._scalar,
+            yaml.AliasEvent: self._alias,
+            yaml.MappingStartEvent: self._begin,
+            yaml.SequenceStartEvent: self._begin,
+            yaml.MappingEndEvent: self._end_mapping,
+            yaml.SequenceEndEvent: self._end_sequence,
+            yaml.DocumentStartEvent: self._document,
+        }
+        try:
+            for event in yaml.parse(self.source.text, Loader=yaml.CSafeLoader):
+                handler = handlers.get(type(event))
+                if handler is not None:
+                    handler(event)
+        except yaml.YAMLError as error:
+            self.findings.append(syntax_finding(self.source, error))
+            return False
+        except _Stop:
+            return False
+        return True
+
+    def _document(self, event: Any) -> None:
+        self._documents += 1
+        if event.version or event.tags:
+            self._add("Y014", event, "directives (`%YAML`, `%TAG`) are not used here", "leave the line out")
+        if self._documents > 1:
+            self._add("Y014", event, "a second document begins here", "one file holds one document: split the file")
+            raise _Stop
+
+    def _begin(self, event: Any) -> None:
+        self._properties(event)
+        if len(self._stack) >= DEEPEST:
+            self._add("Y004", event, f"lists and mappings are nested more than {DEEPEST} deep")
+            raise _Stop
+        self._stack.append(_Open(event, {} if isinstance(event, yaml.MappingStartEvent) else None))
+
+    def _end_mapping(self, event: Any) -> None:
+        done = self._stack.pop()
+        start, end = _place(done.event.start_mark), _place(event.end_mark)
+        self._put(Mapping(tuple(done.children), start, end, self.source))
+
+    def _end_sequence(self, event: Any) -> None:
+        done = self._stack.pop()
+        start, end = _place(done.event.start_mark), _place(event.end_mark)
+        self._put(Sequence(tuple(done.children), start, end, self.source))
+
+    def _alias(self, event: Any) -> None:
+        message = f"the alias `*{event.anchor}` is not followed here"
+        self._add("Y012", event, message, "write the value out again; rules share values through `defaults` and `defs`")
+        self._put(Scalar(None, "", "plain", _place(event.start_mark), _place(event.end_mark), self.source))
+
+    def _scalar(self, event: Any) -> None:
+        self._properties(event)
+        style = _STYLES[event.style or ""]
+        start, end = _place(event.start_mark), _place(event.end_mark)
+        if not self._stack and not event.value and style == "plain":
+            return
+        value = resolve(event.value) if style == "plain" and event.value else event.value
+        if isinstance(value, Trap):
+            scalar = Scalar(event.value, event.value, style, start, end, self.source)
+            self.findings.append(_trap_finding(scalar, value))
+        elif style == "plain" and not event.value:
+            scalar = Scalar(None, "", style, start, end, self.source)
+            self.findings.append(self._nothing(scalar))
+        else:
+            scalar = Scalar(value, event.value, style, start, end, self.source)
+        self.scalars.append(scalar)
+        self._put(scalar)
+
+    def _nothing(self, scalar: Scalar) -> Finding:
+        key = self._stack[-1].key if self._stack else None
+        where = scalar if key is None else key
+        what = "there is no value here" if key is None else f"there is no value behind `{key.text}:`"
+        return where.finding("Y008", what, 'write the value, `null`, or `""` for an empty text')
+
+    def _properties(self, event: Any) -> None:
+        """Refuse tags and anchors, and bound the number of nodes and findings."""
+        self._count += 1
+        if self._count > MOST_NODES:
+            self._add("Y004", event, f"there are more than {MOST_NODES:,} values in this file", "split the file")
+            raise _Stop
+        if event.tag is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._add("Y011", event, f"the tag `{tag[:60]}` is not used here", "leave it out; quotes make a text")
+        if event.anchor is not None:
+            message = f"the anchor `&{event.anchor}` is not used here"
+            self._add("Y012", event, message, "leave it out, and write the value out again where it is needed")
+
+    def _put(self, node: Node) -> None:
+        if not self._stack:
+            self.root = node
+            return
+        top = self._stack[-1]
+        if top.keys is None:
+            top.children.append(node)
+        elif top.key is None:
+            top.key = self._key(node)
+        else:
+            if top.key.text not in top.keys:
+                top.keys[top.key.text] = top.key
+                top.children.append(Entry(top.key, node))
+            top.key = None
+        if len(self.findings) >= MOST_FINDINGS:
+            raise _Stop
+
+    def _key(self, node: Node) -> Scalar:
+        """Check a key; returns it as text. One that is there already is dropped with its value."""
+        if not isinstance(node, Scalar):
+            self.findings.append(node.finding("Y010", "a key must be text, not a list or a mapping"))
+            return Scalar("", "", "plain", node.start, node.end, self.source)
+        key: Plain = node.value
+        if node.style == "plain" and node.text == "<<":
+            self.findings.append(node.finding("Y013", "the merge key `<<` is not used here", "write the keys out"))
+        elif not isinstance(key, str) and node.text:
+            hint = f'{_QUOTE_IT}: "{node.text}"'
+            self.findings.append(node.finding("Y010", f"a key must be text, and `{node.text}` is not", hint))
+        keys = self._stack[-1].keys or {}
+        first = keys.get(node.text)
+        if first is not None:
+            message = f"the key `{_short(node.text)}` is there twice: it was set in line {first.start.line} already"
+            self.findings.append(node.finding("Y009", message, "keep one of the two"))
+        return (
+            node
+            if isinstance(key, str)
+            else Scalar(node.text, node.text, node.style, node.start, node.end, self.source)
+        )
+
+    def _add(self, code: str, event: Any, message: str, hint: str | None = None) -> None:
+        start, end = event.start_mark.index, event.end_mark.index
+        self.findings.append(self.source.finding(code, start, end, message, hint))
+
+
+def _trap_finding(scalar: Scalar, trap: Trap) -> Finding:
+    text = _short(scalar.text)
+    quoted = f'"{text}"'
+    hint = f"{_QUOTE_IT} if it is text: {quoted}"
+    if trap.instead is not None:
+        hint = f"write {trap.instead} if you mean that, or {quoted} if it is text"
+    elif trap.reads_as.startswith("a number"):
+        hint += "; a number is written as in JSON (0.5, 1000)"
+    return scalar.finding("Y007", f"`{text}` is {trap.reads_as} to some YAML readers and text to others", hint)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:60] + "…"
+
+
+def _place(mark: Any) -> Place:
+    return Place(mark.line + 1, mark.column + 1, mark.index)

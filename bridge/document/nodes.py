@@ -1,0 +1,180 @@
+"""The nodes of a composed YAML document: values with their place in the file."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from bridge.document.offsets import offsets_of
+from bridge.findings import Finding, Severity
+
+__all__ = ["Document", "Entry", "Mapping", "Node", "Place", "Plain", "Scalar", "Sequence", "Source", "Style"]
+
+Style = Literal["plain", "single", "double", "literal", "folded"]
+Plain = None | bool | int | float | str
+"""What a scalar can be: JSON's values."""
+
+
+class Place(NamedTuple):
+    """A place in a file: `line` and `column` count from 1, `index` from 0, all in characters."""
+
+    line: int
+    column: int
+    index: int  # type: ignore[assignment]  # nobody searches in a place
+
+
+class Source:
+    """The text of one file, with its lines; `path` is as the user gave it."""
+
+    __slots__ = ("_starts", "path", "text")
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.text = text
+        self._starts: list[int] | None = None
+
+    def place(self, index: int) -> Place:
+        """Turn an index into the text to a place; an index beyond the end is the end."""
+        if self._starts is None:
+            self._starts = _line_starts(self.text)
+        index = max(0, min(index, len(self.text)))
+        line = bisect_right(self._starts, index)
+        return Place(line, index - self._starts[line - 1] + 1, index)
+
+    def finding(
+        self, code: str, start: int, end: int, message: str, hint: str | None = None, severity: Severity = "error"
+    ) -> Finding:
+        """Make a finding about the text between two indices; its end is kept where it is on the same line."""
+        first, last = self.place(start), self.place(end)
+        end_column = last.column if last.line == first.line and last.column > first.column else 0
+        return Finding(code, severity, self.path, first.line, first.column, end_column, message, hint)
+
+    def __repr__(self) -> str:
+        return f"Source({self.path!r}, {len(self.text)} characters)"
+
+
+def _line_starts(text: str) -> list[int]:
+    starts = [0]
+    index = 0
+    for line in text.splitlines(keepends=True):
+        index += len(line)
+        if line[-1] in "\r\n":
+            starts.append(index)
+    return starts
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value. `value` is JSON's reading of it; `text` is the decoded text it was written as.
+
+    `start` and `end` enclose the whole of it in the file, quotes included.
+    """
+
+    value: Plain
+    text: str
+    style: Style
+    start: Place
+    end: Place
+    source: Source = field(repr=False, compare=False)
+
+    def place(self, offset: int) -> Place:
+        """Return where in the file the character at `offset` of `text` stands (`len(text)`: behind the last).
+
+        Exact for every style but folded ones, whose white space is a guess. Costs a pass over the scalar: for
+        messages, not for loops.
+        """
+        span = self.source.text[self.start.index : self.end.index]
+        offsets = offsets_of(span, self.text, self.style)
+        return self.source.place(self.start.index + offsets[max(0, min(offset, len(self.text)))])
+
+    def finding(
+        self,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        *,
+        severity: Severity = "error",
+        span: tuple[int, int] | None = None,
+    ) -> Finding:
+        """Make a finding about this scalar, or about the stretch `span` (offsets into `text`) of it."""
+        if span is None:
+            return self.source.finding(code, self.start.index, self.end.index, message, hint, severity)
+        first = self.place(span[0]).index
+        last = self.place(max(span[0], span[1] - 1)).index + 1
+        return self.source.finding(code, first, last, message, hint, severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One `key: value` of a mapping; the key's `value` is always text."""
+
+    key: Scalar
+    value: Node
+
+    @property
+    def name(self) -> str:
+        return self.key.text
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Keys and values in the order of the file; of a key written twice (a finding) the first is kept."""
+
+    entries: tuple[Entry, ...]
+    start: Place
+    end: Place
+    source: Source = field(repr=False, compare=False)
+
+    def get(self, name: str) -> Node | None:
+        entry = self.entry(name)
+        return None if entry is None else entry.value
+
+    def entry(self, name: str) -> Entry | None:
+        return next((entry for entry in self.entries if entry.key.text == name), None)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def finding(self, code: str, message: str, hint: str | None = None, *, severity: Severity = "error") -> Finding:
+        return self.source.finding(code, self.start.index, self.end.index, message, hint, severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """The items of a list, in order."""
+
+    items: tuple[Node, ...]
+    start: Place
+    end: Place
+    source: Source = field(repr=False, compare=False)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def finding(self, code: str, message: str, hint: str | None = None, *, severity: Severity = "error") -> Finding:
+        return self.source.finding(code, self.start.index, self.end.index, message, hint, severity)
+
+
+Node = Scalar | Mapping | Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A composed file. `root` is None where the file has nothing in it or could not be read to its end.
+
+    `findings` are errors of the YAML itself; with any of them the nodes are for further messages only.
+    """
+
+    source: Source
+    root: Node | None
+    findings: tuple[Finding, ...]
+    complete: bool
+    """Whether the whole text was read; False after a syntax error, so that what is missing says nothing."""

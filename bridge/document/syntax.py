@@ -1,0 +1,114 @@
+"""What to tell a person when the text is not YAML: what is wrong there, in terms of what people write."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from bridge.document.lines import COMMENT, as_quoted, is_open, line_at, line_before
+from bridge.document.nodes import Source
+from bridge.findings import Finding
+
+__all__ = ["syntax_finding"]
+
+_QUOTES = "write the value in quotes"
+_NEVER_CLOSED = "this is opened here and never closed"
+
+_CLEARER: tuple[tuple[str, str, str | None], ...] = (
+    ("mapping values are not allowed", "`: ` makes a key here, where no key can be", "write the whole value in quotes"),
+    ("found unexpected end of stream", _NEVER_CLOSED, None),
+    ("ends early", "the text ends here in the middle of a list or mapping", "close it with `]` or `}`"),
+    ("did not find expected node content", "a value is missing here", "is there a `,` or `[` too many?"),
+    ("did not find expected alphabetic", "`*` and `&` begin an alias or anchor", _QUOTES),
+    ("did not find expected comment or line", "nothing may follow here", "begin the text on the next line, indented"),
+    ("could not find expected ':'", "a key must be followed by `: ` on its line", "is the `:` or a quote missing?"),
+    (
+        "did not find expected key",
+        "this does not belong to the mapping that it stands in",
+        "is the indentation right, and are all quotes and brackets closed?",
+    ),
+    ("did not find expected '-' indicator", "this does not belong to the list that it stands in", "begin it with `- `"),
+    ("did not find expected ',' or", "a `[` or `{` list has no `,` here and does not end", "is a quote missing?"),
+    ("found unknown escape character", "this escape is not known in double quotes", "write `\\\\`, or single quotes"),
+    ("found a tab character", "a tab cannot indent", "indent with spaces"),
+    ("block sequence entries are not allowed", "a list cannot begin here", "begin it on a line of its own"),
+)
+"""Part of libyaml's words → ours, and what to do."""
+
+
+class _Trouble(NamedTuple):
+    """What libyaml says: the problem and where, and what it was reading and where that began."""
+
+    problem: str
+    at: int
+    reading: str
+    began: int | None
+
+
+def syntax_finding(source: Source, error: Any) -> Finding:
+    """Turn the parser's error into a finding."""
+    trouble = _trouble(source, error)
+    index = trouble.at
+    if source.text[index : index + 1] == "\t":
+        return source.finding("Y006", index, index + 1, "a tab cannot stand here", "indent and align with spaces")
+    return _about_expression(source, trouble) or source.finding("Y005", index, index + 1, *_words(source, trouble))
+
+
+def _trouble(source: Source, error: Any) -> _Trouble:
+    mark = getattr(error, "problem_mark", None)
+    context = getattr(error, "context_mark", None)
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable")
+    index = mark.index if mark is not None else 0
+    began = context.index if context is not None else None
+    end = len(source.text.rstrip())
+    if index >= end:
+        # At the end of the file nothing can be shown: what is still open is, or else the last character.
+        opened = began is not None and began < end
+        problem = "found unexpected end of stream" if opened else "ends early"
+        index = began if opened and began is not None else max(0, end - 1)
+    return _Trouble(problem, index, str(getattr(error, "context", None) or ""), began)
+
+
+def _words(source: Source, trouble: _Trouble) -> tuple[str, str | None]:
+    if "cannot start any token" in trouble.problem:
+        return f"a value cannot begin with `{source.text[trouble.at : trouble.at + 1]}`", _QUOTES
+    if "mapping values" in trouble.problem and ": " not in _before(source, trouble.at):
+        message = "a key cannot stand here"
+        return message, "is the indentation right, and does the line before have its `: `?"
+    for part, message, hint in _CLEARER:
+        if part in trouble.problem:
+            return message, hint
+    return f"the text is not YAML: {trouble.problem[:120]}", None
+
+
+def _before(source: Source, index: int) -> str:
+    start, line = line_at(source.text, index)
+    return line[: index - start]
+
+
+def _about_expression(source: Source, trouble: _Trouble) -> Finding | None:
+    """Look for a `${` that YAML stumbled over: left open on the line before, or begun on the line of the trouble, or
+    in what it was reading; not one that follows the trouble, since then indentation or a key is at fault.
+    """
+    start, line = line_at(source.text, trouble.at)
+    earlier, line_earlier = line_before(source.text, start)
+    if "${" in line_earlier and is_open(line_earlier):
+        return _unquoted(source, earlier, line_earlier, trouble.at)
+    if "${" in line[: trouble.at - start + 2]:
+        return _unquoted(source, start, line, trouble.at)
+    if trouble.began is not None and "block" not in trouble.reading:
+        start, line = line_at(source.text, trouble.began)
+        if "${" in line:
+            return _unquoted(source, start, line, trouble.began)
+    return None
+
+
+def _unquoted(source: Source, start: int, line: str, index: int) -> Finding:
+    hint = f"{_QUOTES}:\n{as_quoted(line)}"
+    comment = COMMENT.search(line)
+    if comment is not None and is_open(line[: comment.start()]):
+        at = start + comment.start() + comment.group().index("#")
+        message = "` #` begins a comment here, in the middle of a value with `${`"
+        return source.finding("Y015", at, at + 1, message, hint)
+    if not start <= index < start + len(line):
+        index = start + line.index("${")
+    return source.finding("Y016", index, index + 1, "YAML cannot read this value with `${` as it stands", hint)

@@ -1,0 +1,58 @@
+"""The small sections: `rules`, `admin`, `logs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from bridge.secrets import Secret
+from bridge.settings.checks import complain, complain_of_pair
+from bridge.settings.kinds import FilePath, Name, SecretText, Section
+
+__all__ = ["Admin", "Logs", "Rules"]
+
+
+class Rules(Section):
+    """Where the rules are."""
+
+    path: FilePath = Field(default=Path("rules"), examples=["rules"])
+    """The directory of the rule files; relative to this file."""
+    watch: bool = Field(default=True, examples=[False])
+    """Load the rules again when they change. A broken file keeps the rules that were loaded."""
+
+
+class Admin(Section):
+    """The HTTP server for metrics, health and status."""
+
+    host: Name = Field(default="127.0.0.1", examples=["0.0.0.0"])  # noqa: S104 (an example)
+    """The address to listen on. `0.0.0.0` in a container, so that probes and Prometheus reach it."""
+    port: int = Field(default=8080, ge=0, le=65535, examples=[8080])
+    """The port to listen on; 0 takes any free one."""
+    token: SecretText | None = Field(default=None, examples=["…"])
+    """What `bridge pause`, `resume`, `skip` and `accept-rewind` must show. Without it those are switched off."""
+    token_file: FilePath | None = Field(default=None, examples=["/etc/bridge/secrets/admin-token"])
+    """The path of a file that holds the token; read again when it changes."""
+
+    @property
+    def secret(self) -> Secret | None:
+        """The token, wherever it comes from."""
+        return Secret.of(self.token, self.token_file)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        return complain(self, complain_of_pair(self, "token"))
+
+
+class Logs(Section):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", examples=["debug"])
+    """Lines below this level are left out."""
+    format: Literal["auto", "json", "console"] = Field(default="auto", examples=["json"])
+    """`auto` is `console` in a terminal and `json` elsewhere."""
+    log_payloads: bool = Field(default=False, examples=[True])
+    """Show records and events in debug lines. They hold personal data: never in production."""
+    redact: tuple[Name, ...] = Field(default=(), examples=[["customer.email", "items[].note"]])
+    """Paths whose values are hidden where payloads are logged."""
