@@ -1,0 +1,229 @@
+"""What an answer of SuprSend means, as data: the table, and the rows that settings may put before it (contract §5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import re2
+
+from bridge.flow import Verdict
+
+SHAPES: Final = {
+    "ok": "the text `OK` or the JSON string `OK`",
+    "message_id": '`{"status": "success", "message_id": …}` to a call of one event',
+    "records": "`records` with one readable result per event",
+    "records_wrong_count": "`records` of another length than the call's",
+    "error": '`{"status": "error", "error": {…}}` or `{"status": "fail", "message": …}` without `records`',
+    "message": "a JSON object with `message` and none of the above",
+    "object": "any other JSON object",
+    "array": "a JSON array",
+    "string": "any other JSON string",
+    "scalar": "a JSON number, true, false or null",
+    "duplicate_keys": "JSON in which an object has a key twice",
+    "empty": "nothing",
+    "html": "a page or other markup",
+    "compressed": "a compressed body, though none was asked for",
+    "too_long": "more bytes than results of that many events can need",
+    "not_json": "any other text",
+}
+"""The names of what a body can look like; each body has exactly one."""
+
+_DECIDED_BY_RECORD: Final = ("records", "records_wrong_count")
+_MAX_MESSAGE: Final = 2_000
+_MAX_PATTERN: Final = 500
+
+
+class AnswerRuleError(ValueError):
+    """A row of the table that cannot be used; the message says why and what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRule:
+    """One row: an answer that meets every condition given has `verdict`.
+
+    It is asked of a whole call (`status` is HTTP's) and of each failed record (`status` is its `status_code`);
+    `shape` is a property of calls alone. Raises AnswerRuleError when made with what cannot be meant.
+    """
+
+    verdict: Verdict
+    status: int | str | None = None
+    """A number, or all of a class: `4xx`."""
+    type: str | None = None
+    """The error's `type`, whole."""
+    message: str | None = None
+    """A regular expression (RE2) searched in the error's message, whatever its case."""
+    shape: str | None = None
+    """A name of `SHAPES`."""
+
+    def __post_init__(self) -> None:
+        if self.status is None and self.type is None and self.message is None and self.shape is None:
+            raise AnswerRuleError("an answer rule needs a status, a type, a message or a shape")
+        try:
+            object.__setattr__(self, "verdict", Verdict(self.verdict))
+        except ValueError:
+            raise AnswerRuleError(f"verdict must be one of {', '.join(Verdict)}") from None
+        if self.status is not None:
+            _span(self.status)
+        if self.type == "":
+            raise AnswerRuleError("type must be the text of an error's `type`")
+        if self.message is not None:
+            _pattern(self.message)
+        if self.shape is not None:
+            _check_shape(self.shape)
+
+
+class Row(NamedTuple):
+    """A rule made ready to be asked."""
+
+    of: str
+    """`call`, `record` or `both`."""
+    low: int
+    high: int
+    type: str | None
+    pattern: re2._Regexp | None
+    shape: str | None
+    verdict: Verdict
+
+    def fits(self, status: int, type_: str, message: str, shape: str) -> bool:
+        """Whether an answer meets every condition; `status` is -1 where a record names none."""
+        return (
+            self.low <= status <= self.high
+            and (self.type is None or self.type == type_)
+            and (self.shape is None or self.shape == shape)
+            and (self.pattern is None or self.pattern.search(message[:_MAX_MESSAGE]) is not None)
+        )
+
+
+class TableRow(NamedTuple):
+    """One line of the table as the documentation prints it."""
+
+    of: str
+    status: str
+    type: str
+    message: str
+    shape: str
+    verdict: str
+    why: str
+
+
+class _BuiltIn(NamedTuple):
+    of: str
+    verdict: Verdict
+    why: str
+    status: int | str | None = None
+    type: str | None = None
+    message: str | None = None
+    shape: str | None = None
+
+
+_V = Verdict
+_TABLE: Final = (
+    _BuiltIn("call", _V.ACCEPTED, "the first version of the event API", status=202, shape="ok"),
+    _BuiltIn("call", _V.ACCEPTED, "one event was taken", status="2xx", shape="message_id"),
+    _BuiltIn("call", _V.UNKNOWN, "nobody can tell what was taken; sent again under the same keys", status="2xx"),
+    _BuiltIn("both", _V.TRANSIENT, "the server waited too long for the request", status=408),
+    _BuiltIn("both", _V.TRANSIENT, "too early", status=425),
+    _BuiltIn("both", _V.THROTTLED, "too many requests", status=429),
+    _BuiltIn("both", _V.TRANSIENT, "the API or a proxy fails, whatever the body says", status="5xx"),
+    _BuiltIn("both", _V.TRANSIENT, "database trouble; documented as worth a retry", message=r"\bdb_error\b"),
+    _BuiltIn("both", _V.TRANSIENT, "database trouble", message="i/o timeout|context canceled|database is closed"),
+    _BuiltIn("both", _V.TRANSIENT, "cache trouble; documented as worth a retry", message=r"\bredis\b.*\bEOF\b"),
+    _BuiltIn("both", _V.TRANSIENT, "cache trouble; documented as worth a retry", message="datacache failure"),
+    _BuiltIn("both", _V.TRANSIENT, "trouble inside SuprSend", type="internal_error"),
+    _BuiltIn("both", _V.SETUP, "the workspace is switched off", message="workspace key inactive"),
+    _BuiltIn("call", _V.INVALID, "something in the call is refused: it is split to find it", status=400, shape="error"),
+    _BuiltIn("call", _V.INVALID, "something in the call is refused: it is split to find it", status=422, shape="error"),
+    _BuiltIn("call", _V.TOO_LARGE, "the call or an event in it is too large", status=413, shape="error"),
+    _BuiltIn("call", _V.SETUP, "keys, address or a proxy are wrong: it is not the events' fault", status="4xx"),
+    _BuiltIn("call", _V.SETUP, "another address; redirects are never followed", status="3xx"),
+    _BuiltIn("record", _V.SETUP, "keys or their rights are wrong", status=401),
+    _BuiltIn("record", _V.SETUP, "keys or their rights are wrong", status=403),
+    _BuiltIn("record", _V.TOO_LARGE, "the event is too large", status=413),
+    _BuiltIn("record", _V.INVALID, "the event is refused", status="4xx"),
+    _BuiltIn("record", _V.INVALID, "user, tenant or another thing does not exist", status=-1, type="not_found"),
+    _BuiltIn("record", _V.INVALID, "the event is refused", status=-1, type="status_blocked"),
+    _BuiltIn("record", _V.INVALID, "the event is refused", status=-1, type="action_not_supported"),
+    _BuiltIn("record", _V.INVALID, "user or tenant", status=-1, message="not found|doesn't exist"),
+    _BuiltIn(
+        "record", _V.INVALID, "the event's JSON", status=-1, message="bad request|invalid value|must (not|only|pass)"
+    ),
+    _BuiltIn(
+        "record",
+        _V.INVALID,
+        "a schema or expression of the dashboard",
+        status=-1,
+        message="missing required|evaluated to empty",
+    ),
+)
+"""Read from the top, the first row that fits decides; what none fits is unknown.
+
+Calls with readable results per record never reach it: their records do. Messages and types count in SuprSend's JSON
+error alone.
+"""
+
+
+def rows(extra: tuple[AnswerRule, ...]) -> tuple[Row, ...]:
+    """Make the table ready: the rows of settings, then the built-in ones."""
+    own = (_row("both", rule.verdict, rule.status, rule.type, rule.message, rule.shape) for rule in extra)
+    built_in = (_row(row.of, row.verdict, row.status, row.type, row.message, row.shape) for row in _TABLE)
+    return (*own, *built_in)
+
+
+def answer_table() -> list[TableRow]:
+    """The built-in table in order, for the documentation."""
+    return [
+        TableRow(
+            row.of,
+            {None: "", -1: "none"}.get(row.status, str(row.status)) if not isinstance(row.status, str) else row.status,
+            row.type or "",
+            row.message or "",
+            row.shape or "",
+            str(row.verdict),
+            row.why,
+        )
+        for row in _TABLE
+    ]
+
+
+def _row(
+    of: str, verdict: Verdict, status: int | str | None, type_: str | None, message: str | None, shape: str | None
+) -> Row:
+    low, high = (-1, 999) if status is None else (-1, -1) if status == -1 else _span(status)
+    pattern = None if message is None else _pattern(message)
+    return Row("call" if shape else of, low, high, type_, pattern, shape, verdict)
+
+
+def _span(status: int | str) -> tuple[int, int]:
+    """The first and last status that a rule's `status` means."""
+    text = str(status).strip().lower()
+    if len(text) == 3 and text[0] in "12345" and not isinstance(status, bool):
+        if text[1:] == "xx":
+            return int(text[0]) * 100, int(text[0]) * 100 + 99
+        if text.isascii() and text.isdigit():
+            return int(text), int(text)
+    raise AnswerRuleError("status must be a number from 100 to 599, or a class such as 4xx")
+
+
+def _pattern(pattern: str) -> re2._Regexp:
+    if not pattern:
+        raise AnswerRuleError("message must be a regular expression (RE2) that is not empty")
+    if len(pattern) > _MAX_PATTERN:
+        raise AnswerRuleError(f"message has {len(pattern)} characters; at most {_MAX_PATTERN} are taken")
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
+        raise AnswerRuleError(f"message is no regular expression that RE2 takes: {reason}") from None
+
+
+def _check_shape(shape: str) -> None:
+    if shape in _DECIDED_BY_RECORD:
+        raise AnswerRuleError("`records` are decided record by record; a rule cannot decide them as a whole")
+    if shape not in SHAPES:
+        raise AnswerRuleError(
+            f"shape must be one of {', '.join(name for name in SHAPES if name not in _DECIDED_BY_RECORD)}"
+        )
