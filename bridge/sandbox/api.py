@@ -1,0 +1,188 @@
+"""The event API itself: a call in, an answer out, and what was accepted remembered.
+
+What SuprSend does not document (contract §5, §6), decided here: a repeat inside 24 hours is answered like the first
+time, with the same `message_id`; the window runs from the acceptance, a repeat does not prolong it; keys count per
+workspace, over all three paths; white space at the ends of a key is trimmed; a refused event does not use up its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+from bridge.sandbox import answers
+from bridge.sandbox.answers import Answer, Refusal, Tally
+from bridge.sandbox.call import Call, Endpoint
+from bridge.sandbox.checks import INVALID, TOO_LARGE, check_full, check_short, invalid
+from bridge.sandbox.clock import Clock
+from bridge.sandbox.keybook import Taken
+from bridge.sandbox.memory import Kept, Memory
+from bridge.sandbox.workspaces import Caller, Workspace, Workspaces
+from bridge.suprsend.limits import DEFAULT_EVENT_BYTES, MAX_BATCH_EVENTS, MAX_BODY_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the sandbox enforces on sizes.
+
+    One event is at most 102,400 bytes, the documented figure. The SDKs would let 819,200 pass and the true limit is
+    unknown (contract §4), so the stricter one is the default: what passes here passes there.
+    """
+
+    event_bytes: int = DEFAULT_EVENT_BYTES
+    body_bytes: int = MAX_BODY_BYTES
+    events: int = MAX_BATCH_EVENTS
+
+
+class Rejection(Protocol):
+    """A fault that refuses chosen events of a call which is otherwise answered truly."""
+
+    @property
+    def apply(self) -> bool:
+        """Whether a refused event is accepted all the same, behind the client's back."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether one chosen event makes the whole call be refused."""
+
+    @property
+    def refusal(self) -> Refusal: ...
+    def chooses(self, event: object) -> bool: ...
+
+
+_Check = Callable[[object, int, str, int], Refusal | None]
+_CHECKS: Final[dict[Endpoint, _Check]] = {
+    Endpoint.BULK: check_full,
+    Endpoint.SINGLE: check_full,
+    Endpoint.V1: check_short,
+}
+
+
+class _Judged(NamedTuple):
+    """Per event a refusal or None; `secretly` are refused events that are taken all the same (a fault's wish)."""
+
+    refusals: list[Refusal | None]
+    secretly: frozenset[int]
+    whole: Refusal | None
+    """The refusal of the whole call."""
+
+
+class Api:
+    """One thread; nothing here waits."""
+
+    def __init__(self, limits: Limits, workspaces: Workspaces, memory: Memory, clock: Clock) -> None:
+        self._limits = limits
+        self._workspaces = workspaces
+        self._memory = memory
+        self._clock = clock
+
+    def answer(self, call: Call, rejections: Sequence[Rejection] = (), *, apply: bool = True) -> Answer:
+        """What SuprSend would say; with `apply` false the same words, but nothing is taken or noted."""
+        count = len(call.pieces())
+        caller = self._workspaces.authenticate(call)
+        if isinstance(caller, Refusal):
+            return answers.refused(caller, Tally(received=count, not_applied=count))
+        whole = self._refuse_whole(call)
+        if whole is not None:
+            judged = _Judged([whole] * count, frozenset(), whole)
+        else:
+            judged = self._judge(call, caller, rejections)
+        if not apply:
+            return _pretend(call, judged)
+        return self._take(call, caller.workspace, judged)
+
+    def _refuse_whole(self, call: Call) -> Refusal | None:
+        """What is wrong with the call as such, before its events are looked at."""
+        size = len(call.body)
+        if size > self._limits.body_bytes:
+            return Refusal(413, TOO_LARGE, f"request body is {size} bytes, must not be over {self._limits.body_bytes}")
+        if not call.body.strip():
+            return invalid("Request body must not be empty")
+        if call.error is not None:
+            return Refusal(400, INVALID, "BAD REQUEST: request body is not valid JSON")
+        if call.endpoint is Endpoint.SINGLE and call.array:
+            return invalid("Request body must only contain a single JSON object")
+        if call.endpoint is Endpoint.BULK and not call.array:
+            return invalid("Request body must be a JSON array of events")
+        if not call.pieces():
+            return invalid("Request body must not be empty")
+        if len(call.pieces()) > self._limits.events:
+            return Refusal(413, TOO_LARGE, f"{len(call.pieces())} events, at most {self._limits.events} per call")
+        return None
+
+    def _judge(self, call: Call, caller: Caller, rejections: Sequence[Rejection]) -> _Judged:
+        check, env, most = _CHECKS[call.endpoint], caller.env, self._limits.event_bytes
+        refusals = [check(event, len(raw), env, most) for raw, event in call.pieces()]
+        own = next(filter(None, refusals), None) if call.endpoint is not Endpoint.BULK else None
+        if own is not None:
+            return _Judged([own] * len(refusals), frozenset(), own)
+        secretly: set[int] = set()
+        for rejection in rejections:
+            chosen = [at for at, (_, event) in enumerate(call.pieces()) if rejection.chooses(event)]
+            chosen = [at for at in chosen if refusals[at] is None]
+            if chosen and (rejection.whole or call.endpoint is not Endpoint.BULK):
+                return _refuse_all(refusals, rejection)
+            for at in chosen:
+                refusals[at] = rejection.refusal
+            secretly.update(chosen if rejection.apply else ())
+        return _Judged(refusals, frozenset(secretly), None)
+
+    def _take(self, call: Call, workspace: Workspace, judged: _Judged) -> Answer:
+        """Remember what is taken, and answer."""
+        memory = self._memory
+        pieces = call.pieces()
+        now, book = self._clock.now_ms(), memory.book(workspace.key)
+        number = memory.next_numbers(len(pieces))
+        kept: list[Kept] = []
+        records: list[bytes] = []
+        for (raw, event), refusal in zip(pieces, judged.refusals, strict=True):
+            if refusal is not None:
+                records.append(answers.record_refused(refusal))
+                if len(records) - 1 not in judged.secretly:
+                    memory.refuse(event, refusal)
+                    continue
+            assert isinstance(event, dict)
+            key, taken, row = _key(event), Taken.NEW, number
+            if key is not None:
+                taken, row = book.take(key.encode(), raw, now)
+            kept.append(Kept(number, taken, key, event["event"], event["distinct_id"], workspace.key, now, raw))
+            number += 1
+            if refusal is None:
+                records.append(answers.record_taken(b"sandbox-%x" % row if key else b"sandbox-n%x" % row))
+        memory.keep(kept)
+        return _worded(call, judged.whole, records, _tally(len(pieces), kept))
+
+
+def _refuse_all(refusals: list[Refusal | None], rejection: Rejection) -> _Judged:
+    fine = frozenset(at for at, refusal in enumerate(refusals) if refusal is None)
+    refused: list[Refusal | None] = [refusal or rejection.refusal for refusal in refusals]
+    return _Judged(refused, fine if rejection.apply else frozenset(), rejection.refusal)
+
+
+def _pretend(call: Call, judged: _Judged) -> Answer:
+    """The same answer in form, with nothing behind it."""
+    records = [
+        answers.record_taken(b"sandbox-not-applied") if refusal is None else answers.record_refused(refusal)
+        for refusal in judged.refusals
+    ]
+    count = len(records)
+    return _worded(call, judged.whole, records, Tally(received=count, not_applied=count))
+
+
+def _worded(call: Call, whole: Refusal | None, records: list[bytes], tally: Tally) -> Answer:
+    if whole is not None:
+        return answers.refused(whole, tally)
+    if call.endpoint is Endpoint.BULK:
+        return answers.bulk(records, tally)
+    return answers.plain_ok(tally) if call.endpoint is Endpoint.V1 else answers.single(records[0], tally)
+
+
+def _tally(received: int, kept: list[Kept]) -> Tally:
+    accepted = sum(event.taken <= Taken.AGAIN for event in kept)
+    return Tally(received, accepted, len(kept) - accepted, received - len(kept))
+
+
+def _key(event: dict[str, object]) -> str | None:
+    key = event.get("$idempotency_key")
+    return key.strip() or None if isinstance(key, str) else None

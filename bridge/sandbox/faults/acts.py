@@ -1,0 +1,207 @@
+"""What a fault does to an answer: a spoilt answer that is sent in the usual way, or a script for the connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from http import HTTPStatus
+from random import Random
+from time import time
+from typing import Any, Final, NamedTuple
+
+from bridge.jsontext import JSONDecodeError, dumps, loads
+from bridge.sandbox.answers import JSON, Answer, Refusal, refused
+from bridge.sandbox.faults import spec
+from bridge.sandbox.faults.bombs import bomb
+
+Script = Iterator[bytes | float]
+"""Bytes to write and seconds to wait, in turn; when it ends the connection is closed."""
+
+_DRIP_SECONDS: Final = 0.05
+_RUBBISH: Final[tuple[object, ...]] = (
+    None,
+    0,
+    "accepted",
+    [],
+    {},
+    {"status": "success", "status_code": "two hundred"},
+    {"status": "pending", "message_id": "x", "status_code": 202},
+    {"status": ["success"], "status_code": None},
+    {"status": "error", "status_code": 202, "error": "none"},
+    {"status_code": {"of": 202}},
+)
+
+
+class Act(NamedTuple):
+    """What is sent. `status` is 0 where no status line is."""
+
+    status: int
+    answer: Answer | None = None
+    script: Script | None = None
+    reset: bool = False
+
+
+def applies(fault: spec.AnyFault) -> bool:
+    """Whether the events of a call struck by it are taken."""
+    if isinstance(fault, spec.Delay | spec.DisconnectAfter):
+        return True
+    if isinstance(fault, spec.DisconnectBefore | spec.Redirect):
+        return False
+    return fault.apply
+
+
+def act(fault: spec.AnyFault, answer: Answer, random: Random) -> Act:
+    """What to send in place of the true answer."""
+    return _ACTS[type(fault)](fault, answer, random)
+
+
+def head(answer: Answer, length: int | None, more: bytes = b"") -> bytes:
+    """Status line and headers with a Content-Length of our choice; None for a chunked body."""
+    try:
+        phrase = HTTPStatus(answer.status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+    lines = [f"HTTP/1.1 {answer.status} {phrase}", f"Content-Type: {answer.content_type}", size, "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n" + more + b"\r\n"
+
+
+def _status(fault: spec.Status, true: Answer, _random: Random) -> Act:
+    headers = dict(fault.headers)
+    if fault.retry_after is not None:
+        seconds = f"{fault.retry_after:.0f}"
+        date = formatdate(time() + fault.retry_after, usegmt=True)
+        headers["Retry-After"] = seconds if fault.retry_after_as == "seconds" else date
+    if "body" not in fault.model_fields_set:
+        body, kind = refused(Refusal(fault.status, fault.type, fault.message)).body, JSON
+    elif isinstance(fault.body, str):
+        body, kind = fault.body.encode(), "text/html" if fault.body.lstrip().startswith("<") else "text/plain"
+    else:
+        body, kind = dumps(fault.body), JSON
+    kind = next((headers.pop(name) for name in list(headers) if name.lower() == "content-type"), kind)
+    return _plain(Answer(fault.status, body, kind, headers, true.tally))
+
+
+def _delay(_fault: spec.Delay, true: Answer, _random: Random) -> Act:
+    return _plain(true)
+
+
+def _hang(fault: spec.Hang, _true: Answer, _random: Random) -> Act:
+    return Act(0, script=iter((fault.seconds,)))
+
+
+def _drip(fault: spec.Drip, true: Answer, _random: Random) -> Act:
+    size = max(1, int(fault.bytes_per_second * _DRIP_SECONDS))
+    return Act(true.status, script=_dripping(true, size, size / fault.bytes_per_second))
+
+
+def _dripping(true: Answer, size: int, pause: float) -> Script:
+    yield head(true, len(true.body))
+    for at in range(0, len(true.body), size):
+        yield pause
+        yield true.body[at : at + size]
+
+
+def _truncate(fault: spec.Truncate, true: Answer, _random: Random) -> Act:
+    kept = min(int(len(true.body) * fault.keep), max(0, len(true.body) - 1))
+    return Act(true.status, script=iter((head(true, len(true.body)) + true.body[:kept],)), reset=fault.reset)
+
+
+def _wrong_length(fault: spec.WrongLength, true: Answer, _random: Random) -> Act:
+    length = max(0, len(true.body) + fault.by)
+    return Act(true.status, script=iter((head(true, length) + true.body, 3600.0 if fault.by > 0 else 0.0)))
+
+
+def _non_json(fault: spec.NonJson, true: Answer, _random: Random) -> Act:
+    status = true.status if fault.status is None else fault.status
+    return _plain(true._replace(status=status, body=fault.body.encode(), content_type=fault.content_type))
+
+
+def _wrong_count(fault: spec.WrongCount, true: Answer, _random: Random) -> Act:
+    def change(records: list[object]) -> list[object]:
+        if fault.by < 0:
+            return records[: max(0, len(records) + fault.by)]
+        return records + [{"status": "success", "message_id": "sandbox-surplus", "status_code": 202}] * fault.by
+
+    return _plain(_with_records(true, change))
+
+
+def _malformed(fault: spec.MalformedRecords, true: Answer, random: Random) -> Act:
+    def change(records: list[object]) -> list[object]:
+        return [random.choice(_RUBBISH) if random.random() < fault.share else record for record in records]
+
+    return _plain(_with_records(true, change))
+
+
+def _before(fault: spec.DisconnectBefore, _true: Answer, _random: Random) -> Act:
+    return Act(0, script=iter(()), reset=fault.reset)
+
+
+def _after(fault: spec.DisconnectAfter, true: Answer, _random: Random) -> Act:
+    sent = (head(true, len(true.body)) + true.body)[: fault.after_bytes]
+    return Act(true.status if sent else 0, script=iter((sent,)), reset=fault.reset)
+
+
+def _bomb(fault: spec.CompressedBomb, true: Answer, _random: Random) -> Act:
+    headers = {**true.headers, "Content-Encoding": fault.encoding}
+    return _plain(true._replace(body=bomb(fault.megabytes, fault.encoding), headers=headers))
+
+
+def _endless(fault: spec.Endless, true: Answer, _random: Random) -> Act:
+    return Act(true.status, script=_going_on(true, fault.megabytes * 16))
+
+
+def _going_on(true: Answer, chunks: int) -> Script:
+    yield head(true, None)
+    for _ in range(chunks):
+        yield b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+
+
+def _huge_headers(fault: spec.HugeHeaders, true: Answer, _random: Random) -> Act:
+    size = max(1, fault.bytes // fault.lines)
+    more = b"".join(b"X-Filler-%d: %b\r\n" % (line, b"x" * size) for line in range(fault.lines))
+    return Act(true.status, script=iter((head(true, len(true.body), more) + true.body,)))
+
+
+def _not_http(_fault: spec.NotHttp, _true: Answer, _random: Random) -> Act:
+    return Act(0, script=iter((b"\x16\x03\x01 this is not HTTP\r\n\r\n\x00\xff",)))
+
+
+def _redirect(fault: spec.Redirect, true: Answer, _random: Random) -> Act:
+    return _plain(Answer(fault.status, b"", "text/plain", {"Location": fault.location}, true.tally))
+
+
+def _plain(answer: Answer) -> Act:
+    return Act(answer.status, answer)
+
+
+def _with_records(true: Answer, change: Callable[[list[object]], list[object]]) -> Answer:
+    """The answer with other records; an answer that has none stays as it is."""
+    try:
+        said = loads(true.body)
+    except JSONDecodeError:
+        return true
+    if not isinstance(said, dict) or not isinstance(said.get("records"), list):
+        return true
+    return true._replace(body=dumps({**said, "records": change(said["records"])}))
+
+
+_ACTS: Final[dict[type[Any], Callable[[Any, Answer, Random], Act]]] = {
+    spec.Status: _status,
+    spec.Delay: _delay,
+    spec.Hang: _hang,
+    spec.Drip: _drip,
+    spec.Truncate: _truncate,
+    spec.WrongLength: _wrong_length,
+    spec.NonJson: _non_json,
+    spec.WrongCount: _wrong_count,
+    spec.MalformedRecords: _malformed,
+    spec.DisconnectBefore: _before,
+    spec.DisconnectAfter: _after,
+    spec.CompressedBomb: _bomb,
+    spec.Endless: _endless,
+    spec.HugeHeaders: _huge_headers,
+    spec.NotHttp: _not_http,
+    spec.Redirect: _redirect,
+}

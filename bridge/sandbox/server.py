@@ -1,0 +1,163 @@
+"""The sandbox as an HTTP server: the event API, its faults, and the control paths beside it, on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from bridge.sandbox import answers
+from bridge.sandbox.answers import Answer, Refusal, Tally
+from bridge.sandbox.api import Api, Limits
+from bridge.sandbox.call import Call, endpoint_of
+from bridge.sandbox.clock import Clock
+from bridge.sandbox.connection import ScriptedResponse
+from bridge.sandbox.control import Control
+from bridge.sandbox.faults.acts import Act, act, applies
+from bridge.sandbox.faults.plan import Chosen, Plan
+from bridge.sandbox.faults.spec import Delay
+from bridge.sandbox.load import Load
+from bridge.sandbox.memory import Memory
+from bridge.sandbox.workspaces import EXAMPLE, Workspace, Workspaces
+
+READ_BYTES: Final = 16 * 1024 * 1024
+"""A larger request body is not even read."""
+_STOP_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxConfig:
+    """How a sandbox is set up. `port` 0 takes any free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    workspace: Workspace = EXAMPLE
+    limits: Limits = field(default_factory=Limits)
+    seed: int = 1
+    window_seconds: float = 86_400
+    max_skew_seconds: float | None = None
+
+
+class Sandbox:
+    """One sandbox on the running event loop: `start`, then `stop`. All its methods run on that loop."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self._config = config
+        self._clock = Clock()
+        self._memory = Memory(self._clock, config.window_seconds)
+        self._plan = Plan(config.seed, time.monotonic)
+        self._load = Load()
+        workspaces = Workspaces(config.workspace, config.max_skew_seconds)
+        self._api = Api(config.limits, workspaces, self._memory, self._clock)
+        self._control = Control(self._memory, self._plan, workspaces, self._clock, self._load)
+        self._http: web.Server | None = None
+        self._listener: asyncio.Server | None = None
+
+    async def start(self) -> str:
+        """Listen; returns the base URL. Raises OSError where the address is taken or not ours."""
+        self._http = web.Server(
+            self._handle,
+            request_factory=_request,
+            handler_cancellation=True,
+            access_log=None,
+            logger=_logger(),
+            auto_decompress=False,
+            read_bufsize=1024 * 1024,
+        )
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._http, self._config.host, self._config.port, backlog=1024)
+        host, port = self._listener.sockets[0].getsockname()[:2]
+        return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+    async def stop(self) -> None:
+        """Close the listener and every connection, hanging ones too."""
+        if self._listener is not None:
+            self._listener.close()
+        if self._http is not None:
+            await self._http.shutdown(_STOP_SECONDS)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/" or request.path.startswith("/_sandbox"):
+            return await self._control.handle(request)
+        with self._load:
+            return await self._serve(request)
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        call = await _read(request)
+        if isinstance(call, Refusal):
+            answer = answers.refused(call)
+            self._note("(other)", answer.status, 0, answer.tally, None)
+            return _respond(answer)
+        chosen = self._plan.choose(call)
+        spec = None if chosen.rule is None else chosen.rule.spec
+        answer = self._api.answer(call, chosen.rejections, apply=spec is None or applies(spec))
+        deed = Act(answer.status, answer)
+        if chosen.rule is not None and spec is not None:
+            deed = act(spec, answer, chosen.rule.random)
+        self._note(call.endpoint.value, deed.status, answer.tally.received, answer.tally, _named(chosen))
+        if spec is not None:
+            await _wait(spec.delay + (spec.seconds if isinstance(spec, Delay) else 0))
+        if deed.script is not None:
+            return ScriptedResponse(deed.script, self._load, reset=deed.reset)
+        return _respond(deed.answer or answer)
+
+    def _note(self, path: str, status: int, events: int, tally: Tally, fault: str | None) -> None:
+        self._memory.note_call(path, status, events, tally, fault, time.monotonic())
+
+
+def _logger() -> logging.Logger:
+    """Bugs of ours are logged; what a client sends that is no HTTP is its own affair."""
+    logger = logging.getLogger("bridge.sandbox")
+    logger.addFilter(_is_ours)
+    return logger
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+
+def _request(
+    message: object, payload: object, protocol: object, writer: object, task: asyncio.Task[None]
+) -> web.BaseRequest:
+    """A request as the library makes it, but with our limit on the body."""
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=READ_BYTES)  # type: ignore[arg-type]
+
+
+async def _read(request: web.BaseRequest) -> Call | Refusal:
+    endpoint = endpoint_of(request.path)
+    if endpoint is None:
+        return Refusal(404, "not_found", "no such path; events go to /v2/event/, /v2/bulk/event/ or /event/")
+    if request.method != "POST":
+        return Refusal(405, "method_not_allowed", "events are sent with POST")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        return Refusal(415, "unsupported_media_type", "send the body uncompressed: SuprSend documents no compression")
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        return Refusal(413, "payload_too_large", f"request body is over {READ_BYTES} bytes")
+    return Call(endpoint, request.raw_path, request.headers, body)
+
+
+def _respond(answer: Answer) -> web.Response:
+    return web.Response(
+        body=answer.body, status=answer.status, headers={"Content-Type": answer.content_type, **answer.headers}
+    )
+
+
+def _named(chosen: Chosen) -> str | None:
+    if chosen.rule is not None:
+        return chosen.rule.name
+    return chosen.rejections[0].rule.name if chosen.rejections else None
+
+
+async def _wait(seconds: float) -> None:
+    if seconds > 0:
+        await asyncio.sleep(seconds)
