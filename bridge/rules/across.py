@@ -1,0 +1,109 @@
+"""What can only be seen across rules and files: names used twice, keys that collide, topics read in two ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bridge.document import Node
+from bridge.findings import Finding
+from bridge.rules.model import Computed, Rule, RuleFile, Text, Value, expressions_in
+from bridge.rules.scope import ITEM_VARIABLES
+
+__all__ = ["across"]
+
+
+def across(files: Sequence[RuleFile]) -> list[Finding]:
+    """Look at all rules together."""
+    rules = [rule for file in files for rule in file.rules]
+    return [
+        *_names(rules),
+        *_old_names(rules),
+        *_keys_of_items(rules),
+        *_equal_keys(rules),
+        *_readings(files),
+    ]
+
+
+def _place(rule: Rule, key: str) -> Node:
+    node = rule.node.get(key)
+    return rule.node if node is None else node
+
+
+def _line(rule: Rule) -> str:
+    return f"{rule.node.source.path}:{rule.node.start.line}"
+
+
+def _names(rules: Sequence[Rule]) -> Iterator[Finding]:
+    first: dict[str, Rule] = {}
+    for rule in rules:
+        other = first.setdefault(rule.name, rule)
+        if other is not rule:
+            message = f"the name `{rule.name}` is taken by the rule in {_line(other)}"
+            yield _place(rule, "name").finding("R010", message, "give the rule another name: the name is its identity")
+
+
+def _old_names(rules: Sequence[Rule]) -> Iterator[Finding]:
+    names = {rule.name: rule for rule in rules}
+    taken: dict[str, Rule] = {}
+    for rule in rules:
+        if rule.identity == rule.name:
+            if rule.node.get("was") is not None:
+                yield _place(rule, "was").finding("R011", "`was` is the name that the rule has", "remove `was`")
+            continue
+        other = names.get(rule.identity) or taken.get(rule.identity)
+        if other is not None:
+            message = f"`{rule.identity}` belongs to the rule in {_line(other)}: their keys would be the same"
+            yield _place(rule, "was").finding("R011", message, "an old name can go to one rule only")
+        taken[rule.identity] = rule
+
+
+def _keys_of_items(rules: Sequence[Rule]) -> Iterator[Finding]:
+    for rule in rules:
+        if rule.for_each is None or not isinstance(rule.idempotency_key, Computed | Text):
+            continue
+        reads = {name for part in expressions_in(rule.idempotency_key) for name in part.reads}
+        if not reads.intersection(ITEM_VARIABLES):
+            message = "every event of this for_each would have the same key: it reads neither $item nor $index"
+            hint = "for example ${ .id }-${ $item.user_id }"
+            yield _place(rule, "idempotency_key").finding("R033", message, hint)
+
+
+def _equal_keys(rules: Sequence[Rule]) -> Iterator[Finding]:
+    first: dict[tuple[str, object], Rule] = {}
+    for rule in rules:
+        if rule.idempotency_key is None or not rule.enabled:
+            continue
+        spelled = _spelled(rule.idempotency_key)
+        for pattern in rule.topics:
+            other = first.setdefault((pattern.text, spelled), rule)
+            if other is not rule:
+                message = f"the rule `{other.name}` makes the same key: of one record only one of the two is sent"
+                hint = f"add something of its own: …-{rule.name}"
+                yield _place(rule, "idempotency_key").finding("R034", message, hint, severity="warning")
+                break
+
+
+def _spelled(value: Value) -> object:
+    """Return what two keys share if they are written alike, white space aside."""
+    if isinstance(value, Computed):
+        return (" ".join(value.expression.text.split()),)
+    if isinstance(value, Text):
+        return tuple(part if isinstance(part, str) else (" ".join(part.text.split()),) for part in value.parts)
+    return value
+
+
+def _readings(files: Sequence[RuleFile]) -> Iterator[Finding]:
+    """Find topics named by rules of several files that are decoded differently in them."""
+    first: dict[str, tuple[object, RuleFile]] = {}
+    for file in files:
+        for rule in file.rules:
+            for pattern in rule.topics:
+                if not pattern.literal:
+                    continue
+                reading = file.reading(pattern.text)
+                how = (reading.decode, reading.key_json, reading.snapshot)
+                known, other = first.setdefault(pattern.text, (how, file))
+                if known != how and other is not file:
+                    message = f"{pattern.text} is decoded as {reading.decode} here and otherwise in {other.path}"
+                    hint = "say the same under `topics` of both files"
+                    yield _place(rule, "topics").finding("R035", message, hint, severity="warning")

@@ -1,0 +1,223 @@
+"""One rule as one generated Python function, from the decoded value to the event's bytes: what nearly every record takes.
+
+It is right or it raises: whatever it is not made for (an error, an odd type, two outputs, a blank text) leaves it by an
+exception, and the general path (`rule_mapper`) does the same record again from the start and says what is wrong. So
+every message and every rare case has one home, and the two can be compared record by record in the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from bridge.flow import Event, MappingContext, Record
+from bridge.jsontext import dumps
+from bridge.rules.event_maker import Allowed
+from bridge.rules.fast_values import ValueWriter
+from bridge.rules.jq import JqProblem
+from bridge.rules.key import derived_insert_id, key_maker
+from bridge.rules.model import Expression, Fixed, Rule, Value
+from bridge.rules.properties import checked_attachment, checked_attachments
+from bridge.rules.scope import VARIABLES, Args
+from bridge.suprsend.limits import ATTACHMENTS, MAX_KEY_CHARS, MAX_TENANT_CHARS, MIN_TIME_MS
+
+__all__ = ["FanOut", "Fast", "Straight", "fast_rule"]
+
+
+class Straight(NamedTuple):
+    """A rule without `for_each`.
+
+    `make(value, args, record)` gives the event, or None where `when` is false, or raises any Exception to ask for the
+    general path; call `reset` then. The function keeps its budget over many records, half of what one record may
+    cost: when it runs out, the general path decides with a whole one. So no result depends on the records before.
+    """
+
+    make: Callable[[Any, Args, Record], Event | None]
+    reset: Callable[[], None]
+
+
+class FanOut(NamedTuple):
+    """A rule with `for_each`: the items of a record (None where `when` is false), and the event of one of them.
+
+    `make(value, args, record, item, index, seen)`, where `seen` counts equal (event, distinct_id) of the record.
+    """
+
+    items: Callable[[Any, Args], list[Any] | None]
+    make: Callable[[Any, Args, Record, Any, int, dict[tuple[str, str], int]], Event]
+    reset: Callable[[], None]
+
+
+Fast = Straight | FanOut
+
+
+def fast_rule(rule: Rule, topic: str, context: MappingContext, allowed: Allowed) -> Fast | None:
+    """Generate the function of a rule on a topic, or None where that cannot be done (its code would be too large)."""
+    try:
+        writer = _Writer(rule, topic, context, allowed)
+        return writer.straight() if rule.for_each is None else writer.fan_out()
+    except (JqProblem, RecursionError):
+        return None
+
+
+class _Writer:
+    """Writes the code of one rule."""
+
+    def __init__(self, rule: Rule, topic: str, context: MappingContext, allowed: Allowed) -> None:
+        self.rule = rule
+        self.topic = topic
+        self.context = context
+        self.allowed = allowed
+        self.values = ValueWriter()
+        self.code = self.values.code
+
+    def straight(self) -> Straight:
+        with self.code.function("rule(v, A, record)"):
+            self._enter(self.rule.expressions, {})
+            self._when("return None")
+            self._event(n="0")
+        return Straight(self.code.build("rule"), self.values.budget.reset)
+
+    def fan_out(self) -> FanOut:
+        assert self.rule.for_each is not None
+        with self.code.function("items(v, A)"):
+            self._enter([part for part in (self.rule.when, self.rule.for_each) if part is not None], {})
+            self._when("return None")
+            self.code.line(f"return {self.values.outputs(self.rule.for_each)}")
+        with self.code.function("event(v, A, record, item, number, seen)"):
+            self._enter(self.rule.expressions, {"item": "item", "index": "number"})
+            self._event(n=None)
+        return FanOut(self.code.build("items"), self.code.build("event"), self.values.budget.reset)
+
+    def _enter(self, expressions: Sequence[Expression], names: dict[str, str]) -> None:
+        """Begin a function: bind the variables that are read to names of it."""
+        reads = {name for expression in expressions for name in expression.reads}
+        bound = {name: self.values.keep(f"A[{n}]") for n, name in enumerate(VARIABLES[:7]) if name in reads}
+        rest = {name: "None" for name in VARIABLES if name not in bound}
+        self.values.enter({**rest, **bound, **names}, expressions[0].defs if expressions else None)
+
+    def _when(self, otherwise: str) -> None:
+        when = self.rule.when
+        if when is None:
+            return
+        test = self.values.condition(when)
+        if test is not None:
+            self.code.line(f"if not ({test}): {otherwise}")
+            return
+        name = self.values.computed(when)
+        with self.code.block(f"if {name} is not True"):
+            self.code.line(f"if {name} is False or {name} is None or {name} is NOTHING: {otherwise}")
+            self.code.line("raise Again")
+
+    def _event(self, n: str | None) -> None:
+        rule, thing, line = self.rule, self.code.thing, self.code.line
+        self.values.prefetch(rule.expressions)
+        name = self._name()
+        recipient = self._text(rule.distinct_id, integers=True)
+        if self.context.only_recipients:
+            line(f"if not {thing(self.allowed)}({recipient}): raise Again")
+        tenant = None if rule.tenant_id is None else self._optional(rule.tenant_id, MAX_TENANT_CHARS)
+        properties = self._properties()
+        line("ts = record.timestamp()[1]")
+        insert_id, key = self._key(name, recipient, n)
+        body = self._body(insert_id, name, recipient, properties, key, tenant)
+        line(f"if len({body}) > {self.context.max_event_bytes}: raise Again")
+        max_age = rule.max_age_ms if rule.max_age_ms is not None else self.context.max_age_ms
+        expires = "None" if max_age is None else f"(ts + {max_age} if ts >= 0 else None)"
+        rule_name = self.code.const(rule.name)
+        event = f"({rule_name}, {name}, {recipient}, {key}, {body}, {expires})"
+        line(f"return {thing(tuple.__new__)}({thing(Event)}, {event})")
+
+    def _name(self) -> str:
+        if isinstance(self.rule.event, Fixed):
+            return self.code.const(self.rule.event.value)
+        name = self._text(self.rule.event, integers=False)
+        self.code.line(f"if {name} not in {self.code.thing(frozenset(self.rule.events))}: raise Again")
+        return name
+
+    def _text(self, value: Value, *, integers: bool) -> str:
+        """Write trimmed text that is not blank; an integer may stand for it where `integers` says so."""
+        if isinstance(value, Fixed):
+            return self.code.const(str(value.value))
+        name = self.values.text(value, integers=integers)
+        trimmed = self.values.keep(f"{name}.strip()")
+        self.code.line(f"if not {trimmed}: raise Again")
+        return trimmed
+
+    def _optional(self, value: Value, longest: int) -> str:
+        """Write text that may be left out: the name holds None then."""
+        if isinstance(value, Fixed):
+            return self.code.const(str(value.value))
+        made, may_be_nothing = self.values.value(value, level=None)
+        name = self.code.name("o")
+        self.code.line(f"{name} = None")
+        with self.code.block(f"if {made} is not NOTHING" if may_be_nothing else "if True"):
+            text = self.values.as_text(made, integers=True)
+            self.code.line(f"{name} = {text}.strip()")
+            self.code.line(f"if not {name} or len({name}) > {longest}: raise Again")
+        return name
+
+    def _key(self, name: str, recipient: str, n: str | None) -> tuple[str, str]:
+        """Write the `$insert_id` and the key."""
+        if self.rule.idempotency_key is None:
+            key = self.values.keep(self._default_key(name, recipient, n))
+            return key, key
+        own = self._optional(self.rule.idempotency_key, MAX_KEY_CHARS)
+        insert_id = self.code.name("i")
+        with self.code.block(f"if {own} is None"):
+            self.code.line(f"{insert_id} = {own} = {self._default_key(name, recipient, n)}")
+        with self.code.block("else"):
+            self.code.line(f"{insert_id} = {self.code.thing(derived_insert_id)}({own})")
+        return insert_id, own
+
+    def _default_key(self, name: str, recipient: str, n: str | None) -> str:
+        rule, context = self.rule, self.context
+        makers = {event: key_maker(context.namespace, self.topic, rule.identity, event) for event in rule.events}
+        if isinstance(rule.event, Fixed):
+            maker = self.code.thing(makers[rule.events[0]])
+        else:
+            maker = f"{self.code.thing(makers)}[{name}]"
+        if n is None:
+            pair = self.values.keep(f"({name}, {recipient})")
+            n = self.values.keep(f"seen.get({pair}, 0)")
+            self.code.line(f"seen[{pair}] = {n} + 1")
+        return f"{maker}(record.partition(), record.offset(), ts, {recipient}, {n})"
+
+    def _properties(self) -> str:
+        """Write all properties: the name of what the serialiser prints right."""
+        rule = self.rule
+        whole, right = self.values.properties(rule.properties, drop_nulls=rule.drop_nulls)
+        if rule.attachments:
+            attached = self._attachments()
+            self.code.line(f"if {attached}: {whole}[{ATTACHMENTS!r}] = {attached}")
+        return whole if right else self.values.finished(whole, drop_nulls=rule.drop_nulls)
+
+    def _attachments(self) -> str:
+        attachments = self.rule.attachments
+        if not isinstance(attachments, tuple):
+            made = self.values.computed(attachments.expression)
+            return self.values.keep(f"{self.code.thing(checked_attachments)}({made})")
+        name = self.values.keep("[]")
+        for number, item in enumerate(attachments):
+            url, may_be_nothing = self.values.value(item.url, level=None)
+            with self.code.block(f"if {url} is not NOTHING" if may_be_nothing else "if True"):
+                parts = [
+                    "NOTHING" if part is None else self.values.value(part, level=None)[0]
+                    for part in (item.filename, item.ignore_if_error)
+                ]
+                checked = self.code.thing(checked_attachment)
+                self.code.line(f"{name}.append({checked}('attachments[{number}]', {url}, {', '.join(parts)}))")
+        return name
+
+    def _body(self, insert_id: str, name: str, recipient: str, properties: str, key: str, tenant: str | None) -> str:
+        """Write the layout of `bridge.suprsend.event.event_body`, in its order (a test holds the two together)."""
+        env = self.code.const(self.context.env)
+        fields = (
+            f"'$insert_id': {insert_id}, '$time': ts if ts >= {MIN_TIME_MS} else {MIN_TIME_MS}, 'event': {name}, "
+            f"'env': {env}, 'distinct_id': {recipient}, 'properties': {properties}, '$idempotency_key': {key}"
+        )
+        if tenant is None or tenant.startswith(("'", '"')):
+            whole = f"{{{fields}}}" if tenant is None else f"{{{fields}, 'tenant_id': {tenant}}}"
+        else:
+            whole = self.values.keep(f"{{{fields}}}")
+            self.code.line(f"if {tenant} is not None: {whole}['tenant_id'] = {tenant}")
+        return self.values.keep(f"{self.code.thing(dumps)}({whole})")

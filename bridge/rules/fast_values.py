@@ -1,0 +1,237 @@
+"""The values of a rule as generated code: names of Python variables that hold what the serialiser prints right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Any
+
+from bridge.jsontext import Fragment
+from bridge.rules.body import CARE, exact, exact_computed, exact_json
+from bridge.rules.jq import Budget, Defs, number_text
+from bridge.rules.jq.budget import OUTPUTS, STEPS, TEXT
+from bridge.rules.jq.facts import types_of
+from bridge.rules.jq.gen.analysis import MAYBE, ONE
+from bridge.rules.jq.gen.code import Code
+from bridge.rules.jq.gen.generator import Generator, Sink
+from bridge.rules.jq.gen.scope import Bound, Scope
+from bridge.rules.jq.gen.singles import prefetch
+from bridge.rules.jq.nodes import Node
+from bridge.rules.jq.program import NO_DEFS, scope_of
+from bridge.rules.jq.runtime import NAMESPACE
+from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Text, Value
+from bridge.rules.shapes import built_object, first_fields, may_compute
+from bridge.suprsend.limits import reserved
+
+__all__ = ["Again", "ValueWriter"]
+
+
+class Again(Exception):  # noqa: N818 - no error: it asks for the general path
+    """The fast path is not made for this record: the general path does it."""
+
+
+def as_part(value: Any) -> str:
+    """Return a boolean or number as text, as jq prints it; anything else is the general path's."""
+    if value is True or value is False:
+        return "true" if value else "false"
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        return number_text(value)
+    raise Again
+
+
+def refuse_names(properties: dict[str, Any]) -> None:
+    """Ask for the general path where a computed property has a reserved name."""
+    for name in properties:
+        if reserved(name):
+            raise Again
+
+
+class ValueWriter:
+    """Writes values into a `Code`; one per rule."""
+
+    def __init__(self) -> None:
+        self.code = Code(NAMESPACE)
+        self.budget = Budget(STEPS // 2, OUTPUTS // 2, TEXT // 2)
+        self.code.namespace.update(Again=Again, B=self.budget)
+        self.generator = Generator(self.code)
+        self._scope = Scope.empty()
+
+    def keep(self, expression: str) -> str:
+        """Assign an expression to a fresh name."""
+        return self.generator.keep(expression)
+
+    def enter(self, variables: Mapping[str, str], defs: Defs | None) -> None:
+        """Begin a function: its variables of the language by their Python names, and the functions of the rules."""
+        bound = {name: Bound(python) for name, python in variables.items()}
+        self._scope = scope_of(self.generator, bound, defs if defs is not None else NO_DEFS)
+
+    def prefetch(self, expressions: Iterable[Expression]) -> None:
+        """Write one reading of all fields of the record that several expressions begin with."""
+        fields = [name for expression in expressions for name in first_fields(expression.program.node)]
+        prefetch(self.generator, "v", fields)
+
+    def _node(self, expression: Expression) -> tuple[Node, Scope]:
+        return expression.program.node, self._scope
+
+    def condition(self, expression: Expression) -> str | None:
+        """Write an expression that can only be true or false, as a Python condition; None for any other."""
+        node, scope = self._node(expression)
+        if not expression.program.types <= {"boolean"} or not self.generator.single(node, scope):
+            return None
+        return self.generator.condition(node, scope, "v")
+
+    def outputs(self, expression: Expression) -> str:
+        """Write the list of all outputs of an expression."""
+        node, scope = self._node(expression)
+        name = self.keep("[]")
+        self.generator.each(node, scope, "v", Sink(lambda value: self.code.line(f"{name}.append({value})"), cheap=True))
+        return name
+
+    def computed(self, expression: Expression) -> str:
+        """Write an expression: the name holds its value, or NOTHING. Two outputs ask for the general path."""
+        node, scope = self._node(expression)
+        count = self.generator.count(node, scope)
+        if count == ONE:
+            name = self.generator.one(node, scope, "v")
+            return name if name.isidentifier() else self.keep(name)
+        if count == MAYBE:
+            return self.generator.first(node, scope, "v", "NOTHING")
+        name = self.keep("NOTHING")
+
+        def take(value: str) -> None:
+            self.code.line(f"if {name} is not NOTHING: raise Again")
+            self.code.line(f"{name} = {value}")
+
+        self.generator.each(node, scope, "v", Sink(take))
+        return name
+
+    def _is_single(self, expression: Expression) -> bool:
+        return self.generator.single(*self._node(expression))
+
+    def value(self, value: Value, *, level: int | None) -> tuple[str, bool]:
+        """Write any value: its name, and whether it may be NOTHING.
+
+        `level` is how deep it stands in the properties, to make what the serialiser prints right; None leaves values
+        as they are.
+        """
+        if isinstance(value, Fixed):
+            return self.code.const(value.value if level is None else _fixed(value.value)), False
+        if isinstance(value, Computed):
+            name = self.computed(value.expression)
+            if level is not None:
+                name = self._exact(value.expression.program.node, name, level)
+            return name, not self._is_single(value.expression)
+        if isinstance(value, Text):
+            return self._mixed(value), False
+        inner = None if level is None else level + 1
+        return (self._fields(value, inner) if isinstance(value, Fields) else self._items(value, inner)), False
+
+    def _exact(self, node: Node, name: str, level: int) -> str:
+        if types_of(node, self._scope) <= {"string", "boolean", "null"}:
+            return name
+        safe = self.keep(name)
+        function = self.code.thing(exact_computed if may_compute(node) else exact)
+        self.code.line(f"if type({safe}) in {self.code.thing(CARE)}: {safe} = {function}({safe}, {level})")
+        return safe
+
+    def _mixed(self, text: Text) -> str:
+        parts: list[str] = []
+        for part in text.parts:
+            if isinstance(part, str):
+                parts.append(repr(part))
+                continue
+            name = self.computed(part)
+            if not part.program.types <= {"string"} or not self._is_single(part):
+                name = self.keep(name)
+                self.code.line(f"if type({name}) is not str: {name} = {self.code.thing(as_part)}({name})")
+            parts.append(f"f'{{{name}}}'" if name.isidentifier() else name)
+        return self.keep(" ".join(parts))
+
+    def text(self, value: Value, *, integers: bool) -> str:
+        """Write a value that must be text, as text (not yet trimmed); nothing asks for the general path."""
+        return self.as_text(self.value(value, level=None)[0], integers=integers)
+
+    def as_text(self, name: str, *, integers: bool) -> str:
+        """Write the check that a value is text; an integer becomes it where `integers` says so."""
+        text = self.keep(name)
+        with self.code.block(f"if type({text}) is not str"):
+            if integers:
+                self.code.line(f"if type({text}) is not int: raise Again")
+                self.code.line(f"{text} = str({text})")
+            else:
+                self.code.line("raise Again")
+        return text
+
+    def _fields(self, fields: Fields, level: int | None) -> str:
+        made = [(name, *self.value(value, level=level)) for name, value in fields.entries]
+        return self._object(made)
+
+    def _object(self, made: list[tuple[str, str, bool]]) -> str:
+        """Write an object of parts that are written already, in their order; what may be NOTHING is left out then."""
+        sure = next((number for number, (_, _, optional) in enumerate(made) if optional), len(made))
+        shown = ", ".join(f"{name!r}: {value}" for name, value, _ in made[:sure])
+        whole = self.keep(f"{{{shown}}}")
+        for name, value, optional in made[sure:]:
+            test = f"if {value} is not NOTHING: " if optional else ""
+            self.code.line(f"{test}{whole}[{name!r}] = {value}")
+        return whole
+
+    def _items(self, items: Items, level: int | None) -> str:
+        made = [self.value(value, level=level) for value in items.values]
+        if not any(optional for _, optional in made):
+            return self.keep(f"[{', '.join(value for value, _ in made)}]")
+        whole = self.keep("[]")
+        for value, optional in made:
+            test = f"if {value} is not NOTHING: " if optional else ""
+            self.code.line(f"{test}{whole}.append({value})")
+        return whole
+
+    def properties(self, layers: tuple[Fields | Computed, ...], *, drop_nulls: bool) -> tuple[str, bool]:
+        """Write the properties: a name that holds a new object, and whether the serialiser prints it right."""
+        first = layers[0] if layers else Fields(())
+        if len(layers) <= 1 and isinstance(first, Fields):
+            return self._fields(first, None if drop_nulls else 2), not drop_nulls
+        if len(layers) == 1 and isinstance(first, Computed) and not drop_nulls:
+            built = self._built(first.expression)
+            if built is not None:
+                return built, True
+        whole = self.keep("{}")
+        for layer in layers:
+            if isinstance(layer, Computed):
+                self._lay_object(whole, layer.expression)
+            else:
+                self._lay_fields(whole, layer)
+        return whole, False
+
+    def _built(self, expression: Expression) -> str | None:
+        """Write an expression that builds an object of single values part by part, each made right by itself."""
+        parts = built_object(expression.program.node)
+        if parts is None or not all(self.generator.single(node, self._scope) for _, node in parts):
+            return None
+        made = [(key, self.generator.one(node, self._scope, "v"), node) for key, node in parts]
+        return self._object([(key, self._exact(node, name, 2), False) for key, name, node in made])
+
+    def _lay_object(self, whole: str, expression: Expression) -> None:
+        name = self.computed(expression)
+        self.code.line(f"if type({name}) is not dict: raise Again")
+        self.code.line(f"{self.code.thing(refuse_names)}({name})")
+        self.code.line(f"{whole}.update({name})")
+
+    def _lay_fields(self, whole: str, fields: Fields) -> None:
+        for key, value in fields.entries:
+            name, optional = self.value(value, level=None)
+            if optional:
+                self.code.line(f"if {name} is NOTHING: {whole}.pop({key!r}, None)")
+                self.code.line(f"else: {whole}[{key!r}] = {name}")
+            else:
+                self.code.line(f"{whole}[{key!r}] = {name}")
+
+    def finished(self, whole: str, *, drop_nulls: bool) -> str:
+        """Write what makes whole properties right for the serialiser."""
+        options = "drop_nulls=True" if drop_nulls else ""
+        return self.keep(f"{self.code.thing(Fragment)}({self.code.thing(exact_json)}({whole}, {options}))")
+
+
+def _fixed(value: Any) -> Any:
+    """Return a fixed value as the serialiser prints it right."""
+    return exact(value, 2) if type(value) is float else value

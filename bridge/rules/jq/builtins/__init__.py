@@ -1,0 +1,15 @@
+"""The table of built-ins. Documentation and checks are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bridge.rules.jq.builtins import collections_, definitions, numbers, regexes, texts, times
+from bridge.rules.jq.builtins.table import Builtin, table
+
+BUILTINS: Mapping[str, Builtin] = MappingProxyType(
+    table(collections_.ROWS, texts.ROWS, numbers.ROWS, regexes.ROWS, times.ROWS, definitions.ROWS)
+)
+
+__all__ = ["BUILTINS", "Builtin"]

@@ -1,0 +1,75 @@
+"""Which function writes which kind of node."""
+
+from __future__ import annotations
+
+from bridge.rules.jq import nodes
+from bridge.rules.jq.gen import calls, singles, streams, updates
+from bridge.rules.jq.gen.generator import Tables
+
+TABLES = Tables(
+    one={
+        nodes.Identity: singles.identity,
+        nodes.Literal: singles.literal,
+        nodes.Variable: singles.variable,
+        nodes.Pipe: singles.pipe,
+        nodes.Index: singles.index,
+        nodes.Slice: singles.slice_,
+        nodes.Array: singles.array,
+        nodes.Object: singles.object_,
+        nodes.Negate: singles.negate,
+        nodes.Binary: singles.binary,
+        nodes.Logic: singles.logic,
+        nodes.Alternative: singles.alternative,
+        nodes.If: singles.if_,
+        nodes.Try: singles.try_,
+        nodes.Bind: singles.bind,
+        nodes.Reduce: singles.reduce_,
+        nodes.Text: singles.text,
+        nodes.Format: singles.format_,
+        nodes.Assign: singles.assign,
+        nodes.Define: singles.define,
+        nodes.Call: calls.call_one,  # type: ignore[dict-item]
+    },
+    each={
+        nodes.Pipe: streams.pipe,
+        nodes.Comma: streams.comma,
+        nodes.Index: streams.index,
+        nodes.Slice: streams.slice_,
+        nodes.Iterate: streams.iterate,
+        nodes.Object: streams.object_,
+        nodes.Negate: streams.negate,
+        nodes.Binary: streams.binary,
+        nodes.Logic: streams.logic,
+        nodes.Alternative: streams.alternative,
+        nodes.If: streams.if_,
+        nodes.Try: streams.try_,
+        nodes.Bind: streams.bind,
+        nodes.Reduce: streams.reduce_,
+        nodes.Foreach: streams.foreach,
+        nodes.Text: streams.text,
+        nodes.Assign: streams.assign,
+        nodes.Define: streams.define,
+        nodes.Label: streams.label,
+        nodes.Break: streams.break_,
+        nodes.Call: calls.call_each,
+    },
+    paths={
+        nodes.Identity: updates.identity,
+        nodes.Index: updates.index,
+        nodes.Slice: updates.slice_,
+        nodes.Iterate: updates.iterate,
+        nodes.Pipe: updates.pipe,
+        nodes.Comma: updates.comma,
+        nodes.Alternative: updates.alternative,
+        nodes.If: updates.if_,
+        nodes.Try: updates.try_,
+        nodes.Bind: updates.bind,
+        nodes.Reduce: updates.reduce_,
+        nodes.Foreach: updates.foreach,
+        nodes.Define: updates.define,
+        nodes.Label: updates.label,
+        nodes.Break: updates.break_,
+        nodes.Call: updates.call,
+    },
+    condition=singles.condition,
+)

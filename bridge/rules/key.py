@@ -1,0 +1,55 @@
+"""The idempotency key that a rule without its own gets, and the `$insert_id` that every event has.
+
+Frozen by a golden test: another key for the same record would notify a person twice after an upgrade.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from collections.abc import Callable
+from hashlib import blake2b
+from re import compile as pattern
+
+__all__ = ["INSERT_ID_SHORTEST", "SCHEME", "KeyMaker", "derived_insert_id", "key_maker"]
+
+SCHEME = "k1"
+INSERT_ID_SHORTEST = 36
+"""Characters that SuprSend's schema wants in `$insert_id` at least (contract §3a); default keys have them."""
+
+KeyMaker = Callable[[int, int, int, str, int], str]
+"""`(partition, offset, timestamp in ms, distinct_id, n)` → key. Raises UnicodeEncodeError for a lone surrogate."""
+
+_COORDINATES_LONGEST = 32
+_DIGEST_BYTES = 21
+_INSERT_ID_BYTES = 27
+_READABLE = pattern(r"[A-Za-z0-9._-]+")
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def key_maker(namespace: str, topic: str, rule: str, event: str) -> KeyMaker:
+    """Make the default keys of one rule, topic and event name.
+
+    A key is `k1:{topic}:{partition}:{offset}:{28 characters}`, 36 to 64 characters long; the topic is left out (its
+    place stays, empty) where `topic:partition:offset` is over 32 characters. The 28 characters are 168 bits of
+    BLAKE2b over the scheme, namespace, topic, rule, event, partition, offset, timestamp, n and distinct_id: each of
+    the texts before the last carries its length, so no two tuples give the same input.
+    """
+    covered = "".join(f"{len(part)}:{part}" for part in (SCHEME, namespace, topic, rule, event))
+    covered.encode()
+    shown = topic if _READABLE.fullmatch(topic) else ""
+
+    def make(partition: int, offset: int, timestamp: int, recipient: str, n: int) -> str:
+        place = f"{shown}:{partition}:{offset}"
+        if len(place) > _COORDINATES_LONGEST:
+            place = f":{partition}:{offset}"
+        text = f"{covered}{partition}:{offset}:{timestamp}:{n}:{recipient}"
+        digest = blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
+        return f"k1:{place}:{b2a_base64(digest, newline=False).translate(_URL_SAFE).decode()}"
+
+    return make
+
+
+def derived_insert_id(key: str) -> str:
+    """Make the `$insert_id` of an event with a key of its own: 39 characters that depend on the key alone."""
+    digest = blake2b(key.encode(), digest_size=_INSERT_ID_BYTES).digest()
+    return f"i1:{b2a_base64(digest, newline=False).translate(_URL_SAFE).decode()}"

@@ -1,0 +1,236 @@
+"""Compiled rules: `Mapping.for_topic(topic)` is the function from a record to its events and faults.
+
+Pure: no clock, no I/O; a mapper is for one thread at a time (each thread asks for its own).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from bridge.flow import Event, Fault, Mapped, Mapper, MappingContext, PlainRecord, Record, RuleInfo, Stage
+from bridge.jsontext import JSONDecodeError, loads
+from bridge.rules.decode import SNAPSHOT, Decoder, decoder
+from bridge.rules.dispatch import Head, selector
+from bridge.rules.event_maker import Allowed
+from bridge.rules.fast import fast_rule
+from bridge.rules.faults import FAULTS, MapError
+from bridge.rules.model import Rule, RuleFile, RuleSet, TopicRule
+from bridge.rules.patterns import recipient_filter
+from bridge.rules.quick_mapper import quick_mapper
+from bridge.rules.rule_mapper import RuleMapper, rule_mapper
+from bridge.rules.scope import VARIABLES, Args, args_maker
+
+__all__ = ["CompiledMapping", "compile_mapping"]
+
+_FILTERED: Final[Mapped] = ()
+_NO_RECORD: Final = PlainRecord("", 0, 0, None)
+_UNMATCHED: Final = Fault(
+    None,
+    Stage.UNMATCHED,
+    "unmatched",
+    "No rule took this record, and its topic keeps such records.",
+    None,
+    "dead_letter",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMapping:
+    """All rules, compiled. Immutable; any thread may ask it for mappers."""
+
+    rules_hash: str
+    rules: tuple[RuleInfo, ...]
+    files: tuple[RuleFile, ...]
+    context: MappingContext
+    allowed: Allowed
+    generate: bool = True
+
+    def for_topic(self, topic: str) -> Mapper:
+        """Return the mapper of a topic's records. It never raises; a topic that no rule selects is filtered."""
+        views = tuple(self._view(file, topic) for file in self.files if _concerns(file, topic))
+        return _guarded(_mapper(views)) if views else lambda _record: _FILTERED
+
+    def _view(self, file: RuleFile, topic: str) -> _View:
+        """Compile one file for a topic."""
+        reading: TopicRule = file.reading(topic)
+        rules = [rule for rule in file.rules if rule.enabled and rule.selects(topic)]
+        running = [self._running(rule, topic) for rule in rules]
+        reads = {name for rule in rules for name in _reads(rule)}
+        return _View(
+            decode=decoder(reading.decode, snapshot=reading.snapshot),
+            make_args=args_maker(reads, key_json=reading.key_json, unwrap_key=reading.decode == "debezium"),
+            select=selector(running),
+            for_tombstones=tuple(rule for rule in running if rule.for_tombstones),
+            unmatched_dead_letter=reading.unmatched_dead_letter,
+            is_json=reading.decode == "json",
+            reads_variables=reading.key_json or bool(reads.intersection(VARIABLES[:7])),
+        )
+
+    def _running(self, rule: Rule, topic: str) -> _RunningRule:
+        run = rule_mapper(rule, topic, self.context, self.allowed)
+        if self.generate:
+            run = quick_mapper(rule, run, fast_rule(rule, topic, self.context, self.allowed))
+        head = None if rule.when is None else rule.when.program.comparison
+        return _RunningRule(run, rule.final, _named_path(head), "tombstone" in _reads(rule))
+
+
+def compile_mapping(ruleset: RuleSet, context: MappingContext, *, generate: bool = True) -> CompiledMapping:
+    """Compile rules that were loaded without errors.
+
+    Without `generate` every record takes the general path: the same results, slower (tests compare the two).
+    Raises ValueError for an entry of `context.only_recipients` that is no pattern (`bridge.rules.patterns`).
+    """
+    infos = tuple(
+        RuleInfo(rule.name, tuple(pattern.text for pattern in rule.topics), rule.events)
+        for rule in ruleset.rules
+        if rule.enabled
+    )
+    allowed = recipient_filter(context.only_recipients)
+    return CompiledMapping(ruleset.hash, infos, ruleset.files, context, allowed, generate)
+
+
+class _RunningRule(NamedTuple):
+    """A rule on one topic."""
+
+    run: RuleMapper
+    final: bool
+    head: Head | None
+    for_tombstones: bool
+
+
+class _View(NamedTuple):
+    """A topic as one file reads it."""
+
+    decode: Decoder
+    make_args: Callable[[Record], Args]
+    select: Callable[[Any], Sequence[_RunningRule]]
+    for_tombstones: tuple[_RunningRule, ...]
+    unmatched_dead_letter: bool
+    is_json: bool
+    reads_variables: bool
+
+
+def _concerns(file: RuleFile, topic: str) -> bool:
+    return file.names(topic) or any(rule.enabled and rule.selects(topic) for rule in file.rules)
+
+
+def _reads(rule: Rule) -> set[str]:
+    return {name for expression in rule.expressions for name in expression.reads}
+
+
+def _named_path(head: Any) -> Head | None:
+    """Keep a comparison whose path is one of names, and not `.` itself."""
+    if head is None or not head[0] or not all(isinstance(step, str) for step in head[0]):
+        return None
+    return (tuple(head[0]), head[1])
+
+
+def _mapper(views: Sequence[_View]) -> Mapper:
+    general = _general_mapper(views)
+    if len(views) == 1 and views[0].is_json:
+        return _json_mapper(views[0], general)
+    return general
+
+
+def _json_mapper(view: _View, general: Mapper) -> Mapper:
+    """Return the mapper of what nearly every topic is: JSON, read in one way. What is out of the way is `general`'s."""
+    select, make_args = view.select, view.make_args
+    fixed_args = None if view.reads_variables else make_args(_NO_RECORD)
+    unmatched = (_UNMATCHED,) if view.unmatched_dead_letter else _FILTERED
+
+    def map_json(record: Record) -> Mapped:
+        value = record.value()
+        if value is None:
+            return general(record)
+        try:
+            document = loads(value)
+            args = make_args(record) if fixed_args is None else fixed_args
+        except (JSONDecodeError, MapError):
+            return general(record)
+        results: list[Event | Fault] = []
+        keys: set[str] = set()
+        taken = False
+        for rule in select(document):
+            if rule.run(document, args, record, results, keys):
+                taken = True
+                if rule.final:
+                    break
+        return results or (_FILTERED if taken else unmatched)
+
+    return map_json
+
+
+def _general_mapper(views: Sequence[_View]) -> Mapper:
+    keeps_unmatched = any(view.unmatched_dead_letter for view in views)
+
+    def map_record(record: Record) -> Mapped:
+        value = record.value()
+        results: list[Event | Fault] = []
+        keys: set[str] = set()
+        taken = False
+        for view in views:
+            if value is None:
+                taken |= _tombstone(view, record, results, keys)
+            else:
+                taken |= _value(view, value, record, results, keys)
+        return results or ((_UNMATCHED,) if keeps_unmatched and not taken else _FILTERED)
+
+    return map_record
+
+
+def _guarded(mapper: Mapper) -> Mapper:
+    """Make a mapper total even where the bridge itself is wrong: a bug is a fault of the record, not of the process."""
+
+    def guarded(record: Record) -> Mapped:
+        try:
+            return mapper(record)
+        except Exception as error:  # noqa: BLE001 - a mapper never raises, whatever the record
+            message = f"The mapper failed ({type(error).__name__}): a bug of the bridge."
+            return (Fault(None, Stage.MAP, "internal_error", message, None, "dead_letter"),)
+
+    return guarded
+
+
+def _value(view: _View, value: bytes, record: Record, results: list[Event | Fault], keys: set[str]) -> bool:
+    """Map a record's value as one file reads it; returns whether a rule took it, or it was not to be mapped."""
+    try:
+        document = view.decode(value, record)
+        args = view.make_args(record)
+    except MapError as problem:
+        _undecodable(problem, results)
+        return True
+    return document is SNAPSHOT or _run(view.select(document), document, args, record, results, keys)
+
+
+def _tombstone(view: _View, record: Record, results: list[Event | Fault], keys: set[str]) -> bool:
+    """Map a tombstone: only rules that name `$tombstone` see it, and it is never unmatched."""
+    if view.for_tombstones:
+        try:
+            args = view.make_args(record)
+        except MapError as problem:
+            _undecodable(problem, results)
+            return True
+        _run(view.for_tombstones, None, args, record, results, keys)
+    return True
+
+
+def _run(
+    rules: Sequence[_RunningRule], value: Any, args: Args, record: Record, results: list[Event | Fault], keys: set[str]
+) -> bool:
+    taken = False
+    for rule in rules:
+        if rule.run(value, args, record, results, keys):
+            taken = True
+            if rule.final:
+                break
+    return taken
+
+
+def _undecodable(problem: MapError, results: list[Event | Fault]) -> None:
+    """Add the fault of a record that cannot be read; once, though several files read it."""
+    known = (other.code for other in results if isinstance(other, Fault) and other.rule is None)
+    if problem.code not in known:
+        stage = FAULTS[problem.code].stage
+        results.append(Fault(None, stage, problem.code, problem.message, None, "dead_letter"))
