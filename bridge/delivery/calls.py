@@ -1,0 +1,359 @@
+"""Flights on their way: which goes out next, what its answer means, when it is tried again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+from random import Random
+
+from bridge.delivery.batcher import LaneOf
+from bridge.delivery.dead import Refusal
+from bridge.delivery.flight import Flight, Item
+from bridge.delivery.gate import Closed, Gate
+from bridge.delivery.journal import Fact
+from bridge.delivery.partition import Partition
+from bridge.delivery.placing import Placer, dedupe_refusal
+from bridge.delivery.policy import Policy
+from bridge.delivery.refusals import Refusals
+from bridge.delivery.settle import Settler
+from bridge.flow import Judge, Judged, Outcome, Reply, Stage, Verdict
+
+AGAIN = frozenset({Verdict.TRANSIENT, Verdict.THROTTLED, Verdict.UNKNOWN, Verdict.SETUP})
+"""Verdicts after which the same bytes are sent again."""
+
+NEVER_APPLIED = frozenset({Verdict.SETUP, Verdict.THROTTLED})
+"""Whole-call verdicts that do not start the clock of the 24 h guard."""
+
+CAUSE: dict[Verdict, str] = {Verdict.INVALID: "invalid", Verdict.TOO_LARGE: "too_large"}
+"""Verdicts that refuse an event for good, and the class of its dead letter."""
+
+
+class Calls:
+    """Used by the delivery thread alone. A call's number is new with each attempt: an answer cannot be mistaken."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        gate: Gate,
+        placer: Placer,
+        settler: Settler,
+        refusals: Refusals,
+        judge: Judge,
+        lane_of: LaneOf,
+        rng: Random,
+    ) -> None:
+        self._policy = policy
+        self._gate = gate
+        self._placer = placer
+        self._settler = settler
+        self._refusals = refusals
+        self._judge = judge
+        self.lane_of = lane_of
+        self._rng = rng
+        self._number = 0
+        self.in_flight: dict[int, Flight] = {}
+        self.resting: list[tuple[float, int, Flight]] = []
+        """A heap of flights that wait to be tried again: (when, number, flight)."""
+        self.closed: Closed | None = None
+        """Why the last look at the gate found it closed."""
+        self._last_success = -1.0
+
+    def starts(self, now: float, now_ms: int) -> list[tuple[int, bytes]]:
+        """The calls to start now, as (number, body)."""
+        started: list[tuple[int, bytes]] = []
+        while True:
+            self.closed = self._gate.closed(len(self.in_flight), now)
+            if self.closed is not None:
+                return started
+            flight = self._next(now)
+            if flight is None:
+                return started
+            if self._prune(flight, now, now_ms):
+                started.append(self._start(flight, now, now_ms))
+
+    def _next(self, now: float) -> Flight | None:
+        """What is due to be tried again first, while the retry budget allows; else the next full flight."""
+        if self._gate.one_at_a_time():
+            return self._probe(now)
+        resting = self.resting
+        if resting and resting[0][0] <= now and (resting[0][2].immediate or self._gate.budget.wait(now) <= 0):
+            return heappop(resting)[2]
+        sealed = self._placer.sealed
+        return sealed.popleft() if sealed else None
+
+    def _probe(self, now: float) -> Flight | None:
+        """The least tried flight: one that would fail at a healthy API must not hide that it is healthy."""
+        sealed = self._placer.sealed
+        due = [entry for entry in self.resting if entry[0] <= now]
+        if sealed or not due:
+            return sealed.popleft() if sealed else None
+        least = min(due, key=lambda entry: (entry[2].tries, entry[1]))
+        self.resting.remove(least)
+        heapify(self.resting)
+        return least[2]
+
+    def _prune(self, flight: Flight, now: float, now_ms: int) -> bool:
+        """Before every attempt: drop what was fenced or is too old; False if nothing is left of it."""
+        keep: list[Item] = []
+        gone: list[Item] = []
+        guard = flight.guarded or flight.first_ms is not None
+        if guard and self._policy.on_dedupe_expired == "hold" and self._parked(flight, now, now_ms):
+            return False
+        for item in flight.items:
+            part, record, event = item
+            if not part.live:
+                continue
+            if event.expires is not None and event.expires < now_ms:
+                gone.append(item)
+                self._settler.event(item, Outcome.EXPIRED, "expired")
+            elif guard and self._placer.expired_for_dedupe(part, record, flight.first_ms, now_ms):
+                gone.append(item)
+                self._settler.tally.dedupe_expired += 1
+                self._refusals.write(dedupe_refusal(part, record, event, flight.first_ms))
+            else:
+                keep.append(item)
+        if len(keep) < len(flight.items):
+            flight.keep(keep)
+            self._settler.free(gone, flight.lanes(self.lane_of))
+        if not keep:
+            self._sequel(flight)
+        return bool(keep)
+
+    def _parked(self, flight: Flight, now: float, now_ms: int) -> bool:
+        """Where a person is to decide on a repeat, a partition's events wait apart; True if nothing else is left.
+
+        A flight that has a sequel waits as a whole, so that order holds.
+        """
+        held = {
+            item[0] for item in flight.items if self._placer.held_for_dedupe(item[0], item[1], flight.first_ms, now_ms)
+        }
+        if not held:
+            return False
+        waits = [item for item in flight.items if item[0] in held]
+        others = [item for item in flight.items if item[0] not in held]
+        at = now + self._policy.probe_interval
+        if not others or flight.sequel is not None:
+            self._push(flight, at)
+            return True
+        parked = flight.apart(waits)
+        flight.keep(others)
+        for part, record, _ in waits:
+            lane = self.lane_of(record)
+            if lane is not None:
+                part.lanes[lane] = parked
+        self._push(parked, at)
+        return False
+
+    def _start(self, flight: Flight, now: float, now_ms: int) -> tuple[int, bytes]:
+        self._number += 1
+        body = flight.body()
+        tally = self._settler.tally
+        tally.body_bytes += len(body)
+        tally.call_records.observe(len(flight.items))
+        self._gate.called(len(flight.items), immediate=flight.immediate, now=now)
+        flight.started = now
+        if flight.first_ms is None:
+            flight.first_ms = now_ms
+        self.in_flight[self._number] = flight
+        return self._number, body
+
+    def answered(self, number: int, reply: Reply, now: float, now_ms: int) -> None:
+        """The end of one attempt, whatever came of it."""
+        flight = self.in_flight.pop(number, None)
+        if flight is None:
+            return
+        judged = self._judge(reply, len(flight.items))
+        tally = self._settler.tally
+        tally.requests[str(reply.status) if reply.status else reply.error or "unknown"] += 1
+        tally.call_seconds.observe(reply.seconds)
+        if judged.whole is Verdict.UNKNOWN:
+            tally.unknown_answers += 1
+        self._gate.answered(
+            reply, judged, len(self.in_flight) + 1, retried=not flight.immediate, now=now, now_ms=now_ms
+        )
+        flight.tries += 1
+        if reply.applied and judged.whole not in NEVER_APPLIED:
+            flight.attempts += 1
+        elif flight.attempts == 0:
+            flight.first_ms = None
+        if judged.items is None and judged.whole is Verdict.ACCEPTED:
+            self._accepted(flight, now, now_ms)
+        elif judged.items is not None:
+            self._mixed(flight, judged.items, judged, now, now_ms)
+        else:
+            self._refused_whole(flight, judged, now, now_ms)
+
+    def _accepted(self, flight: Flight, now: float, now_ms: int) -> None:
+        self._last_success = now
+        self._observe(flight, flight.items, now, now_ms)
+        self._settler.ended(flight)
+        self._sequel(flight)
+
+    def _observe(self, flight: Flight, items: Sequence[Item], now: float, now_ms: int) -> None:
+        """Latency of a call's events, from its first and its last record."""
+        tally = self._settler.tally
+        half = len(items) // 2
+        for record, times in ((items[0][1], len(items) - half), (items[-1][1], half)):
+            at = record.timestamp()[1]
+            if at >= 0 and times:
+                tally.latency.observe(max(0.0, (now_ms - at) / 1000), times)
+        tally.processing.observe(max(0.0, now - flight.opened), len(items))
+
+    def _mixed(self, flight: Flight, verdicts: Sequence[Verdict], judged: Judged, now: float, now_ms: int) -> None:
+        """Results per record: each goes its own way; what was accepted is never sent again."""
+        accepted: list[Item] = []
+        refused: list[Item] = []
+        again: list[Item] = []
+        lanes_failed: set[tuple[int, bytes]] = set()
+        for index, (item, verdict) in enumerate(zip(flight.items, verdicts, strict=True)):
+            if verdict is Verdict.ACCEPTED:
+                accepted.append(item)
+                self._count_break(item, lanes_failed)
+            elif verdict in AGAIN:
+                again.append(item)
+                lane = self.lane_of(item[1])
+                if lane is not None:
+                    lanes_failed.add((id(item[0]), lane))
+            else:
+                refused.append(item)
+                code, message = judged.details[index] if judged.details else (judged.code, judged.message)
+                self._refuse(flight, item, verdict, code, message, now_ms)
+        if accepted:
+            self._last_success = now
+            self._observe(flight, accepted, now, now_ms)
+            self._settler.delivered(accepted)
+        done = accepted + refused
+        flight.keep(again)
+        self._settler.free(done, flight.lanes(self.lane_of))
+        if Verdict.SETUP in verdicts:
+            self._gate.hold_setup(judged.message, now, now_ms)
+        if again:
+            self._rest(flight, Verdict.TRANSIENT, None, now, now_ms)
+        else:
+            self._sequel(flight)
+
+    def _count_break(self, item: Item, lanes_failed: set[tuple[int, bytes]]) -> None:
+        if lanes_failed:
+            lane = self.lane_of(item[1])
+            if lane is not None and (id(item[0]), lane) in lanes_failed:
+                self._settler.tally.order_breaks += 1
+
+    def _refuse(self, flight: Flight, item: Item, verdict: Verdict, code: str, message: str, now_ms: int) -> None:
+        part, record, event = item
+        self._settler.tally.events[event.rule, event.name, "refused"] += 1
+        refusal = Refusal(
+            part,
+            record,
+            event.rule,
+            Stage.DELIVER,
+            CAUSE.get(verdict, "invalid"),
+            code,
+            message,
+            event=event,
+            attempts=flight.attempts,
+            first_ms=flight.first_ms,
+            last_ms=now_ms,
+        )
+        self._refusals.refuse(refusal, now_ms)
+
+    def _refused_whole(self, flight: Flight, judged: Judged, now: float, now_ms: int) -> None:
+        if judged.whole in AGAIN:
+            self._note("batch_retried", flight, judged, reason=judged.whole.value, attempt=flight.tries)
+            self._rest(flight, judged.whole, judged, now, now_ms)
+        elif len(flight.items) > 1 and judged.splittable:
+            self._note("batch_split", flight, judged)
+            flight.split()
+            self._push(flight, now)
+        else:
+            for item in flight.items:
+                self._refuse(flight, item, judged.whole, judged.code, judged.message, now_ms)
+            done = flight.items
+            flight.keep([])
+            self._settler.free(done, flight.lanes(self.lane_of))
+            self._sequel(flight)
+
+    def _note(self, event: str, flight: Flight, judged: Judged, **more: Fact) -> None:
+        self._settler.journal.note(
+            event, "warning", events=len(flight.items), code=judged.code, message=judged.message, **more
+        )
+
+    def _rest(self, flight: Flight, verdict: Verdict, judged: Judged | None, now: float, now_ms: int) -> None:
+        """The same bytes again, later; or, if only this flight keeps failing, find the record that is stuck."""
+        self._settler.tally.retries[verdict.value] += 1
+        if verdict in (Verdict.TRANSIENT, Verdict.UNKNOWN) and self._stuck(flight, now):
+            self._isolate(flight, judged, now, now_ms)
+            return
+        flight.immediate = verdict is Verdict.SETUP
+        delay = 0.0 if verdict is Verdict.SETUP else self._policy.backoff.delay(flight.tries, self._rng)
+        self._push(flight, now + delay)
+
+    def _stuck(self, flight: Flight, now: float) -> bool:
+        """Failed again and again while other calls succeeded: attempts during an outage do not count.
+
+        An attempt counts where something succeeded since the one before it failed: also when calls are rare.
+        """
+        before, flight.failed = flight.failed, now
+        if self._last_success > (flight.started if before is None else before):
+            flight.healthy += 1
+            if flight.healthy_since is None:
+                flight.healthy_since = now
+        policy = self._policy
+        return (
+            flight.healthy >= policy.stuck_attempts
+            and flight.healthy_since is not None
+            and now - flight.healthy_since >= policy.stuck_seconds
+        )
+
+    def _isolate(self, flight: Flight, judged: Judged | None, now: float, now_ms: int) -> None:
+        if len(flight.items) > 1:
+            flight.split()
+            self._push(flight, now)
+            return
+        part, record, event = item = flight.items[0]
+        self._settler.tally.stuck += 1
+        message = judged.message if judged else "refused as transient again and again while others were accepted"
+        self._refusals.write(
+            Refusal(
+                part,
+                record,
+                event.rule,
+                Stage.DELIVER,
+                "stuck",
+                judged.code if judged else "transient",
+                message,
+                event=event,
+                attempts=flight.attempts,
+                first_ms=flight.first_ms,
+                last_ms=now_ms,
+            )
+        )
+        flight.keep([])
+        self._settler.free([item], flight.lanes(self.lane_of))
+        self._sequel(flight)
+
+    def _push(self, flight: Flight, at: float) -> None:
+        self._number += 1
+        heappush(self.resting, (at, self._number, flight))
+
+    def _sequel(self, flight: Flight) -> None:
+        """The other half of a bisection may go out now."""
+        if flight.sequel is not None:
+            self._push(flight.sequel, 0.0)
+
+    def next_at(self, now: float) -> float | None:
+        """When to look again without an event in between; None if only an event can change something."""
+        if self.closed is not None and self.closed.reason != "in_flight":
+            return self.closed.until
+        if self.closed is not None or not self.resting:
+            return None
+        at = self.resting[0][0]
+        return max(at, now + self._gate.budget.wait(now)) if not self.resting[0][2].immediate else at
+
+    def flights(self) -> list[Flight]:
+        """Every flight that was handed to the API and has not ended, halves that wait for their turn included."""
+        roots = [*self.in_flight.values(), *(entry[2] for entry in self.resting)]
+        return [flight for root in roots for flight in root.family()]
+
+    def in_call(self, part: Partition) -> bool:
+        """Whether an event of the partition is in a call right now."""
+        return any(item[0] is part for flight in self.in_flight.values() for item in flight.items)

@@ -1,0 +1,293 @@
+"""Delivery: what becomes of every record that was read, decided in one place. Pure: clocks are passed in.
+
+One thread calls it: it hands in what Kafka and the API said (`take`, `answered`), starts the calls that `starts` names
+and passes `orders` on to the Kafka thread. `now` is monotonic seconds, `now_ms` the wall clock in milliseconds. The
+simulator of the tests drives the same object.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from operator import methodcaller
+from random import Random
+
+from bridge.delivery.batcher import Batcher, LaneOf
+from bridge.delivery.brake import Brake
+from bridge.delivery.calls import Calls
+from bridge.delivery.gate import Gate
+from bridge.delivery.holds import Hold, Holds, Reason
+from bridge.delivery.partition import WHOLE, Lane, Partition
+from bridge.delivery.placing import Placer
+from bridge.delivery.policy import Policy
+from bridge.delivery.refusals import Refusals
+from bridge.delivery.revoke import Drains
+from bridge.delivery.settle import Settler
+from bridge.delivery.tally import Tally
+from bridge.flow import (
+    RECORD_OVERHEAD,
+    Assigned,
+    Bounded,
+    DeadLetterWritten,
+    Drained,
+    EndReached,
+    GiveBack,
+    Intake,
+    Judge,
+    KafkaState,
+    Lost,
+    Mapping,
+    Order,
+    Outcome,
+    Pause,
+    Progress,
+    Record,
+    Records,
+    Reply,
+    Resume,
+    Revoking,
+    Room,
+    Sought,
+    TopicPartition,
+)
+
+LANES: dict[str, LaneOf] = {
+    "key": methodcaller("key"),
+    "partition": lambda _: WHOLE,
+    "none": lambda _: None,
+}
+"""The lane of a record, by `ordering`; None carries no order."""
+
+
+class Delivery:
+    """The core. Used by the delivery thread alone."""
+
+    def __init__(
+        self, policy: Policy, mapping: Mapping, judge: Judge, room: Room, rng: Random, now: float, *, version: str
+    ) -> None:
+        self.policy = policy
+        self.mapping = mapping
+        self.room = room
+        self.tally = Tally()
+        self.holds = Holds()
+        self.kafka = KafkaState(joined=False, kind=None, trouble=None)
+        self.parts: dict[TopicPartition, Partition] = {}
+        self.brake = Brake(policy.brake)
+        lane_of: Callable[[Record], Lane | None] = LANES[policy.ordering]
+        self.settler = Settler(self.tally, room, lane_of, self.brake)
+        self.refusals = Refusals(self.brake, self.holds, self.settler, rng, version=version)
+        self.refusals.rules_hash = mapping.rules_hash
+        self.placer = Placer(policy, self.settler, self.refusals, self.holds)
+        self.batcher = Batcher(policy, lane_of, self.placer, self.settler, self.holds)
+        self.gate = Gate(policy, self.holds, now)
+        self.calls = Calls(policy, self.gate, self.placer, self.settler, self.refusals, judge, lane_of, rng)
+        self.drains = Drains(self.placer, self.calls, self.refusals, lane_of, self.holds)
+        self._orders: deque[Order] = deque()
+        self._progress_at = now
+
+    def take(self, items: Sequence[Intake], now: float, now_ms: int) -> None:
+        """What the Kafka thread handed over, in order."""
+        for item in items:
+            if isinstance(item, Records):
+                self._records(item, now)
+            elif isinstance(item, Bounded):
+                self._bounded(item)
+            elif isinstance(item, EndReached):
+                self._end(item)
+            elif isinstance(item, Sought):
+                self._sought(item)
+            elif isinstance(item, DeadLetterWritten):
+                self.refusals.written(item.ticket, item.error, now, now_ms)
+            elif isinstance(item, Assigned):
+                self._assigned(item, now_ms)
+            elif isinstance(item, Revoking):
+                self.drains.begin([self.parts[name] for name in item.partitions if name in self.parts], item.deadline)
+            elif isinstance(item, Lost):
+                self._lost(item.partitions)
+            else:
+                self.kafka = item
+
+    def _assigned(self, item: Assigned, now_ms: int) -> None:
+        name = (item.topic, item.partition)
+        if name in self.parts:
+            self._fence(self.parts[name])
+        serial = self.policy.ordering == "partition"
+        part = Partition(name, item.epoch, item.start, self.mapping.for_topic(item.topic), serial=serial)
+        self.parts[name] = part
+        self.tally.topic(item.topic)
+        if item.start.hold is not None:
+            self.holds.add(Hold(Reason(item.start.hold), name, now_ms, item.start.detail, item.start.offset))
+
+    def _of(self, topic: str, partition: int, epoch: int) -> Partition | None:
+        part = self.parts.get((topic, partition))
+        return part if part is not None and part.epoch == epoch else None
+
+    def _records(self, item: Records, now: float) -> None:
+        part = self._of(item.topic, item.partition, item.epoch)
+        records = item.records
+        wanted = part.ledger.accept(records) if part is not None and part.seek is None else ()
+        if len(wanted) < len(records):
+            dropped = sum(map(len, records)) - sum(map(len, wanted))
+            self.room.freed_bytes += dropped + RECORD_OVERHEAD * (len(records) - len(wanted))
+        if part is None:
+            return
+        self.settler.dirty.add(part)
+        if not wanted:
+            return
+        self.tally.topic(item.topic).consumed += len(wanted)
+        if not part.unsent:
+            part.waiting_since = now
+        part.unsent.extend(wanted)
+        self.batcher.queue(part)
+
+    def _bounded(self, item: Bounded) -> None:
+        part = self._of(item.topic, item.partition, item.epoch)
+        if part is not None:
+            part.bound = max(part.bound, item.bound)
+            self.batcher.queue(part)
+
+    def _end(self, item: EndReached) -> None:
+        part = self._of(item.topic, item.partition, item.epoch)
+        if part is not None and part.seek is None:
+            part.ledger.end(item.offset)
+            self.settler.dirty.add(part)
+
+    def _sought(self, item: Sought) -> None:
+        part = self._of(item.topic, item.partition, item.epoch)
+        if part is not None and part.seek is not None and item.offset <= part.seek:
+            part.seek = None
+
+    def _lost(self, names: Sequence[TopicPartition]) -> None:
+        for name in names:
+            part = self.parts.get(name)
+            if part is not None:
+                self._fence(part)
+
+    def _fence(self, part: Partition) -> None:
+        """The assignment ends: what is unfinished is released, results that still come are dropped."""
+        if not part.live:
+            return
+        part.live = False
+        held = [record for record in part.ledger.unfinished.values() if record is not None]
+        self.room.freed_bytes += sum(map(len, held)) + RECORD_OVERHEAD * len(held)
+        self.tally.topic(part.name[0]).finished[Outcome.RELEASED] += len(held)
+        self.tally.released += len(held)
+        self.refusals.forget(part)
+        self.holds.drop(part.name)
+        self.settler.dirty.discard(part)
+        del self.parts[part.name]
+
+    def answered(self, number: int, reply: Reply, now: float, now_ms: int) -> None:
+        """One HTTP attempt ended."""
+        self.calls.answered(number, reply, now, now_ms)
+
+    def starts(self, now: float, now_ms: int) -> list[tuple[int, bytes]]:
+        """The calls to start now, as (number, body): call it after every `take` and `answered`, and when due."""
+        self._wake()
+        self.refusals.retry(now)
+        closed = self.gate.closed(len(self.calls.in_flight), now)
+        if closed is None:
+            wanted = self.gate.limit.value - len(self.calls.in_flight)
+            self.batcher.fill(1 if self.gate.one_at_a_time() else wanted, now, now_ms)
+            flight = self.placer.open
+            if flight is not None and flight.items and (now >= flight.opened + self.policy.linger or self.drains.any()):
+                self.placer.seal()
+        return self.calls.starts(now, now_ms)
+
+    def _wake(self) -> None:
+        woken = self.settler.woken
+        while woken:
+            self.batcher.queue(woken.popleft())
+
+    def orders(self, now: float) -> deque[Order]:
+        """What the Kafka thread is to do, in order; the caller empties it."""
+        for part in self.drains.done(now, self.gate.shut(now)):
+            if part.live:
+                # What an earlier owner may have handed over stays so, whether it came up again here or not.
+                handed = max(part.start.bound, -1 if part.draining is None else part.draining)
+                self._orders.append(Drained(self._progress(part), handed))
+                self._fence(part)
+        for name in self.holds.changed():
+            if name in self.parts:
+                self.settler.dirty.add(self.parts[name])
+                self.settler.woken.append(self.parts[name])
+                self._progress_at = now
+        letters = self.refusals.outbox
+        if letters:
+            self._orders.extend(letters)
+            letters.clear()
+        if self.settler.dirty and (
+            now >= self._progress_at or any(p.finished >= self.policy.progress_records for p in self.settler.dirty)
+        ):
+            self._progress_at = now + self.policy.progress_interval
+            self._say_progress()
+        self._pace_reading()
+        return self._orders
+
+    def _say_progress(self) -> None:
+        for part in self.settler.dirty:
+            progress = self._progress(part)
+            said = (progress.watermark, progress.delivered, progress.finished)
+            part.finished = 0
+            if said != part.said:
+                part.said = said
+                self._orders.append(progress)
+            self._pace_partition(part, len(progress.finished))
+        self.settler.dirty.clear()
+
+    def _pace_partition(self, part: Partition, note_bytes: int) -> None:
+        """Stop reading a partition that is held, spans too much or whose note fills up; go on at half of that.
+
+        What was given back, or left by an earlier owner, is read whatever the span: only that moves the watermark.
+        """
+        policy = self.policy
+        held = bool(self.holds.on(part.name))
+        again = part.ledger.rereading
+        span = part.ledger.span()
+        if held or (not again and (span >= policy.span or note_bytes > policy.note_bytes)):
+            if not part.paused:
+                part.paused = True
+                self._orders.append(Pause(*part.name, part.epoch))
+            if held and part.unsent:
+                self._give_back(part)
+        elif part.paused and (again or (span <= policy.span // 2 and note_bytes <= policy.note_bytes // 2)):
+            part.paused = False
+            self._orders.append(Resume(*part.name, part.epoch))
+
+    def _give_back(self, part: Partition) -> None:
+        """A held partition keeps no unsent records but the one that holds it: they are read again afterwards."""
+        culprits = {hold.offset for hold in self.holds.on(part.name).values()}
+        given = [record for record in part.unsent if record.offset() not in culprits]
+        if not given:
+            return
+        part.unsent = deque(record for record in part.unsent if record.offset() in culprits)
+        part.ledger.give_back([record.offset() for record in given])
+        self.room.freed_bytes += sum(map(len, given)) + RECORD_OVERHEAD * len(given)
+        self.tally.topic(part.name[0]).finished[Outcome.RELEASED] += len(given)
+        self.tally.released += len(given)
+        part.seek = part.ledger.given
+        if part.seek is not None:
+            self._orders.append(GiveBack(*part.name, part.epoch, part.seek))
+
+    def _progress(self, part: Partition) -> Progress:
+        ledger = part.ledger
+        runs = ledger.runs()
+        return Progress(*part.name, part.epoch, ledger.watermark, ledger.top if runs else -1, runs)
+
+    def _pace_reading(self) -> None:
+        """Enough unsent records to keep every call busy are enough: the rest stays in Kafka."""
+        unsent = sum([len(part.unsent) for part in self.parts.values() if part.unsent])
+        enough = max(2_000, 2 * self.gate.limit.value * self.policy.batch_events)
+        self.room.open = unsent < (enough if self.room.open else enough // 2)
+
+    def wake_at(self, now: float) -> float | None:
+        """When something is due that no event announces, in monotonic seconds; None if nothing is."""
+        times = [self.calls.next_at(now), self.refusals.next_at(), self.drains.next_at()]
+        flight = self.placer.open
+        if flight is not None and flight.items and self.calls.closed is None:
+            times.append(flight.opened + self.policy.linger)
+        if self.settler.dirty:
+            times.append(self._progress_at)
+        if self.settler.woken:
+            times.append(now)
+        return min((time for time in times if time is not None), default=None)

@@ -1,0 +1,132 @@
+"""Holds: one mechanism for every reason to stop sending without losing anything. Pure.
+
+A hold stops the partitions where it occurred, not the others; `SETUP` and `WORKSPACE` stop all. What lifts each, and
+whether the process is ready meanwhile, is the table `KINDS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.flow import TopicPartition
+
+
+class Reason(StrEnum):
+    """Why something is held; a metric label."""
+
+    SETUP = "setup"
+    UNREADABLE = "unreadable_answers"
+    WORKSPACE = "workspace"
+    REWIND = "rewind"
+    RETENTION_GAP = "retention_gap"
+    BRAKE = "brake"
+    HALT = "halt"
+    STORM = "storm"
+    DEAD_LETTER_TOPIC = "dead_letter_topic"
+    DEDUPE_EXPIRED = "dedupe_expired"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is true of every hold of one reason."""
+
+    lifted_by: str
+    heals: bool
+    """Goes away by itself once the cause is mended; else a person has to act, and the process is not ready."""
+    by_reload: bool = False
+    by_resume: bool = False
+
+
+KINDS: dict[Reason, Kind] = {
+    Reason.SETUP: Kind("a probe that is accepted; mend the credentials, host or proxy it names", heals=True),
+    Reason.UNREADABLE: Kind("a probe whose answer can be read; see what stands between here and SuprSend", heals=True),
+    Reason.WORKSPACE: Kind("the former workspace key, or a restart that accepts the new one", heals=False),
+    Reason.REWIND: Kind("bridge accept-rewind TOKEN", heals=False),
+    Reason.RETENTION_GAP: Kind("bridge resume, which goes on behind the gap", heals=False, by_resume=True),
+    Reason.BRAKE: Kind(
+        "a reload with mended rules, bridge resume or bridge skip", heals=False, by_reload=True, by_resume=True
+    ),
+    Reason.HALT: Kind(
+        "a reload with mended rules, bridge resume or bridge skip", heals=False, by_reload=True, by_resume=True
+    ),
+    Reason.STORM: Kind("bridge resume", heals=False, by_resume=True),
+    Reason.DEAD_LETTER_TOPIC: Kind("the dead-letter topic taking a write again; it is tried by itself", heals=True),
+    Reason.DEDUPE_EXPIRED: Kind("bridge resume, which sends, or bridge skip", heals=False, by_resume=True),
+    Reason.OPERATOR: Kind("bridge resume", heals=False, by_resume=True),
+}
+
+EVERYWHERE: frozenset[Reason] = frozenset({Reason.SETUP, Reason.UNREADABLE, Reason.WORKSPACE})
+"""Reasons that stop every partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One hold. `scope` is None where it stops everything; `since` is in milliseconds since 1970."""
+
+    reason: Reason
+    scope: TopicPartition | None
+    since: int
+    detail: str
+    offset: int | None = None
+    token: str | None = None
+
+
+class Holds:
+    """The holds in force, by scope and reason. Used by the delivery thread alone."""
+
+    __slots__ = ("_by_scope", "_changed")
+
+    def __init__(self) -> None:
+        self._changed: set[TopicPartition] = set()
+        self._by_scope: dict[TopicPartition | None, dict[Reason, Hold]] = {}
+
+    def add(self, hold: Hold) -> bool:
+        """Put a hold in force; False if that reason holds there already (the first one stays, with its time)."""
+        held = self._by_scope.setdefault(hold.scope, {})
+        if hold.reason in held:
+            return False
+        held[hold.reason] = hold
+        self._note(hold.scope)
+        return True
+
+    def _note(self, scope: TopicPartition | None) -> None:
+        if scope is not None:
+            self._changed.add(scope)
+
+    def changed(self) -> set[TopicPartition]:
+        """Partitions on which a hold was put or lifted since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def lift(self, scope: TopicPartition | None, reason: Reason) -> Hold | None:
+        """End one hold; returns it if it was in force."""
+        held = self._by_scope.get(scope, {})
+        hold = held.pop(reason, None)
+        if hold is not None:
+            self._note(scope)
+        if not held:
+            self._by_scope.pop(scope, None)
+        return hold
+
+    def drop(self, scope: TopicPartition) -> None:
+        """The partition is not ours any more."""
+        self._by_scope.pop(scope, None)
+
+    def on(self, scope: TopicPartition | None) -> dict[Reason, Hold]:
+        """What holds exactly that scope."""
+        return self._by_scope.get(scope, {})
+
+    def all(self) -> tuple[Hold, ...]:
+        """Every hold in force, oldest first."""
+        held = [hold for holds in self._by_scope.values() for hold in holds.values()]
+        return tuple(sorted(held, key=lambda hold: hold.since))
+
+    def everything(self) -> bool:
+        """Whether no call but a probe may go out."""
+        return None in self._by_scope
+
+    def needs_person(self) -> bool:
+        """Whether one of them waits for somebody to act: the process is not ready then."""
+        return any(not KINDS[hold.reason].heals for hold in self.all())

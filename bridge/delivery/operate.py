@@ -1,0 +1,196 @@
+"""What a person may do to a running bridge: new rules, pause, resume, skip, accept a rewind. Pure.
+
+All are called by the delivery thread between two turns. `Declined` says in one line why something cannot be done.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from bridge.delivery.dead import Refusal
+from bridge.delivery.delivery import Delivery
+from bridge.delivery.flight import Flight
+from bridge.delivery.holds import KINDS, Hold, Reason
+from bridge.delivery.partition import Fan, Lane, Partition
+from bridge.flow import Mapping, Record, Stage, TopicPartition
+
+
+class Declined(Exception):  # noqa: N818 (the operator's word)
+    """It cannot be done as things are; the message says why and what to do instead."""
+
+
+def reload(delivery: Delivery, mapping: Mapping) -> None:
+    """Swap the rules between two records. What was never handed to the API is mapped again from its original bytes."""
+    for part in delivery.parts.values():
+        _put_back(delivery, part)
+        part.mapper = mapping.for_topic(part.name[0])
+    delivery.mapping = mapping
+    delivery.refusals.rules_hash = mapping.rules_hash
+    delivery.brake.reset()
+    for hold in delivery.holds.all():
+        if hold.scope is not None and KINDS[hold.reason].by_reload:
+            _remap_braked(delivery, hold.scope)
+            delivery.holds.lift(hold.scope, hold.reason)
+    for part in delivery.parts.values():
+        delivery.settler.woken.append(part)
+
+
+def _put_back(delivery: Delivery, part: Partition) -> None:
+    """Empty the flights that have not gone out, and the lanes they held, of this partition's records."""
+    placer, lane_of = delivery.placer, delivery.calls.lane_of
+    started = {item[1].offset() for flight in delivery.calls.flights() for item in flight.items if item[0] is part}
+    started |= delivery.refusals.on_their_way(part)
+    records: dict[int, Record] = {}
+    fixed = _fixed(delivery, part, started)
+    for flight in placer.unstarted():
+        mine = [
+            item
+            for item in flight.items
+            if item[0] is part
+            and _fresh(part, item[1], started)
+            and item[1].offset() > fixed.get(lane_of(item[1]), -1)
+        ]
+        records.update((record.offset(), record) for _, record, _ in mine)
+        gone = {id(item) for item in mine}
+        flight.keep([item for item in flight.items if id(item) not in gone])
+    unstarted = placer.unstarted()
+    freed = [lane for lane in part.waiting if not _out(part.lanes.get(lane), unstarted)]
+    for lane in freed:
+        kept: deque[Record | Fan] = deque()
+        for entry in part.waiting.pop(lane):
+            record = entry.record if isinstance(entry, Fan) else entry
+            if isinstance(entry, Fan) and not _fresh(part, record, started):
+                kept.append(entry)
+            else:
+                records[record.offset()] = record
+        if kept:
+            part.waiting[lane] = kept
+            part.runnable.append(lane)
+    for record in records.values():
+        part.fans.pop(record.offset(), None)
+    part.lanes = {lane: holder for lane, holder in part.lanes.items() if (id(part), lane) in holder.lanes(lane_of)}
+    part.runnable = deque(lane for lane in dict.fromkeys(part.runnable) if lane in part.waiting)
+    part.unsent.extendleft(records[offset] for offset in sorted(records, reverse=True))
+
+
+def _fixed(delivery: Delivery, part: Partition, started: set[int]) -> dict[Lane | None, int]:
+    """Per lane, the last record that keeps its place because something of it has ended: so do all before it."""
+    lane_of = delivery.calls.lane_of
+    unsent = [item[1] for flight in delivery.placer.unstarted() for item in flight.items if item[0] is part]
+    overhang = [waiting[0].record for waiting in part.waiting.values() if waiting and isinstance(waiting[0], Fan)]
+    fixed: dict[Lane | None, int] = {}
+    for record in (*unsent, *overhang):
+        lane = lane_of(record)
+        if lane is not None and not _fresh(part, record, started):
+            fixed[lane] = max(record.offset(), fixed.get(lane, -1))
+    return fixed
+
+
+def _fresh(part: Partition, record: Record, started: set[int]) -> bool:
+    """Whether nothing of the record was handed over or ended, so that it may become something else."""
+    fan = part.fans.get(record.offset())
+    return record.offset() not in started and (fan is None or fan.left == fan.total)
+
+
+def _out(holder: Flight | None, unstarted: list[Flight]) -> bool:
+    """Whether a flight that was handed to the API holds the lane."""
+    return holder is not None and not any(holder is flight for flight in unstarted)
+
+
+def _remap_braked(delivery: Delivery, scope: TopicPartition) -> None:
+    """What the brake kept back: what no rule could map is mapped anew; what the API refused keeps its dead letter."""
+    part = delivery.parts.get(scope)
+    if part is None:
+        return
+    unsent = {record.offset(): record for record in part.unsent}
+    for refusal in delivery.refusals.take_braked(scope):
+        offset = refusal.record.offset()
+        if refusal.event is None and offset not in part.fans:
+            unsent[offset] = refusal.record
+        else:
+            delivery.refusals.write(refusal)
+    part.unsent = deque(unsent[offset] for offset in sorted(unsent))
+
+
+def pause(delivery: Delivery, scope: TopicPartition, reason: str, now_ms: int) -> None:
+    """Stop a partition until `resume`."""
+    if scope not in delivery.parts:
+        message = f"{scope[0]}:{scope[1]} is not assigned to this process"
+        raise Declined(message)
+    delivery.holds.add(Hold(Reason.OPERATOR, scope, now_ms, reason))
+
+
+def resume(delivery: Delivery, scope: TopicPartition) -> list[Reason]:
+    """Lift what `resume` may lift there; returns what it was."""
+    lifted = [reason for reason in delivery.holds.on(scope) if KINDS[reason].by_resume]
+    part = delivery.parts.get(scope)
+    for reason in lifted:
+        delivery.holds.lift(scope, reason)
+        if reason is Reason.BRAKE:
+            delivery.refusals.loosen(scope)
+        elif reason is Reason.DEDUPE_EXPIRED and part is not None:
+            part.consented = True
+    if part is not None:
+        delivery.settler.woken.append(part)
+    return lifted
+
+
+def accept_rewind(delivery: Delivery, token: str) -> TopicPartition:
+    """Let exactly the offsets go out again that the token stands for."""
+    for hold in delivery.holds.all():
+        if hold.reason is Reason.REWIND and hold.token == token and hold.scope is not None:
+            delivery.holds.lift(hold.scope, Reason.REWIND)
+            part = delivery.parts.get(hold.scope)
+            if part is not None:
+                part.consented = True
+                delivery.settler.woken.append(part)
+            return hold.scope
+    message = "no partition waits for that token: it stands for other offsets, or was accepted already"
+    raise Declined(message)
+
+
+def skip(delivery: Delivery, scope: TopicPartition, offset: int, reason: str, now_ms: int) -> None:
+    """Give one unfinished record to the dead-letter topic, with the reason, and go on behind it."""
+    part = delivery.parts.get(scope)
+    record = part.ledger.unfinished.get(offset) if part is not None else None
+    if part is None or record is None:
+        message = f"{scope[0]}:{scope[1]}:{offset} is not unfinished here: nothing to skip"
+        raise Declined(message)
+    if any(
+        item[0] is part and item[1] is record for flight in delivery.calls.in_flight.values() for item in flight.items
+    ):
+        message = f"{scope[0]}:{scope[1]}:{offset} is in a call right now: ask again when it was answered"
+        raise Declined(message)
+    if delivery.refusals.writing(part, record):
+        message = f"{scope[0]}:{scope[1]}:{offset} is on its way to the dead-letter topic already: nothing to skip"
+        raise Declined(message)
+    _take_out(delivery, part, record)
+    fan = part.fans.get(offset)
+    if fan is not None:
+        fan.left = 1
+    refusal = Refusal(part, record, None, Stage.DELIVER, "skipped_by_operator", "skipped", reason, last_ms=now_ms)
+    delivery.refusals.write(refusal)
+    for held in (Reason.HALT, Reason.BRAKE, Reason.DEDUPE_EXPIRED):
+        hold = delivery.holds.on(scope).get(held)
+        if hold is not None and hold.offset == offset:
+            delivery.holds.lift(scope, held)
+    delivery.settler.woken.append(part)
+
+
+def _take_out(delivery: Delivery, part: Partition, record: Record) -> None:
+    delivery.refusals.drop(part, record)
+    part.unsent = deque(entry for entry in part.unsent if entry is not record)
+    for lane in list(part.waiting):
+        entries = part.waiting[lane]
+        part.waiting[lane] = deque(
+            entry for entry in entries if (entry.record if isinstance(entry, Fan) else entry) is not record
+        )
+    flights = [
+        *delivery.placer.unstarted(),
+        *(flight for entry in delivery.calls.resting for flight in entry[2].family()),
+    ]
+    for flight in flights:
+        gone = [item for item in flight.items if item[0] is part and item[1] is record]
+        if gone:
+            flight.keep([item for item in flight.items if not (item[0] is part and item[1] is record)])
+            delivery.settler.free(gone, flight.lanes(delivery.calls.lane_of))

@@ -1,0 +1,113 @@
+"""One partition in one assignment: what was read of it and where each record stands. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from bridge.delivery.ledger import Ledger
+from bridge.delivery.outcomes import worst
+from bridge.flow import Event, Mapper, Outcome, Record, Start, TopicPartition
+
+if TYPE_CHECKING:
+    from bridge.delivery.flight import Flight
+
+Lane = bytes
+WHOLE: Lane = b"\x00whole partition"
+"""The one lane of a partition under `ordering: partition`."""
+
+
+class Fan:
+    """A record that became several events, or also faults: it ends when the last of them has an outcome."""
+
+    __slots__ = ("events", "left", "record", "total", "worst")
+
+    def __init__(self, record: Record, events: deque[Event], total: int) -> None:
+        self.record = record
+        self.events = events
+        """Those not yet in any flight."""
+        self.total = total
+        """Events and faults."""
+        self.left = total
+        """Events and faults without an outcome."""
+        self.worst = Outcome.FILTERED
+
+    def ended(self, outcome: Outcome) -> Outcome | None:
+        """One of them ended; the record's outcome if it was the last."""
+        self.worst = worst(self.worst, outcome)
+        self.left -= 1
+        return None if self.left else self.worst
+
+
+class Partition:
+    """Used by the delivery thread alone. `live` ends with the assignment: results that come later are fenced by it.
+
+    A record is in exactly one of: `unsent` (as read), `waiting` (its lane is or was busy), a flight, a dead letter on
+    its way; multi-event records have a `Fan` beside. A record whose lane has others waiting waits behind them.
+    """
+
+    __slots__ = (
+        "bound",
+        "consented",
+        "draining",
+        "epoch",
+        "fans",
+        "finished",
+        "lanes",
+        "ledger",
+        "live",
+        "mapper",
+        "name",
+        "paused",
+        "queued",
+        "runnable",
+        "said",
+        "seek",
+        "serial",
+        "start",
+        "unsent",
+        "waiting",
+        "waiting_since",
+    )
+
+    def __init__(self, name: TopicPartition, epoch: int, start: Start, mapper: Mapper, *, serial: bool) -> None:
+        self.name = name
+        self.epoch = epoch
+        self.start = start
+        self.mapper = mapper
+        self.ledger = Ledger(start)
+        self.unsent: deque[Record] = deque()
+        self.serial = serial
+        """The whole partition is one lane: nothing is taken while a flight has something of it."""
+        self.waiting: dict[Lane, deque[Record | Fan]] = {}
+        self.runnable: deque[Lane] = deque()
+        """Lanes in `waiting` that are free again."""
+        self.lanes: dict[Lane, Flight] = {}
+        self.fans: dict[int, Fan] = {}
+        self.bound = -1
+        """Offsets up to here may be handed to the API: a commit that says so was acknowledged."""
+        self.waiting_since = 0.0
+        """When the oldest of `unsent` was read (or later)."""
+        self.draining: int | None = None
+        """While revoked: only offsets up to this one are still sent."""
+        self.live = True
+        self.paused = False
+        self.seek: int | None = None
+        """While given back: the reader was told to go back to this offset; what it read before is dropped."""
+        self.queued = False
+        """Whether it stands in the ring of partitions that have something to take."""
+        self.finished = 0
+        """Records with an outcome since the last `Progress`."""
+        self.said: tuple[int, int, str] | None = None
+        """The last `Progress`."""
+        self.consented = False
+        """An operator let events go out that SuprSend may have forgotten it has seen."""
+
+    def ready(self) -> bool:
+        """Whether something may be taken into a flight now (holds aside)."""
+        if self.runnable:
+            return True
+        if not self.unsent or (self.serial and self.lanes):
+            return False
+        offset = self.unsent[0].offset()
+        return offset <= self.bound and (self.draining is None or offset <= self.draining)

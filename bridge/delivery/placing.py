@@ -1,0 +1,155 @@
+"""What a mapped record becomes: events in flights, dead letters, outcomes. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from bridge.delivery.dead import Refusal, refusal_of
+from bridge.delivery.flight import Flight
+from bridge.delivery.holds import Hold, Holds, Reason
+from bridge.delivery.partition import Fan, Lane, Partition
+from bridge.delivery.policy import Policy
+from bridge.delivery.refusals import Refusals
+from bridge.delivery.settle import Settler
+from bridge.flow import Event, Fault, Mapped, OnError, Outcome, Record, Stage
+
+FAULT_OUTCOME: dict[OnError, Outcome] = {"skip": Outcome.SKIPPED, "drop": Outcome.FILTERED}
+"""What a fault ends as that is neither dead-lettered nor halts."""
+
+
+class Placer:
+    """Owns the flights that have not gone out yet. Used by the delivery thread alone."""
+
+    def __init__(self, policy: Policy, settler: Settler, refusals: Refusals, holds: Holds) -> None:
+        self._policy = policy
+        self._settler = settler
+        self._refusals = refusals
+        self._holds = holds
+        self.open: Flight | None = None
+        self.sealed: deque[Flight] = deque()
+        """Full flights, in order, as they are to go out."""
+
+    def flight(self, now: float) -> Flight:
+        """The open flight, a new one if there is none."""
+        if self.open is None:
+            self.open = Flight(now)
+        elif not self.open.items:
+            self.open.opened = now
+        return self.open
+
+    def seal(self) -> None:
+        """No more events for the open flight; an empty one is dropped."""
+        if self.open is not None:
+            if self.open.items:
+                self.sealed.append(self.open)
+            self.open = None
+
+    def unstarted(self) -> list[Flight]:
+        """Every flight whose events were never handed to the API."""
+        return [*self.sealed, *([self.open] if self.open is not None else [])]
+
+    def place(
+        self, part: Partition, record: Record, lane: Lane | None, mapped: Mapped, now: float, now_ms: int
+    ) -> bool:
+        """Put everything that the record became on its way; False if it halts the partition (nothing is done then)."""
+        faults = [entry for entry in mapped if isinstance(entry, Fault)]
+        events = deque(entry for entry in mapped if isinstance(entry, Event))
+        if not mapped:
+            self._settler.record(part, record, Outcome.FILTERED)
+            return True
+        if self._halts(part, record, faults, now_ms) or (events and self.held_for_dedupe(part, record, None, now_ms)):
+            return False
+        fan = Fan(record, events, len(mapped))
+        if len(mapped) > 1:
+            part.fans[record.offset()] = fan
+        for fault in faults:
+            self._fault(part, record, fault, now_ms)
+        self.place_fan(part, fan, lane, now, now_ms)
+        return True
+
+    def _halts(self, part: Partition, record: Record, faults: list[Fault], now_ms: int) -> bool:
+        for fault in faults:
+            if fault.on_error == "halt":
+                detail = f"rule {fault.rule}: {fault.code}: {fault.message}"
+                self._holds.add(Hold(Reason.HALT, part.name, now_ms, detail, record.offset()))
+                return True
+        return False
+
+    def held_for_dedupe(self, part: Partition, record: Record, first_ms: int | None, now_ms: int) -> bool:
+        """Held because it may have been sent so long ago that SuprSend has forgotten it."""
+        if self._policy.on_dedupe_expired != "hold" or not part.live:
+            return False
+        if not self.expired_for_dedupe(part, record, first_ms, now_ms):
+            return False
+        detail = "first handed over longer ago than SuprSend remembers: to send it now may notify again"
+        self._holds.add(Hold(Reason.DEDUPE_EXPIRED, part.name, now_ms, detail, record.offset()))
+        return True
+
+    def expired_for_dedupe(self, part: Partition, record: Record, first_ms: int | None, now_ms: int) -> bool:
+        """Whether a further attempt could notify again, because the first one is (nearly) out of the 24 h window."""
+        if part.consented or self._policy.on_dedupe_expired == "send":
+            return False
+        if record.offset() <= part.start.bound:
+            first_ms = part.start.bound_at
+        return first_ms is not None and now_ms - first_ms > self._policy.give_up_ms
+
+    def _fault(self, part: Partition, record: Record, fault: Fault, now_ms: int) -> None:
+        self._settler.tally.rule_errors[fault.rule or "", fault.code] += 1
+        outcome = FAULT_OUTCOME.get(fault.on_error)
+        if outcome is None:
+            self._refusals.refuse(refusal_of(part, record, fault), now_ms)
+        else:
+            self._settler.part_of_record(part, record, outcome)
+
+    def place_fan(self, part: Partition, fan: Fan, lane: Lane | None, now: float, now_ms: int) -> None:
+        """Put a record's events into flights, in order; with a lane, what does not fit into this call waits for it."""
+        policy = self._policy
+        while fan.events:
+            event = fan.events[0]
+            if not self._current(part, fan.record, event, now_ms):
+                fan.events.popleft()
+                continue
+            flight = self.flight(now)
+            size = flight.size + len(event.body) + 1
+            if flight.items and (size > policy.batch_bytes or len(flight.items) >= policy.batch_events):
+                self.seal()
+                if lane is not None and part.lanes.get(lane) is flight:
+                    part.waiting.setdefault(lane, deque()).appendleft(fan)
+                    return
+                continue
+            fan.events.popleft()
+            flight.items.append((part, fan.record, event))
+            flight.size = size
+            if fan.record.offset() <= part.start.bound:
+                flight.guarded = True
+            if lane is not None:
+                part.lanes[lane] = flight
+        if self.open is not None and len(self.open.items) >= policy.batch_events:
+            self.seal()
+
+    def _current(self, part: Partition, record: Record, event: Event, now_ms: int) -> bool:
+        """Whether the event may still go out; if not, it ends here."""
+        if event.expires is not None and event.expires < now_ms:
+            self._settler.event((part, record, event), Outcome.EXPIRED, "expired")
+            return False
+        if self.expired_for_dedupe(part, record, None, now_ms):
+            self._settler.tally.dedupe_expired += 1
+            self._refusals.write(dedupe_refusal(part, record, event, part.start.bound_at))
+            return False
+        return True
+
+
+def dedupe_refusal(part: Partition, record: Record, event: Event, first_ms: int | None) -> Refusal:
+    """The dead letter of an event whose repeat SuprSend might take for a new one."""
+    message = "first handed over longer ago than SuprSend remembers its key; to send it now may notify again"
+    return Refusal(
+        part,
+        record,
+        event.rule,
+        Stage.DELIVER,
+        "dedupe_expired",
+        "dedupe_expired",
+        message,
+        event=event,
+        first_ms=first_ms,
+    )

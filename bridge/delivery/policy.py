@@ -1,0 +1,50 @@
+"""Every number that delivery goes by, with its default. Pure; times in seconds unless the name says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bridge.delivery.brake import BrakeLimits
+from bridge.delivery.pace import Backoff
+
+Ordering = Literal["key", "partition", "none"]
+OnDedupeExpired = Literal["dead_letter", "hold", "send"]
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings under `delivery`, as the pure core needs them."""
+
+    ordering: Ordering = "key"
+    strict_order: bool = False
+    linger: float = 0.020
+    batch_events: int = 100
+    batch_bytes: int = 819_200
+    initial_in_flight: int = 16
+    max_in_flight: int = 64
+    progress_interval: float = 0.1
+    progress_records: int = 5_000
+    span: int = 10_000
+    rate_limit: float | None = None
+    backoff: Backoff = field(default_factory=Backoff)
+    retry_share: float = 0.1
+    retry_floor: float = 1.0
+    breaker_failures: int = 10
+    probe_interval: float = 30.0
+    dedupe_window_ms: int = 24 * HOUR_MS
+    dedupe_margin_ms: int = HOUR_MS
+    on_dedupe_expired: OnDedupeExpired = "dead_letter"
+    brake: BrakeLimits = field(default_factory=BrakeLimits)
+    stuck_attempts: int = 20
+    stuck_seconds: float = 600.0
+    unreadable_in_row: int = 10
+    note_bytes: int = 3_000
+    """A partition whose coded runs are longer than this (three quarters of the room) reads no more for now."""
+
+    @property
+    def give_up_ms(self) -> int:
+        """Milliseconds after a first attempt until which a repeat is surely recognised by SuprSend."""
+        return self.dedupe_window_ms - self.dedupe_margin_ms

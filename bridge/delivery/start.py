@@ -1,0 +1,171 @@
+"""Where an assigned partition is read from, decided from what Kafka has of it. Pure; a table in prose:
+
+| committed | and | start |
+|---|---|---|
+| nothing, on no partition of the topic | no mark | `start_from`; committed at once |
+| nothing, on some | no mark | the beginning (the partition was added); committed at once |
+| nothing | a mark: the offsets expired or were deleted | not beyond the mark; held as `rewind` where it is below |
+| ours | | there, with its note |
+| not ours (no note) | at or below the mark, or no mark though the topic's group is ours | there, held as `rewind` |
+| not ours | else | there: the group is new to us, or somebody skipped ahead |
+| below the beginning | | the beginning; the gap is counted, and held as `retention_gap` unless the settings say go on |
+| beyond the end | the topic was recreated or truncated | the beginning, held as `rewind` |
+
+The mark is the highest offset known to be delivered, from the shadow group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal, NamedTuple
+
+from bridge.delivery.note import Note, decode, runs_of
+from bridge.flow import Start, TopicPartition
+
+StartFrom = Literal["latest", "earliest"] | int
+"""Where a new group begins; an int is a time in milliseconds since 1970."""
+
+OnGap = Literal["hold", "continue"]
+
+_MOST_CODED = 200_000
+
+
+class Committed(NamedTuple):
+    """A committed offset and the metadata beside it."""
+
+    offset: int
+    metadata: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What Kafka says of one partition. `low` and `high` are its first offset and the one behind its last record.
+
+    `at_time` is the first offset at or after the time of `start_from`, None where there is none or none is asked for.
+    """
+
+    name: TopicPartition
+    committed: Committed | None
+    low: int
+    high: int
+    at_time: int | None = None
+    mark: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What is known of the group on the partition's topic: whether any commit is there, and any with our note."""
+
+    has_commits: bool
+    is_ours: bool
+
+
+class Resolved(NamedTuple):
+    """A start. `runs` codes its finished offsets for the next commit; `fresh`: commit it at once.
+
+    `lost` are offsets without an outcome that Kafka has deleted; they are lost whether it is held or not. `doubtful`:
+    the end may be told too low by a leader that is new; ask again before it is believed.
+    """
+
+    start: Start
+    runs: str
+    fresh: bool
+    lost: int = 0
+    doubtful: bool = False
+
+
+def group_of(committed: Mapping[int, Committed]) -> Group:
+    """What the commits of all partitions of a topic say of the group."""
+    ours = any(decode(each.metadata, each.offset) is not None for each in committed.values())
+    return Group(has_commits=bool(committed), is_ours=ours)
+
+
+def resolve(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) -> Resolved:
+    """Decide where to begin. Total."""
+    committed = known.committed
+    if committed is None:
+        return _without_commit(known, group, start_from)
+    note = decode(committed.metadata, committed.offset)
+    if committed.offset > known.high:
+        return _beyond_the_end(known, committed.offset)
+    if note is None and _rewound(known, group, committed.offset):
+        why = f"the committed offset {committed.offset} was set by somebody else"
+        return _rewind(known, max(committed.offset, known.low), why)
+    if committed.offset < known.low:
+        return _gap(known, committed, note, on_gap)
+    if note is None:
+        return Resolved(Start(committed.offset), "", fresh=True)
+    start = Start(committed.offset, note.delivered, note.unfinished, note.bound, note.at_ms)
+    return Resolved(start, (committed.metadata or "").rsplit(";", 1)[1], fresh=False)
+
+
+def _without_commit(known: Known, group: Group, start_from: StartFrom) -> Resolved:
+    wanted = known.low if group.has_commits else _wanted(known, start_from)
+    if known.mark is None:
+        return Resolved(Start(wanted), "", fresh=True)
+    offset = max(known.low, min(wanted, known.mark + 1))
+    if offset <= known.mark:
+        return _rewind(known, offset, "the group's committed offset is gone")
+    return Resolved(Start(offset), "", fresh=True)
+
+
+def _wanted(known: Known, start_from: StartFrom) -> int:
+    if start_from == "earliest":
+        return known.low
+    if start_from == "latest" or known.at_time is None:
+        return known.high
+    return known.at_time
+
+
+def _rewound(known: Known, group: Group, offset: int) -> bool:
+    if known.mark is None:
+        return group.is_ours
+    return offset <= known.mark
+
+
+def _rewind(known: Known, offset: int, why: str) -> Resolved:
+    text = f"{known.name[0]}[{known.name[1]}]: {why}"
+    if known.mark is not None and known.mark >= offset:
+        text += f"; {known.mark + 1 - offset} records from offset {offset} on, already delivered, would go out again"
+    else:
+        text += f"; records from offset {offset} on may have been delivered before and would go out again"
+    return Resolved(Start(offset, hold="rewind", detail=text), "", fresh=True)
+
+
+def _beyond_the_end(known: Known, offset: int) -> Resolved:
+    why = f"the committed offset {offset} is beyond the end {known.high}: the topic was recreated or truncated"
+    return _rewind(known, known.low, why)._replace(doubtful=True)
+
+
+def _gap(known: Known, committed: Committed, note: Note | None, on_gap: OnGap) -> Resolved:
+    low = known.low
+    finished = 0 if note is None else _finished_below(committed.offset, low, note)
+    lost = low - committed.offset - finished
+    text = (
+        f"{known.name[0]}[{known.name[1]}]: Kafka deleted {lost} records before they were read "
+        f"(offsets {committed.offset} to {low - 1})"
+    )
+    hold = "retention_gap" if on_gap == "hold" and lost else None
+    if note is None or note.delivered < low:
+        bound, at_ms = (note.bound, note.at_ms) if note is not None and note.bound >= low else (-1, 0)
+        return Resolved(Start(low, bound=bound, bound_at=at_ms, hold=hold, detail=text), "", fresh=True, lost=lost)
+    unfinished = tuple((max(first, low), last) for first, last in note.unfinished if last >= low)
+    runs = _coded(low, unfinished, note.delivered)
+    start = Start(low, note.delivered, unfinished, note.bound, note.at_ms, hold, text)
+    return Resolved(start, runs, fresh=True, lost=lost)
+
+
+def _finished_below(offset: int, low: int, note: Note) -> int:
+    end = min(low, note.delivered + 1)
+    unfinished = sum(max(0, min(last, end - 1) - first + 1) for first, last in note.unfinished if first < end)
+    return max(0, end - offset - unfinished)
+
+
+def _coded(low: int, unfinished: tuple[tuple[int, int], ...], delivered: int) -> str:
+    """Code the ranges anew from `low` on; nothing counts as finished where they are absurdly long (not our writing)."""
+    if sum(last - first + 1 for first, last in unfinished) > _MOST_CODED:
+        return ""
+    offsets = chain.from_iterable(range(first, last + 1) for first, last in unfinished)
+    return runs_of(low, offsets, delivered)

@@ -1,0 +1,50 @@
+"""Holds: one mechanism, one table."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.delivery.holds import EVERYWHERE, KINDS, Hold, Holds, Reason
+
+
+def test_every_reason_has_a_row() -> None:
+    """The table says of every reason what lifts it."""
+    assert set(KINDS) == set(Reason)
+    assert all(kind.lifted_by for kind in KINDS.values())
+
+
+def test_the_first_hold_of_a_reason_stays() -> None:
+    """A second hold of the same reason at the same place changes nothing; its time stays."""
+    holds = Holds()
+    assert holds.add(Hold(Reason.BRAKE, ("t", 0), 1, "first"))
+    assert not holds.add(Hold(Reason.BRAKE, ("t", 0), 2, "second"))
+    assert [hold.detail for hold in holds.all()] == ["first"]
+
+
+def test_a_hold_stops_its_own_partition_only() -> None:
+    """Another partition is not held, and nothing is held everywhere."""
+    holds = Holds()
+    holds.add(Hold(Reason.HALT, ("t", 0), 1, ""))
+    assert holds.on(("t", 0))
+    assert not holds.on(("t", 1))
+    assert not holds.everything()
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_readiness_follows_the_table(reason: Reason) -> None:
+    """What heals by itself leaves the process ready; what needs a person does not."""
+    holds = Holds()
+    holds.add(Hold(reason, None if reason in EVERYWHERE else ("t", 0), 1, ""))
+    assert holds.needs_person() is not KINDS[reason].heals
+
+
+def test_changes_are_told_once() -> None:
+    """Partitions whose holds changed are named once, whether held or released."""
+    holds = Holds()
+    holds.add(Hold(Reason.HALT, ("t", 0), 1, ""))
+    assert holds.changed() == {("t", 0)}
+    assert holds.changed() == set()
+    assert holds.lift(("t", 0), Reason.HALT) is not None
+    assert holds.lift(("t", 0), Reason.HALT) is None
+    assert holds.changed() == {("t", 0)}
+    assert not holds.on(("t", 0))
