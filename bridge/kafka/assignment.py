@@ -1,0 +1,309 @@
+"""The partitions that are ours: when they begin, how they are given up, and which are paused. Kafka thread only.
+
+librdkafka's callbacks do nothing but note what changed, the drain in a revoke apart. A new partition is told to
+librdkafka only when its start is resolved (`start_new`), so that nothing is read from a guessed place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from bridge.delivery.start import Resolved
+from bridge.flow import (
+    Assigned,
+    Bounded,
+    Drained,
+    GiveBack,
+    Intake,
+    Lost,
+    Pause,
+    Resume,
+    Revoking,
+    TopicPartition as Name,
+)
+from bridge.kafka.config import Clients
+from bridge.kafka.numbers import Numbers
+from bridge.kafka.offsets import Offsets
+from bridge.kafka.reading import Reading
+from bridge.kafka.shadow import Shadow
+from bridge.kafka.starting import Inquiry
+
+_RETRY_SECONDS: Final = 0.3
+_LATE_SECONDS: Final = 0.25
+"""How much longer than its deadline a drain is waited for: the other thread answers at the deadline itself."""
+_BEYOND_END_SECONDS: Final = 5.0
+"""How long an end below the committed offset is doubted: a new leader may not know its end yet."""
+_EPOCHS: Final = count(1)
+"""Never the same twice in a process, also when a consumer is replaced."""
+
+
+class Assignment:
+    """The assignment of one consumer. `serve` takes in orders of the delivery thread; it is called while draining."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        offsets: Offsets,
+        intake: Callable[[list[Intake]], None],
+        serve: Callable[[float], None],
+        numbers: Numbers,
+        shadow: Shadow | None,
+    ) -> None:
+        self.readings: dict[Name, Reading] = {}
+        self.joined = False
+        self.all_paused = False
+        self.unreadable: dict[Name, KafkaError] = {}
+        """Partitions that may not be read, and why: librdkafka says so once, and a record or an end says it is over."""
+        self._clients = clients
+        self._offsets = offsets
+        self._intake = intake
+        self._serve = serve
+        self._numbers = numbers
+        self._shadow = shadow
+        self._new: dict[Name, float] = {}
+        """Partitions without a start yet, and since when."""
+        self._retry_at = 0.0
+        self._inquiry: Inquiry | None = None
+        self._drained: dict[Name, Drained] = {}
+        self._seeks: dict[Name, int] = {}
+
+    def on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        """Partitions came: note them; reading begins in `start_new`."""
+        self.joined = True
+        self._numbers.rebalances["assign"] += 1
+        now = time.monotonic()
+        self._new |= {(part.topic, part.partition): now for part in parts}
+        self._inquiry = None
+        self._retry_at = now
+        # Anything but an explicit answer makes the client start them all by itself.
+        if self._clients.eager:
+            consumer.assign([])
+        else:
+            consumer.incremental_assign([])
+
+    def on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        """Partitions go: drain, commit, then let go."""
+        self._numbers.rebalances["revoke"] += 1
+        names = [(part.topic, part.partition) for part in parts]
+        for name in names:
+            self._new.pop(name, None)
+        ours = [name for name in names if name in self.readings]
+        self.give_up(ours)
+        self._unassign(consumer, ours)
+
+    def on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        """Partitions are somebody else's already: drop everything, commit nothing."""
+        self._numbers.rebalances["lost"] += 1
+        self.joined = False
+        names = [(part.topic, part.partition) for part in parts]
+        for name in names:
+            self._new.pop(name, None)
+        ours = [name for name in names if name in self.readings]
+        self._forget(ours)
+        if ours:
+            self._intake([Lost(tuple(ours))])
+        self._unassign(consumer, ours)
+
+    def _unassign(self, consumer: Consumer, names: Sequence[Name]) -> None:
+        if self._clients.eager:
+            consumer.unassign()
+        else:
+            consumer.incremental_unassign([TopicPartition(*name) for name in names])
+
+    def give_up(self, names: Sequence[Name]) -> None:
+        """Drain partitions within the limit, commit what is finished, then fence them."""
+        if not names:
+            return
+        begun = time.monotonic()
+        deadline = begun + self._clients.drain
+        self._drained.clear()
+        self._intake([Revoking(tuple(names), deadline)])
+        while not self._drained.keys() >= set(names) and time.monotonic() < deadline + _LATE_SECONDS:
+            self._serve(0.003)
+        self._count_drain(time.monotonic() - begun)
+        if not self._clients.dry_run:
+            self._offsets.commit_finally({name: self._handed(name) for name in names})
+        self._forget(names)
+        overdue = [name for name in names if name not in self._drained]
+        if overdue:
+            self._numbers.overdue_drains += 1
+            self._intake([Lost(tuple(overdue))])
+
+    def _handed(self, name: Name) -> int | None:
+        """The newest offset that was handed to the API, as the drain said; None where it said nothing."""
+        answer = self._drained.get(name)
+        return None if answer is None else answer.handed
+
+    def _count_drain(self, seconds: float) -> None:
+        self._numbers.drains += 1
+        self._numbers.drain_seconds += seconds
+        self._numbers.longest_drain = max(self._numbers.longest_drain, seconds)
+
+    def drop_all(self) -> None:
+        """The consumer is of no use any more: everything is somebody else's."""
+        names = tuple(self.readings)
+        self._forget(names)
+        self._new.clear()
+        if names:
+            self._intake([Lost(names)])
+
+    def _forget(self, names: Iterable[Name]) -> None:
+        for name in names:
+            self.readings.pop(name, None)
+            self._seeks.pop(name, None)
+            self.unreadable.pop(name, None)
+        self._offsets.forget(names)
+
+    def waiting(self) -> bool:
+        """Whether partitions have no start yet."""
+        return bool(self._new)
+
+    def start_new(self, consumer: Consumer, now: float) -> None:
+        """Resolve starts and begin to read; tries again later where Kafka does not answer. Raises KafkaException."""
+        if not self._new or now < self._retry_at:
+            return
+        self._retry_at = now + _RETRY_SECONDS
+        if self._inquiry is None or set(self._inquiry.names) != self._new.keys():
+            self._inquiry = Inquiry(tuple(self._new), self._clients.start_from, self._clients.on_gap, self._shadow)
+        found = self._inquiry.ask(consumer)
+        if found is None:
+            self._retry_at = 0.0
+            return
+        self._inquiry = None
+        self._begin(consumer, {name: start for name, start in found.items() if not self._doubtful(name, start, now)})
+
+    def _doubtful(self, name: Name, found: Resolved, now: float) -> bool:
+        return found.doubtful and now < self._new[name] + _BEYOND_END_SECONDS
+
+    def _begin(self, consumer: Consumer, found: Mapping[Name, Resolved]) -> None:
+        if not found:
+            return
+        parts = [TopicPartition(*name, resolved.start.offset) for name, resolved in found.items()]
+        if self._clients.eager:
+            others = [reading for reading in self.readings.values() if reading.started]
+            consumer.assign([*(TopicPartition(*each.name, each.position) for each in others), *parts])
+        else:
+            consumer.incremental_assign(parts)
+        # A pause survives revoke and assign in every protocol: lift it before the present pauses are applied.
+        consumer.resume(parts)
+        items: list[Intake] = []
+        for name, resolved in found.items():
+            del self._new[name]
+            items += self._started(name, resolved)
+        self._pause_again(consumer)
+        self._intake(items)
+
+    def _started(self, name: Name, resolved: Resolved) -> list[Intake]:
+        start = resolved.start
+        held = start.hold is not None
+        reading = Reading(name, next(_EPOCHS), start.offset, started=True, held=held, lost=resolved.lost)
+        self.readings[name] = reading
+        if not held:
+            self._count_lost(reading)
+        self._offsets.committer.assigned(name, reading.epoch, start, runs=resolved.runs, fresh=resolved.fresh)
+        items: list[Intake] = [Assigned(*name, reading.epoch, start)]
+        if start.bound >= 0:
+            items.append(Bounded(*name, reading.epoch, start.bound))
+        return items
+
+    def _count_lost(self, reading: Reading) -> None:
+        if reading.lost:
+            self._numbers.lost_records[reading.name[0]] += reading.lost
+            reading.lost = 0
+
+    def _pause_again(self, consumer: Consumer) -> None:
+        parts = [TopicPartition(*each.name) for each in self.readings.values() if self.stopped(each)]
+        if parts:
+            consumer.pause(parts)
+
+    def stopped(self, reading: Reading) -> bool:
+        """Whether the partition is not read at the moment."""
+        return self.all_paused or reading.paused or reading.held
+
+    def restart(self, consumer: Consumer, name: Name) -> None:
+        """The place to read from is gone (retention, truncation): commit, let go, and resolve it anew."""
+        if name not in self.readings:
+            return
+        if not self._clients.dry_run:
+            self._offsets.commit_finally({name: None})
+        self._forget([name])
+        self._intake([Lost((name,))])
+        self._new[name] = time.monotonic()
+        self._inquiry = None
+        self._retry_at = 0.0
+        if not self._clients.eager:
+            consumer.incremental_unassign([TopicPartition(*name)])
+
+    def pause_all(self, consumer: Consumer) -> None:
+        """Stop reading everywhere; polling goes on."""
+        self.all_paused = True
+        self._numbers.pauses += 1
+        self._pause_again(consumer)
+
+    def resume_all(self, consumer: Consumer) -> None:
+        """Read again where no order and no hold says otherwise."""
+        self.all_paused = False
+        parts = [TopicPartition(*each.name) for each in self.readings.values() if not self.stopped(each)]
+        if parts:
+            consumer.resume(parts)
+
+    def paused(self, consumer: Consumer, order: Pause) -> None:
+        """An order to read no more of a partition."""
+        reading = self._of(order)
+        if reading is not None and not reading.paused:
+            reading.paused = True
+            consumer.pause([TopicPartition(*reading.name)])
+
+    def resumed(self, consumer: Consumer, order: Resume) -> None:
+        """An order to read a partition again; for one that started held: the hold is lifted."""
+        reading = self._of(order)
+        if reading is None:
+            return
+        if reading.held:
+            reading.held = False
+            self._count_lost(reading)
+            self._offsets.committer.release(reading.name, reading.epoch)
+            if self._shadow is not None:
+                self._shadow.forget(reading.name)
+        reading.paused = False
+        if not self.stopped(reading):
+            consumer.resume([TopicPartition(*reading.name)])
+
+    def given_back(self, order: GiveBack) -> None:
+        """An order to read a partition again from an earlier offset."""
+        reading = self._of(order)
+        if reading is not None:
+            self._seeks[reading.name] = min(order.offset, self._seeks.get(reading.name, order.offset))
+
+    def nudge(self) -> None:
+        """Have unreadable partitions fetched anew from where they stand, so that their end is told again."""
+        for name in self.unreadable:
+            if name in self.readings:
+                self._seeks.setdefault(name, self.readings[name].position)
+
+    def seek_due(self, consumer: Consumer) -> None:
+        """Do the seeks that were ordered; one that is refused (fetching has not begun yet) is tried again."""
+        for name, offset in list(self._seeks.items()):
+            try:
+                consumer.seek(TopicPartition(*name, offset))
+            except KafkaException:
+                continue
+            self.readings[name].position = offset
+            del self._seeks[name]
+
+    def drained(self, order: Drained) -> None:
+        """The delivery thread is done with a partition."""
+        progress = order.progress
+        reading = self.readings.get((progress.topic, progress.partition))
+        if reading is not None and reading.epoch == progress.epoch:
+            self._offsets.committer.progress(progress)
+            self._drained[reading.name] = order
+
+    def _of(self, order: Pause | Resume | GiveBack) -> Reading | None:
+        reading = self.readings.get((order.topic, order.partition))
+        return reading if reading is not None and reading.epoch == order.epoch else None

@@ -1,0 +1,75 @@
+"""Refreshes the numbers of the partitions about once a second. Kafka thread only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from bridge.delivery.commits import Committer
+from bridge.flow import TopicPartition as Name
+from bridge.kafka.assignment import Assignment
+from bridge.kafka.condition import Condition
+from bridge.kafka.numbers import Numbers, PartitionNumbers
+from bridge.kafka.starting import end_offsets
+
+_EVERY: Final = 1.0
+_ENDS_EVERY: Final = 3.0
+_ENDS_SECONDS: Final = 0.2
+
+
+class Counting:
+    """Positions, commits and ends.
+
+    The end offsets are those that librdkafka learns with every fetch, which costs nothing. They stand still while a
+    partition is paused, so paused ones are asked for, in a short call now and then.
+    """
+
+    def __init__(self, assignment: Assignment, committer: Committer, condition: Condition, numbers: Numbers) -> None:
+        self._assignment = assignment
+        self._committer = committer
+        self._condition = condition
+        self._numbers = numbers
+        self._at = 0.0
+        self._ends_at = 0.0
+        self._ends: Mapping[Name, int] = {}
+
+    def count(self, consumer: Consumer, now: float) -> None:
+        """Refresh what is due; cheap when nothing is."""
+        if now < self._at:
+            return
+        self._at = now + _EVERY
+        if now >= self._ends_at:
+            self._ends_at = now + _ENDS_EVERY
+            self._ask_ends(consumer)
+        committed = self._committer.committed()
+        self._numbers.refused_progress = self._committer.refused_progress
+        self._numbers.partitions = {
+            name: PartitionNumbers(
+                reading.epoch,
+                reading.position,
+                committed.get(name),
+                self._end(consumer, name),
+                self._assignment.stopped(reading),
+                reading.started,
+            )
+            for name, reading in self._assignment.readings.items()
+        }
+
+    def _ask_ends(self, consumer: Consumer) -> None:
+        stopped = [each.name for each in self._assignment.readings.values() if self._assignment.stopped(each)]
+        self._ends = {}
+        if stopped and self._condition.reachable():
+            try:
+                self._ends = end_offsets(consumer, stopped, _ENDS_SECONDS)
+            except KafkaException as error:
+                self._condition.asking_failed(error.args[0])
+
+    def _end(self, consumer: Consumer, name: Name) -> int | None:
+        if not self._condition.reachable():
+            return None
+        if name in self._ends:
+            return self._ends[name]
+        _, high = consumer.get_watermark_offsets(TopicPartition(*name), cached=True)
+        return high if high >= 0 else None

@@ -1,0 +1,175 @@
+"""What Kafka's errors mean for the bridge, as data: errors of commits, and troubles to tell a person about."""
+
+# ruff: noqa: SLF001 (librdkafka's local errors begin with an underscore; they are public)
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from confluent_kafka import KafkaError
+
+END_REACHED: Final = KafkaError._PARTITION_EOF
+INVALID_ARGUMENT: Final = KafkaError._INVALID_ARG
+POSITION_GONE: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+"""The offset to read from is not in the log (any more)."""
+
+
+class CommitAction(StrEnum):
+    """What to do about a refused commit; also the label `result` of the commits' metric."""
+
+    RETRIED = "retried"
+    """librdkafka retried by itself and gave up for now: commit again."""
+    KEPT = "kept"
+    """The assignment is kept while the group reconciles: commit again after the next poll."""
+    LOST = "lost"
+    """The assignment is or will be lost: the callbacks say so."""
+    FATAL = "fatal"
+    SETUP = "setup"
+    """A person has to change something: say so, and commit again meanwhile."""
+    NOTHING = "nothing"
+    """There was nothing to commit."""
+
+
+COMMIT_ACTIONS: Final[Mapping[int, CommitAction]] = {
+    KafkaError.REQUEST_TIMED_OUT: CommitAction.RETRIED,
+    KafkaError.NOT_COORDINATOR: CommitAction.RETRIED,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS: CommitAction.RETRIED,
+    KafkaError.COORDINATOR_NOT_AVAILABLE: CommitAction.RETRIED,
+    KafkaError._TRANSPORT: CommitAction.RETRIED,
+    KafkaError._TIMED_OUT: CommitAction.RETRIED,
+    KafkaError._TIMED_OUT_QUEUE: CommitAction.RETRIED,
+    KafkaError.REBALANCE_IN_PROGRESS: CommitAction.KEPT,
+    KafkaError.STALE_MEMBER_EPOCH: CommitAction.KEPT,
+    KafkaError._WAIT_COORD: CommitAction.KEPT,
+    KafkaError.ILLEGAL_GENERATION: CommitAction.LOST,
+    KafkaError.UNKNOWN_MEMBER_ID: CommitAction.LOST,
+    KafkaError.FENCED_MEMBER_EPOCH: CommitAction.LOST,
+    KafkaError._ASSIGNMENT_LOST: CommitAction.LOST,
+    KafkaError.FENCED_INSTANCE_ID: CommitAction.FATAL,
+    KafkaError._FATAL: CommitAction.FATAL,
+    KafkaError.GROUP_AUTHORIZATION_FAILED: CommitAction.SETUP,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: CommitAction.SETUP,
+    KafkaError.OFFSET_METADATA_TOO_LARGE: CommitAction.SETUP,
+    KafkaError._NO_OFFSET: CommitAction.NOTHING,
+}
+"""None of these says `retriable()`; an error that is not here is committed again, as `RETRIED`."""
+
+
+_FATAL: Final = frozenset({KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID})
+# A fatal error has a code of its own; what it was is only in its text.
+_UNRELEASED_TEXT: Final = KafkaError(KafkaError.UNRELEASED_INSTANCE_ID).str()
+_FENCED_TEXT: Final = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
+
+
+class Trouble(NamedTuple):
+    """Something that a person may have to mend. `kind` is a stable word; `text` one line that says what to do."""
+
+    kind: str
+    text: str
+
+
+class _Meaning(NamedTuple):
+    kind: str
+    advice: str
+
+
+_UNREACHABLE: Final = _Meaning(
+    "unreachable", "no broker can be reached: check kafka.bootstrap_servers, the network and the brokers"
+)
+_AUTHENTICATION: Final = _Meaning(
+    "authentication", "the brokers refuse the credentials: check kafka.security.sasl or kafka.security.oauth"
+)
+
+_MEANINGS: Final[Mapping[int, _Meaning]] = {
+    KafkaError._ALL_BROKERS_DOWN: _UNREACHABLE,
+    KafkaError._TRANSPORT: _UNREACHABLE,
+    KafkaError._TIMED_OUT: _UNREACHABLE,
+    KafkaError._RESOLVE: _Meaning(
+        "unreachable", "a broker's name cannot be resolved: check kafka.bootstrap_servers and DNS"
+    ),
+    KafkaError._AUTHENTICATION: _AUTHENTICATION,
+    KafkaError.SASL_AUTHENTICATION_FAILED: _AUTHENTICATION,
+    KafkaError.UNSUPPORTED_SASL_MECHANISM: _AUTHENTICATION,
+    KafkaError.ILLEGAL_SASL_STATE: _AUTHENTICATION,
+    KafkaError._SSL: _Meaning("tls", "the TLS connection fails: check kafka.security.ca_file, cert_file and protocol"),
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: _Meaning(
+        "authorization", "the brokers forbid reading the topic: give the bridge's user Read and Describe on it"
+    ),
+    KafkaError.GROUP_AUTHORIZATION_FAILED: _Meaning(
+        "authorization", "the brokers forbid the consumer group: give the bridge's user Read on kafka.group_id"
+    ),
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: _Meaning(
+        "authorization", "the brokers forbid it on the cluster: give the bridge's user IdempotentWrite"
+    ),
+    KafkaError.UNKNOWN_TOPIC_OR_PART: _Meaning(
+        "unknown_topic", "the topic does not exist: create it, or correct kafka.topics"
+    ),
+    KafkaError._UNKNOWN_TOPIC: _Meaning(
+        "unknown_topic", "the topic does not exist: create it, or correct kafka.topics"
+    ),
+    KafkaError.TOPIC_EXCEPTION: _Meaning("unknown_topic", "the topic's name is not valid: correct kafka.topics"),
+    KafkaError.UNSUPPORTED_VERSION: _Meaning(
+        "unsupported", "the brokers are too old for this: set kafka.group_protocol to classic"
+    ),
+    KafkaError._UNSUPPORTED_FEATURE: _Meaning(
+        "unsupported", "the brokers are too old for this: set kafka.group_protocol to classic"
+    ),
+    KafkaError.UNRELEASED_INSTANCE_ID: _Meaning(
+        "instance_id",
+        "the brokers hold kafka.instance_id for another process: give each its own, or wait for the old one's session",
+    ),
+    KafkaError.OFFSET_METADATA_TOO_LARGE: _Meaning(
+        "commit", "the brokers refuse the note in the commits: raise offset.metadata.max.bytes to 4096 or more"
+    ),
+    KafkaError.GROUP_MAX_SIZE_REACHED: _Meaning(
+        "group", "the group is full: run fewer processes or raise group.max.size"
+    ),
+}
+
+
+def trouble_of(error: KafkaError, *, what: str = "") -> Trouble | None:
+    """What a person should know of an error; None for one that librdkafka mends by itself."""
+    meaning = _MEANINGS.get(error.code())
+    if meaning is None:
+        return None
+    return Trouble(meaning.kind, f"{what + ': ' if what else ''}{meaning.advice} ({plain(error)})")
+
+
+def commit_trouble(error: KafkaError) -> Trouble:
+    """What to say when commits are refused for a reason that a person has to mend."""
+    found = trouble_of(error)
+    advice = found.text if found else f"offsets cannot be committed: {plain(error)}"
+    return Trouble("commit", advice)
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether the client cannot go on."""
+    return error.fatal() or error.code() in _FATAL
+
+
+def is_unreleased(error: KafkaError) -> bool:
+    """Whether the brokers still hold the instance id for another member, perhaps for one that was just killed."""
+    return error.code() == KafkaError.UNRELEASED_INSTANCE_ID or _UNRELEASED_TEXT in (error.str() or "")
+
+
+def fatal_trouble(error: KafkaError) -> Trouble:
+    """What to say when the consumer cannot go on."""
+    if error.code() == KafkaError.FENCED_INSTANCE_ID or _FENCED_TEXT in (error.str() or ""):
+        text = "another process joined with the same kafka.instance_id: give each its own"
+    else:
+        text = "Kafka's client cannot go on"
+    return Trouble("fatal", f"{text} ({plain(error)})")
+
+
+def unreleased_trouble(error: KafkaError) -> Trouble:
+    """What to say while the instance id is taken."""
+    advice = _MEANINGS[KafkaError.UNRELEASED_INSTANCE_ID]
+    return Trouble(advice.kind, f"{advice.advice} ({plain(error)})")
+
+
+def plain(error: KafkaError) -> str:
+    """The error in one line, without librdkafka's prefixes."""
+    text = (error.str() or error.name()).replace("\n", " ")
+    return text[:300]

@@ -1,0 +1,173 @@
+"""The dead-letter producer: the original record, byte for byte, with headers that say why. Kafka thread only.
+
+Idempotent and acknowledged by all replicas (`config.producer_conf`). What is too large for the topic goes as a
+reference, so that it cannot stop a partition for ever.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from bridge.flow import DeadLetter, DeadLetterWritten
+from bridge.kafka.config import Conf
+from bridge.kafka.errors import INVALID_ARGUMENT, plain
+from bridge.kafka.numbers import Numbers
+
+MOST_BYTES_IN_FLIGHT: Final = 4 * 1024 * 1024
+REFERENCE_PREFIX: Final = "bridge.reference."
+_TOO_LARGE: Final = frozenset(
+    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.RECORD_LIST_TOO_LARGE}
+)
+_LARGEST_KEY: Final = 16_384
+
+_Headers = list[tuple[str, str | bytes | None]]
+
+
+class _Sending(NamedTuple):
+    letter: DeadLetter
+    size: int
+    alone: bool
+    reference: bool
+
+
+class Letters:
+    """Writes dead letters and reports each by its ticket. `report` must not raise and is called from `pump`."""
+
+    def __init__(
+        self, conf: Callable[[], Conf], topic: str, report: Callable[[DeadLetterWritten], None], numbers: Numbers
+    ) -> None:
+        self._conf = conf
+        self._topic = topic
+        self._report = report
+        self._numbers = numbers
+        self._producer: Producer | None = None
+        self._waiting: deque[DeadLetter] = deque()
+        self._retries: deque[_Sending] = deque()
+        """Refused as too large together with others, perhaps: sent again, one at a time."""
+        self._in_flight = 0
+        self._bytes = 0
+        self._alone = False
+
+    def send(self, letter: DeadLetter) -> None:
+        """Take a dead letter; it is written as soon as there is room."""
+        self._waiting.append(letter)
+
+    def pending(self) -> bool:
+        """Whether letters wait or are in flight."""
+        return bool(self._waiting or self._retries or self._in_flight)
+
+    def pump(self) -> None:
+        """Write what waits and take in reports; never blocks. Raises ConfigError, SecretError from the settings."""
+        if self._producer is None:
+            if not self._waiting:
+                return
+            self._producer = Producer(self._conf())
+        while not self._alone and self._write_next(self._producer):
+            pass
+        self._producer.poll(0)
+
+    def _write_next(self, producer: Producer) -> bool:
+        if self._retries:
+            if self._in_flight:
+                return False
+            sending = self._retries[0]
+            source: deque[_Sending] | deque[DeadLetter] = self._retries
+        elif self._waiting:
+            letter = self._waiting[0]
+            sending = _Sending(letter, len(letter.record), alone=False, reference=False)
+            source = self._waiting
+        else:
+            return False
+        if self._in_flight and self._bytes + sending.size > MOST_BYTES_IN_FLIGHT:
+            return False
+        if not self._produce(producer, sending):
+            return False
+        source.popleft()
+        return True
+
+    def _produce(self, producer: Producer, sending: _Sending) -> bool:
+        """Hand one to librdkafka; False where its queue is full."""
+        value, headers = _reference(sending.letter) if sending.reference else _original(sending.letter)
+        record = sending.letter.record
+        timestamp = record.timestamp()[1]
+        self._in_flight += 1
+        self._bytes += sending.size
+        self._alone = sending.alone
+        try:
+            producer.produce(
+                self._topic,
+                value,
+                _key(sending),
+                timestamp=max(timestamp, 0),
+                headers=headers,
+                on_delivery=partial(self._delivered, sending),
+            )
+        except BufferError:
+            self._left(sending)
+            return False
+        except (KafkaException, TypeError, ValueError) as error:
+            cause = error.args[0] if error.args else None
+            self._ended(sending, cause if isinstance(cause, KafkaError) else KafkaError(INVALID_ARGUMENT))
+        return True
+
+    def _delivered(self, sending: _Sending, error: KafkaError | None, _: Message) -> None:
+        try:
+            self._ended(sending, error)
+        except Exception:  # noqa: BLE001 - an exception here would surface in whatever call serves the callback
+            self._numbers.callback_errors += 1
+
+    def _ended(self, sending: _Sending, error: KafkaError | None) -> None:
+        self._left(sending)
+        if error is not None and error.code() in _TOO_LARGE and not sending.reference:
+            self._retries.append(sending._replace(alone=True, reference=sending.alone))
+            return
+        result = "failed" if error else "reference" if sending.reference else "written"
+        self._numbers.dead_letters[result] += 1
+        text = None if error is None else f"the dead-letter topic {self._topic} takes no writes: {plain(error)}"
+        self._report(DeadLetterWritten(sending.letter.ticket, text))
+
+    def _left(self, sending: _Sending) -> None:
+        self._in_flight -= 1
+        self._bytes -= sending.size
+        self._alone = False
+
+    def close(self, seconds: float) -> None:
+        """Wait for what is in flight, at most so long; the rest counts as not written."""
+        if self._producer is not None:
+            self._producer.flush(max(seconds, 0.0))
+            self._producer.purge()
+            self._producer.poll(0)
+            self._producer = None
+
+    def reopen(self) -> None:
+        """Make a new producer with the next letter, as secrets have changed."""
+        self.close(0.0)
+
+
+def _key(sending: _Sending) -> bytes | None:
+    key = sending.letter.record.key()
+    return None if sending.reference and key is not None and len(key) > _LARGEST_KEY else key
+
+
+def _original(letter: DeadLetter) -> tuple[bytes | None, _Headers]:
+    return letter.record.value(), [*(letter.record.headers() or ()), *letter.headers]
+
+
+def _reference(letter: DeadLetter) -> tuple[bytes | None, _Headers]:
+    """Names the record that is too large: where it is, how large, its digest. Its own headers may be what is large."""
+    record = letter.record
+    value = record.value() or b""
+    facts: _Headers = [
+        (REFERENCE_PREFIX + "topic", record.topic().encode()),
+        (REFERENCE_PREFIX + "partition", b"%d" % record.partition()),
+        (REFERENCE_PREFIX + "offset", b"%d" % record.offset()),
+        (REFERENCE_PREFIX + "bytes", b"%d" % len(value)),
+        (REFERENCE_PREFIX + "sha256", sha256(value).hexdigest().encode()),
+    ]
+    return None, [*facts, *letter.headers]

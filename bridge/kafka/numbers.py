@@ -1,0 +1,53 @@
+"""What the Kafka thread counts, for metrics and health. It alone writes; others read whole values, never in between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.flow import TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionNumbers:
+    """One assigned partition. `end` is the offset behind its last record, None when unknown (no broker answers)."""
+
+    epoch: int
+    position: int
+    committed: int | None
+    end: int | None
+    paused: bool
+    started: bool
+
+
+@dataclass(slots=True)
+class Numbers:
+    """Plain counts since the thread began. `partitions` is replaced as a whole about once a second."""
+
+    commits: Counter[str] = field(default_factory=Counter)
+    """Partitions committed, by result: `ok` or a word of `CommitAction`."""
+    rebalances: Counter[str] = field(default_factory=Counter)
+    """By event: `assign`, `revoke`, `lost`."""
+    lost_records: Counter[str] = field(default_factory=Counter)
+    """Records that Kafka deleted before they had an outcome, by topic."""
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    """By result: `written`, `reference` (too large, only named), `failed`."""
+    drains: int = 0
+    drain_seconds: float = 0.0
+    """Of all drains together."""
+    longest_drain: float = 0.0
+    overdue_drains: int = 0
+    """Drains that the delivery thread did not answer in time."""
+    dropped_records: int = 0
+    """Records that came for a partition that is not ours any more, or not yet."""
+    pauses: int = 0
+    """Times that everything was paused because there was no room for a second."""
+    callback_errors: int = 0
+    """Exceptions inside callbacks; 0 unless there is a bug."""
+    rebuilds: int = 0
+    """Times that a new consumer was made after an error."""
+    metadata_bytes: int = 0
+    """The largest metadata of a commit so far."""
+    refused_progress: int = 0
+    partitions: Mapping[TopicPartition, PartitionNumbers] = field(default_factory=dict)

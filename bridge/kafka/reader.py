@@ -1,0 +1,184 @@
+"""Reading: polls, splits what comes into runs, hands it over, and stops where there is no room. Kafka thread only.
+
+The hot path of the room: nothing is made per record, librdkafka's messages are the records.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from threading import Event
+from typing import Final, cast
+
+from confluent_kafka import Consumer, KafkaError, Message
+
+from bridge.delivery.commits import Committer
+from bridge.flow import RECORD_OVERHEAD, Bounded, EndReached, Intake, Record, Records, Room
+from bridge.kafka.assignment import Assignment
+from bridge.kafka.errors import END_REACHED
+from bridge.kafka.numbers import Numbers
+
+MOST_RECORDS: Final = 500
+_IDLE_SECONDS: Final = 0.25
+_BUSY_SECONDS: Final = 0.1
+"""A poll may last so long while something is to be committed, or partitions are about to come."""
+_ANSWER_SECONDS: Final = 0.003
+_PATIENCE_SECONDS: Final = 1.0
+"""So long there may be no room before everything is paused: a pause throws away what was fetched ahead."""
+_NO_ROOM_SECONDS: Final = 0.004
+_PAUSED_SECONDS: Final = 0.02
+_POLL_SECONDS: Final = 0.05
+
+_error_of = Message.error
+_topic_of = Message.topic
+_partition_of = Message.partition
+
+
+class Reader:
+    """Reads for one consumer. `failed` is told of errors that came instead of records.
+
+    Not `guarded` (a dry run), what was read may be handed over at once: no commit has to cover it.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        committer: Committer,
+        room: Room,
+        intake: Callable[[list[Intake]], None],
+        failed: Callable[[KafkaError, str, int], None],
+        numbers: Numbers,
+        *,
+        guarded: bool = True,
+    ) -> None:
+        self._guarded = guarded
+        self._assignment = assignment
+        self._committer = committer
+        self._room = room
+        self._intake = intake
+        self._failed = failed
+        self._numbers = numbers
+        self._full_since: float | None = None
+        self._record_bytes = 1_000.0
+        self.polled = time.monotonic()
+        """When the consumer was polled last, in monotonic seconds."""
+
+    def step(self, consumer: Consumer, wake: Event) -> None:
+        """Read once, or wait a moment where there is no room."""
+        now = time.monotonic()
+        room = self._room
+        if self._assignment.all_paused:
+            self._step_paused(consumer)
+        elif room.full() and self._assignment.readings:
+            self._step_full(consumer, wake, now)
+        else:
+            self._full_since = None
+            self._read(consumer, self._timeout(now))
+
+    def _timeout(self, now: float) -> float:
+        committer = self._committer
+        waiting = self._assignment.waiting() or not self._assignment.joined
+        timeout = _BUSY_SECONDS if waiting or committer.behind() else _IDLE_SECONDS
+        if committer.urgent():
+            # A poll that serves the answer to a commit does not return for it.
+            timeout = _ANSWER_SECONDS
+        due = committer.wait(now)
+        return timeout if due is None else min(timeout, max(due, 0.0))
+
+    def _step_full(self, consumer: Consumer, wake: Event, now: float) -> None:
+        if self._full_since is None:
+            self._full_since = now
+        elif now - self._full_since > _PATIENCE_SECONDS:
+            self._assignment.pause_all(consumer)
+            return
+        if self._committer.outstanding() or now - self.polled > _POLL_SECONDS:
+            # A poll serves callbacks; the one record that it may bring is over the budget and does no harm.
+            self._read(consumer, 0.0, more=False)
+        wake.wait(_NO_ROOM_SECONDS)
+        wake.clear()
+
+    def _step_paused(self, consumer: Consumer) -> None:
+        room = self._room
+        if room.open and room.taken_bytes - room.freed_bytes <= room.budget_bytes // 2:
+            self._full_since = None
+            self._assignment.resume_all(consumer)
+        self._read(consumer, _PAUSED_SECONDS, more=False)
+
+    def _read(self, consumer: Consumer, timeout: float, *, more: bool = True) -> None:
+        first = consumer.poll(timeout)
+        self.polled = time.monotonic()
+        if first is None:
+            return
+        messages = [first]
+        if more:
+            messages += consumer.consume(self._how_many(), 0.0)
+        self._dispatch(messages)
+
+    def _how_many(self) -> int:
+        left = self._room.budget_bytes - (self._room.taken_bytes - self._room.freed_bytes)
+        return max(1, min(MOST_RECORDS, int(left / self._record_bytes)))
+
+    def _dispatch(self, messages: list[Message]) -> None:
+        items: list[Intake] = []
+        # Identity, never equality: the client's errors do not compare with None.
+        if all(error is None for error in map(_error_of, messages)):
+            for run in _runs(messages):
+                self._run(run, items)
+        else:
+            records = [message for message in messages if message.error() is None]
+            for run in _runs(records) if records else ():
+                self._run(run, items)
+            for message in messages:
+                error = message.error()
+                if error is not None:
+                    self._error(message, error, items)
+        if items:
+            self._intake(items)
+
+    def _run(self, run: list[Message], items: list[Intake]) -> None:
+        first = run[0]
+        name = (cast("str", first.topic()), cast("int", first.partition()))
+        reading = self._assignment.readings.get(name)
+        if reading is None:
+            self._numbers.dropped_records += len(run)
+            return
+        newest = cast("int", run[-1].offset())
+        reading.position = newest + 1
+        if self._assignment.unreadable:
+            self._assignment.unreadable.pop(name, None)
+        self._committer.read(name, newest)
+        value_bytes = sum(map(len, run))
+        self._record_bytes += 0.1 * (RECORD_OVERHEAD + value_bytes / len(run) - self._record_bytes)
+        self._room.taken_bytes += value_bytes + RECORD_OVERHEAD * len(run)
+        items.append(Records(*name, reading.epoch, cast("list[Record]", run)))
+        if not self._guarded:
+            items.append(Bounded(*name, reading.epoch, newest))
+
+    def _error(self, message: Message, error: KafkaError, items: list[Intake]) -> None:
+        name = (message.topic() or "", message.partition() if message.partition() is not None else -1)
+        if error.code() != END_REACHED:
+            self._failed(error, name[0], cast("int", name[1]))
+            return
+        reading = self._assignment.readings.get(cast("tuple[str, int]", name))
+        offset = message.offset()
+        if reading is not None and offset is not None and offset >= 0:
+            reading.position = max(reading.position, offset)
+            self._assignment.unreadable.pop(reading.name, None)
+            self._committer.end(reading.name, offset)
+            items.append(EndReached(*reading.name, reading.epoch, offset))
+
+
+def _runs(messages: list[Message]) -> Iterator[list[Message]]:
+    """Split into runs of one partition, in order; nearly always there is one."""
+    count = len(messages)
+    partitions = list(map(_partition_of, messages))
+    topics = list(map(_topic_of, messages))
+    if partitions.count(partitions[0]) == count and topics.count(topics[0]) == count:
+        yield messages
+        return
+    start = 0
+    for _, group in groupby(zip(topics, partitions, strict=True)):
+        stop = start + len(list(group))
+        yield messages[start:stop]
+        start = stop

@@ -1,0 +1,22 @@
+"""What the Kafka thread knows of one partition that is ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.flow import TopicPartition
+
+
+@dataclass(slots=True)
+class Reading:
+    """A partition that is ours. `position` is the offset to be read next; nothing is read before `started`."""
+
+    name: TopicPartition
+    epoch: int
+    position: int = -1
+    started: bool = False
+    held: bool = False
+    paused: bool = False
+    """By an order; a pause of everything is on top."""
+    lost: int = 0
+    """Records that Kafka deleted, to be counted when reading goes on behind the gap."""

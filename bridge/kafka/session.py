@@ -1,0 +1,295 @@
+"""The life of one consumer: subscribe, read, serve orders, leave. Kafka thread only."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from threading import Event, Thread
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from bridge.flow import (
+    Bounded,
+    DeadLetter,
+    DeadLetterWritten,
+    Drained,
+    GiveBack,
+    Intake,
+    Order,
+    Pause,
+    Progress,
+    Resume,
+    Room,
+    TopicPartition as Name,
+)
+from bridge.kafka.assignment import Assignment
+from bridge.kafka.condition import Condition
+from bridge.kafka.config import Clients, Conf, ConfigError
+from bridge.kafka.counting import Counting
+from bridge.kafka.creating import TopicCreator
+from bridge.kafka.errors import POSITION_GONE, CommitAction, fatal_trouble, is_fatal, is_unreleased
+from bridge.kafka.letters import Letters
+from bridge.kafka.membership import Membership
+from bridge.kafka.numbers import Numbers
+from bridge.kafka.offsets import Offsets
+from bridge.kafka.reader import Reader
+from bridge.kafka.shadow import Shadow
+from bridge.secrets import SecretError
+
+_FLUSH_SECONDS: Final = 5.0
+_DISCARD_SECONDS: Final = 1.0
+_UNRELEASED_SECONDS: Final = 2.0
+_SHADOW_SECONDS: Final = 1.0
+_SECRETS_EVERY: Final = 2.0
+_NUDGE_EVERY: Final = 5.0
+_MEND_BY_SECRETS: Final = frozenset({"authentication", "tls"})
+
+
+class Session:
+    """One consumer. Raises ConfigError, SecretError, KafkaException when made, where the settings make none."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        room: Room,
+        intake: Callable[[list[Intake]], None],
+        orders: deque[Order],
+        condition: Condition,
+        letters: Letters | None,
+        numbers: Numbers,
+        now_ms: Callable[[], int],
+        wake: Event,
+    ) -> None:
+        self._clients = clients
+        self._intake = intake
+        self._orders = orders
+        self._condition = condition
+        self._letters = letters
+        self._numbers = numbers
+        self._wake = wake
+        self._offsets = Offsets(lambda: self._consumer, self._bounded, self._commit_answered, numbers, now_ms)
+        self._committer = self._offsets.committer
+        self._shadow = Shadow(clients.admin, clients.group_id) if not clients.dry_run else None
+        self._assignment = Assignment(clients, self._offsets, intake, self._serve_while_draining, numbers, self._shadow)
+        self._reader = Reader(
+            self._assignment, self._committer, room, intake, self._failed, numbers, guarded=not clients.dry_run
+        )
+        self._membership = Membership(clients.admin, clients.group_id, time.monotonic())
+        self._creator: TopicCreator | None = None
+        if clients.create_dead_letter_topic and not clients.dry_run and clients.dead_letter_topic is not None:
+            self._creator = TopicCreator(clients.admin, clients.dead_letter_topic)
+        self._restarts: list[Name] = []
+        self._counting = Counting(self._assignment, self._committer, condition, numbers)
+        self._secrets_at = 0.0
+        self._nudge_at = 0.0
+        self._renew = False
+        self._dead = False
+        self._useless = False
+        self._handlers: Mapping[type, Callable[[Any], None]] = self._order_handlers()
+        self._conf: Conf = clients.consumer()
+        self._consumer = Consumer({**self._conf, "error_cb": self._on_error, "on_commit": self._offsets.on_commit})
+
+    @property
+    def polled(self) -> float:
+        """When the consumer was polled last, in monotonic seconds."""
+        return self._reader.polled
+
+    def live(self, stop: Event) -> None:
+        """Run until the stop is asked for, or a new consumer is needed, or nothing can go on."""
+        try:
+            self._subscribe()
+            while not (stop.is_set() or self._renew or self._useless or self._condition.fatal):
+                self._step()
+        except KafkaException as error:
+            self._broken(error.args[0] if error.args else None)
+            return
+        except Exception:  # noqa: BLE001 - records were taken and are gone: begin anew from the committed offsets
+            self._broken(None)
+            return
+        if self._condition.fatal is not None:
+            self._end_fatally()
+        elif self._useless:
+            self._broken(None)
+            stop.wait(_UNRELEASED_SECONDS)
+        else:
+            self._leave()
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(
+            list(self._clients.topics),
+            on_assign=self._total(self._on_assign),
+            on_revoke=self._total(self._assignment.on_revoke),
+            on_lost=self._total(self._assignment.on_lost),
+        )
+
+    def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        self._assignment.on_assign(consumer, parts)
+        self._condition.assigned()
+
+    def _total(
+        self, callback: Callable[[Consumer, list[TopicPartition]], None]
+    ) -> Callable[[Consumer, list[TopicPartition]], None]:
+        """Make a callback that never raises: an exception in it would lose records that were taken already."""
+
+        def total(consumer: Consumer, parts: list[TopicPartition]) -> None:
+            if self._dead:
+                return
+            try:
+                callback(consumer, parts)
+            except Exception:  # noqa: BLE001
+                self._numbers.callback_errors += 1
+                self._renew = True
+
+        return total
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        self._serve()
+        condition = self._condition
+        if condition.probe_due(now):
+            condition.probe(self._consumer, now)
+        if not self._assignment.joined and condition.reachable():
+            self._assignment.joined = self._membership.joined(self._consumer.memberid() or "", now)
+        condition.say(joined=self._assignment.joined)
+        self._mend(now)
+        if self._assignment.waiting() and condition.cluster_id is not None:
+            self._start_new(now)
+        if not self._clients.dry_run:
+            self._offsets.commit_due(now)
+        if self._shadow is not None:
+            self._shadow.write_due(now, self._committer.marks)
+        self._counting.count(self._consumer, now)
+        self._reader.step(self._consumer, self._wake)
+
+    def _start_new(self, now: float) -> None:
+        try:
+            self._assignment.start_new(self._consumer, now)
+        except KafkaException as error:
+            self._condition.asking_failed(error.args[0])
+
+    def _mend(self, now: float) -> None:
+        for name in self._restarts:
+            self._assignment.restart(self._consumer, name)
+        self._restarts.clear()
+        unreadable = self._assignment.unreadable
+        self._condition.unreadable(unreadable)
+        if unreadable and now >= self._nudge_at:
+            self._nudge_at = now + _NUDGE_EVERY
+            self._assignment.nudge()
+        self._assignment.seek_due(self._consumer)
+        if now >= self._secrets_at and self._condition.kinds() & _MEND_BY_SECRETS:
+            self._secrets_at = now + _SECRETS_EVERY
+            self._renew = self._secrets_changed()
+            if self._renew and self._letters is not None:
+                self._letters.reopen()
+
+        if self._creator is not None and "dead_letter_topic" in self._condition.kinds():
+            self._creator.create_due(now)
+
+    def _secrets_changed(self) -> bool:
+        try:
+            return self._clients.consumer() != self._conf
+        except (ConfigError, SecretError):
+            return False
+
+    def _order_handlers(self) -> Mapping[type, Callable[[Any], None]]:
+        assignment = self._assignment
+        return {
+            Progress: self._committer.progress,
+            Drained: assignment.drained,
+            DeadLetter: self._letter,
+            Pause: lambda order: assignment.paused(self._consumer, order),
+            Resume: lambda order: assignment.resumed(self._consumer, order),
+            GiveBack: assignment.given_back,
+        }
+
+    def _serve(self) -> None:
+        """Take all orders and let the dead-letter producer work."""
+        orders = self._orders
+        handlers = self._handlers
+        while orders:
+            order = orders.popleft()
+            handlers[type(order)](order)
+        if self._letters is not None:
+            try:
+                self._letters.pump()
+            except (ConfigError, SecretError, KafkaException) as error:
+                self._condition.settings_failed(f"dead letters cannot be written: {error}")
+
+    def _letter(self, letter: DeadLetter) -> None:
+        if self._letters is not None:
+            self._letters.send(letter)
+        else:
+            self._intake([DeadLetterWritten(letter.ticket, None)])
+
+    def _serve_while_draining(self, seconds: float) -> None:
+        self._wake.wait(seconds)
+        self._wake.clear()
+        self._serve()
+        self._reader.polled = time.monotonic()
+
+    def _bounded(self, bounds: list[Bounded]) -> None:
+        self._intake(list(bounds))
+
+    def _on_error(self, error: KafkaError) -> None:
+        try:
+            if is_fatal(error):
+                self._ended_by(error)
+            else:
+                self._condition.client_error(error)
+        except Exception:  # noqa: BLE001 - rule 1
+            self._numbers.callback_errors += 1
+
+    def _commit_answered(self, error: KafkaError | None, action: CommitAction | None) -> None:
+        if error is not None and action is CommitAction.FATAL:
+            self._condition.fatal = fatal_trouble(error)
+        self._condition.commit(error, action)
+
+    def _ended_by(self, error: KafkaError) -> None:
+        """The consumer cannot go on: neither can the thread, unless the reason may pass."""
+        if is_unreleased(error):
+            self._condition.unreleased(error)
+            self._useless = True
+        else:
+            self._condition.fatal = fatal_trouble(error)
+
+    def _failed(self, error: KafkaError, topic: str, partition: int) -> None:
+        if is_fatal(error):
+            self._ended_by(error)
+        elif error.code() in POSITION_GONE:
+            self._restarts.append((topic, partition))
+        elif error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and (topic, partition) in self._assignment.readings:
+            self._assignment.unreadable[topic, partition] = error
+        else:
+            self._condition.topic_error(error, topic)
+
+    def _leave(self) -> None:
+        """Drain, commit, and leave the group; `close` flushes what is being committed."""
+        if self._shadow is not None:
+            self._shadow.write(self._committer.marks())
+        self._assignment.give_up(list(self._assignment.readings))
+        if self._letters is not None and not self._renew:
+            self._letters.close(_FLUSH_SECONDS)
+        self._consumer.close()
+        if self._shadow is not None:
+            self._shadow.close(_SHADOW_SECONDS)
+        self._condition.say(joined=False)
+
+    def _end_fatally(self) -> None:
+        """Nothing can be committed any more, and `close` would hang: the process ends after this."""
+        self._assignment.drop_all()
+        self._condition.say(joined=False)
+
+    def _broken(self, error: KafkaError | None) -> None:
+        if error is not None and is_fatal(error):
+            self._ended_by(error)
+        self._numbers.rebuilds += 1
+        self._dead = True
+        self._assignment.drop_all()
+        # The group waits for this member until it leaves or its session ends, but `close` may hang after an error.
+        closing = Thread(target=self._consumer.close, name="kafka-discarded", daemon=True)
+        closing.start()
+        closing.join(_DISCARD_SECONDS)
+        self._condition.say(joined=False)

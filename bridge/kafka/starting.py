@@ -1,0 +1,119 @@
+"""Asks Kafka what it knows of partitions that were just assigned, so that their starts can be resolved. Kafka thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from bridge.delivery.start import Committed, Group, Known, OnGap, Resolved, StartFrom, group_of, resolve
+from bridge.flow import TopicPartition as Name
+from bridge.kafka.shadow import Shadow
+
+_LATEST: Final = -1
+_EARLIEST: Final = -2
+_CALL_SECONDS: Final = 0.8
+_ENOUGH_SECONDS: Final = 0.4
+"""After so long no further question is asked in one go: the consumer has to be polled."""
+
+
+class Inquiry:
+    """The questions about partitions that have no start yet, one after the other; answers are kept between calls."""
+
+    def __init__(self, names: Sequence[Name], start_from: StartFrom, on_gap: OnGap, shadow: Shadow | None) -> None:
+        self.names = tuple(sorted(names))
+        self._start_from = start_from
+        self._on_gap = on_gap
+        self._shadow = shadow
+        self._marks: Mapping[Name, int] | None = {} if shadow is None else None
+        self._partitions: dict[str, tuple[int, ...]] = {}
+        self._commits: dict[str, dict[int, Committed]] | None = None
+        self._groups: dict[str, Group] = {}
+        self._offsets: dict[int, dict[Name, int]] = {}
+
+    def ask(self, consumer: Consumer) -> dict[Name, Resolved] | None:
+        """Go on asking; the starts when all is known, None when there is more to ask. Blocks for a second at most.
+
+        Raises KafkaException where Kafka does not answer or refuses: nothing is guessed, call again later.
+        """
+        if self._marks is None and self._shadow is not None:
+            self._marks = self._shadow.ask(self.names)
+        enough = time.monotonic() + _ENOUGH_SECONDS
+        for question in self._questions():
+            question(consumer)
+            if time.monotonic() > enough:
+                return None
+        marks = self._marks
+        return None if marks is None else {name: self._resolve(name, marks.get(name)) for name in self.names}
+
+    def _questions(self) -> Iterator[Callable[[Consumer], None]]:
+        for topic in sorted({topic for topic, _ in self.names} - self._partitions.keys()):
+            yield partial(self._ask_partitions, topic=topic)
+        if self._commits is None:
+            yield self._ask_commits
+        for at in self._times():
+            if at not in self._offsets:
+                yield partial(self._ask_offsets, at=at)
+
+    def _times(self) -> tuple[int, ...]:
+        timed = isinstance(self._start_from, int) and not all(group.has_commits for group in self._groups.values())
+        return (_EARLIEST, _LATEST, *([int(self._start_from)] if timed else []))
+
+    def _ask_partitions(self, consumer: Consumer, topic: str) -> None:
+        found = consumer.list_topics(topic, timeout=_CALL_SECONDS).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        self._partitions[topic] = tuple(found.partitions)
+
+    def _ask_commits(self, consumer: Consumer) -> None:
+        """Ask for the commits of all partitions of the topics, not only of the assigned ones."""
+        asked = [TopicPartition(topic, each) for topic, numbers in self._partitions.items() for each in numbers]
+        commits: dict[str, dict[int, Committed]] = {topic: {} for topic in self._partitions}
+        for part in consumer.committed(asked, timeout=_CALL_SECONDS):
+            if part.error is not None:
+                raise KafkaException(part.error)
+            if part.offset >= 0:
+                commits[part.topic][part.partition] = Committed(part.offset, part.metadata)
+        self._commits = commits
+        self._groups = {topic: group_of(of_topic) for topic, of_topic in commits.items()}
+
+    def _ask_offsets(self, consumer: Consumer, at: int) -> None:
+        self._offsets[at] = offsets_at(consumer, self.names, at, _CALL_SECONDS)
+
+    def _resolve(self, name: Name, mark: int | None) -> Resolved:
+        assert self._commits is not None
+        topic, partition = name
+        at_time = (
+            self._offsets.get(int(self._start_from), {}).get(name, -1) if isinstance(self._start_from, int) else -1
+        )
+        known = Known(
+            name,
+            self._commits[topic].get(partition),
+            self._offsets[_EARLIEST][name],
+            self._offsets[_LATEST][name],
+            at_time if at_time >= 0 else None,
+            mark,
+        )
+        return resolve(known, self._groups[topic], self._start_from, self._on_gap)
+
+
+def offsets_at(consumer: Consumer, names: Sequence[Name], at: int, seconds: float) -> dict[Name, int]:
+    """The offsets at a time, or at the protocol's words for first and last; raises KafkaException.
+
+    One request per leader; blocks no longer than `seconds`.
+    """
+    asked = [TopicPartition(topic, partition, at) for topic, partition in names]
+    found: dict[Name, int] = {}
+    for part in consumer.offsets_for_times(asked, timeout=seconds):
+        if part.error is not None:
+            raise KafkaException(part.error)
+        found[part.topic, part.partition] = part.offset
+    return found
+
+
+def end_offsets(consumer: Consumer, names: Sequence[Name], seconds: float) -> dict[Name, int]:
+    """The offsets behind the last committed records; raises KafkaException."""
+    return offsets_at(consumer, names, _LATEST, seconds) if names else {}

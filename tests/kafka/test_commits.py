@@ -1,0 +1,237 @@
+"""The committer and the starts: pure, with every order of events that hypothesis can think of."""
+
+from __future__ import annotations
+
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from bridge.delivery.commits import Commit, Committer, Pace
+from bridge.delivery.note import decode, runs_of
+from bridge.flow import Bounded, Progress, Start
+
+NAME = ("orders", 0)
+
+
+def started(start: Start | None = None, *, fresh: bool = True, runs: str = "", pace: Pace | None = None) -> Committer:
+    """A committer with one partition of epoch 1."""
+    committer = Committer(pace)
+    committer.assigned(NAME, 1, start or Start(0), runs=runs, fresh=fresh)
+    return committer
+
+
+def progress(watermark: int, delivered: int = -1, runs: str = "", epoch: int = 1) -> Progress:
+    return Progress(*NAME, epoch, watermark, delivered, runs)
+
+
+def acknowledge(committer: Committer, commits: list[Commit]) -> list[Bounded]:
+    found = [committer.acknowledged(each.name, each.offset, each.metadata) for each in commits]
+    return [each for each in found if each is not None]
+
+
+def test_a_new_start_is_committed_at_once() -> None:
+    """The offset that `start_from` gave is committed before anything is read."""
+    committer = started(Start(7))
+    (commit,) = committer.due(0.0, 1_000)
+    assert (commit.offset, commit.moved) == (7, True)
+    assert decode(commit.metadata, 7) is not None
+
+
+def test_a_start_from_a_commit_commits_nothing_until_something_changes() -> None:
+    """A partition that goes on where it was has nothing to commit."""
+    committer = started(Start(7, bound=9, bound_at=5), fresh=False)
+    assert committer.wait(0.0) is None
+    assert not committer.due(0.0, 1_000)
+
+
+def test_what_was_read_is_covered_at_once_and_handed_over_when_acknowledged() -> None:
+    """A record may be handed to the API only after a commit that says so is in Kafka."""
+    committer = started(Start(0), fresh=False)
+    committer.read(NAME, 41)
+    (commit,) = committer.due(0.0, 1_000)
+    note = decode(commit.metadata, 0)
+    assert note is not None
+    assert (commit.offset, commit.moved, note.bound, note.at_ms) == (0, False, 41, 1_000)
+    committer.read(NAME, 50)
+    assert not committer.due(1.0, 1_001), "one round is outstanding"
+    assert acknowledge(committer, [commit]) == [Bounded(*NAME, 1, 41)]
+    (again,) = committer.due(1.0, 1_002)
+    assert acknowledge(committer, [again]) == [Bounded(*NAME, 1, 50)]
+
+
+def test_an_answer_to_an_earlier_assignments_commit_says_nothing() -> None:
+    """The late answer to the last commit of an earlier assignment does not acknowledge the present one."""
+    committer = started(Start(5), fresh=False)
+    committer.read(NAME, 9)
+    committer.due(0.0, 1_000)
+    assert committer.acknowledged(NAME, 5, "b1;1;4;-1;") is None
+    assert committer.outstanding()
+
+
+def test_progress_waits_for_its_interval_and_many_records_do_not() -> None:
+    """Finished records are committed every 100 ms, or at once when they are 5,000."""
+    committer = started(Start(0), fresh=False)
+    committer.read(NAME, 9_999)
+    acknowledge(committer, committer.due(0.0, 0))
+    committer.progress(progress(10))
+    assert not committer.due(0.05, 50)
+    assert [commit.offset for commit in committer.due(0.1, 100)] == [10]
+    committer.fail_all(0.1)
+    committer.progress(progress(5_010))
+    assert [commit.offset for commit in committer.due(0.21, 210)] == [5_010]
+
+
+def test_progress_of_another_epoch_backwards_or_beyond_is_refused() -> None:
+    """A watermark of an older assignment, behind the last or beyond what was read is never committed."""
+    committer = started(Start(5), fresh=False)
+    committer.read(NAME, 9)
+    committer.progress(progress(8))
+    committer.progress(progress(6))
+    committer.progress(progress(11))
+    committer.progress(progress(10, epoch=2))
+    assert [commit.offset for commit in committer.due(9.0, 0)] == [8]
+    assert committer.refused_progress == 2
+
+
+def test_a_refused_commit_is_made_again_later() -> None:
+    """After a refusal the same is committed again, not at once, and what it covered is not handed over before."""
+    committer = started(Start(0), fresh=False)
+    committer.read(NAME, 9)
+    (commit,) = committer.due(0.0, 0)
+    committer.failed(NAME, 0.0, commit.offset, commit.metadata)
+    assert not committer.due(0.01, 0)
+    (again,) = committer.due(0.2, 0)
+    assert again.bound == commit.bound
+
+
+def test_a_partition_that_starts_held_commits_nothing_until_released() -> None:
+    """A rewound partition keeps its commit without a note, so that a restart holds it again."""
+    committer = started(Start(5, hold="rewind"))
+    committer.read(NAME, 9)
+    assert committer.final(NAME, 0, None) is None
+    assert not committer.due(9.0, 0)
+    committer.release(NAME, 1)
+    assert [commit.offset for commit in committer.due(9.0, 0)] == [5]
+
+
+def test_a_clean_end_takes_the_bound_back_to_what_was_handed_over() -> None:
+    """What was read and released is not taken for attempted by the next owner."""
+    committer = started(Start(0), fresh=False)
+    committer.read(NAME, 99)
+    acknowledge(committer, committer.due(0.0, 1_000))
+    committer.progress(progress(40))
+    commit = committer.final(NAME, 2_000, 39)
+    assert commit is not None
+    note = decode(commit.metadata, 40)
+    assert note is not None
+    assert (commit.offset, note.bound) == (40, 39)
+
+
+def test_the_time_of_the_first_attempt_is_kept_while_the_record_is_unfinished() -> None:
+    """A record that stays unfinished for hours is not taken for newly attempted by later commits."""
+    committer = started(Start(0), fresh=False)
+    committer.read(NAME, 0)
+    acknowledge(committer, committer.due(0.0, 1_000))
+    committer.read(NAME, 5)
+    (commit,) = committer.due(10.0, 90_000)
+    note = decode(commit.metadata, 0)
+    assert note is not None
+    assert (note.bound, note.at_ms) == (5, 1_000)
+    acknowledge(committer, [commit])
+    committer.progress(progress(3))
+    (later,) = committer.due(20.0, 99_000)
+    found = decode(later.metadata, 3)
+    assert found is not None
+    assert found.at_ms == 90_000
+
+
+class Commits(RuleBasedStateMachine):
+    """One partition after another assignment, with reads, progress, answers and losses in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.committer = Committer()
+        self.now = 0.0
+        self.epoch = 0
+        self.watermark = self.newest = 0
+        self.delivered, self.runs = -1, ""
+        self.kafka = (0, "")
+        self.outstanding: list[Commit] = []
+        self.handed = -1
+        self.begin(arrived=False)
+
+    @rule(arrived=st.booleans())
+    def begin(self, arrived: bool) -> None:
+        """A new assignment starts from what is in Kafka: what the last one still had under way arrived, or never does."""
+        present = [commit for commit in self.outstanding if commit.epoch == self.epoch]
+        if arrived and present:
+            self.kafka = (present[0].offset, present[0].metadata)
+        self.epoch += 1
+        offset, metadata = self.kafka
+        note = decode(metadata, offset)
+        self.watermark = offset
+        self.newest = offset - 1
+        self.delivered, self.runs = (note.delivered, metadata.rsplit(";", 1)[1]) if note else (-1, "")
+        bound = note.bound if note else -1
+        at_ms = note.at_ms if note else 0
+        self.handed = bound
+        start = Start(offset, self.delivered, note.unfinished if note else (), bound, at_ms)
+        self.committer.assigned(NAME, self.epoch, start, runs=self.runs, fresh=note is None)
+
+    @rule(count=st.integers(1, 50))
+    def read(self, count: int) -> None:
+        self.newest += count
+        self.committer.read(NAME, self.newest)
+
+    @rule(part=st.floats(0, 1), top=st.floats(0, 1))
+    def finish(self, part: float, top: float) -> None:
+        """The watermark moves, and perhaps something above it is finished too."""
+        self.watermark += int((self.newest + 1 - self.watermark) * part)
+        above = range(self.watermark + 1, self.newest + 1)
+        self.delivered, self.runs = -1, ""
+        if len(above) > 1:
+            last = above[int((len(above) - 1) * top)]
+            self.delivered = last
+            self.runs = runs_of(self.watermark, [self.watermark], last)
+        self.committer.progress(progress(self.watermark, self.delivered, self.runs, self.epoch))
+
+    @rule(seconds=st.sampled_from([0.001, 0.02, 0.2]))
+    def due(self, seconds: float) -> None:
+        self.now += seconds
+        commits = self.committer.due(self.now, int(self.now * 1000))
+        if commits:
+            self.check(commits[0])
+            self.outstanding += commits
+
+    def check(self, commit: Commit) -> None:
+        note = decode(commit.metadata, commit.offset)
+        assert note is not None, "metadata is never left out"
+        assert commit.offset == self.watermark
+        assert note.delivered == self.delivered
+        assert commit.metadata.rsplit(";", 1)[1] == self.runs
+        assert note.bound == max(self.newest, self.handed)
+        if self.kafka[1] and not self.outstanding:
+            assert commit.offset >= self.kafka[0], "never backwards"
+
+    @precondition(lambda self: self.outstanding)
+    @rule(arrives=st.booleans())
+    def answer(self, arrives: bool) -> None:
+        commit = self.outstanding.pop(0)
+        if not arrives:
+            self.committer.failed(NAME, self.now, commit.offset, commit.metadata)
+            return
+        if commit.epoch == self.epoch:
+            self.kafka = (commit.offset, commit.metadata)
+        bounded = self.committer.acknowledged(NAME, commit.offset, commit.metadata)
+        if bounded is not None:
+            note = decode(self.kafka[1], self.kafka[0])
+            assert note is not None
+            assert bounded.epoch == self.epoch
+            assert bounded.bound <= note.bound, "handed over only what Kafka has been told"
+
+    @invariant()
+    def one_outstanding(self) -> None:
+        assert sum(commit.epoch == self.epoch for commit in self.outstanding) <= 1
+
+
+Commits.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+test_commits_in_any_order_of_events = Commits.TestCase

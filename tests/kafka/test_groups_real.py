@@ -1,0 +1,274 @@
+"""Assignments on a real Kafka, under every protocol: start, drain, commit, fence, and the note in the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+
+import pytest
+from confluent_kafka import Message
+
+from bridge.delivery.note import decode, text_of
+from bridge.flow import Assigned, GiveBack, Intake, Lost, Pause, Resume, Revoking
+from bridge.kafka.reader import Reader
+from tests.brokers.real import RealKafka, Sent
+from tests.kafka.desk import desk
+
+QUICK = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "topic.metadata.refresh.interval.ms": "1000"}
+PROTOCOLS: Mapping[str, dict[str, Any]] = {
+    "cooperative-sticky": {"properties": QUICK},
+    "range": {"assignment": "range", "properties": QUICK},
+    "consumer": {"group_protocol": "consumer", "properties": {"topic.metadata.refresh.interval.ms": "1000"}},
+}
+
+
+@pytest.fixture(params=sorted(PROTOCOLS))
+def protocol(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The settings of one group protocol."""
+    return PROTOCOLS[request.param]
+
+
+def numbered(start: int, stop: int) -> list[Sent]:
+    return [Sent(b"%d" % number, b"k%d" % (number % 13)) for number in range(start, stop)]
+
+
+def lag(kafka: RealKafka, group: str, topic: str) -> int:
+    committed = kafka.committed(group, topic)
+    return sum(end - committed.get(number, (0, ""))[0] for number, end in kafka.end_offsets(topic).items())
+
+
+def make(kafka: RealKafka, partitions: int = 4) -> tuple[str, str, dict[str, Any]]:
+    topic = kafka.create_topic(kafka.unique("orders"), partitions)
+    letters = kafka.create_topic(kafka.unique("dead"))
+    return topic, kafka.unique("group"), {"dead_letter_topic": letters}
+
+
+def test_a_second_member_takes_over_where_the_first_left_off(kafka: RealKafka, protocol: dict[str, Any]) -> None:
+    """When a member joins and the first leaves, every record is finished exactly once by the two together."""
+    topic, group, more = make(kafka)
+    kafka.produce(topic, numbered(0, 1_000))
+    first = desk(kafka.bootstrap, [topic], group, **more, **protocol)
+    with first:
+        first.until(lambda: len(first.records) == 1_000, what="the first records")
+        second = desk(kafka.bootstrap, [topic], group, **more, **protocol)
+        with second:
+            second.until(lambda: len(second.parts) == 2, what="two partitions for the second")
+            kafka.produce(topic, numbered(1_000, 2_000))
+            second.until(lambda: len(first.finished) + len(second.finished) >= 2_000, what="all records")
+            first.stop()
+            second.until(lambda: len(second.parts) == 4, what="all partitions")
+            kafka.produce(topic, numbered(2_000, 2_500))
+            second.until(lambda: len(first.finished) + len(second.finished) >= 2_500, what="the last records")
+            second.until(lambda: lag(kafka, group, topic) == 0, what="lag 0")
+    values = [int(record.value() or b"") for record in [*first.finished, *second.finished]]
+    assert sorted(values) == list(range(2_500))
+
+
+def test_a_member_without_partitions_has_joined(kafka: RealKafka, protocol: dict[str, Any]) -> None:
+    """With more members than partitions each has joined the group: an idle one is ready too."""
+    topic, group, more = make(kafka, 1)
+    first = desk(kafka.bootstrap, [topic], group, **more, **protocol)
+    second = desk(kafka.bootstrap, [topic], group, **more, **protocol)
+    with first, second:
+        first.until(lambda: first.kafka.state.joined and second.kafka.state.joined, what="both to join")
+        first.until(lambda: len(first.parts) + len(second.parts) == 1)
+
+
+def test_a_revoke_drains_commits_and_then_fences(kafka: RealKafka, protocol: dict[str, Any]) -> None:
+    """What the drain finished is committed before the partition is given up, with the note of what was not."""
+    topic, group, more = make(kafka, 1)
+    kafka.produce(topic, numbered(0, 10))
+    side = desk(kafka.bootstrap, [topic], group, **more, **protocol)
+    with side:
+        side.keep = {(topic, 0, 3), (topic, 0, 7)}
+        side.until(lambda: len(side.records) == 10 and len(side.parts[topic, 0].ledger.unfinished) == 2)
+    kinds = [type(item) for item in side.seen if isinstance(item, Assigned | Revoking | Lost)]
+    assert kinds == [Assigned, Revoking]
+    offset, metadata = kafka.committed(group, topic)[0]
+    note = decode(metadata, offset)
+    assert note is not None
+    assert (offset, note.delivered, note.bound) == (3, 9, 9)
+    assert note.unfinished == ((3, 3), (7, 7))
+    with desk(kafka.bootstrap, [topic], group, **more, **protocol) as heir:
+        heir.until(lambda: lag(kafka, group, topic) == 0, what="lag 0")
+        assert [record.offset() for record in heir.records] == [3, 7], "what was finished is not read again"
+        assert heir.parts[topic, 0].start.bound == 9
+
+
+def test_a_drain_that_is_not_answered_ends_by_itself(kafka: RealKafka) -> None:
+    """A delivery side that never answers cannot hold a revoke longer than the limit; the last progress is committed."""
+    topic, group, more = make(kafka, 1)
+    kafka.produce(topic, numbered(0, 10))
+    side = desk(kafka.bootstrap, [topic], group, **more, **PROTOCOLS["cooperative-sticky"] | {"drain": "1s"})
+    with side:
+        side.answer_drains = False
+        side.until(lambda: lag(kafka, group, topic) == 0)
+    assert side.kafka.numbers.overdue_drains == 1
+    assert side.kafka.numbers.longest_drain < 3
+    assert isinstance(side.of(Lost)[0], Lost)
+
+
+def test_transactions_reach_lag_0(kafka: RealKafka) -> None:
+    """Markers and rolled-back records at the end of a log are committed over: the end is read, never computed."""
+    topic, group, more = make(kafka, 1)
+    kafka.produce_in_transactions(topic, [[b"a", b"b"], [b"no"], [b"c"], [b"no"]], aborted=[1, 3])
+    with desk(kafka.bootstrap, [topic], group, **more) as side:
+        side.until(lambda: lag(kafka, group, topic) == 0, what="lag 0")
+        assert side.values() == [b"a", b"b", b"c"]
+
+
+def test_a_new_group_commits_its_start_before_it_reads(kafka: RealKafka) -> None:
+    """`latest` is committed at once, so that what comes while the bridge is down is not skipped."""
+    topic, group, more = make(kafka, 2)
+    kafka.produce(topic, [Sent(b"old", partition=0)])
+    with desk(kafka.bootstrap, [topic], group, start_from="latest", **more) as side:
+        side.until(lambda: len(kafka.committed(group, topic)) == 2, what="both starts")
+    kafka.produce(topic, [Sent(b"new", partition=0)])
+    with desk(kafka.bootstrap, [topic], group, start_from="latest", **more) as side:
+        side.until(lambda: side.values() == [b"new"])
+
+
+def test_a_time_to_start_from_is_looked_up(kafka: RealKafka) -> None:
+    """A group that starts from a time reads the records from then on."""
+    topic, group, more = make(kafka, 1)
+    times = count(1_767_254_400_000, 3_600_000)
+    kafka.produce(topic, [Sent(b"%d" % hour, timestamp=next(times)) for hour in range(8, 12)])
+    with desk(kafka.bootstrap, [topic], group, start_from="2026-01-01T09:30:00Z", **more) as side:
+        side.until(lambda: len(side.records) == 2)
+        assert side.values() == [b"10", b"11"]
+
+
+def test_a_partition_that_is_added_is_read_from_its_beginning(kafka: RealKafka) -> None:
+    """Records of a partition that was added while the bridge ran, or was down, are not skipped."""
+    topic, group, more = make(kafka, 1)
+    kafka.produce(topic, [Sent(b"old", partition=0)])
+    with desk(kafka.bootstrap, [topic], group, start_from="latest", **more, **PROTOCOLS["cooperative-sticky"]) as side:
+        side.until(lambda: kafka.committed(group, topic))
+        kafka.add_partitions(topic, 2)
+        kafka.produce(topic, [Sent(b"added", partition=1)])
+        side.until(lambda: side.values() == [b"added"], what="the added partition's record")
+
+
+def test_a_reset_by_hand_holds_and_reads_nothing(kafka: RealKafka) -> None:
+    """Offsets set by another tool below what was delivered hold the partition, also after another restart."""
+    topic, group, more = make(kafka, 2)
+    kafka.produce(topic, [Sent(b"a", partition=0), Sent(b"b", partition=1)])
+    with desk(kafka.bootstrap, [topic], group, **more) as side:
+        side.until(lambda: lag(kafka, group, topic) == 0)
+    kafka.reset_offsets(group, topic, {0: 0})
+    for _ in range(2):
+        with desk(kafka.bootstrap, [topic], group, **more) as side:
+            side.until(lambda: len(side.parts) == 2)
+            kafka.produce(topic, [Sent(b"c", partition=1)])
+            side.until(lambda: b"c" in side.values())
+            assert side.parts[topic, 0].start.hold == "rewind"
+            assert b"a" not in side.values()
+        assert kafka.committed(group, topic)[0] == (0, "")
+
+
+def test_a_reset_of_all_partitions_is_noticed_by_the_shadow_group(kafka: RealKafka) -> None:
+    """Where no commit carries our note any more, the shadow group still knows what was delivered."""
+    topic, group, more = make(kafka, 2)
+    kafka.produce(topic, [Sent(b"a", partition=0), Sent(b"b", partition=1), Sent(b"c", partition=1)])
+    with desk(kafka.bootstrap, [topic], group, **more) as side:
+        side.until(lambda: lag(kafka, group, topic) == 0)
+        side.until(lambda: sum(kafka.committed(f"{group}.delivered", topic).get(p, (0, ""))[0] for p in (0, 1)) == 3)
+    kafka.reset_offsets(group, topic, {0: 1, 1: 0})
+    with desk(kafka.bootstrap, [topic], group, **more) as side:
+        side.until(lambda: len(side.parts) == 2)
+        assert side.parts[topic, 0].start.hold is None
+        assert side.parts[topic, 1].start.hold == "rewind"
+        assert "2 records from offset 0 on" in side.parts[topic, 1].start.detail
+        side.order(Resume(topic, 1, side.parts[topic, 1].epoch))
+        side.until(lambda: side.values() == [b"b", b"c"], what="the records of the accepted rewind")
+        side.until(lambda: lag(kafka, group, topic) == 0)
+
+
+def test_retention_that_overtakes_the_group_is_counted(kafka: RealKafka) -> None:
+    """The number of records that Kafka deleted unread is exact, in a restart and while reading."""
+    topic, group, more = make(kafka, 1)
+    kafka.produce(topic, numbered(0, 10))
+    with desk(kafka.bootstrap, [topic], group, **more) as side:
+        side.until(lambda: lag(kafka, group, topic) == 0)
+    kafka.produce(topic, numbered(10, 30))
+    kafka.delete_records(topic, {0: 25})
+    with desk(kafka.bootstrap, [topic], group, on_retention_gap="continue", **more) as side:
+        side.until(lambda: lag(kafka, group, topic) == 0)
+        assert side.kafka.numbers.lost_records == {topic: 15}
+        assert len(side.records) == 5
+
+
+def test_retention_that_overtakes_a_reader_is_held(kafka: RealKafka, protocol: dict[str, Any]) -> None:
+    """Records deleted in front of a running reader hold the partition; a resume goes on behind the gap."""
+    topic, group, more = make(kafka, 2)
+    with desk(kafka.bootstrap, [topic], group, **more, **protocol) as side:
+        side.until(lambda: len(side.parts) == 2)
+        epoch = side.parts[topic, 0].epoch
+        side.order(Pause(topic, 0, epoch))
+        side.until(lambda: not side.orders)
+        kafka.produce(topic, [Sent(b"%d" % number, partition=0) for number in range(10)])
+        kafka.delete_records(topic, {0: 7})
+        side.order(Resume(topic, 0, epoch))
+        side.until(lambda: side.parts.get((topic, 0)) and side.parts[topic, 0].start.hold == "retention_gap")
+        part = side.parts[topic, 0]
+        assert part.epoch > epoch
+        assert "deleted 7 records" in part.start.detail
+        assert not side.records
+        kafka.produce(topic, [Sent(b"b", partition=1)])
+        side.until(lambda: side.values() == [b"b"], what="the other partition to be read")
+        side.order(Resume(topic, 0, part.epoch))
+        side.until(lambda: side.values() == [b"b", b"7", b"8", b"9"])
+        assert side.kafka.numbers.lost_records == {topic: 7}
+        side.until(lambda: lag(kafka, group, topic) == 0)
+
+
+def test_a_commit_beyond_the_end_holds(kafka: RealKafka) -> None:
+    """A log that is shorter than what is committed (recreated, truncated) is not read again unasked."""
+    topic, group, more = make(kafka, 1)
+    kafka.produce(topic, [b"new"])
+    kafka.reset_offsets(group, topic, {0: 50}, text_of(at_ms=1, bound=49, delivered=-1, runs=""))
+    with desk(kafka.bootstrap, [topic], group, **more) as side:
+        side.until(lambda: side.parts, 30)
+        start = side.parts[topic, 0].start
+        assert (start.offset, start.hold) == (0, "rewind")
+        assert "beyond the end 1" in start.detail
+
+
+def test_an_exception_beside_the_callbacks_begins_anew(kafka: RealKafka) -> None:
+    """Where the loop itself fails, a new consumer goes on from the committed offsets."""
+    topic, group, more = make(kafka, 2)
+    kafka.produce(topic, numbered(0, 50))
+    side = desk(kafka.bootstrap, [topic], group, **more)
+    fail = [True]
+    run = Reader._run
+
+    def broken(self: Reader, run_of: list[Message], items: list[Intake]) -> None:
+        if fail.pop() if fail else False:
+            raise RuntimeError("a bug")
+        run(self, run_of, items)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reader, "_run", broken)
+        with side:
+            side.until(lambda: len(side.finished) == 50, 30, "all records")
+            assert side.kafka.numbers.rebuilds == 1
+
+
+def test_what_is_given_back_while_paused_is_read_again_after_the_resume(kafka: RealKafka) -> None:
+    """A partition that is stopped keeps the place that was ordered, through its own pause and that of everything."""
+    topic, group, more = make(kafka, 1)
+    kafka.produce(topic, numbered(0, 10))
+    with desk(kafka.bootstrap, [topic], group, **more) as side:
+        side.stalled = True
+        side.until(lambda: len(side.records) == 10)
+        part = side.parts[topic, 0]
+        part.ledger.give_back(range(4, 10))
+        side.order(Pause(topic, 0, part.epoch), GiveBack(topic, 0, part.epoch, 4))
+        side.until(lambda: not side.orders)
+        side.room.open = False
+        side.until(lambda: side.kafka.numbers.pauses == 1)
+        side.order(Resume(topic, 0, part.epoch))
+        side.room.open = True
+        side.until(lambda: len(side.records) == 16)
+        assert [record.offset() for record in side.records[10:]] == list(range(4, 10))

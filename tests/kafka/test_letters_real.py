@@ -1,0 +1,107 @@
+"""Dead letters on a real Kafka: the original bytes, and what happens when the topic does not take them."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+from bridge.flow import Headers, PlainRecord, Record
+from tests.brokers.real import RealKafka, Sent
+from tests.kafka.desk import desk
+
+
+def make(kafka: RealKafka, config: dict[str, str] | None = None) -> tuple[str, str, dict[str, Any]]:
+    topic = kafka.create_topic(kafka.unique("orders"))
+    letters = kafka.create_topic(kafka.unique("dead"), 1, config)
+    return topic, letters, {"dead_letter_topic": letters, "group": kafka.unique("group")}
+
+
+def read_back(kafka: RealKafka, sent: Sent, ticket: int = 1) -> None:
+    """Send a record through a topic and as a dead letter, and compare it with what is in the dead-letter topic."""
+    topic, letters, more = make(kafka)
+    kafka.produce(topic, [sent])
+    with desk(kafka.bootstrap, [topic], **more) as side:
+        side.until(lambda: side.records)
+        side.dead_letter(ticket, side.records[0], [("bridge.rule", b"r"), ("bridge.code", "é".encode())])
+        side.until(lambda: ticket in side.written)
+        assert side.written[ticket] is None
+    (letter,) = kafka.read(letters)
+    assert (letter.key(), letter.value()) == (sent.key, sent.value)
+    assert letter.timestamp() == (1, sent.timestamp)
+    original: Headers = list(sent.headers or [])
+    assert letter.headers() == [*original, ("bridge.rule", b"r"), ("bridge.code", "é".encode())]
+
+
+def test_a_dead_letter_is_the_original_record_and_the_reason(kafka: RealKafka) -> None:
+    """Key, value, headers (repeated and null ones too) and timestamp are those of the record."""
+    headers = [("trace", b"\x00\xff"), ("trace", b"2"), ("none", None)]
+    read_back(kafka, Sent(b'{"a":1}\xff', b"\x00key", headers=headers, timestamp=1_767_254_400_123))
+
+
+def test_a_tombstone_without_a_key_is_a_dead_letter_too(kafka: RealKafka) -> None:
+    """A null value and a null key stay null."""
+    read_back(kafka, Sent(None, None, timestamp=1_767_254_400_123))
+
+
+def test_a_record_too_large_for_the_topic_goes_there_as_a_reference(kafka: RealKafka) -> None:
+    """What the topic refuses as too large is named by place, size and digest; its neighbours go as they are."""
+    topic, letters, more = make(kafka, {"max.message.bytes": "20000"})
+    large = bytes(range(256)) * 100
+    kafka.produce(topic, [b"a" * 9_000, Sent(large, b"key"), b"b" * 9_000, b"c" * 9_000])
+    with desk(kafka.bootstrap, [topic], **more) as side:
+        side.until(lambda: len(side.records) == 4)
+        for ticket, record in enumerate(side.records):
+            side.dead_letter(ticket, record, [("bridge.rule", b"r")])
+        side.until(lambda: len(side.written) == 4)
+        assert set(side.written.values()) == {None}
+        assert side.kafka.numbers.dead_letters == {"written": 3, "reference": 1}
+    found = kafka.read(letters)
+    assert sorted(len(letter.value() or b"") for letter in found) == [0, 9_000, 9_000, 9_000]
+    (reference,) = [letter for letter in found if letter.value() is None]
+    assert reference.key() == b"key"
+    headers = dict(reference.headers() or [])
+    assert headers["bridge.rule"] == b"r"
+    assert headers["bridge.reference.topic"] == topic.encode()
+    assert (headers["bridge.reference.partition"], headers["bridge.reference.offset"]) == (b"0", b"1")
+    assert headers["bridge.reference.bytes"] == b"25600"
+    assert headers["bridge.reference.sha256"] == sha256(large).hexdigest().encode()
+
+
+def test_a_missing_dead_letter_topic_is_said_and_heals(kafka: RealKafka) -> None:
+    """Without its topic a dead letter is reported as not written, the state says why, and it goes once it is there."""
+    topic = kafka.create_topic(kafka.unique("orders"))
+    letters = kafka.unique("dead")
+    kafka.produce(topic, [b"a"])
+    with desk(kafka.bootstrap, [topic], kafka.unique("group"), dead_letter_topic=letters) as side:
+        side.until(lambda: side.kafka.state.kind == "dead_letter_topic")
+        assert letters in (side.kafka.state.trouble or "")
+        side.until(lambda: side.records, what="reading goes on")
+        kafka.create_topic(letters)
+        side.until(lambda: side.kafka.state.kind is None, what="the trouble to go away")
+        side.dead_letter(7, side.records[0])
+        side.until(lambda: side.written.get(7, "") is None, what="the dead letter")
+
+
+def test_a_missing_dead_letter_topic_is_created_where_the_settings_say_so(kafka: RealKafka) -> None:
+    """With `dead_letter_create` the topic is there before the first dead letter needs it."""
+    topic = kafka.create_topic(kafka.unique("orders"))
+    letters = kafka.unique("dead")
+    kafka.produce(topic, [b"a"])
+    more: dict[str, Any] = {"dead_letter_topic": letters, "dead_letter_create": True}
+    with desk(kafka.bootstrap, [topic], kafka.unique("group"), **more) as side:
+        side.until(lambda: side.records)
+        side.until(lambda: side.kafka.state.kind is None)
+        side.dead_letter(7, side.records[0])
+        side.until(lambda: side.written.get(7, "") is None, what="the dead letter")
+
+
+def test_many_large_dead_letters_do_not_overflow_the_queue(kafka: RealKafka) -> None:
+    """More dead letters than fit in flight are all written, each reported once."""
+    topic, letters, more = make(kafka)
+    records: list[Record] = [PlainRecord(topic, 0, number, b"x" * 400_000) for number in range(60)]
+    with desk(kafka.bootstrap, [topic], **more) as side:
+        for ticket, record in enumerate(records):
+            side.dead_letter(ticket, record)
+        side.until(lambda: len(side.written) == 60, what="all reports")
+        assert set(side.written.values()) == {None}
+    assert kafka.end_offsets(letters) == {0: 60}

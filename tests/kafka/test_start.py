@@ -1,0 +1,165 @@
+"""Where a partition is read from: the table of `bridge.delivery.start`, line by line."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from bridge.delivery.note import decode, runs_of, text_of
+from bridge.delivery.start import Committed, Group, Known, OnGap, Resolved, StartFrom, group_of, resolve
+
+NAME = ("orders", 3)
+NEW = Group(has_commits=False, is_ours=False)
+OURS = Group(has_commits=True, is_ours=True)
+FOREIGN = Group(has_commits=True, is_ours=False)
+
+
+def note(bound: int = 24, delivered: int = -1, runs: str = "") -> str:
+    return text_of(at_ms=1_000, bound=bound, delivered=delivered, runs=runs)
+
+
+def start(
+    committed: tuple[int, str | None] | None,
+    group: Group = OURS,
+    *,
+    low: int = 10,
+    high: int = 100,
+    start_from: StartFrom = "latest",
+    at_time: int | None = None,
+    mark: int | None = None,
+    on_gap: OnGap = "hold",
+) -> Resolved:
+    known = Known(NAME, Committed(*committed) if committed else None, low, high, at_time, mark)
+    return resolve(known, group, start_from, on_gap)
+
+
+@pytest.mark.parametrize(
+    ("start_from", "at_time", "offset"),
+    [("latest", None, 100), ("earliest", None, 10), (1_700_000_000_000, 55, 55), (1_700_000_000_000, None, 100)],
+)
+def test_a_new_group_starts_where_the_settings_say(start_from: StartFrom, at_time: int | None, offset: int) -> None:
+    """With no commit on any partition `start_from` decides, and is committed at once."""
+    found = start(None, NEW, start_from=start_from, at_time=at_time)
+    assert (found.start.offset, found.start.hold, found.fresh) == (offset, None, True)
+
+
+def test_a_partition_that_was_added_starts_at_its_beginning() -> None:
+    """A partition without a commit beside others with one is new: none of its records is skipped."""
+    assert start(None, OURS, start_from="latest").start.offset == 10
+    assert start(None, FOREIGN, start_from="latest").start.offset == 10
+
+
+def test_a_commit_of_ours_is_gone_on_from_with_its_note() -> None:
+    """What the note says is finished, and may have been handed over, is known again."""
+    runs = runs_of(20, [20, 21, 24], 25)
+    found = start((20, note(bound=30, delivered=25, runs=runs)))
+    assert found.start.offset == 20
+    assert found.start.unfinished == ((20, 21), (24, 24))
+    assert (found.start.delivered, found.start.bound, found.start.bound_at) == (25, 30, 1_000)
+    assert (found.runs, found.fresh, found.start.hold) == (runs, False, None)
+
+
+@pytest.mark.parametrize("metadata", [None, "", "somebody's", "b1;x;y;z;"])
+def test_a_commit_without_our_note_below_the_mark_is_a_rewind(metadata: str | None) -> None:
+    """A reset of a group that has delivered further holds, and says how much would go out again."""
+    found = start((20, metadata), FOREIGN, mark=60)
+    assert (found.start.offset, found.start.hold) == (20, "rewind")
+    assert "41 records from offset 20 on" in found.start.detail
+
+
+def test_a_commit_without_our_note_in_our_group_is_a_rewind_where_no_mark_is_known() -> None:
+    """A reset of one partition is noticed without the shadow group, since the others carry notes."""
+    assert start((20, ""), OURS).start.hold == "rewind"
+
+
+def test_a_commit_of_another_tool_is_gone_on_from_in_a_group_that_is_new_to_us() -> None:
+    """Taking over a group of something else is consent to its offsets."""
+    found = start((20, ""), FOREIGN)
+    assert (found.start.offset, found.start.hold, found.fresh) == (20, None, True)
+
+
+def test_a_reset_that_skips_ahead_is_obeyed() -> None:
+    """An operator may skip records; only going back needs consent."""
+    found = start((70, ""), OURS, mark=60)
+    assert (found.start.offset, found.start.hold) == (70, None)
+
+
+def test_commits_that_expired_go_on_behind_the_mark() -> None:
+    """A group whose offsets are gone goes on where it had delivered to; `latest` skips nothing."""
+    found = start(None, NEW, start_from="latest", mark=60)
+    assert (found.start.offset, found.start.hold) == (61, None)
+
+
+def test_commits_that_expired_do_not_send_history_again() -> None:
+    """A group whose offsets are gone holds where `earliest` would send again what was delivered."""
+    found = start(None, NEW, start_from="earliest", mark=60)
+    assert (found.start.offset, found.start.hold) == (10, "rewind")
+
+
+def test_retention_that_overtook_the_group_is_counted_exactly_and_held() -> None:
+    """Records deleted before they were read are lost: their number is exact and the partition holds."""
+    found = start((4, note()))
+    assert (found.start.offset, found.start.hold, found.lost) == (10, "retention_gap", 6)
+    assert "6 records" in found.start.detail
+    assert (found.start.bound, found.start.bound_at) == (24, 1_000)
+
+
+def test_retention_that_overtook_the_group_is_gone_over_by_choice() -> None:
+    """With `on_retention_gap: continue` the loss is counted and reading goes on."""
+    found = start((4, note()), on_gap="continue")
+    assert (found.start.hold, found.lost, found.fresh) == (None, 6, True)
+
+
+def test_what_was_finished_before_retention_deleted_it_is_not_lost() -> None:
+    """Only records without an outcome count as lost, and what is finished above the gap stays known."""
+    runs = runs_of(4, [4, 7, 12, 13], 20)
+    found = start((4, note(bound=20, delivered=20, runs=runs)))
+    assert found.lost == 2
+    assert found.start.unfinished == ((12, 13),)
+    told = decode(note(bound=20, delivered=20, runs=found.runs), 10)
+    assert told is not None
+    assert told.unfinished == ((12, 13),)
+
+
+def test_a_gap_of_finished_records_only_is_no_loss() -> None:
+    """Where everything that was deleted had its outcome there is nothing to hold for."""
+    runs = runs_of(4, [4], 20)
+    found = start((4, note(delivered=20, runs=runs)), low=12)
+    assert found.lost == 1
+    assert start((4, note(delivered=20, runs="0,h")), low=12).start.hold is None
+
+
+def test_a_commit_beyond_the_end_holds() -> None:
+    """A topic that was recreated or truncated under the group is not sent again unasked."""
+    found = start((140, note()))
+    assert (found.start.offset, found.start.hold, found.doubtful) == (10, "rewind", True)
+    assert "recreated or truncated" in found.start.detail
+
+
+def test_a_commit_at_the_end_is_no_trouble() -> None:
+    """A group that has read everything goes on."""
+    assert start((100, note())).start.hold is None
+
+
+def test_a_group_is_ours_when_any_partition_carries_our_note() -> None:
+    """One commit with our note makes the group on that topic ours."""
+    assert group_of({}) == NEW
+    assert group_of({0: Committed(5, ""), 1: Committed(7, None)}) == FOREIGN
+    assert group_of({0: Committed(5, ""), 1: Committed(7, note())}) == OURS
+
+
+@given(
+    committed=st.none() | st.tuples(st.integers(0, 200), st.none() | st.text(max_size=20) | st.just(note())),
+    group=st.sampled_from([NEW, OURS, FOREIGN]),
+    low=st.integers(0, 50),
+    length=st.integers(0, 100),
+    mark=st.none() | st.integers(0, 200),
+    on_gap=st.sampled_from(["hold", "continue"]),
+)
+def test_a_start_is_always_inside_the_log(
+    committed: tuple[int, str | None] | None, group: Group, low: int, length: int, mark: int | None, on_gap: OnGap
+) -> None:
+    """Whatever Kafka holds, reading begins at an offset that exists, or behind the last."""
+    found = start(committed, group, low=low, high=low + length, mark=mark, on_gap=on_gap)
+    assert low <= found.start.offset <= low + length
+    assert found.lost >= 0
