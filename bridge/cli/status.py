@@ -1,0 +1,128 @@
+"""`bridge status`: what a running bridge does, and what it waits for."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bridge.cli.failure import FOUND
+from bridge.cli.remote import AsJson, Config, Url, ask, place, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+Json = dict[str, Any]
+MOST_ROWS = 40
+
+
+def command(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Show health, lag, holds and the last errors. Exit code 0 when alive and ready, else 1.
+
+    Example: bridge status --url http://127.0.0.1:8080
+    """
+    answer = ask(place(url, None, config, os.environ), "GET", "/status")
+    if as_json:
+        typer.echo(json.dumps(answer))
+    else:
+        from rich.console import Console
+
+        show(printable(answer), Console(highlight=False, emoji=False, markup=False))
+    if not (answer["alive"] and answer["ready"]):
+        raise typer.Exit(FOUND)
+
+
+def show(answer: Json, console: Console) -> None:
+    """Print the answer of `/status` for people: what is wrong first, then figures."""
+    good = answer["alive"] and answer["ready"]
+    word = "ready" if good else "not ready" if answer["alive"] else "not alive"
+    rules = answer["rules"]
+    console.print(word, style="bold green" if good else "bold red", end="")
+    facts = [
+        f"bridge {answer['version']}",
+        f"group {answer['kafka']['group']}",
+        f"up {age(answer['now'] - answer['started_at'])}",
+        f"rules {rules['hash'][:12]}",
+    ]
+    console.print("  " + " · ".join(facts) + (" · DRY RUN" if answer["dry_run"] else ""), style="dim")
+    for line in _troubles(answer):
+        console.print(line)
+    console.print(_totals(answer["totals"]))
+    if answer["partitions"]:
+        console.print(_partitions(answer["partitions"]))
+    if answer["errors"]:
+        console.print(_errors(answer["errors"], answer["now"]))
+
+
+def age(seconds: float | None) -> str:
+    """Seconds in the unit that suits them."""
+    if seconds is None:
+        return "unknown"
+    for limit, unit, word in ((10, 1, "s"), (120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h")):
+        if seconds < limit:
+            return f"{seconds:.1f} {word}" if limit == 10 else f"{seconds / unit:.0f} {word}"
+    return f"{seconds / 86_400:.0f} d"
+
+
+def _troubles(answer: Json) -> list[str]:
+    lines = []
+    kafka = answer["kafka"]
+    if kafka["trouble"] or not kafka["joined"]:
+        lines.append(f"! Kafka: {kafka['trouble'] or 'joining the group'}")
+    for hold in answer["holds"]:
+        how = "goes on by itself after" if hold["heals"] else "lifted by"
+        detail = f": {hold['detail']}" if hold["detail"] else ""
+        token = f" (token {hold['token']})" if hold["token"] else ""
+        since = age(answer["now"] - hold["since"])
+        lines.append(
+            f"! {hold['reason']} holds {hold['scope']} since {since}{detail}; {how} {hold['lifted_by']}{token}"
+        )
+    if answer["rules"]["error"]:
+        lines.append(f"! the newest rules were refused, the former ones go on: {answer['rules']['error']}")
+    if answer["totals"]["unaccounted"]:
+        lines.append(f"! {answer['totals']['unaccounted']} records are unaccounted for")
+    if answer["api"]["circuit_open"]:
+        lines.append("! SuprSend's API fails: only probes go out")
+    return lines
+
+
+def _totals(totals: Json) -> str:
+    finished = ", ".join(f"{count:,} {word.replace('_', ' ')}" for word, count in totals["finished"].items() if count)
+    lag = "unknown" if totals["lag"] is None else f"{totals['lag']:,} records"
+    return f"consumed {totals['consumed']:,} = {finished or '0 finished'} + {totals['inflight']:,} in work; lag {lag}"
+
+
+def _partitions(partitions: list[Json]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("partition", "lag", "age", "watermark", "committed", "end", "paused"):
+        table.add_column(name, justify="left" if name in ("partition", "paused") else "right")
+    worst = sorted(partitions, key=lambda p: (p["paused"] is None, -(p["lag"] or 0), p["topic"], p["partition"]))
+    for row in worst[:MOST_ROWS]:
+        figures = [_figure(row[name]) for name in ("watermark", "committed", "end")]
+        where = f"{row['topic']}:{row['partition']}"
+        table.add_row(where, _figure(row["lag"]), age(row["lag_seconds"]), *figures, row["paused"] or "")
+    if len(partitions) > MOST_ROWS:
+        table.add_row(f"… {len(partitions) - MOST_ROWS} more: --json", *[""] * 6)
+    return table
+
+
+def _figure(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}"
+
+
+def _errors(errors: list[Json], now: float) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("last errors", "kind", "where", "message", "times"):
+        table.add_column(name, overflow="fold")
+    for error in errors[:10]:
+        table.add_row(
+            f"{age(now - error['at'])} ago", error["kind"], error["where"], error["message"], str(error["times"])
+        )
+    return table

@@ -1,0 +1,369 @@
+"""Every metric that the bridge exports, in one table: the reference page, the dashboard and the alerts are tested
+against it, and `bridge.observe.collector` renders nothing else.
+
+To add a metric, add a row; its last field takes it from the scrape.
+"""
+
+from __future__ import annotations
+
+from bridge.flow import Outcome
+from bridge.observe import labels
+from bridge.observe.health import missing
+from bridge.observe.labels import PARTITION, RULE, TOPIC
+from bridge.observe.reading import (
+    Metric,
+    counter,
+    events,
+    gauge,
+    histogram,
+    holds,
+    lag_seconds,
+    last_poll,
+    one,
+    partitions,
+    rewound,
+    rule_errors,
+    topic_words,
+    topics,
+    trouble,
+    words,
+)
+from bridge.observe.snapshot import BATCH_BUCKETS, CALL_BUCKETS, DRAIN_BUCKETS, LATENCY_BUCKETS
+
+RECORDS = (
+    counter(
+        "bridge_records_consumed_total",
+        "Records read from Kafka, those read again included.",
+        (TOPIC,),
+        topics(lambda t: t.consumed),
+    ),
+    counter(
+        "bridge_records_finished_total",
+        "Records that ended, each in exactly one outcome; released ones are read again.",
+        (TOPIC, labels.OUTCOME),
+        topic_words(labels.OUTCOME, lambda t: t.finished),
+    ),
+    gauge(
+        "bridge_records_inflight",
+        "Records read and without an outcome. Consumed less finished less this is 0 in every scrape.",
+        (TOPIC,),
+        topics(lambda t: t.inflight),
+    ),
+    gauge(
+        "bridge_records_inflight_bytes",
+        "Bytes of the records without an outcome.",
+        (TOPIC,),
+        topics(lambda t: t.inflight_bytes),
+    ),
+    counter(
+        "bridge_released_records_total",
+        "Records handed back on a revoke or by a hold; the outcome `released` over all topics.",
+        (),
+        one(lambda s: sum(t.finished.get(Outcome.RELEASED, 0) for t in s.snapshot.topics)),
+    ),
+    counter(
+        "bridge_records_lost_total",
+        "Records that retention deleted before they were read.",
+        (TOPIC,),
+        topics(lambda t: t.lost),
+    ),
+    histogram(
+        "bridge_record_delivery_latency_seconds",
+        "From the record's timestamp to the answer that accepted its last event.",
+        LATENCY_BUCKETS,
+        one(lambda s: s.snapshot.delivery_latency),
+    ),
+    histogram(
+        "bridge_record_processing_seconds",
+        "From reading a record to its outcome.",
+        LATENCY_BUCKETS,
+        one(lambda s: s.snapshot.processing),
+    ),
+    gauge(
+        "bridge_finished_above_watermark",
+        "Records finished above the first unfinished one of their partition.",
+        (TOPIC,),
+        topics(lambda t: t.finished_above_watermark),
+    ),
+    counter(
+        "bridge_order_breaks_total",
+        "Times that an earlier record of a lane was refused for now and a later one of the same call accepted.",
+        (),
+        one(lambda s: s.snapshot.order_breaks),
+    ),
+)
+
+RULES = (
+    counter(
+        "bridge_rule_matches_total",
+        "Records that a rule's `when` selected.",
+        (RULE,),
+        lambda scrape: (((rule.name,), rule.matches) for rule in scrape.snapshot.rules),
+    ),
+    counter(
+        "bridge_rule_errors_total",
+        "Mapping errors, one per rule and item.",
+        (RULE, labels.MAPPING_ERROR),
+        rule_errors,
+    ),
+    counter(
+        "bridge_events_total",
+        "Events that ended, by what came of them; an attempt that is repeated is not counted here.",
+        (RULE, labels.EVENT, labels.RESULT),
+        events,
+    ),
+    counter(
+        "bridge_config_reloads_total",
+        "Reloads of the rules.",
+        (labels.RELOAD,),
+        words(labels.RELOAD, lambda s: s.mapping.reloads),
+    ),
+    gauge(
+        "bridge_config_last_reload_successful",
+        "1 while the newest rules are the loaded ones, 0 while a broken file keeps the old ones.",
+        (),
+        one(lambda s: float(s.snapshot.mapping.error is None)),
+    ),
+    gauge(
+        "bridge_rules_info",
+        "1, with the hash of the rules that are loaded.",
+        (labels.HASH,),
+        lambda scrape: [((scrape.snapshot.mapping.hash,), 1)],
+    ),
+    gauge(
+        "bridge_rules_loaded_timestamp_seconds",
+        "When the rules were loaded.",
+        (),
+        one(lambda s: s.snapshot.mapping.loaded_at),
+    ),
+)
+
+API = (
+    counter(
+        "bridge_http_requests_total",
+        "HTTP attempts, every one, by status code or by what went wrong before one came.",
+        (labels.CODE,),
+        words(labels.CODE, lambda s: s.calls.requests),
+    ),
+    histogram(
+        "bridge_http_request_duration_seconds",
+        "Duration of an HTTP attempt.",
+        CALL_BUCKETS,
+        one(lambda s: s.snapshot.calls.seconds),
+    ),
+    histogram(
+        "bridge_http_request_records",
+        "Events in one call.",
+        BATCH_BUCKETS,
+        one(lambda s: s.snapshot.calls.records),
+    ),
+    counter(
+        "bridge_http_request_body_bytes_total",
+        "Bytes of the bodies sent.",
+        (),
+        one(lambda s: s.snapshot.calls.body_bytes),
+    ),
+    gauge(
+        "bridge_http_requests_inflight",
+        "Calls that wait for an answer.",
+        (),
+        one(lambda s: s.snapshot.calls.inflight),
+    ),
+    gauge(
+        "bridge_http_requests_limit",
+        "How many calls may wait for an answer; it adapts.",
+        (),
+        one(lambda s: s.snapshot.calls.limit),
+    ),
+    counter(
+        "bridge_retries_total",
+        "Calls sent again, by the verdict on the attempt before.",
+        (labels.RETRY,),
+        words(labels.RETRY, lambda s: s.calls.retries),
+    ),
+    counter(
+        "bridge_wait_seconds_total",
+        "Seconds that calls waited before they were sent, added up over calls.",
+        (labels.WAIT,),
+        words(labels.WAIT, lambda s: s.calls.waited),
+    ),
+    gauge(
+        "bridge_circuit_open",
+        "1 while failing calls have stopped all but probes.",
+        (),
+        one(lambda s: float(s.snapshot.calls.circuit_open)),
+    ),
+    counter(
+        "bridge_unknown_answers_total",
+        "Answers of status 2xx whose results could not be read.",
+        (),
+        one(lambda s: s.snapshot.calls.unknown_answers),
+    ),
+)
+
+DEAD_LETTERS = (
+    counter(
+        "bridge_dlq_records_total",
+        "Dead letters that Kafka acknowledged; a record of several events may make several.",
+        (TOPIC, labels.DEAD_LETTER),
+        topic_words(labels.DEAD_LETTER, lambda t: t.dead_letters),
+    ),
+    counter(
+        "bridge_dlq_produce_failures_total",
+        "Dead letters that Kafka did not take; they are tried again and hold their partition.",
+        (),
+        one(lambda s: s.snapshot.kafka.dead_letter_failures),
+    ),
+    counter(
+        "bridge_dedupe_expired_total",
+        "Events too old to be sent again without the risk of a repeat.",
+        (),
+        one(lambda s: s.snapshot.dedupe_expired),
+    ),
+    counter(
+        "bridge_stuck_records_total",
+        "Records that kept failing while others succeeded.",
+        (),
+        one(lambda s: s.snapshot.stuck),
+    ),
+)
+
+KAFKA = (
+    gauge(
+        "bridge_consumer_lag_records",
+        "Records between the watermark and the end of the log, true while paused; absent while the brokers are gone.",
+        (TOPIC, PARTITION),
+        partitions(lambda p, _: p.lag),
+    ),
+    gauge(
+        "bridge_consumer_lag_seconds",
+        "Age of the oldest record without an outcome, 0 without lag; absent while unknown.",
+        (TOPIC, PARTITION),
+        partitions(lag_seconds),
+    ),
+    gauge(
+        "bridge_committed_offset",
+        "Offset of the last acknowledged commit.",
+        (TOPIC, PARTITION),
+        partitions(lambda p, _: p.committed),
+    ),
+    counter(
+        "bridge_commits_total",
+        "Answers to commits.",
+        (labels.COMMIT,),
+        words(labels.COMMIT, lambda s: s.kafka.commits),
+    ),
+    gauge(
+        "bridge_commit_metadata_bytes",
+        "Largest metadata of a partition's last commit; 4,096 would be refused, at 3,000 reading stops.",
+        (),
+        one(lambda s: s.snapshot.kafka.commit_metadata_bytes),
+    ),
+    gauge(
+        "bridge_partitions_assigned",
+        "Partitions that this process reads.",
+        (),
+        one(lambda s: len(s.snapshot.partitions)),
+    ),
+    gauge(
+        "bridge_partitions_paused",
+        "Partitions from which nothing is read at present.",
+        (),
+        one(lambda s: sum(p.paused is not None for p in s.snapshot.partitions)),
+    ),
+    gauge(
+        "bridge_rewound_partitions",
+        "Partitions held because somebody set the group back.",
+        (),
+        one(rewound),
+    ),
+    counter(
+        "bridge_rebalances_total",
+        "Changes of the assignment.",
+        (labels.REBALANCE,),
+        words(labels.REBALANCE, lambda s: s.kafka.rebalances),
+    ),
+    histogram(
+        "bridge_rebalance_drain_seconds",
+        "Time to finish what was with the API when partitions were revoked.",
+        DRAIN_BUCKETS,
+        one(lambda s: s.snapshot.kafka.drains),
+    ),
+    gauge(
+        "bridge_kafka_joined",
+        "1 while the process is a member of its group.",
+        (),
+        one(lambda s: float(s.snapshot.kafka.state.joined)),
+    ),
+    gauge(
+        "bridge_kafka_trouble",
+        "1 for what is wrong on the Kafka side at present.",
+        (labels.KAFKA_TROUBLE,),
+        words(labels.KAFKA_TROUBLE, trouble),
+    ),
+    gauge(
+        "bridge_last_poll_timestamp_seconds",
+        "When the Kafka thread last polled; 0 before the first poll.",
+        (),
+        one(last_poll),
+    ),
+)
+
+PROCESS = (
+    gauge(
+        "bridge_ready",
+        "1 when `/readyz` says so: joined the group, and no hold that needs a person.",
+        (),
+        one(lambda s: float(not missing(s.snapshot))),
+    ),
+    gauge(
+        "bridge_holds",
+        "Holds at present.",
+        (labels.HOLD,),
+        words(labels.HOLD, holds),
+    ),
+    gauge(
+        "bridge_snapshot_timestamp_seconds",
+        "When the delivery thread last published the numbers that this page shows.",
+        (),
+        one(lambda s: s.snapshot.taken_at),
+    ),
+    counter(
+        "bridge_stalls_total",
+        "Times that nothing was finished for long though there was lag and no hold.",
+        (),
+        one(lambda s: s.stalls),
+    ),
+    counter(
+        "bridge_log_lines_left_out_total",
+        "Log lines not written: too many of their kind, or the output did not keep up.",
+        (labels.LEFT_OUT,),
+        lambda scrape: (((word,), n) for word, n in labels.LEFT_OUT.counts(scrape.logs_left_out)),
+    ),
+    gauge(
+        "bridge_build_info",
+        "1, with the version of the bridge and of Python.",
+        (labels.VERSION, labels.PYTHON),
+        lambda scrape: [((scrape.version, scrape.python), 1)],
+    ),
+)
+
+SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
+    ("Records", RECORDS),
+    ("Rules and events", RULES),
+    ("SuprSend's API", API),
+    ("Dead letters", DEAD_LETTERS),
+    ("Kafka", KAFKA),
+    ("The process", PROCESS),
+)
+METRICS: tuple[Metric, ...] = tuple(metric for _, rows in SECTIONS for metric in rows)
+
+PROCESS_METRICS = (
+    ("process_cpu_seconds_total", "counter", "CPU time in seconds."),
+    ("process_resident_memory_bytes", "gauge", "Resident memory in bytes."),
+    ("process_virtual_memory_bytes", "gauge", "Virtual memory in bytes."),
+    ("process_start_time_seconds", "gauge", "When the process started."),
+    ("process_open_fds", "gauge", "Open file descriptors."),
+    ("process_max_fds", "gauge", "Most file descriptors allowed."),
+)
+"""What `prometheus_client` itself exports of the process (on Linux)."""

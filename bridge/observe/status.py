@@ -1,0 +1,128 @@
+"""The snapshot as JSON: what `/status` answers, and what the page and `bridge status` show. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.observe.health import heartbeat_trouble, missing
+from bridge.observe.reading import lag_seconds
+from bridge.observe.snapshot import CallsView, HoldView, PartitionView, RuleView, Snapshot, TopicView
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What the snapshot does not know: facts of the process and of this moment. Times in seconds."""
+
+    version: str
+    now: float
+    started_at: float
+    poll_age: float | None
+    log_level: str = "info"
+
+
+def status(snapshot: Snapshot, process: Process) -> Json:
+    """Everything that may be seen from outside, as JSON values; times are seconds since 1970."""
+    lacking = missing(snapshot)
+    state, mapping = snapshot.kafka.state, snapshot.mapping
+    return {
+        "version": process.version,
+        "now": process.now,
+        "started_at": process.started_at,
+        "snapshot_at": snapshot.taken_at,
+        "poll_age": process.poll_age,
+        "alive": heartbeat_trouble(process.poll_age, process.now - process.started_at) is None,
+        "ready": not lacking,
+        "missing": lacking,
+        "dry_run": snapshot.dry_run,
+        "log_level": process.log_level,
+        "kafka": {"group": snapshot.kafka.group, "joined": state.joined, "kind": state.kind, "trouble": state.trouble},
+        "rules": {"hash": mapping.hash, "loaded_at": mapping.loaded_at, "error": mapping.error},
+        "holds": [_hold(hold) for hold in snapshot.holds],
+        "totals": _totals(snapshot),
+        "topics": [_topic(topic) for topic in snapshot.topics],
+        "partitions": [_partition(view, process.now) for view in snapshot.partitions],
+        "per_rule": [_rule(rule) for rule in snapshot.rules],
+        "api": _api(snapshot.calls),
+        "waiting": [item._asdict() for item in snapshot.waiting],
+        "errors": [error._asdict() for error in snapshot.errors],
+    }
+
+
+def _totals(snapshot: Snapshot) -> Json:
+    finished: dict[str, int] = {}
+    for topic in snapshot.topics:
+        for outcome, count in topic.finished.items():
+            finished[outcome.value] = finished.get(outcome.value, 0) + count
+    consumed = sum(topic.consumed for topic in snapshot.topics)
+    inflight = sum(topic.inflight for topic in snapshot.topics)
+    lags = [view.lag for view in snapshot.partitions]
+    return {
+        "consumed": consumed,
+        "finished": finished,
+        "inflight": inflight,
+        "inflight_bytes": sum(topic.inflight_bytes for topic in snapshot.topics),
+        "unaccounted": consumed - sum(finished.values()) - inflight,
+        "lag": None if None in lags else sum(lag for lag in lags if lag is not None),
+        "paused": sum(view.paused is not None for view in snapshot.partitions),
+    }
+
+
+def _topic(topic: TopicView) -> Json:
+    return {
+        "topic": topic.topic,
+        "consumed": topic.consumed,
+        "finished": {outcome.value: count for outcome, count in topic.finished.items()},
+        "inflight": topic.inflight,
+        "lost": topic.lost,
+        "dead_letters": dict(topic.dead_letters),
+    }
+
+
+def _partition(view: PartitionView, now: float) -> Json:
+    return {
+        "topic": view.topic,
+        "partition": view.partition,
+        "position": view.position,
+        "watermark": view.watermark,
+        "committed": view.committed,
+        "end": view.end,
+        "lag": view.lag,
+        "lag_seconds": lag_seconds(view, now),
+        "paused": view.paused,
+    }
+
+
+def _rule(rule: RuleView) -> Json:
+    results: dict[str, int] = {}
+    for (_, result), count in rule.events.items():
+        results[result] = results.get(result, 0) + count
+    return {"rule": rule.name, "matches": rule.matches, "errors": sum(rule.errors.values()), "events": results}
+
+
+def _api(calls: CallsView) -> Json:
+    return {
+        "requests": dict(calls.requests),
+        "inflight": calls.inflight,
+        "limit": calls.limit,
+        "circuit_open": calls.circuit_open,
+        "retries": dict(calls.retries),
+    }
+
+
+def _hold(hold: HoldView) -> Json:
+    return {
+        "reason": hold.reason,
+        "scope": hold.scope,
+        "since": hold.since,
+        "lifted_by": hold.lifted_by,
+        "heals": hold.heals,
+        "detail": hold.detail,
+        "topic": hold.topic,
+        "partition": hold.partition,
+        "offset": hold.offset,
+        "rule": hold.rule,
+        "token": hold.token,
+    }

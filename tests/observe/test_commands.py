@@ -1,0 +1,146 @@
+"""The commands that act on a running bridge."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from bridge.cli import main
+from bridge.flow import KafkaState
+from bridge.observe.actions import Target
+from bridge.observe.snapshot import KafkaView, RulesView
+from tests.observe.served import TOKEN, served
+from tests.observe.world import ERRORS, NOW, World, hold, snapshot
+
+
+class Result(NamedTuple):
+    exit_code: int
+    output: str
+    stderr: str
+
+
+class Bridge:
+    """The `bridge` command line, in this process."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        self._capture = capture
+        self._patch = patch
+        for name in ("BRIDGE_URL", "BRIDGE_ADMIN__TOKEN", "BRIDGE_ADMIN__TOKEN_FILE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("COLUMNS", "160")
+
+    def __call__(self, *arguments: str, **environment: str) -> Result:
+        with self._patch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            code = main.run(list(arguments))
+        return Result(code, *self._capture.readouterr())
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Bridge:
+    return Bridge(capsys, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "asked"),
+    [
+        ("pause", ["orders.v1:1"], ("pause", Target("orders.v1", 1))),
+        ("resume", ["all"], ("resume", Target())),
+        ("skip", ["orders.v1:1:42"], ("skip", "orders.v1", 1, 42)),
+        ("accept-rewind", ["t-1"], ("accept-rewind", "t-1")),
+        ("log-level", ["debug"], ("log-level", "debug")),
+    ],
+)
+def test_commands_act(run: Bridge, command: str, arguments: list[str], asked: tuple[Any, ...]) -> None:
+    """Each command asks the bridge for its action, with token and reason, and prints what was done."""
+    with served() as server:
+        url = f"http://127.0.0.1:{server.port}"
+        result = run(command, *arguments, "--reason", "because", "--url", url, BRIDGE_ADMIN__TOKEN=TOKEN)
+        assert (result.exit_code, result.output) == (0, f"done: {asked[0]}\n")
+        assert server.world.asked == [(*asked, "because")]
+        result = run(command, *arguments, "-r", "x", "--url", url, "--json", BRIDGE_ADMIN__TOKEN=TOKEN)
+        assert json.loads(result.output) == {"done": f"done: {asked[0]}"}
+
+
+def test_the_token_may_come_from_a_file(run: Bridge, tmp_path: Path) -> None:
+    """The token is taken from `--token-file`, or from the file that the environment names; a missing one is told."""
+    file = tmp_path / "token"
+    file.write_text(TOKEN + "\n")
+    with served() as server:
+        url = f"http://127.0.0.1:{server.port}"
+        assert run("pause", "all", "-r", "x", "--url", url, "--token-file", str(file)).exit_code == 0
+        assert run("pause", "all", "-r", "x", BRIDGE_URL=url, BRIDGE_ADMIN__TOKEN_FILE=str(file)).exit_code == 0
+        result = run("pause", "all", "-r", "x", "--url", url, "--token-file", str(tmp_path / "none"))
+    assert result.exit_code == 1
+    assert "cannot be read" in result.stderr
+
+
+def test_address_and_token_may_come_from_the_settings(run: Bridge, tmp_path: Path) -> None:
+    """With `--config` the settings file says where the bridge listens and which token it wants."""
+    with served() as server:
+        file = tmp_path / "bridge.yaml"
+        file.write_text(
+            "kafka: {bootstrap_servers: ['localhost:9092'], topics: [orders.v1], group_id: b, dead_letter_topic: dead}\n"
+            f"suprsend: {{api_key: none, workspace_uid: none}}\nadmin: {{port: {server.port}, token: {TOKEN}}}\n"
+        )
+        result = run("pause", "all", "-r", "x", "--config", str(file))
+    assert result.exit_code == 0, result.stderr
+
+
+def test_refusals_are_one_line(run: Bridge) -> None:
+    """A wrong token, a refusal and an unknown target are one line on standard error and exit code 1."""
+    world = World()
+    with served(world) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        result = run("pause", "all", "-r", "x", "--url", url)
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert "token is missing or wrong" in result.stderr
+        world.refuse = "not \x1b[31massigned"
+        result = run("pause", "a:1", "-r", "x", "--url", url, BRIDGE_ADMIN__TOKEN=TOKEN)
+        assert result.stderr == "bridge: not \u241b[31massigned\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [("http://127.0.0.1:1", "no bridge answers"), ("ftp://x", "is no address"), ("nonsense", "is no address")],
+)
+def test_no_bridge_is_one_line(run: Bridge, url: str, says: str) -> None:
+    """No bridge there, or no address at all, is one line with what to look at."""
+    result = run("status", "--url", url)
+    assert result.exit_code == (1 if url.startswith("http") else 2)
+    assert says in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_status_shows_what_is_wrong_first(run: Bridge) -> None:
+    """`status` leads with holds and what lifts them, then shows figures that add up; exit code 1 when not ready."""
+    shot = snapshot(
+        holds=(hold("rewind", scope="orders.v1:0", lifted_by="bridge accept-rewind TOKEN", heals=False, token="t-1"),),
+        errors=ERRORS,
+        mapping=RulesView("abcdef0123456789", NOW - 60, error="orders.yaml:3:5: unknown key"),
+        kafka=KafkaView(state=KafkaState(joined=False, kind="unreachable", trouble="no broker answers")),
+    )
+    with served(World(shot)) as server:
+        result = run("status", "--url", f"http://127.0.0.1:{server.port}")
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert lines[0].startswith("not ready  bridge ")
+    assert lines[1] == "! Kafka: no broker answers"
+    assert "rewind holds orders.v1:0 since 90 s" in lines[2]
+    assert "bridge accept-rewind TOKEN (token t-1)" in result.output
+    assert "orders.yaml:3:5: unknown key" in result.output
+    assert "consumed 110 = 89 delivered, 12 filtered, 1 dead lettered + 8 in work; lag unknown" in result.output
+    assert "503 Service Unavailable" in result.output
+
+
+def test_status_of_a_working_bridge(run: Bridge) -> None:
+    """A bridge that works is `ready` with exit code 0, and `--json` is what `/status` answers."""
+    with served() as server:
+        url = f"http://127.0.0.1:{server.port}"
+        result = run("status", "--url", url)
+        assert (result.exit_code, result.output.split()[0]) == (0, "ready")
+        assert json.loads(run("status", "--url", url, "--json").output) == server.ask("GET", "/status").json
