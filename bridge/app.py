@@ -1,0 +1,165 @@
+"""A running bridge: everything assembled, started and stopped in numbered steps. `bridge run` and the demo use it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bridge.assembly import context_of, credentials_of, endpoint_of, judge_of, policy_of
+from bridge.delivery import operate
+from bridge.delivery.delivery import Delivery
+from bridge.flow import KafkaState, Room
+from bridge.kafka.config import clients_of
+from bridge.kafka.thread import KafkaThread
+from bridge.loading import RulesError, mapping_of, usable_rules
+from bridge.observe.logs import Logs
+from bridge.observe.snapshot import RulesView, Snapshot
+from bridge.road import Road
+from bridge.rules.model import RuleSet
+from bridge.settings.model import Settings
+from bridge.suprsend.transport import CurlTransport
+from bridge.view import Sight, snapshot_of
+
+STOP_EXTRA = 10.0
+"""Seconds beyond the drain that a stop may take: leaving the group, closing connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended. `clean` is False where the drain or the leave did not come to its end in time."""
+
+    clean: bool
+    fatal: str | None
+
+
+class App:
+    """One bridge. Made, started, stopped and asked by the main thread.
+
+    Making it raises what is wrong on this machine: `FindingsError` (rules), `SecretError`, `CredentialsError`,
+    `EndpointError`, `AnswerRuleError`, `ConfigError`. What only a remote side can tell is a hold later.
+    """
+
+    def __init__(self, settings: Settings, logs: Logs) -> None:
+        self.settings = settings
+        self._logs = logs
+        self._credentials = credentials_of(settings)
+        self._env = self._credentials().env
+        self._namespace = settings.delivery.namespace or ""
+        self._rules: RuleSet = usable_rules(Path(settings.rules.path))
+        mapping = mapping_of(self._rules, context_of(settings, self._env, self._namespace))
+        room = Room(settings.memory_bytes)
+        transport = CurlTransport(endpoint_of(settings), self._credentials)
+        self.road = Road(policy_of(settings), mapping, judge_of(settings), transport, room, publish=self._publish)
+        self.kafka = KafkaThread(
+            clients_of(settings.kafka, small=settings.memory_bytes < 64 * 1024**2),
+            room,
+            self.road.intake,
+            self.road.orders,
+            on_cluster=self._cluster_known,
+        )
+        self._sight = Sight(settings.kafka.topics, self.kafka.numbers, settings.kafka.group_id)
+        self._sight.mapping = RulesView(mapping.rules_hash, time.time())
+        self._snapshot = Snapshot(taken_at=time.time())
+        self._state: KafkaState | None = None
+        self._held: frozenset[tuple[str, str]] = frozenset()
+
+    def start(self) -> None:
+        """1. delivery and HTTP, 2. Kafka."""
+        self.road.start(self.kafka)
+
+    def stop(self) -> Ended:
+        """Drain, commit, leave; blocks for the drain and `STOP_EXTRA` at most."""
+        clean = self.road.stop(self.settings.kafka.drain + STOP_EXTRA)
+        return Ended(clean, self.failure())
+
+    def failure(self) -> str | None:
+        """Why the process cannot go on (a bug, or fenced by Kafka), or None."""
+        if self.road.failure is not None:
+            return f"the delivery thread ended: {self.road.failure!r}"
+        if self.kafka.error is not None:
+            return f"the Kafka thread ended: {self.kafka.error!r}"
+        if self.kafka.fatal:
+            return self.kafka.state.trouble or "the Kafka thread ended"
+        return None
+
+    def snapshot(self) -> Snapshot:
+        """The newest published snapshot."""
+        return self._snapshot
+
+    def last(self) -> Snapshot:
+        """The state that was left behind, once `stop` has returned."""
+        return snapshot_of(self.road.delivery, self._sight, time.monotonic(), time.time_ns() // 1_000_000)
+
+    def poll_age(self) -> float | None:
+        """Seconds since the Kafka thread last polled."""
+        return time.monotonic() - self.kafka.heartbeat
+
+    def fresh(self, seconds: float = 1.0) -> Snapshot:
+        """A snapshot of now, or the newest there is if the delivery thread does not answer in time. Blocks."""
+        looked = threading.Event()
+
+        def look(delivery: Delivery, now: float, now_ms: int) -> None:
+            self._publish(delivery, now, now_ms)
+            looked.set()
+
+        self.road.ask(look)
+        looked.wait(seconds)
+        return self._snapshot
+
+    def _cluster_known(self, cluster_id: str) -> None:
+        """Kafka's thread: before the first record, keys get the cluster's id as their namespace."""
+        if not self.settings.delivery.namespace and cluster_id != self._namespace:
+            self._namespace = cluster_id
+            self._swap(self._rules)
+
+    def _swap(self, rules: RuleSet) -> None:
+        mapping = mapping_of(rules, context_of(self.settings, self._env, self._namespace))
+        self._rules = rules
+        self.road.ask(lambda delivery, _now, _ms: operate.reload(delivery, mapping))
+
+    def reload(self) -> bool:
+        """Load the rules again and swap them in, or keep those in force and say why. Reads files: call it in a thread."""
+        reloads = dict(self._sight.mapping.reloads)
+        try:
+            rules = usable_rules(Path(self.settings.rules.path))
+        except RulesError as error:
+            reloads["failed"] = reloads.get("failed", 0) + 1
+            self._sight.mapping = replace(self._sight.mapping, reloads=reloads, error=str(error))
+            self._logs.logger.error("rules_refused", findings=str(error))  # noqa: TRY400 (the findings say it all)
+            return False
+        if rules.hash != self._rules.hash:
+            self._swap(rules)
+        reloads["ok"] = reloads.get("ok", 0) + 1
+        self._sight.mapping = RulesView(rules.hash, time.time(), reloads, None)
+        self._logs.logger.info("rules_loaded", hash=rules.hash)
+        return True
+
+    def _publish(self, delivery: Delivery, now: float, now_ms: int) -> None:
+        """Delivery's thread, about once a second: what is seen becomes a snapshot, what happened becomes log lines."""
+        self._snapshot = snapshot_of(delivery, self._sight, now, now_ms)
+        log = self._logs.logger
+        for entry in delivery.settler.journal.take():
+            getattr(log, entry.level)(entry.event, **entry.facts)
+        self._tell_state(delivery.kafka)
+        self._tell_holds()
+
+    def _tell_state(self, state: KafkaState) -> None:
+        if self._state is None or state.trouble != self._state.trouble:
+            if state.trouble is not None:
+                self._logs.logger.warning("kafka_trouble", kind=state.kind, message=state.trouble)
+            elif self._state is not None and self._state.trouble is not None:
+                self._logs.logger.info("kafka_well")
+        self._state = state
+
+    def _tell_holds(self) -> None:
+        holds = {(hold.reason, hold.scope): hold for hold in self._snapshot.holds}
+        for key in sorted(holds.keys() - self._held):
+            hold = holds[key]
+            self._logs.logger.error(
+                "hold", reason=hold.reason, scope=hold.scope, detail=hold.detail, lifted_by=hold.lifted_by
+            )
+        for reason, scope in sorted(self._held - holds.keys()):
+            self._logs.logger.info("hold_lifted", reason=reason, scope=scope)
+        self._held = frozenset(holds)

@@ -1,0 +1,108 @@
+"""From settings to parts: the one place that knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bridge.delivery.brake import BrakeLimits
+from bridge.delivery.pace import Backoff
+from bridge.delivery.policy import Policy
+from bridge.flow import Judge, MappingContext
+from bridge.secrets import Secret
+from bridge.settings.model import Settings
+from bridge.suprsend.answers import AnswerRule, make_judge
+from bridge.suprsend.endpoint import Endpoint
+from bridge.suprsend.signing import Bearer, Credentials, Hmac
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What delivery goes by."""
+    chosen = settings.delivery
+    return Policy(
+        ordering=chosen.ordering,
+        strict_order=chosen.strict_order,
+        linger=chosen.linger,
+        batch_events=chosen.batch_events,
+        batch_bytes=max(chosen.batch_bytes, settings.suprsend.max_event_bytes + 2),
+        initial_in_flight=chosen.initial_in_flight,
+        max_in_flight=chosen.max_in_flight,
+        progress_interval=chosen.commit_interval,
+        progress_records=chosen.commit_records,
+        span=chosen.span,
+        rate_limit=chosen.rate_limit,
+        backoff=Backoff(chosen.retry.base, chosen.retry.cap),
+        retry_share=chosen.retry.budget,
+        breaker_failures=chosen.breaker_failures,
+        probe_interval=chosen.probe_interval,
+        dedupe_window_ms=int(chosen.dedupe_window * 1000),
+        dedupe_margin_ms=int(chosen.dedupe_margin * 1000),
+        on_dedupe_expired=chosen.on_dedupe_expired,
+        brake=BrakeLimits(chosen.brake.consecutive, chosen.brake.ratio, chosen.brake.window),
+        stuck_attempts=chosen.stuck.attempts,
+        stuck_seconds=chosen.stuck.seconds,
+    )
+
+
+def endpoint_of(settings: Settings) -> Endpoint:
+    """The way to SuprSend. Raises `EndpointError`."""
+    chosen = settings.suprsend
+    return Endpoint(
+        base_url=str(chosen.base_url),
+        deadline=chosen.timeout,
+        connect_timeout=chosen.connect_timeout,
+        max_connections=settings.delivery.max_in_flight,
+        proxy=chosen.proxy.get_secret_value() if chosen.proxy else None,
+        ca_file=str(chosen.ca_file) if chosen.ca_file else None,
+        client_certificate=str(chosen.client_cert_file) if chosen.client_cert_file else None,
+        client_key=str(chosen.client_key_file) if chosen.client_key_file else None,
+    )
+
+
+def judge_of(settings: Settings) -> Judge:
+    """The table of answers, with the rows of the settings first. Raises `AnswerRuleError`."""
+    return make_judge(
+        tuple(AnswerRule(row.means, row.status, row.type, row.message, row.shape) for row in settings.suprsend.answers)
+    )
+
+
+def credentials_of(settings: Settings) -> Callable[[], Credentials]:
+    """Who the bridge is to SuprSend, as its secrets are now; called for each attempt.
+
+    Both raise: `SecretError` for a file that cannot be read, `CredentialsError` for what cannot be a key.
+    """
+    chosen = settings.suprsend
+    key, secret, token = chosen.key, chosen.secret, chosen.token
+
+    def signed() -> Credentials:
+        return Hmac(_text(key), _text(secret))
+
+    def bearer() -> Credentials:
+        return Bearer(_text(token), str(chosen.workspace_uid))
+
+    make = bearer if token is not None else signed
+    known: dict[tuple[str, ...], Credentials] = {}
+
+    def now() -> Credentials:
+        texts = tuple(part.read() for part in (key, secret, token) if part is not None)
+        if texts not in known:
+            known.clear()
+            known[texts] = make()
+        return known[texts]
+
+    return now
+
+
+def _text(secret: Secret | None) -> str:
+    return secret.read() if secret is not None else ""
+
+
+def context_of(settings: Settings, env: str, namespace: str) -> MappingContext:
+    """What compiled rules need to know of the process."""
+    chosen = settings.delivery
+    return MappingContext(
+        env=env,
+        namespace=chosen.namespace or namespace,
+        max_event_bytes=settings.suprsend.max_event_bytes,
+        only_recipients=chosen.only_recipients,
+        max_age_ms=int(chosen.max_age * 1000) if chosen.max_age else None,
+    )

@@ -1,0 +1,185 @@
+"""What the demo shows: a live screen in a terminal, plain lines elsewhere; both from one view of the moment."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from bridge import jsontext
+from bridge.demo.stage import Story
+from bridge.observe.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One moment of the demo. `last` is the newest event that the sandbox accepted."""
+
+    snapshot: Snapshot
+    story: Story
+    received: int
+    last: dict[str, Any] | None
+    sandbox_url: str
+
+
+class Screen(Protocol):
+    def show(self, scene: Scene) -> None: ...
+
+
+def consumed(snapshot: Snapshot) -> int:
+    """Records read so far."""
+    return sum(topic.consumed for topic in snapshot.topics)
+
+
+def finished(snapshot: Snapshot) -> dict[str, int]:
+    """Records with an outcome, by outcome."""
+    counts: dict[str, int] = {}
+    for topic in snapshot.topics:
+        for outcome, count in topic.finished.items():
+            counts[str(outcome)] = counts.get(str(outcome), 0) + count
+    return counts
+
+
+def lag(snapshot: Snapshot) -> int:
+    """Records in Kafka without an outcome."""
+    return sum(view.lag or 0 for view in snapshot.partitions)
+
+
+def mishaps(story: Story, snapshot: Snapshot) -> list[str]:
+    """What was done to the bridge and what it makes of it, in words."""
+    lines = []
+    if story.poison is not None:
+        letters = sum(sum(topic.dead_letters.values()) for topic in snapshot.topics)
+        lines.append(
+            f"{story.poison:4.1f} s  an order service wrote half a record: it is no JSON. "
+            + ("It is in the dead-letter topic, with the reason; the others went on." if letters else "…")
+        )
+    if story.outage is not None:
+        began, ended = story.outage
+        if ended is None:
+            lines.append(
+                f"{began:4.1f} s  SuprSend answers 503: calls are tried again, later and later; nothing is lost."
+            )
+        else:
+            state = "the breaker still probes" if snapshot.calls.circuit_open else "everything goes out again"
+            lines.append(f"{began:4.1f} s  SuprSend answered 503 for {ended - began:.0f} s: {state}.")
+    return lines
+
+
+class Plain:
+    """A line a second, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._told = 0
+        self._next = 0.0
+        self._first = False
+
+    def show(self, scene: Scene) -> None:
+        """Print what is new."""
+        snapshot, story = scene.snapshot, scene.story
+        if scene.last is not None and not self._first:
+            self._first = True
+            _line(f"first event: {jsontext.dumps(scene.last).decode()}")
+        lines = mishaps(story, snapshot)
+        for line in lines[self._told :]:
+            _line(line.strip())
+        self._told = max(self._told, len(lines))
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + 1.0
+            counts = " ".join(f"{name}={count}" for name, count in sorted(finished(snapshot).items()))
+            _line(f"written={story.written} consumed={consumed(snapshot)} {counts} lag={lag(snapshot)}")
+
+
+def _line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+class Rich:
+    """Redraws a page four times a second."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def show(self, scene: Scene) -> None:
+        """Draw."""
+        self._live.update(
+            Group(_head(scene), _records(scene), _story(scene), _rules(scene.snapshot), _last(scene)), refresh=True
+        )
+
+
+def _head(scene: Scene) -> Text:
+    up = time.monotonic() - scene.story.began
+    return Text.assemble(
+        ("Kafka → SuprSend bridge, demo", "bold"),
+        f"   {up:4.0f} s   Ctrl-C ends it   what SuprSend got: {scene.sandbox_url}",
+    )
+
+
+def _records(scene: Scene) -> Table:
+    snapshot = scene.snapshot
+    table = Table(box=SIMPLE_HEAD, expand=True)
+    for name in ("topic", "consumed", "delivered", "filtered", "dead letters", "in work", "committed", "lag"):
+        table.add_column(name, justify="left" if name == "topic" else "right")
+    for topic in snapshot.topics:
+        views = [view for view in snapshot.partitions if view.topic == topic.topic]
+        counts = {str(outcome): count for outcome, count in topic.finished.items()}
+        table.add_row(
+            topic.topic,
+            str(topic.consumed),
+            str(counts.get("delivered", 0)),
+            str(counts.get("filtered", 0)),
+            str(counts.get("dead_lettered", 0)),
+            str(topic.inflight),
+            str(sum(view.committed or 0 for view in views)),
+            str(sum(view.lag or 0 for view in views)),
+        )
+    return table
+
+
+def _rules(snapshot: Snapshot) -> Table:
+    table = Table(box=SIMPLE_HEAD, expand=True)
+    table.add_column("rule")
+    table.add_column("event")
+    table.add_column("accepted", justify="right")
+    for rule in snapshot.rules:
+        for (event, result), count in rule.events.items():
+            if result == "accepted":
+                table.add_row(rule.name, event, str(count))
+    return table
+
+
+def _story(scene: Scene) -> Panel:
+    calls = scene.snapshot.calls
+    answers = ", ".join(f"{code}: {count}" for code, count in sorted(calls.requests.items())) or "none yet"
+    lines = mishaps(scene.story, scene.snapshot) or ["two mishaps will happen in the next seconds"]
+    breaker = "open: only probes go out" if calls.circuit_open else "closed"
+    return Panel("\n".join([*lines, f"answers {answers}; breaker {breaker}"]), title="what happens", title_align="left")
+
+
+def _last(scene: Scene) -> Panel:
+    text = jsontext.dumps(scene.last, option=jsontext.OPT_INDENT_2).decode() if scene.last else "waiting …"
+    lines = text.splitlines()
+    shown = lines if len(lines) <= 16 else [*lines[:16], "  …"]
+    return Panel(Text("\n".join(shown)), title="the newest event", title_align="left")
+
+
+@contextmanager
+def screen() -> Iterator[Screen]:
+    """The screen that fits where the output goes."""
+    console = Console()
+    if not console.is_terminal:
+        yield Plain()
+        return
+    with Live(console=console, auto_refresh=False, screen=False, vertical_overflow="crop") as live:
+        yield Rich(live)

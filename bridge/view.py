@@ -1,0 +1,184 @@
+"""What is seen of delivery and of the Kafka thread, as one snapshot. Called by the delivery thread between two turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bridge.delivery.delivery import Delivery
+from bridge.delivery.holds import KINDS, Hold
+from bridge.delivery.partition import Partition
+from bridge.delivery.tally import Buckets
+from bridge.flow import RECORD_OVERHEAD, RuleInfo
+from bridge.kafka.numbers import Numbers, PartitionNumbers
+from bridge.observe.snapshot import (
+    CallsView,
+    ErrorView,
+    Histogram,
+    HoldView,
+    KafkaView,
+    PartitionView,
+    RulesView,
+    RuleView,
+    Snapshot,
+    TopicView,
+    WaitingView,
+)
+
+MOST_WAITING = 20
+
+
+@dataclass(slots=True)
+class Sight:
+    """What the process adds to a snapshot: the topics of the settings, the Kafka thread's numbers, rules, errors."""
+
+    topics: tuple[str, ...]
+    numbers: Numbers
+    group: str
+    mapping: RulesView = field(default_factory=RulesView)
+    errors: tuple[ErrorView, ...] = ()
+    dry_run: bool = False
+
+
+def snapshot_of(delivery: Delivery, sight: Sight, now: float, now_ms: int) -> Snapshot:
+    """Everything at this moment."""
+    tally = delivery.tally
+    numbers = sight.numbers
+    return Snapshot(
+        taken_at=now_ms / 1000,
+        topics=tuple(
+            _topic(delivery, topic, numbers.lost_records[topic])
+            for topic in dict.fromkeys((*sight.topics, *tally.topics))
+        ),
+        partitions=tuple(
+            _partition(delivery, part, numbers.partitions.get(part.name)) for part in delivery.parts.values()
+        ),
+        rules=tuple(_rule(delivery, rule) for rule in delivery.mapping.rules),
+        calls=_calls(delivery),
+        kafka=_kafka(delivery, numbers, sight.group),
+        mapping=sight.mapping,
+        holds=tuple(_hold(hold) for hold in delivery.holds.all()),
+        errors=sight.errors,
+        waiting=_waiting(delivery, now),
+        delivery_latency=_histogram(tally.latency),
+        processing=_histogram(tally.processing),
+        order_breaks=tally.order_breaks,
+        dedupe_expired=tally.dedupe_expired,
+        stuck=tally.stuck,
+        dry_run=sight.dry_run,
+    )
+
+
+def _topic(delivery: Delivery, topic: str, lost: int) -> TopicView:
+    tally = delivery.tally.topic(topic)
+    parts = [part for part in delivery.parts.values() if part.name[0] == topic]
+    held = [record for part in parts for record in part.ledger.unfinished.values() if record is not None]
+    return TopicView(
+        topic=topic,
+        consumed=tally.consumed,
+        finished=dict(tally.finished),
+        inflight=len(held),
+        inflight_bytes=sum(map(len, held)) + RECORD_OVERHEAD * len(held),
+        finished_above_watermark=sum(part.ledger.above() for part in parts),
+        lost=lost,
+        dead_letters=dict(tally.dead_letters),
+    )
+
+
+def _partition(delivery: Delivery, part: Partition, numbers: PartitionNumbers | None) -> PartitionView:
+    ledger = part.ledger
+    watermark, end = ledger.watermark, numbers.end if numbers is not None else None
+    oldest = ledger.oldest()
+    at = oldest.timestamp()[1] if oldest is not None else -1
+    return PartitionView(
+        topic=part.name[0],
+        partition=part.name[1],
+        epoch=part.epoch,
+        position=ledger.next,
+        watermark=watermark,
+        committed=numbers.committed if numbers is not None else None,
+        end=end,
+        lag=max(0, end - watermark) if end is not None else None,
+        oldest_unfinished_ms=at if at >= 0 else None,
+        paused=_paused(delivery, part),
+    )
+
+
+def _paused(delivery: Delivery, part: Partition) -> str | None:
+    held = delivery.holds.on(part.name)
+    if held:
+        return next(iter(held)).value
+    return "span" if part.paused else None
+
+
+def _rule(delivery: Delivery, rule: RuleInfo) -> RuleView:
+    events = {(name, "accepted"): 0 for name in rule.events}
+    for (of, name, result), count in delivery.tally.events.items():
+        if of == rule.name:
+            events[name, result] = count
+    errors = {code: count for (of, code), count in delivery.tally.rule_errors.items() if of == rule.name}
+    return RuleView(rule.name, rule.topics, sum(events.values()) + sum(errors.values()), errors, events)
+
+
+def _calls(delivery: Delivery) -> CallsView:
+    tally, calls, gate = delivery.tally, delivery.calls, delivery.gate
+    return CallsView(
+        requests=dict(tally.requests),
+        seconds=_histogram(tally.call_seconds),
+        records=_histogram(tally.call_records),
+        body_bytes=tally.body_bytes,
+        inflight=len(calls.in_flight),
+        limit=gate.limit.value,
+        circuit_open=gate.breaker.open,
+        retries=dict(tally.retries),
+        waited=dict(tally.waited),
+        unknown_answers=tally.unknown_answers,
+    )
+
+
+REBALANCES = {"assign": "assigned", "revoke": "revoked", "lost": "lost"}
+
+
+def _kafka(delivery: Delivery, numbers: Numbers, group: str) -> KafkaView:
+    return KafkaView(
+        state=delivery.kafka,
+        group=group,
+        commits=dict(numbers.commits),
+        rebalances={REBALANCES.get(word, word): count for word, count in numbers.rebalances.items()},
+        dead_letter_failures=delivery.tally.dead_letter_failures,
+        commit_metadata_bytes=numbers.metadata_bytes,
+    )
+
+
+def _hold(hold: Hold) -> HoldView:
+    kind = KINDS[hold.reason]
+    topic, partition = hold.scope if hold.scope is not None else (None, None)
+    return HoldView(
+        reason=hold.reason.value,
+        scope=f"{topic}:{partition}" if topic is not None else "everything",
+        since=hold.since / 1000,
+        lifted_by=kind.lifted_by,
+        heals=kind.heals,
+        detail=hold.detail,
+        topic=topic,
+        partition=partition,
+        offset=hold.offset,
+        token=hold.token,
+    )
+
+
+def _waiting(delivery: Delivery, now: float) -> tuple[WaitingView, ...]:
+    """What is unfinished and for how long, oldest first: what a stall would be waiting for."""
+    calls = delivery.calls
+    entries = [
+        WaitingView("call", f"call {number}: {len(flight.items)} events", now - flight.started)
+        for number, flight in calls.in_flight.items()
+    ]
+    entries += [
+        WaitingView("retry", f"{len(flight.items)} events, {flight.tries} attempts", now - flight.opened)
+        for _, _, flight in calls.resting
+    ]
+    return tuple(sorted(entries, key=lambda entry: -entry.seconds)[:MOST_WAITING])
+
+
+def _histogram(buckets: Buckets) -> Histogram:
+    return Histogram(tuple(buckets.counts), buckets.total)
