@@ -12,6 +12,8 @@ from bridge.delivery.partition import Partition
 from bridge.flow import Event, Fault, Record, Stage
 
 PREFIX = "bridge."
+FIRST_HEADER = PREFIX + "stage"
+"""Where the bridge's own headers begin: what stands before the last one of this name came with the record."""
 MESSAGE_BYTES = 1_024
 
 
@@ -67,12 +69,22 @@ def refusal_of(part: Partition, record: Record, fault: Fault) -> Refusal:
     )
 
 
+def item_of(part: Partition, record: Record, event: Event) -> int | None:
+    """Which of its rule's events an event is, so that a replay finds it again though the rule makes another key.
+
+    None where the rules are others already.
+    """
+    of_rule = [entry for entry in part.mapper(record) if entry.rule == event.rule]
+    keys = [entry.key if isinstance(entry, Event) else None for entry in of_rule]
+    return keys.index(event.key) if event.key in keys else None
+
+
 def dead_letter_headers(refusal: Refusal, *, version: str, rules_hash: str) -> tuple[tuple[str, bytes], ...]:
     """The headers beside the original ones; absent facts have no header. Values are UTF-8 text."""
     record, event = refusal.record, refusal.event
     facts: tuple[tuple[str, object], ...] = (
-        ("rule", refusal.rule),
         ("stage", refusal.stage.value),
+        ("rule", refusal.rule),
         ("class", refusal.cause),
         ("code", refusal.code),
         ("message", refusal.message),
@@ -80,7 +92,7 @@ def dead_letter_headers(refusal: Refusal, *, version: str, rules_hash: str) -> t
         ("source.partition", record.partition()),
         ("source.offset", record.offset()),
         ("source.timestamp", record.timestamp()[1]),
-        ("item", refusal.item),
+        ("item", refusal.item if event is None else item_of(refusal.part, record, event)),
         ("event", event.name if event else None),
         ("idempotency_key", event.key if event else None),
         ("attempts", refusal.attempts),

@@ -14,13 +14,13 @@ from bridge.rules.jq.facts import types_of
 from bridge.rules.jq.gen.analysis import MAYBE, ONE
 from bridge.rules.jq.gen.code import Code
 from bridge.rules.jq.gen.generator import Generator, Sink
+from bridge.rules.jq.gen.reads import prefetch
 from bridge.rules.jq.gen.scope import Bound, Scope
-from bridge.rules.jq.gen.singles import prefetch
 from bridge.rules.jq.nodes import Node
 from bridge.rules.jq.program import NO_DEFS, scope_of
 from bridge.rules.jq.runtime import NAMESPACE
 from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Text, Value
-from bridge.rules.shapes import built_object, first_fields, may_compute
+from bridge.rules.shapes import built_object, may_compute
 from bridge.suprsend.limits import reserved
 
 __all__ = ["Again", "ValueWriter"]
@@ -67,8 +67,7 @@ class ValueWriter:
 
     def prefetch(self, expressions: Iterable[Expression]) -> None:
         """Write one reading of all fields of the record that several expressions begin with."""
-        fields = [name for expression in expressions for name in first_fields(expression.program.node)]
-        prefetch(self.generator, "v", fields)
+        prefetch(self.generator, [expression.program.node for expression in expressions], self._scope, "v")
 
     def _node(self, expression: Expression) -> tuple[Node, Scope]:
         return expression.program.node, self._scope

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import isfinite
 from typing import Final
 
@@ -28,7 +27,7 @@ from bridge.rules.jq.nodes import (
 )
 from bridge.suprsend.limits import reserved
 
-__all__ = ["built_object", "first_fields", "may_compute"]
+__all__ = ["built_object", "may_compute"]
 
 _CARRYING: Final = (
     Identity,
@@ -46,7 +45,6 @@ _CARRYING: Final = (
     JqText,
 )
 _CARRYING_CALLS: Final = frozenset({"select/1", "map/1", "not/0", "empty/0", "first/0", "last/0", "first/1"})
-_SAME_INPUT: Final = (Index, Slice, Iterate, Array, Object, Comma, Alternative, If, Logic, JqText, Binary)
 _COMPARING: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
 
 
@@ -61,18 +59,6 @@ def may_compute(node: Node) -> bool:
     else:
         carries = isinstance(node, _CARRYING)
     return not carries or any(may_compute(child) for child in children(node))
-
-
-def first_fields(node: Node) -> Iterator[str]:
-    """The fields of its input that an expression reads first: `.customer` of `.customer.id`. Not all that it might."""
-    if isinstance(node, Pipe):
-        yield from first_fields(node.left)
-    elif isinstance(node, Index) and isinstance(node.target, Identity):
-        if isinstance(node.key, Literal) and type(node.key.value) is str and not node.optional:
-            yield node.key.value
-    elif isinstance(node, _SAME_INPUT):
-        for child in children(node):
-            yield from first_fields(child)
 
 
 def built_object(node: Node) -> list[tuple[str, Node]] | None:
