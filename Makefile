@@ -17,7 +17,7 @@ AGAINST ?= tree
 # Arguments of pytest, as in: make test TESTS="tests/settings -x"
 TESTS ?= -n 2
 
-.PHONY: help setup demo test lint format types imports docs lock wheel clean
+.PHONY: help setup demo test simulate simulate-bugs lint format types imports docs lock tools image test-deploy wheel clean
 
 help: ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ else
 	$(BIN)/python -m pytest $(TESTS)
 endif
 
+simulate: setup ## Drive the pure core through faults: make simulate ARGS="--faults 1000000 --seed 1".
+	@$(BIN)/python -m scripts.simulate $(ARGS)
+
+simulate-bugs: setup ## Switch planted bugs on, one at a time, and show which seed finds which.
+	@$(BIN)/python -m scripts.simulate_bugs $(ARGS)
+
 lint: setup ## Check style and formatting.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -58,6 +64,15 @@ docs: setup ## Write again what is generated from the code.
 
 lock: setup ## Resolve the dependencies of pyproject.toml again into requirements/.
 	@scripts/lock.sh $(BIN)/uv
+
+tools: ## Install the operations tools (helm, promtool, …) into a cache outside the tree.
+	@scripts/tools.sh all
+
+image: setup ## Build the container image without a daemon (needs root and buildah).
+	@scripts/image.sh
+
+test-deploy: setup ## Try the deployment for real: Prometheus, helm, an API server, the image, the page.
+	@scripts/test_deploy.sh
 
 wheel: setup ## Build the wheel into dist/.
 	@rm -rf dist

@@ -13,6 +13,7 @@ from typing import Any
 
 from bridge.jsontext import OPT_INDENT_2, dumps
 from bridge.settings.reference import findings_page, settings_page, settings_schema
+from scripts.deploy_files import DEPLOY_FILES
 
 __all__ = ["GENERATED", "stale"]
 
@@ -27,6 +28,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "config/bridge.schema.json": _json(settings_schema),
     "docs/reference/findings-yaml-settings.md": findings_page,
     "docs/reference/settings.md": settings_page,
+    **DEPLOY_FILES,
 }
 """File → what makes its text. Add a row for whatever has its home in the code."""
 

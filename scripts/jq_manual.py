@@ -66,7 +66,7 @@ def as_process(example: Example) -> str:
     """What `bridge eval` prints for an example."""
     command = [sys.executable, "-m", "bridge.cli.eval", example.program]
     root = Path(__file__).resolve().parent.parent
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         command, input=example.given, capture_output=True, text=True, check=False, cwd=root, timeout=60
     )
     return done.stdout if not done.stderr else done.stdout + done.stderr

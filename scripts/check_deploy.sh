@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# What can be checked of the deployment with packages of apt and pip alone; quick, and part of CI.
+# The rest (Helm, image, a real API server, a browser) is in scripts/test_deploy.sh.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/tools.sh quick
+bin=$(scripts/tools.sh --bin)
+python=${PYTHON:-.venv/bin/python}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+say() { printf -- '-- %s\n' "$*"; }
+
+say "Dockerfile"
+"$bin/hadolint" Dockerfile
+
+say "scripts"
+for script in scripts/*.sh deploy/compose/*.sh; do
+    bash -n "$script"
+done
+
+say "alerts: syntax, and which fire when"
+promtool check rules deploy/prometheus/alerts.yaml >"$work/rules" || { cat "$work/rules"; exit 1; }
+promtool check config deploy/prometheus/prometheus.yaml >"$work/config" || { cat "$work/config"; exit 1; }
+promtool test rules deploy/prometheus/alerts_test.yaml
+
+say "dashboard: every expression"
+"$python" -m scripts.dashboard_rules >"$work/dashboard.yaml"
+promtool check rules "$work/dashboard.yaml"
