@@ -84,6 +84,11 @@ class App:
             return self.kafka.state.trouble or "the Kafka thread ended"
         return None
 
+    @property
+    def rules_hash(self) -> str:
+        """Of the rules in force."""
+        return self._rules.hash
+
     def snapshot(self) -> Snapshot:
         """The newest published snapshot."""
         return self._snapshot

@@ -45,7 +45,7 @@ async def _run(app: App, settings: Settings, logs: Logs) -> int:
             version=__version__,
             group=settings.kafka.group_id,
             topics=list(settings.kafka.topics),
-            rules_hash=app.snapshot().mapping.hash,
+            rules_hash=app.rules_hash,
         )
         logs.logger.info("admin_listening", host=settings.admin.host, port=port)
         app.start()

@@ -87,8 +87,6 @@ def _topic(delivery: Delivery, topic: str, lost: int) -> TopicView:
 def _partition(delivery: Delivery, part: Partition, numbers: PartitionNumbers | None) -> PartitionView:
     ledger = part.ledger
     watermark, end = ledger.watermark, numbers.end if numbers is not None else None
-    oldest = ledger.oldest()
-    at = oldest.timestamp()[1] if oldest is not None else -1
     return PartitionView(
         topic=part.name[0],
         partition=part.name[1],
@@ -98,7 +96,7 @@ def _partition(delivery: Delivery, part: Partition, numbers: PartitionNumbers | 
         committed=numbers.committed if numbers is not None else None,
         end=end,
         lag=max(0, end - watermark) if end is not None else None,
-        oldest_unfinished_ms=at if at >= 0 else None,
+        oldest_unfinished_ms=ledger.oldest_ms(),
         paused=_paused(delivery, part),
     )
 
@@ -144,6 +142,7 @@ def _kafka(delivery: Delivery, numbers: Numbers, group: str) -> KafkaView:
         group=group,
         commits=dict(numbers.commits),
         rebalances={REBALANCES.get(word, word): count for word, count in numbers.rebalances.items()},
+        drains=_histogram(numbers.drain_buckets),
         dead_letter_failures=delivery.tally.dead_letter_failures,
         commit_metadata_bytes=numbers.metadata_bytes,
     )
@@ -162,6 +161,7 @@ def _hold(hold: Hold) -> HoldView:
         topic=topic,
         partition=partition,
         offset=hold.offset,
+        rule=hold.rule,
         token=hold.token,
     )
 

@@ -57,10 +57,13 @@ class Calls:
         self.closed: Closed | None = None
         """Why the last look at the gate found it closed."""
         self._last_success = -1.0
+        self._looked = 0.0
+        """When `starts` was last asked."""
 
     def starts(self, now: float, now_ms: int) -> list[tuple[int, bytes]]:
         """The calls to start now, as (number, body)."""
         started: list[tuple[int, bytes]] = []
+        self._count_wait(now)
         while True:
             self.closed = self._gate.closed(len(self.in_flight), now)
             if self.closed is not None:
@@ -70,6 +73,15 @@ class Calls:
                 return started
             if self._prune(flight, now, now_ms):
                 started.append(self._start(flight, now, now_ms))
+
+    def _count_wait(self, now: float) -> None:
+        """Seconds since the last look in which something was to be sent and could not be, by why."""
+        seconds, self._looked = now - self._looked, now
+        if self.closed is not None and self.closed.reason != "in_flight":
+            if self._placer.sealed or self.resting:
+                self._settler.tally.wait(self.closed.reason, seconds)
+        elif self.resting and not self._placer.sealed:
+            self._settler.tally.wait("backoff" if self.resting[0][0] > now else "budget", seconds)
 
     def _next(self, now: float) -> Flight | None:
         """What is due to be tried again first, while the retry budget allows; else the next full flight."""

@@ -261,7 +261,7 @@ class Delivery:
         if not given:
             return
         part.unsent = deque(record for record in part.unsent if record.offset() in culprits)
-        part.ledger.give_back([record.offset() for record in given])
+        part.ledger.give_back([record.offset() for record in given], given[0].timestamp()[1])
         self.room.freed_bytes += sum(map(len, given)) + RECORD_OVERHEAD * len(given)
         self.tally.topic(part.name[0]).finished[Outcome.RELEASED] += len(given)
         self.tally.released += len(given)

@@ -70,6 +70,7 @@ class Hold:
     since: int
     detail: str
     offset: int | None = None
+    rule: str | None = None
     token: str | None = None
 
 

@@ -24,7 +24,7 @@ class Ledger:
     done in bulk by the caller.
     """
 
-    __slots__ = ("_base", "_blocks", "_given", "_read", "_skip", "_start", "newest", "next", "top", "unfinished")
+    __slots__ = ("_base", "_blocks", "_given", "_given_ms", "_read", "_skip", "_start", "newest", "next", "top", "unfinished")
 
     def __init__(self, start: Start) -> None:
         self.unfinished: dict[int, Record | None] = {}
@@ -36,6 +36,7 @@ class Ledger:
         """The highest offset with an outcome, -1 if none."""
         self._start = start
         self._skip = start.delivered >= start.offset
+        self._given_ms = -1
         self._read = 0
         self._base = 0
         self._blocks: deque[tuple[int, int]] = deque()
@@ -93,8 +94,13 @@ class Ledger:
         self.next = max(self.next, offset)
         self._skip = self._skip and offset <= self._start.delivered
 
-    def give_back(self, offsets: Iterable[int]) -> None:
-        """These were never sent and will be read again: they still hold the watermark, but not the records."""
+    def give_back(self, offsets: Iterable[int], oldest_ms: int = -1) -> None:
+        """These were never sent and will be read again: they still hold the watermark, but not the records.
+
+        `oldest_ms` is the timestamp of the first of them, -1 if unknown.
+        """
+        if not self._given:
+            self._given_ms = oldest_ms
         given = dict.fromkeys(offsets)
         self.unfinished.update(given)
         self._given = deque(sorted({*self._given, *given}))
@@ -139,9 +145,16 @@ class Ledger:
             return runs_of(self.watermark, self.unfinished, self.top, left)
         return runs_of(self.watermark, self.unfinished, self.top) if self.unfinished else ""
 
-    def oldest(self) -> Record | None:
-        """The record that holds the watermark, None if none does or it was given back."""
-        return next(iter(self.unfinished.values()), None)
+    def oldest_ms(self) -> int | None:
+        """The timestamp of the record that holds the watermark, in milliseconds; None if there is none or it is unknown.
+
+        Of a record that was given back it is that of the oldest one given back.
+        """
+        if not self.unfinished:
+            return None
+        record = next(iter(self.unfinished.values()))
+        at = record.timestamp()[1] if record is not None else self._given_ms
+        return at if at >= 0 else None
 
 
 def _ascending(offsets: list[int]) -> bool:

@@ -76,6 +76,9 @@ def _bounded(lengths: list[int]) -> str:
 
 
 def _base36(number: int) -> str:
+    if number < 0:
+        message = f"a run of {number} offsets: the offsets were not ascending from the watermark"
+        raise ValueError(message)
     text = ""
     while True:
         number, digit = divmod(number, 36)

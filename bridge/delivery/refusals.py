@@ -44,7 +44,7 @@ class Refusals:
         if self._brake.refused(refusal.brake_key):
             self._braked.append(refusal)
             detail = f"{refusal.brake_key}: too many refusals, the last: {refusal.code}: {refusal.message}"
-            self._holds.add(Hold(Reason.BRAKE, part.name, now_ms, detail, refusal.record.offset()))
+            self._holds.add(Hold(Reason.BRAKE, part.name, now_ms, detail, refusal.record.offset(), refusal.rule))
             return
         self._write(refusal, 0)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Final
 
@@ -24,6 +25,7 @@ from bridge.flow import (
     Pause,
     Resume,
     Revoking,
+    Sought,
     TopicPartition as Name,
 )
 from bridge.kafka.config import Clients
@@ -38,6 +40,9 @@ _LATE_SECONDS: Final = 0.25
 """How much longer than its deadline a drain is waited for: the other thread answers at the deadline itself."""
 _BEYOND_END_SECONDS: Final = 5.0
 """How long an end below the committed offset is doubted: a new leader may not know its end yet."""
+_MOST_SEEKS: Final = 5
+_SEEK_SECONDS: Final = 1.0
+"""So long a seek may bring nothing before it is done again: librdkafka does not tell of one that it refuses."""
 _EPOCHS: Final = count(1)
 """Never the same twice in a process, also when a consumer is replaced."""
 
@@ -71,6 +76,8 @@ class Assignment:
         self._inquiry: Inquiry | None = None
         self._drained: dict[Name, Drained] = {}
         self._seeks: dict[Name, int] = {}
+        self._sought: dict[Name, tuple[int, int, float]] = {}
+        """Seeks that no record has confirmed yet: the offset, how often something else came, when it was done last."""
 
     def on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """Partitions came: note them; reading begins in `start_new`."""
@@ -142,6 +149,7 @@ class Assignment:
     def _count_drain(self, seconds: float) -> None:
         self._numbers.drains += 1
         self._numbers.drain_seconds += seconds
+        self._numbers.drain_buckets.observe(seconds)
         self._numbers.longest_drain = max(self._numbers.longest_drain, seconds)
 
     def drop_all(self) -> None:
@@ -156,6 +164,7 @@ class Assignment:
         for name in names:
             self.readings.pop(name, None)
             self._seeks.pop(name, None)
+            self._sought.pop(name, None)
             self.unreadable.pop(name, None)
         self._offsets.forget(names)
 
@@ -217,9 +226,14 @@ class Assignment:
             reading.lost = 0
 
     def _pause_again(self, consumer: Consumer) -> None:
-        parts = [TopicPartition(*each.name) for each in self.readings.values() if self.stopped(each)]
-        if parts:
-            consumer.pause(parts)
+        self._pause(consumer, [each.name for each in self.readings.values() if self.stopped(each)])
+
+    def _pause(self, consumer: Consumer, names: Sequence[Name]) -> None:
+        if names:
+            consumer.pause([TopicPartition(*name) for name in names])
+        for name in names:
+            if name in self._sought:
+                self._seeks[name] = self._sought[name][0]
 
     def stopped(self, reading: Reading) -> bool:
         """Whether the partition is not read at the moment."""
@@ -257,7 +271,7 @@ class Assignment:
         reading = self._of(order)
         if reading is not None and not reading.paused:
             reading.paused = True
-            consumer.pause([TopicPartition(*reading.name)])
+            self._pause(consumer, [reading.name])
 
     def resumed(self, consumer: Consumer, order: Resume) -> None:
         """An order to read a partition again; for one that started held: the hold is lifted."""
@@ -278,23 +292,52 @@ class Assignment:
         """An order to read a partition again from an earlier offset."""
         reading = self._of(order)
         if reading is not None:
-            self._seeks[reading.name] = min(order.offset, self._seeks.get(reading.name, order.offset))
+            self._seeks[reading.name] = order.offset
+            self._sought.pop(reading.name, None)
 
-    def nudge(self) -> None:
+    def nudge(self, consumer: Consumer) -> None:
         """Have unreadable partitions fetched anew from where they stand, so that their end is told again."""
         for name in self.unreadable:
-            if name in self.readings:
-                self._seeks.setdefault(name, self.readings[name].position)
+            with suppress(KafkaException):
+                consumer.seek(TopicPartition(*name, self.readings[name].position))
 
-    def seek_due(self, consumer: Consumer) -> None:
-        """Do the seeks that were ordered; one that is refused (fetching has not begun yet) is tried again."""
+    def seek_due(self, consumer: Consumer, now: float) -> None:
+        """Do the seeks that were ordered; one that is refused, or that nothing comes of, is done again."""
+        for name, (offset, _, at) in self._sought.items():
+            if now > at + _SEEK_SECONDS and not self.stopped(self.readings[name]):
+                self._seeks[name] = offset
         for name, offset in list(self._seeks.items()):
             try:
                 consumer.seek(TopicPartition(*name, offset))
             except KafkaException:
                 continue
             self.readings[name].position = offset
+            others = self._sought[name][1] if name in self._sought else 0
+            self._sought[name] = (offset, others, now)
             del self._seeks[name]
+
+    def seeking(self) -> bool:
+        """Whether what comes has to be looked at with `expected`."""
+        return bool(self._seeks or self._sought)
+
+    def expected(self, name: Name, offset: int | None) -> bool:
+        """Whether what came of a partition (its first offset; None for an end) may be taken in after a seek.
+
+        librdkafka forgets a seek when the partition is paused, by itself too, before a record came: it then goes on
+        behind the last one. The offset that was given back exists, so anything else means to seek again, unless
+        Kafka has deleted it meanwhile: after some tries what comes is taken.
+        """
+        if name in self._seeks:
+            return False
+        if name in self._sought:
+            wanted, others, at = self._sought[name]
+            if offset != wanted and others < _MOST_SEEKS:
+                self._sought[name] = (wanted, others + 1, at)
+                self._seeks[name] = wanted
+                return False
+            del self._sought[name]
+            self._intake([Sought(*name, self.readings[name].epoch, wanted)])
+        return True
 
     def drained(self, order: Drained) -> None:
         """The delivery thread is done with a partition."""

@@ -6,7 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bridge.delivery.tally import Buckets
 from bridge.flow import TopicPartition
+
+DRAIN = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds in seconds of a drain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Numbers:
     dead_letters: Counter[str] = field(default_factory=Counter)
     """By result: `written`, `reference` (too large, only named), `failed`."""
     drains: int = 0
+    drain_buckets: Buckets = field(default_factory=lambda: Buckets(DRAIN))
     drain_seconds: float = 0.0
     """Of all drains together."""
     longest_drain: float = 0.0

@@ -209,6 +209,7 @@ def test_the_linger_sends_what_is_not_full() -> None:
     bench.assign()
     bench.feed([record(0)])
     assert bench.start() == []
+    bench.collect()
     at = bench.delivery.wake_at(bench.now)
     assert at is not None
     assert at - bench.now == pytest.approx(0.02)
@@ -222,6 +223,6 @@ def test_a_body_keeps_to_its_bytes() -> None:
     bench.assign()
     bench.feed([record(offset) for offset in range(20)])
     calls = bench.start()
-    assert len(calls) > 5
+    assert len(calls) >= 5
     assert all(len(call.body) <= 400 for call in calls)
     assert sorted(offset for call in calls for offset in call.offsets) == list(range(20))

@@ -1,0 +1,139 @@
+"""Dead letters: acknowledged before the record is finished, gated by the brake, written again when they fail."""
+
+from __future__ import annotations
+
+from bridge.delivery import operate
+from bridge.delivery.brake import BrakeLimits
+from bridge.delivery.holds import Reason
+from bridge.delivery.policy import Policy
+from bridge.flow import DeadLetter, DeadLetterWritten, Outcome
+from tests.delivery.bench import TOPIC, Bench, dead_offsets, record, results
+from tests.delivery.words import WordRules
+
+SCOPE = (TOPIC, 0)
+
+
+def letters(bench: Bench) -> list[DeadLetter]:
+    return [order for order in bench.collect() if isinstance(order, DeadLetter)]
+
+
+def test_a_record_is_finished_only_when_its_dead_letter_is_acknowledged() -> None:
+    """Before the acknowledgement the watermark does not pass it."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0, b"d"), record(1)])
+    (call,) = bench.start()
+    bench.accept(call)
+    (letter,) = letters(bench)
+    assert bench.part().ledger.watermark == 0
+    bench.take(DeadLetterWritten(letter.ticket, None))
+    assert bench.part().ledger.watermark == 2
+    assert bench.outcomes() == {Outcome.DELIVERED: 1, Outcome.DEAD_LETTERED: 1}
+
+
+def test_a_failed_write_holds_the_partition_and_is_tried_again() -> None:
+    """An unwritable topic holds its partition, alone; the same letter is written again and heals the hold."""
+    bench = Bench()
+    bench.assign(0)
+    bench.assign(1)
+    bench.feed([record(0, b"d"), record(1, b"d")])
+    bench.start()
+    bench.write_dead_letters("unwritable")
+    assert Reason.DEAD_LETTER_TOPIC in bench.delivery.holds.on(SCOPE)
+    assert not bench.delivery.holds.on((TOPIC, 1))
+    assert not bench.delivery.holds.needs_person()
+    bench.feed([record(2)])
+    assert bench.start() == []
+    bench.pass_time(31.0)
+    bench.start()
+    again = bench.write_dead_letters()
+    assert dead_offsets(again) == [0, 1]
+    bench.settle()
+    assert not bench.delivery.holds.on(SCOPE)
+    assert bench.outcomes()[Outcome.DEAD_LETTERED] == 2
+    assert bench.outcomes()[Outcome.DELIVERED] == 1
+
+
+def test_one_event_of_several_is_refused() -> None:
+    """The refused event is dead-lettered with its key, the others are delivered; the record has the worst outcome."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0, b"e ex e")])
+    (call,) = bench.start()
+    bench.answer(call, results("ok", "invalid", "ok"))
+    (letter,) = bench.write_dead_letters()
+    headers = dict(letter.headers)
+    assert headers["bridge.idempotency_key"].decode() == call.events[1]["$idempotency_key"]
+    assert headers["bridge.class"] == b"invalid"
+    assert headers["bridge.code"] == b"422"
+    assert headers["bridge.source.offset"] == b"0"
+    assert bench.outcomes() == {Outcome.DEAD_LETTERED: 1}
+
+
+def test_the_brake_gates_the_write() -> None:
+    """After too many refusals in a row nothing more is dead-lettered; the rest waits, unread."""
+    bench = Bench(Policy(linger=0.0, brake=BrakeLimits(row=10)))
+    bench.assign()
+    bench.feed([record(offset, b"d") for offset in range(500)])
+    bench.start()
+    assert dead_offsets(bench.write_dead_letters()) == list(range(9))
+    assert Reason.BRAKE in bench.delivery.holds.on(SCOPE)
+    assert bench.delivery.holds.needs_person()
+    assert bench.part().ledger.watermark == 9
+    assert bench.in_work() <= 1
+
+
+def test_an_api_that_refuses_everything_is_braked() -> None:
+    """At most 200 dead letters come of an API that calls everything invalid."""
+    bench = Bench(Policy(linger=0.0, batch_events=100))
+    bench.assign()
+    written = 0
+    for round_ in range(20):
+        bench.feed([record(round_ * 100 + offset) for offset in range(100)])
+        for call in bench.start():
+            bench.answer(call, results(*["invalid"] * len(call.events)))
+        written += len(bench.write_dead_letters())
+        bench.pass_time(1.0)
+    assert 0 < written <= 200
+
+
+def test_mended_rules_map_again_what_the_brake_kept_back() -> None:
+    """After a reload with better rules what was kept back is delivered, each record once."""
+    bench = Bench(Policy(linger=0.0, brake=BrakeLimits(row=3)))
+    bench.assign()
+    bench.feed([record(offset, b"d" if offset % 2 else b"d e d", key=b"k") for offset in range(6)])
+    bench.start()
+    written = len(bench.write_dead_letters())
+    operate.reload(bench.delivery, WordRules(2, mended=True))
+    bench.settle()
+    bench.conserved()
+    assert written <= 2
+    assert bench.progress().watermark == 6
+    assert sum(n for outcome, n in bench.outcomes().items() if outcome is not Outcome.RELEASED) == 6
+
+
+def test_a_resume_writes_what_the_brake_kept_back() -> None:
+    """An operator who lets it go on gets the dead letters, and counting begins anew."""
+    bench = Bench(Policy(linger=0.0, brake=BrakeLimits(row=3)))
+    bench.assign()
+    bench.feed([record(offset, b"d") for offset in range(4)])
+    bench.start()
+    assert dead_offsets(bench.write_dead_letters()) == [0, 1]
+    assert operate.resume(bench.delivery, SCOPE) == [Reason.BRAKE]
+    bench.settle()
+    assert bench.outcomes()[Outcome.DEAD_LETTERED] == 4
+
+
+def test_a_fenced_partition_writes_no_dead_letter() -> None:
+    """What is decided after the partition is gone is the next owner's to decide."""
+    bench = Bench(Policy(linger=0.0, stuck_attempts=1, stuck_seconds=0.0))
+    bench.assign(0)
+    bench.assign(1)
+    bench.feed([record(0)])
+    (call,) = bench.start()
+    bench.lose(0)
+    bench.feed([record(0, partition=1)])
+    (other,) = bench.start()
+    bench.accept(other)
+    bench.answer(call, results("transient"))
+    assert letters(bench) == []

@@ -1,0 +1,272 @@
+"""What a person does to a running bridge, and holds that wait for one."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.delivery import operate
+from bridge.delivery.holds import Reason
+from bridge.delivery.policy import Policy
+from bridge.flow import GiveBack, Outcome, Pause, PlainRecord, Records, Resume, Sought, Start
+from tests.delivery.bench import EPOCH_MS, TOPIC, Bench, record, reply
+from tests.delivery.words import WordRules
+
+SCOPE = (TOPIC, 0)
+HOUR_MS = 3_600_000
+
+
+def halted() -> Bench:
+    """A bench whose partition halts at offset 1, with unsent records behind."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0), record(1, b"h"), record(2), record(3)])
+    (call,) = bench.start()
+    bench.accept(call)
+    return bench
+
+
+def test_a_halt_stops_at_that_record_and_gives_back_the_rest() -> None:
+    """Nothing behind is sent; reading stops, and what was read is given back but the record itself."""
+    bench = halted()
+    orders = bench.collect()
+    assert Pause(TOPIC, 0, 1) in orders
+    assert GiveBack(TOPIC, 0, 1, 2) in orders
+    assert bench.start() == []
+    assert bench.part().ledger.watermark == 1
+    bench.conserved()
+
+
+def test_mended_rules_lift_a_halt() -> None:
+    """A reload maps the halted record again; what was given back is read again, in order."""
+    bench = halted()
+    bench.collect()
+    operate.reload(bench.delivery, WordRules(2, mended=True))
+    (call,) = bench.start()
+    assert call.offsets == [1]
+    bench.accept(call)
+    bench.settle()
+    assert Resume(TOPIC, 0, 1) in bench.orders
+    assert bench.progress().watermark == 4
+
+
+def test_a_halted_record_can_be_skipped() -> None:
+    """It goes to the dead-letter topic with the reason, and the partition goes on behind it."""
+    bench = halted()
+    bench.collect()
+    operate.skip(bench.delivery, SCOPE, 1, "a test order", bench.now_ms)
+    (letter,) = bench.write_dead_letters()
+    headers = dict(letter.headers)
+    assert (headers["bridge.class"], headers["bridge.message"]) == (b"skipped_by_operator", b"a test order")
+    bench.settle()
+    assert bench.progress().watermark == 4
+
+
+def test_a_skip_of_what_is_already_on_its_way_is_declined() -> None:
+    """A record whose dead letter is being written, or that is in a call, is not skipped; the message says why."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0, b"d"), record(1)])
+    bench.start()
+    bench.collect()
+    with pytest.raises(operate.Declined, match="dead-letter topic already"):
+        operate.skip(bench.delivery, SCOPE, 0, "", bench.now_ms)
+    with pytest.raises(operate.Declined, match="in a call"):
+        operate.skip(bench.delivery, SCOPE, 1, "", bench.now_ms)
+    with pytest.raises(operate.Declined, match="not unfinished"):
+        operate.skip(bench.delivery, SCOPE, 7, "", bench.now_ms)
+
+
+def test_a_skip_replaces_a_dead_letter_that_cannot_be_written() -> None:
+    """The failed letter is forgotten: the record ends once."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0, b"d")])
+    bench.start()
+    bench.write_dead_letters("down")
+    operate.skip(bench.delivery, SCOPE, 0, "give up", bench.now_ms)
+    bench.write_dead_letters()
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DEAD_LETTERED: 1}
+
+
+def test_records_behind_a_give_back_wait_for_it() -> None:
+    """What was read before the reader went back is dropped, so that order holds after the hold."""
+    bench = Bench()
+    bench.assign()
+    operate.pause(bench.delivery, SCOPE, "", bench.now_ms)
+    bench.feed([record(0, key=b"a"), record(1, key=b"a")])
+    bench.collect()
+    assert GiveBack(TOPIC, 0, 1, 0) in bench.orders
+    operate.resume(bench.delivery, SCOPE)
+    bench.feed([record(2, key=b"a")])
+    assert bench.start() == []
+    bench.take(Sought(TOPIC, 0, 1, 0))
+    bench.feed([record(0, key=b"a"), record(1, key=b"a"), record(2, key=b"a")])
+    (call,) = bench.start()
+    assert call.offsets == [0, 1, 2]
+    bench.conserved()
+
+
+def test_what_was_compacted_away_during_a_hold_does_not_hold_the_watermark() -> None:
+    """A record that was given back and does not come again has vanished from the topic."""
+    bench = Bench()
+    bench.assign()
+    operate.pause(bench.delivery, SCOPE, "", bench.now_ms)
+    bench.feed([record(0), record(1), record(2)])
+    bench.collect()
+    operate.resume(bench.delivery, SCOPE)
+    bench.take(Sought(TOPIC, 0, 1, 0))
+    bench.feed([record(2)])
+    (call,) = bench.start()
+    bench.accept(call)
+    bench.pass_time(1.0)
+    bench.collect()
+    assert bench.progress().watermark == 3
+
+
+def test_what_was_given_back_is_read_whatever_the_span() -> None:
+    """A hold over more records than half a span ends in reading, not in a pause for ever."""
+    bench = Bench(Policy(linger=0.0, span=10))
+    bench.assign()
+    operate.pause(bench.delivery, SCOPE, "", bench.now_ms)
+    bench.feed([record(offset) for offset in range(12)])
+    bench.collect()
+    operate.resume(bench.delivery, SCOPE)
+    bench.pass_time(1.0)
+    assert Resume(TOPIC, 0, 1) in bench.collect()
+
+
+def test_a_long_note_of_the_earlier_owner_does_not_stop_the_reading() -> None:
+    """What has to be read again so that the note shrinks is read, however long the note is."""
+    unfinished = tuple((offset, offset) for offset in range(0, 400, 2))
+    bench = Bench(Policy(linger=0.0, note_bytes=100))
+    bench.assign(start=Start(0, delivered=400, unfinished=unfinished))
+    bench.pass_time(1.0)
+    assert not any(isinstance(order, Pause) for order in bench.collect())
+    bench.feed([record(offset) for offset in range(401)])
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 200}
+    assert bench.progress().watermark == 401
+
+
+def test_the_note_of_the_earlier_owner_survives_a_quick_handover() -> None:
+    """Assigned and revoked again before a record was read: what the note says is finished stays so."""
+    bench = Bench()
+    bench.assign(start=Start(0, delivered=9, unfinished=((0, 0), (5, 6))))
+    bench.revoke(0)
+    bench.collect()
+    progress = bench.progress()
+    assert (progress.watermark, progress.delivered, progress.finished) == (0, 9, "1,4,2,3")
+
+
+def test_records_that_were_finished_before_move_the_watermark() -> None:
+    """Reading only what the note calls finished is progress, too."""
+    bench = Bench()
+    bench.assign(start=Start(0, delivered=3, unfinished=((0, 0),)))
+    bench.feed([record(0)])
+    bench.settle()
+    bench.feed([record(1), record(2), record(3)])
+    bench.pass_time(1.0)
+    bench.collect()
+    assert bench.progress().watermark == 4
+    assert bench.outcomes() == {Outcome.DELIVERED: 1}
+
+
+@pytest.mark.parametrize("hours", [22, 24])
+def test_what_suprsend_may_have_forgotten_is_not_sent_again(hours: int) -> None:
+    """Below the bound of an earlier owner: 22 hours later it is sent, 24 hours later it is dead-lettered."""
+    bench = Bench()
+    bench.assign(start=Start(0, bound=0, bound_at=EPOCH_MS + int(bench.now * 1000) - hours * HOUR_MS))
+    bench.feed([record(0), record(1)])
+    (call,) = bench.start()
+    assert call.offsets == ([0, 1] if hours == 22 else [1])
+    letters = bench.write_dead_letters()
+    assert [dict(letter.headers)["bridge.class"] for letter in letters] == ([] if hours == 22 else [b"dedupe_expired"])
+
+
+def test_the_guard_holds_while_nothing_can_be_sent() -> None:
+    """A record of an earlier owner that waits in a call for a day, never applied here, is not sent after it."""
+    bench = Bench()
+    bench.assign(start=Start(0, bound=0, bound_at=EPOCH_MS + int(bench.now * 1000) - 10 * HOUR_MS))
+    bench.feed([record(0)])
+    (call,) = bench.start()
+    bench.answer(call, reply(401))
+    bench.pass_time(20 * 3_600.0)
+    assert bench.start() == []
+    assert len(bench.write_dead_letters()) == 1
+
+
+def test_a_hold_by_the_guard_waits_for_a_person() -> None:
+    """With `on_dedupe_expired: hold` an expired repeat is held, in the core as in a call, until it is resumed."""
+    bench = Bench(Policy(linger=0.0, on_dedupe_expired="hold"))
+    bench.assign(0)
+    bench.assign(1)
+    bench.feed([record(0), record(1)])
+    bench.feed([record(0, partition=1)])
+    (call,) = bench.start()
+    bench.answer(call, reply(0, error="timeout"))
+    bench.pass_time(24 * 3_600.0)
+    assert bench.start() == []
+    assert Reason.DEDUPE_EXPIRED in bench.delivery.holds.on(SCOPE)
+    assert bench.write_dead_letters() == []
+    operate.resume(bench.delivery, SCOPE)
+    operate.resume(bench.delivery, (TOPIC, 1))
+    bench.pass_time(60.0)
+    assert sorted(offset for call in bench.start() for offset in call.offsets) == [0, 0, 1]
+
+
+def test_setup_refusals_do_not_start_the_clock() -> None:
+    """Days of 401 dead-letter nothing: what was never applied may go out."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0)])
+    for _ in range(5):
+        for call in bench.start():
+            bench.answer(call, reply(401))
+        bench.pass_time(24 * 3_600.0)
+    assert bench.write_dead_letters() == []
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 1}
+
+
+def test_a_reload_keeps_the_order_of_a_lane() -> None:
+    """A record of which something has ended keeps its place, and so does all before it in its lane."""
+    bench = Bench(Policy(linger=60.0))
+    bench.assign()
+    bench.feed([record(0, key=b"a"), record(1, b"e s", key=b"a"), record(2, key=b"a")])
+    assert bench.start() == []
+    operate.reload(bench.delivery, WordRules(2))
+    bench.pass_time(60.0)
+    (call,) = bench.start()
+    assert call.offsets == [0, 1, 2]
+
+
+def test_a_reload_leaves_what_was_handed_over_as_it_was() -> None:
+    """A call that failed goes out again with its own bytes; what was unsent has the new rules'."""
+    bench = Bench(Policy(linger=0.0, batch_events=1, initial_in_flight=1))
+    bench.assign()
+    bench.feed([record(0, key=b"a"), record(1, key=b"a")])
+    (call,) = bench.start()
+    bench.answer(call, reply(503))
+    operate.reload(bench.delivery, WordRules(2))
+    bench.pass_time(60.0)
+    (again,) = bench.start()
+    assert again.body == call.body
+    bench.accept(again)
+    (later,) = bench.start()
+    assert later.events[0]["v"] == 2
+
+
+def test_what_nobody_wants_any_more_is_not_sent() -> None:
+    """`max_age` is looked at before every attempt, not only when mapped."""
+    bench = Bench()
+    bench.assign()
+    stamp = bench.now_ms
+    late = PlainRecord(TOPIC, 0, 0, b"t5000", timestamp=stamp)
+    bench.room.taken_bytes += len(late) + 400
+    bench.take(Records(TOPIC, 0, 1, [late]))
+    (call,) = bench.start()
+    bench.answer(call, reply(503))
+    bench.pass_time(6.0)
+    assert bench.start() == []
+    assert bench.outcomes() == {Outcome.EXPIRED: 1}

@@ -1,0 +1,192 @@
+"""A partition is taken away: drain, then fence; what comes later is not counted."""
+
+from __future__ import annotations
+
+from bridge.delivery.policy import Policy
+from bridge.flow import DeadLetter, DeadLetterWritten, Drained, Lost, Order, Outcome, Start
+from tests.delivery.bench import TOPIC, Bench, record, reply, results
+
+
+def drained(orders: list[Order]) -> list[Drained]:
+    return [order for order in orders if isinstance(order, Drained)]
+
+
+def test_a_drain_waits_for_what_was_handed_over() -> None:
+    """`Drained` comes when the last call of the partition was answered, and says what may be committed."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0), record(1)])
+    (call,) = bench.start()
+    bench.revoke(0)
+    assert drained(bench.collect()) == []
+    bench.accept(call)
+    (done,) = drained(bench.collect())
+    assert (done.progress.watermark, done.handed) == (2, 1)
+    assert bench.delivery.parts == {}
+    bench.conserved()
+
+
+def test_what_is_above_the_highest_handed_over_is_released() -> None:
+    """Unsent records above the highest that was handed over are not sent; those below are, without linger."""
+    bench = Bench(Policy(linger=60.0, batch_events=2, initial_in_flight=1))
+    bench.assign()
+    bench.feed([record(0, key=b"a"), record(1, key=b"b"), record(2, key=b"a"), record(3, key=b"c")])
+    (call,) = bench.start()
+    bench.revoke(0)
+    bench.accept(call)
+    bench.start()
+    (done,) = drained(bench.collect())
+    assert done.progress.watermark == 2
+    assert bench.outcomes() == {Outcome.DELIVERED: 2, Outcome.RELEASED: 2}
+
+
+def test_unsent_below_the_highest_handed_over_is_sent() -> None:
+    """What waits for its lane below the highest handed-over offset still goes out, so that no gap is left."""
+    bench = Bench(Policy(linger=60.0, batch_events=1))
+    bench.assign()
+    bench.feed([record(0, key=b"a"), record(1, key=b"a"), record(2, key=b"b")])
+    first, third = bench.start()
+    assert (first.offsets, third.offsets) == ([0], [2])
+    bench.revoke(0)
+    bench.accept(third)
+    assert drained(bench.collect()) == []
+    bench.accept(first)
+    (second,) = bench.start()
+    assert second.offsets == [1]
+    bench.accept(second)
+    (done,) = drained(bench.collect())
+    assert done.progress.watermark == 3
+
+
+def test_the_deadline_ends_a_drain() -> None:
+    """At its deadline a drain ends with what is finished; the answer that comes later is counted and dropped."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0), record(1)])
+    (call,) = bench.start()
+    bench.revoke(0, within=10.0)
+    bench.collect()
+    assert bench.delivery.wake_at(bench.now) == bench.now + 10.0
+    bench.pass_time(10.0)
+    (done,) = drained(bench.collect())
+    assert (done.progress.watermark, done.handed) == (0, 1)
+    bench.accept(call)
+    assert bench.delivery.tally.late_results == 2
+    assert bench.outcomes() == {Outcome.RELEASED: 2}
+    bench.conserved()
+
+
+def test_a_drain_does_not_wait_for_an_outage() -> None:
+    """While the breaker is open nothing more can be sent: the drain ends at once."""
+    bench = Bench(Policy(linger=0.0, batch_events=1, breaker_failures=2))
+    bench.assign()
+    bench.feed([record(0), record(1)])
+    for call in bench.start():
+        bench.answer(call, reply(503))
+    bench.revoke(0)
+    bench.start()
+    (done,) = drained(bench.collect())
+    assert done.progress.watermark == 0
+
+
+def test_a_drain_does_not_wait_for_a_hold() -> None:
+    """What a hold keeps back can only be released."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0), record(1, b"h"), record(2)])
+    (call,) = bench.start()
+    bench.accept(call)
+    bench.revoke(0)
+    assert len(drained(bench.collect())) == 1
+
+
+def test_a_drain_waits_for_dead_letters_on_their_way() -> None:
+    """A dead letter that is with the producer is waited for, then its record counts as finished."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0, b"d")])
+    bench.start()
+    bench.revoke(0)
+    assert drained(bench.orders + bench.collect()) == []
+    (ticket,) = [order.ticket for order in bench.orders if isinstance(order, DeadLetter)]
+    bench.take(DeadLetterWritten(ticket, None))
+    (done,) = drained(bench.collect())
+    assert done.progress.watermark == 1
+
+
+def test_results_after_a_loss_are_fenced() -> None:
+    """A lost partition counts nothing any more; its next assignment is not touched by late answers."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0)])
+    (call,) = bench.start()
+    bench.lose(0)
+    bench.assign(epoch=2)
+    bench.feed([record(0)], epoch=2)
+    bench.accept(call)
+    assert bench.in_work() == 1
+    assert bench.part().ledger.watermark == 0
+    bench.conserved()
+
+
+def test_records_of_an_earlier_epoch_are_dropped() -> None:
+    """What was read for an earlier assignment is not taken in."""
+    bench = Bench()
+    bench.assign(epoch=2)
+    bench.feed([record(0)], epoch=1)
+    assert bench.in_work() == 0
+    bench.conserved()
+
+
+def test_a_loss_in_the_middle_of_a_drain() -> None:
+    """The partition is lost, or assigned again, while it drains: the drain is over, the new assignment lives."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0)])
+    bench.start()
+    bench.revoke(0)
+    bench.take(Lost(((TOPIC, 0),)))
+    assert drained(bench.collect()) == []
+    bench.assign(epoch=2)
+    bench.collect()
+    assert bench.part().epoch == 2
+    bench.revoke(0)
+    bench.assign(epoch=3)
+    bench.collect()
+    assert bench.part().epoch == 3
+
+
+def test_a_clean_handover_keeps_the_bound_of_the_earlier_owner() -> None:
+    """What an earlier owner may have handed over counts as handed over still, though it did not come up here."""
+    bench = Bench()
+    bench.assign(start=Start(5, bound=40, bound_at=1))
+    bench.revoke(0)
+    (done,) = drained(bench.collect())
+    assert done.handed == 40
+
+
+def test_a_record_that_is_half_delivered_counts_as_handed_over() -> None:
+    """One of its events was accepted: the next owner has to know that the record may be a repeat."""
+    bench = Bench(Policy(linger=0.0, batch_events=1, initial_in_flight=1))
+    bench.assign()
+    bench.feed([record(0, b"e e", key=b"a"), record(1, key=b"b")])
+    (first,) = bench.start()
+    bench.accept(first)
+    bench.revoke(0, within=1.0)
+    bench.pass_time(1.0)
+    (done,) = drained(bench.collect())
+    assert (done.progress.watermark, done.handed) == (0, 0)
+
+
+def test_finished_above_the_watermark_goes_with_the_drain() -> None:
+    """The drain's progress carries what is finished above the watermark."""
+    bench = Bench(Policy(linger=0.0, batch_events=1))
+    bench.assign()
+    bench.feed([record(0), record(1)])
+    first, second = bench.start()
+    bench.accept(second)
+    bench.answer(first, results("transient"))
+    bench.revoke(0, within=1.0)
+    bench.pass_time(1.0)
+    (done,) = drained(bench.collect())
+    assert (done.progress.watermark, done.progress.delivered, done.progress.finished) == (0, 1, "1,1")
