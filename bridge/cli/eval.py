@@ -42,14 +42,18 @@ command = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @command.command("eval", cls=_Pairs)
 def evaluate(
-    expression: Annotated[str, typer.Argument(metavar="EXPR", help="The expression, as between `${` and `}` of a rule.")],
+    expression: Annotated[
+        str, typer.Argument(metavar="EXPR", help="The expression, as between `${` and `}` of a rule.")
+    ],
     arg: Annotated[
         list[str] | None,
         typer.Option("--arg", metavar="NAME VALUE", help="Give the variable $NAME this text. May be repeated."),
     ] = None,
     argjson: Annotated[
         list[str] | None,
-        typer.Option("--argjson", metavar="NAME JSON", help="Give the variable $NAME this JSON value. May be repeated."),
+        typer.Option(
+            "--argjson", metavar="NAME JSON", help="Give the variable $NAME this JSON value. May be repeated."
+        ),
     ] = None,
     *,
     null_input: Annotated[bool, typer.Option("-n", "--null-input", help="Read nothing: the input is null.")] = False,
@@ -84,8 +88,8 @@ def _split(pairs: list[str] | None) -> list[tuple[str, str]]:
 
 
 def _variables(texts: list[tuple[str, str]], values: list[tuple[str, str]]) -> dict[str, JSON]:
-    from bridge.rules.jq import Budget, JqError  # noqa: PLC0415 - a command starts before it loads what it needs
-    from bridge.rules.jq.text import fromjson  # noqa: PLC0415
+    from bridge.rules.jq import Budget, JqError
+    from bridge.rules.jq.text import fromjson
 
     found: dict[str, JSON] = dict(texts)
     for name, text in values:
@@ -98,7 +102,7 @@ def _variables(texts: list[tuple[str, str]], values: list[tuple[str, str]]) -> d
 
 
 def _compiled(expression: str, variables: tuple[str, ...]) -> Program:
-    from bridge.rules.jq import JqProblem, compile_program  # noqa: PLC0415
+    from bridge.rules.jq import JqProblem, compile_program
 
     try:
         return compile_program(expression, variables=variables)
@@ -123,7 +127,7 @@ def shown_problem(expression: str, problem: JqProblem) -> str:
 
 def read_values(text: str) -> Iterator[JSON]:
     """JSON values with any white space between them. Raises ValueError with the place of what is none."""
-    from bridge.rules.jq.text import read_value  # noqa: PLC0415
+    from bridge.rules.jq.text import read_value
 
     at = _skip(text, 0)
     while at < len(text):
@@ -147,7 +151,7 @@ def _inputs(*, null_input: bool) -> Iterator[JSON]:
 
 
 def _evaluated(program: Program, args: tuple[JSON, ...], *, null_input: bool, raw: bool) -> int:
-    from bridge.rules.jq import Budget, JqError, tojson_text  # noqa: PLC0415
+    from bridge.rules.jq import Budget, JqError, tojson_text
 
     status = 0
     budget = Budget()

@@ -14,8 +14,10 @@ from bridge.rules.jq.text import shown
 from bridge.rules.jq.values import JSON, equal, fitted, type_name, whole
 
 _NUMBERS = (int, float)
-COPIED = 6
-"""Copying 2**6 elements counts as one step."""
+COPIED = 5
+"""Copying 2**5 elements counts as one step."""
+_WRITTEN = 8
+"""Copying 2**8 characters counts as one step."""
 
 
 def described(value: JSON) -> str:
@@ -34,14 +36,15 @@ def add(a: JSON, b: JSON, budget: Budget) -> JSON:
     if kind in _NUMBERS and other in _NUMBERS:
         return fitted(a + b) if kind is int and other is int else whole(a + b)
     if kind is str and other is str:
-        budget.built(len(a) + len(b))
+        budget.built(min(len(a), len(b)))
+        budget.step((len(a) + len(b)) >> _WRITTEN)
         return a + b
     if a is None:
         return b
     if b is None:
         return a
     if kind is other and kind in (list, dict):
-        budget.step((len(a) + len(b)) >> COPIED)
+        budget.step(min(len(a), len(b)) + ((len(a) + len(b)) >> COPIED))
         return a + b if kind is list else {**a, **b}
     raise _refused(a, b, "added")
 

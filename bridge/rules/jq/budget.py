@@ -14,8 +14,8 @@ DEPTH = 1_000
 class Budget:
     """What one evaluation may still spend; generated code subtracts from the counters directly.
 
-    A step is about one element visited or one call; 64 elements that are only copied count as one. `text` is in
-    characters of text that was built. One budget serves many evaluations, one after another: call `reset` between.
+    A step is about one element visited or one call; 32 elements that are only copied count as one. `text` is in
+    characters of text that was built, those of the longer side of a `+` apart. One budget serves many evaluations, one after another: call `reset` between.
     Not shared between threads.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from bridge.rules.jq.builtins import BUILTINS
@@ -38,11 +38,13 @@ class Names:
 
     variables: frozenset[str]
     functions: frozenset[str]
+    outer: frozenset[str] = frozenset()
+    """The variables of the surroundings that no inner one hides."""
     labels: frozenset[str] = frozenset()
 
     def and_variables(self, *names: str) -> Names:
         """More variables."""
-        return replace(self, variables=self.variables | set(names))
+        return replace(self, variables=self.variables | set(names), outer=self.outer - set(names))
 
     def and_functions(self, *keys: str) -> Names:
         """More functions."""
@@ -52,8 +54,7 @@ class Names:
 class Checker:
     """Walks a program; collects the variables of its surroundings that it reads."""
 
-    def __init__(self, outer: frozenset[str]) -> None:
-        self._outer = outer
+    def __init__(self) -> None:
         self.reads: set[str] = set()
 
     def check(self, node: Node, names: Names, *, last: bool = True) -> None:
@@ -121,7 +122,7 @@ def _code(text: str) -> str:
 
 
 def _field_hint(node: Call) -> str | None:
-    return None if node.args else f"write `.{node.name}` for the field, `\"{node.name}\"` for the text"
+    return None if node.args else f'write `.{node.name}` for the field, `"{node.name}"` for the text'
 
 
 def _has_comma(node: Call) -> bool:
@@ -139,7 +140,7 @@ def _variable(checker: Checker, node: Node, names: Names, _: bool) -> None:
         if hint is None and names.variables:
             hint = "known here: " + ", ".join(f"`${name}`" for name in sorted(names.variables))
         raise JqProblem("unknown-variable", f"there is no variable `{key}`", node.start, node.end, hint)
-    if node.name in checker._outer:  # noqa: SLF001 - these functions are the class's own
+    if node.name in names.outer:
         checker.reads.add(node.name)
 
 
@@ -242,8 +243,7 @@ def _if(checker: Checker, node: Node, names: Names, last: bool) -> None:
         checker.check(node.otherwise, names, last=last)
 
 
-_CHECKS: Mapping[type[Node], object] = {}
-_CHECKS = {
+_CHECKS: Mapping[type[Node], Callable[[Checker, Node, Names, bool], None]] = {
     Call: _call,
     Variable: _variable,
     Format: _format,

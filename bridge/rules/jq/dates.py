@@ -38,7 +38,7 @@ _ERA = 146_097
 def days_of(year: int, month: int, day: int) -> int:
     """Days since 1970-01-01 of a date; `month` counts from 0 and may be any number, `day` too."""
     year, month = year + month // 12, month % 12
-    shifted = year - (month < 2)  # noqa: PLR2004 - years that begin in March
+    shifted = year - (month < 2)
     era, of_era = divmod(shifted, 400)
     of_year = (153 * ((month + 10) % 12) + 2) // 5
     return era * _ERA + of_era * 365 + of_era // 4 - of_era // 100 + of_year + day - 1 - 719_468
@@ -52,7 +52,7 @@ def _date_of(days: int) -> tuple[int, int, int]:
     month = (5 * of_year + 2) // 153
     day = of_year - (153 * month + 2) // 5 + 1
     month = (month + 2) % 12
-    return era * 400 + year + (month < 2), month, day  # noqa: PLR2004 - years that begin in March
+    return era * 400 + year + (month < 2), month, day
 
 
 def month_and_day(days: int) -> tuple[int, int]:
@@ -85,7 +85,8 @@ def _seconds(value: JSON, name: str) -> int:
     if any(type(part) not in _NUMBERS for part in value[:8]):
         raise JqError(f"{name} requires parsed datetime inputs")
     given = [0 if part != part else math.trunc(max(min(part, 2**31 - 1), -(2**31))) for part in value[:_FIELDS]]  # noqa: PLR0124
-    year, month, day, hour, minute, second = (*given, *_EMPTY[len(given) :])
+    filled: list[int] = [*given, *_EMPTY[len(given) :]]
+    year, month, day, hour, minute, second = filled
     return days_of(year, month, day) * _DAY + hour * 3600 + minute * 60 + second
 
 
@@ -116,7 +117,7 @@ def _weeks_in(year: int) -> int:
     def ends_on(of: int) -> int:
         return (days_of(of, 11, 31) + 4) % 7
 
-    return 53 if ends_on(year) == 4 or ends_on(year - 1) == 3 else 52  # noqa: PLR2004 - Thursday, Wednesday
+    return 53 if ends_on(year) == 4 or ends_on(year - 1) == 3 else 52
 
 
 _Writer = Callable[[list[int]], str]
@@ -147,8 +148,8 @@ _WRITE: dict[str, _Writer] = {
     "M": lambda t: f"{t[4]:02d}",
     "m": lambda t: f"{t[1] + 1:02d}",
     "n": lambda _: "\n",
-    "P": lambda t: "am" if t[3] < 12 else "pm",  # noqa: PLR2004 - noon
-    "p": lambda t: "AM" if t[3] < 12 else "PM",  # noqa: PLR2004 - noon
+    "P": lambda t: "am" if t[3] < 12 else "pm",
+    "p": lambda t: "AM" if t[3] < 12 else "PM",
     "R": lambda t: f"{t[3]:02d}:{t[4]:02d}",
     "r": lambda t: f"{(t[3] % 12) or 12:02d}:{t[4]:02d}:{t[5]:02d} {'AM' if t[3] < 12 else 'PM'}",
     "S": lambda t: f"{t[5]:02d}",
@@ -242,7 +243,7 @@ def parse_time(value: JSON) -> int | float:
     if match is None:
         raise JqError(f"{described(value)} is not a time like 2026-01-31T12:00:00Z")
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:_FIELDS])
-    leap = second == 60  # noqa: PLR2004 - a leap second counts as the next one
+    leap = second == 60
     try:
         moment = datetime(year, month, day, hour, minute, 59 if leap else second, tzinfo=UTC)
     except ValueError:
@@ -250,7 +251,7 @@ def parse_time(value: JSON) -> int | float:
     seconds = int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) + leap
     if match.group(9):
         hours, minutes = int(match.group(10)), int(match.group(11))
-        if hours > 23 or minutes > 59:  # noqa: PLR2004 - the largest offset
+        if hours > 23 or minutes > 59:
             raise JqError(f"{described(value)} has an offset that does not exist")
         offset = hours * 3600 + minutes * 60
         seconds += offset if match.group(9) == "-" else -offset
@@ -261,7 +262,7 @@ def parse_time(value: JSON) -> int | float:
 @lru_cache(maxsize=256)
 def zone_of(name: str) -> ZoneInfo:
     """The zone with this name of the IANA, from the `tzdata` package alone. Raises ValueError."""
-    from importlib.resources import files  # noqa: PLC0415 - only for zones
+    from importlib.resources import files
 
     if not re.fullmatch(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*", name):
         raise ValueError(f"`{name}` is not the name of a zone")

@@ -52,7 +52,10 @@ def urid(value: JSON, budget: Budget) -> str:
         return bytes((int(digits, 16),))
 
     raw = _PERCENT.sub(byte, source.encode("utf-8", "surrogatepass"))
-    return _built(_decoded(raw), budget)
+    try:
+        return _built(raw.decode(), budget)
+    except UnicodeDecodeError:
+        raise JqError(f"{described(source)} is not a valid uri encoding") from None
 
 
 def csv(value: JSON, budget: Budget) -> str:
@@ -111,12 +114,13 @@ def to_base64(value: JSON, budget: Budget) -> str:
 
 
 def from_base64(value: JSON, budget: Budget) -> str:
-    """`@base64d`: base64 as text; bytes that are no UTF-8 become U+FFFD."""
+    """`@base64d`: base64 up to the first `=` as text; bytes that are no UTF-8 become U+FFFD."""
     source = tostring(value, budget)
-    raw = source.encode("utf-8", "surrogatepass").rstrip(b"=")
-    whole = _BASE64.fullmatch(raw)
-    if whole is None or len(raw) % 4 == 1:
+    raw = source.encode("utf-8", "surrogatepass").partition(b"=")[0]
+    if _BASE64.fullmatch(raw) is None:
         raise JqError(f"{described(source)} is not valid base64 data")
+    if len(raw) % 4 == 1:
+        raise JqError(f"{described(source)} trailing base64 byte found")
     decoded = base64.b64decode(raw + b"=" * (-len(raw) % 4))
     return _built(_decoded(decoded), budget)
 
@@ -140,7 +144,7 @@ def _decoded(raw: bytes) -> str:
 
 def _next(raw: bytes, at: int) -> tuple[str, int]:
     first = raw[at]
-    if first < 0x80:  # noqa: PLR2004 - ASCII
+    if first < 0x80:
         return chr(first), at + 1
     length, least = next(((size, low) for start, end, size, low in _LENGTHS if start <= first <= end), (0, 0))
     if not length:
@@ -150,10 +154,10 @@ def _next(raw: bytes, at: int) -> tuple[str, int]:
     code = first & (0x7F >> length)
     for offset in range(1, length):
         byte = raw[at + offset]
-        if byte & 0xC0 != 0x80:  # noqa: PLR2004 - continues a character
+        if byte & 0xC0 != 0x80:
             return "\ufffd", at + offset
         code = code << 6 | byte & 0x3F
-    valid = code >= least and not 0xD800 <= code < 0xE000 and code <= 0x10FFFF  # noqa: PLR2004 - surrogates, the last
+    valid = code >= least and not 0xD800 <= code < 0xE000 and code <= 0x10FFFF
     return (chr(code) if valid else "\ufffd"), at + length
 
 

@@ -8,7 +8,27 @@ from typing import NamedTuple
 from bridge.rules.jq.problems import JqProblem
 
 KEYWORDS = frozenset(
-    "as def module import include if then else elif end reduce foreach and or try catch label break __loc__".split()
+    [
+        "as",
+        "def",
+        "module",
+        "import",
+        "include",
+        "if",
+        "then",
+        "else",
+        "elif",
+        "end",
+        "reduce",
+        "foreach",
+        "and",
+        "or",
+        "try",
+        "catch",
+        "label",
+        "break",
+        "__loc__",
+    ]
 )
 
 
@@ -26,7 +46,7 @@ class Token(NamedTuple):
 
 _TOKEN = re.compile(
     r"""
-      (?P<space>[ \t\r\n]+ | \#(?:\\(?:\r\n|[\s\S])|[^\\\r\n])*)
+      (?P<space>[ \t\r\n]+ | \#(?:\\(?:\r\n|[\s\S]|\Z)|[^\\\r\n])*)
     | (?P<op>\?// | //= | // | \.\. | [!=<>|+\-*/%]= | [.?=;,:|+\-*/%<>\[\](){}])
     | (?P<format>@[a-zA-Z0-9_]+)
     | (?P<name>(?:[a-zA-Z_][a-zA-Z_0-9]*::)*[a-zA-Z_][a-zA-Z_0-9]*)
@@ -90,7 +110,7 @@ class Lexer:
     def _closing(self, text: str, end: int) -> Token:
         if not self.stack:
             raise JqProblem("syntax", f"`{text}` closes nothing", self.at, end, f"remove the `{text}`")
-        opener, where = self.stack[-1]
+        opener, _ = self.stack[-1]
         if _CLOSERS[opener] != text:
             shown = "\\(" if opener == "\\(" else opener
             message = f"`{text}` does not close the `{shown}` that is open"
@@ -110,7 +130,7 @@ class Lexer:
         return Token("end", "", len(self.text), len(self.text))
 
     def _stray(self) -> JqProblem:
-        from bridge.rules.jq.hints import stray_character  # noqa: PLC0415 - only on the way to an error
+        from bridge.rules.jq.hints import stray_character
 
         return stray_character(self.text, self.at)
 

@@ -81,9 +81,12 @@ class Regex:
 
     def _spans(self, data: bytes, budget: Budget, *, everywhere: bool) -> Iterator[tuple[Span, ...]]:
         at, size = 0, len(data)
+        short = data[:-1] if self._pattern.anchored_end and data.endswith(b"\n") else None
         while at <= size:
-            budget.step(1 + ((size - at) >> _SCANNED))
-            spans = self._search(data, at, budget)
+            budget.step(1 + ((size - at) >> _SCANNED) * (1 if short is None else 2))
+            spans = self._attempt(data, at)
+            if short is not None and at < size:
+                spans = self._either(spans, self._attempt(short, at))
             if spans is None:
                 return
             yield spans
@@ -92,13 +95,8 @@ class Regex:
             begin, end = spans[0]
             at = end if end > begin else _next_character(data, end)
 
-    def _search(self, data: bytes, at: int, budget: Budget) -> tuple[Span, ...] | None:
-        """The first match from `at` on. `$` is also before a final newline, so then both ends are tried."""
-        whole = self._attempt(data, at, len(data))
-        if not self._pattern.anchored_end or not data.endswith(b"\n") or at > len(data) - 1:
-            return whole
-        budget.step(1 + ((len(data) - at) >> _SCANNED))
-        short = self._attempt(data, at, len(data) - 1)
+    def _either(self, whole: tuple[Span, ...] | None, short: tuple[Span, ...] | None) -> tuple[Span, ...] | None:
+        """`$` is also before a final newline: the match that comes first, of two at one place the one jq prefers."""
         if whole is None or short is None:
             return whole or short
         (begin, end), (other, other_end) = whole[0], short[0]
@@ -106,8 +104,8 @@ class Regex:
             return whole if begin < other else short
         return short if (other_end < end) == self._pattern.lazy else whole
 
-    def _attempt(self, data: bytes, at: int, end: int) -> tuple[Span, ...] | None:
-        match = self._end.search(data, at, end)
+    def _attempt(self, data: bytes, at: int) -> tuple[Span, ...] | None:
+        match = self._end.search(data, at)
         if match is None:
             return None
         return tuple(match.span(group) for group in range(len(self._names) + 1))
@@ -116,7 +114,7 @@ class Regex:
 def _next_character(data: bytes, at: int) -> int:
     """The place behind the character at a place."""
     at += 1
-    while at < len(data) and data[at] & 0xC0 == 0x80:  # noqa: PLR2004 - a byte that continues a character
+    while at < len(data) and data[at] & 0xC0 == 0x80:
         at += 1
     return at
 

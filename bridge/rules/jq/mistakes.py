@@ -51,6 +51,13 @@ class Mistakes:
         if token.kind == "end":
             after = f" after {words(self.tokens.last)}" if self.tokens.last.kind != "start" else ""
             return JqProblem("syntax", f"the expression ends too early{after}", max(start - 1, 0), end)
+        last = self.tokens.last
+        if token.kind == "op" and token.text == last.text == "|" and last.end == token.start:
+            hint = "write `or`, or `//` for a default"
+            return JqProblem("other-language", "`||` is not an operator of jq", last.start, end, hint)
+        if token.kind == "op" and token.text == ":":
+            hint = "write `if … then … else … end` for a choice, `.[from:upto]` for a part"
+            return JqProblem("other-language", "jq has no `? :`", start, end, hint)
         if token.kind == "op" and token.text == "?":
             hint = "write `if … then … else … end`"
             return JqProblem("other-language", "jq has no `? :`", start, end, hint)
@@ -61,10 +68,12 @@ class Mistakes:
         if isinstance(before, Call) and before.name in ("not", "return", "let", "var", "const", "null"):
             return self._foreign_word(before)
         if token.kind == "name" and token.text in ("in", "is", "not", "like", "matches", "contains"):
-            hint = f"write `| {token.text}(…)`" if token.text == "contains" else "write `==`, `contains(…)` or `test(…)`"
+            hint = (
+                f"write `| {token.text}(…)`" if token.text == "contains" else "write `==`, `contains(…)` or `test(…)`"
+            )
             return JqProblem("other-language", f"`{token.text}` is no operator of jq", start, end, hint)
-        hint = "parts are joined by an operator, `|` or `,`" if before is not None else None
-        return JqProblem("syntax", f"{words(token)} cannot stand here", start, end, hint)
+        joining = "parts are joined by an operator, `|` or `,`" if before is not None else None
+        return JqProblem("syntax", f"{words(token)} cannot stand here", start, end, joining)
 
     @staticmethod
     def _foreign_word(call: Call) -> JqProblem:
@@ -82,8 +91,8 @@ class Mistakes:
         optional = self.tokens.last.kind == "op" and self.tokens.last.text == "?"
         if optional and token.kind in ("field", "variable", "name", "number", "quote", "open"):
             where = self.tokens.last
-            hint = "write `if … then … else … end`"
-            raise JqProblem("other-language", "jq has no `? :`", where.start, where.end, hint)
+            hint = "write `if … then … else … end`, or `// …` for a default"
+            raise JqProblem("other-language", "jq has no `? :` and no `??`", where.start, where.end, hint)
         if token.kind == "op" and token.text == "?":
             hint = "write `if … then … else … end`, or `// …` for a default"
             raise JqProblem("other-language", "jq has no `? :` and no `??`", token.start, token.end, hint)
@@ -107,6 +116,13 @@ class Mistakes:
         if found in hints:
             message = f"`{found}` is not an operator of jq"
             raise JqProblem("other-language", message, at, token.end, hints[found])
+
+    @staticmethod
+    def reject_not(left: Node, field: Token) -> None:
+        """`not .field`."""
+        if isinstance(left, Call) and left.name == "not" and field.start > left.end:
+            message = "`not x` is not jq: `not` looks at its input"
+            raise JqProblem("other-language", message, left.start, left.end, f"write `(.{field.text} | not)`")
 
     def reject_method(self, end: int) -> None:
         """`.name(…)`: jq has no methods."""
@@ -188,7 +204,7 @@ def _names(pattern: Pattern) -> list[tuple[str, Pattern]]:
         return [(pattern.name, pattern)]
     if isinstance(pattern, ArrayPattern):
         return [found for item in pattern.items for found in _names(item)]
-    found = []
+    found: list[tuple[str, Pattern]] = []
     if isinstance(pattern, ObjectPattern):
         for _, name, inner in pattern.entries:
             if name is not None:

@@ -22,14 +22,14 @@ class Identity(Node):
 
 @dataclass(frozen=True, slots=True)
 class Literal(Node):
-    """A constant: a number, a text without `\\( )`, true, false, null."""
+    r"""A constant: a number, a text without `\( )`, true, false, null."""
 
     value: JSON
 
 
 @dataclass(frozen=True, slots=True)
 class Text(Node):
-    """`"… \\(x) …"`, with `@format` before it or not; `parts` alternate freely between text and nodes."""
+    r"""`"… \(x) …"`, with `@format` before it or not; `parts` alternate freely between text and nodes."""
 
     parts: tuple[str | Node, ...]
     format: str | None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from math import isnan
 
 from bridge.rules.jq.arith import COPIED, described
 from bridge.rules.jq.budget import Budget
@@ -43,7 +44,7 @@ def no_index(value: JSON, key: JSON) -> JqError:
 
 def _item(items: list[JSON], key: float) -> JSON:
     if type(key) is float:
-        if key != key or abs(key) > 2**60:  # noqa: PLR0124, PLR2004 - nan; beyond any list
+        if key != key or abs(key) > 2**60:  # noqa: PLR0124 - nan; beyond any list
             return None
         key = int(key)
     size = len(items)
@@ -72,8 +73,8 @@ def bounds(size: int, start: JSON, end: JSON) -> tuple[int, int]:
     """The places that a slice means in something of `size` elements."""
     if (start is not None and type(start) not in _NUMBERS) or (end is not None and type(end) not in _NUMBERS):
         raise JqError(_SLICE_KEYS)
-    low = 0 if start is None or start != start else _clamped(start, size)
-    high = size if end is None or end != end else _clamped(end, size)
+    low = 0 if start is None or isnan(start) else _clamped(start, size)
+    high = size if end is None or isnan(end) else _clamped(end, size)
     low = math.floor(low)
     return low, max(low, math.ceil(high))
 
@@ -255,7 +256,7 @@ def _delete_items(items: list[JSON], keys: list[JSON], budget: Budget) -> list[J
     budget.step((size >> COPIED) + len(keys))
     for key in keys:
         if type(key) in _NUMBERS:
-            if key == key and abs(key) < 2**60:  # noqa: PLR0124, PLR2004 - not nan
+            if key == key and abs(key) < 2**60:  # noqa: PLR0124 - not nan
                 gone.add(int(key) + size if key < 0 else int(key))
         elif type(key) is dict:
             if "start" not in key or "end" not in key:

@@ -8,53 +8,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cache
 
+from bridge.rules.jq.pattern_parts import (
+    CONTROLS,
+    ESCAPES_REFUSED,
+    GROUPS_REFUSED,
+    HEX,
+    LAST,
+    NAME,
+    PROPERTY,
+    SPACE,
+    PatternError,
+    character_class,
+    complement,
+    literal,
+)
 from bridge.rules.jq.problems import JqProblem
 
-_SPACE = r"\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
-_CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b"}
 _FLAGS = frozenset("gixsnpl")
 _INTERVAL = re.compile(r"\{(\d+)(,?)(\d*)\}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PROPERTY = re.compile(r"\{(\^?)([A-Za-z]+)\}")
-_HEX = re.compile(r"\{([0-9a-fA-F]{1,6})\}|([0-9a-fA-F]{2})")
+_LEADING = re.compile(r"\(\?([is]+)\)")
 MOST = 1_000
-_LAST = 0x10FFFF
-_ESCAPES_REFUSED = {
-    "b": "`\\b`: write `(^|\\W)` or `(\\W|$)` around the word",
-    "B": "`\\B`",
-    "h": "`\\h`: write `[0-9a-fA-F]`",
-    "H": "`\\H`: write `[^0-9a-fA-F]`",
-    "R": "`\\R`: write `\\r?\\n`",
-    "X": "`\\X`",
-    "K": "`\\K`: use a capture",
-    "G": "`\\G`",
-    "C": "`\\C`",
-    "Q": "`\\Q`: put `\\\\` before each special character",
-    "E": "`\\E`",
-    "k": "`\\k` (back-reference)",
-    "g": "`\\g` (subexpression call)",
-    "N": "`\\N`: write `[^\\n]`",
-    "O": "`\\O`: write `[\\s\\S]`",
-    "u": "`\\u`: write the character itself, or `\\x{…}`",
-    "c": "`\\c`: write `\\x{…}`",
-    "y": "`\\y`",
-    "Y": "`\\Y`",
-}
-_GROUPS_REFUSED = {
-    "?=": "lookahead",
-    "?!": "lookahead",
-    "?<=": "lookbehind",
-    "?<!": "lookbehind",
-    "?>": "an atomic group",
-    "?~": "an absence group",
-    "?(": "a condition",
-    "?P": "`(?P<name>…)`: write `(?<name>…)`",
-    "?'": "`(?'name'…)`: write `(?<name>…)`",
-    "?&": "a subexpression call",
-    "?R": "recursion",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +46,6 @@ class Pattern:
     everywhere: bool
 
 
-class PatternError(Exception):
-    """A pattern that is wrong or refused; `at` is the place in the pattern."""
-
-    def __init__(self, message: str, at: int) -> None:
-        super().__init__(message)
-        self.at = at
-
-
-@cache
-def character_class(name: str) -> str:
-    """The inside of an RE2 class for `d`, `w` or a general category."""
-    from bridge.rules.jq.unicode_classes import CLASSES  # noqa: PLC0415 - large, and needed by few patterns
-
-    numbers = [int(number, 16) for number in CLASSES[name].split()]
-    at = 0
-    parts = []
-    for gap, count in zip(numbers[::2], numbers[1::2], strict=True):
-        first = at + gap
-        at = first + count
-        parts.append(f"\\x{{{first:x}}}" + (f"-\\x{{{at - 1:x}}}" if count > 1 else ""))
-    return "".join(parts)
-
-
 @dataclass(slots=True)
 class _Piece:
     """A part of a translated pattern and what is known of it."""
@@ -102,7 +53,7 @@ class _Piece:
     text: str
     nullable: bool = False
     ends: bool = False
-    """Whether it holds `$` or `\\Z`."""
+    r"""Whether it holds `$` or `\Z`."""
 
 
 @dataclass(slots=True)
@@ -115,18 +66,20 @@ class Translator:
     names: list[str | None] = field(default_factory=list)
     lazy: bool = False
     depth: int = 0
-    folded: int = 0
+    dotall: bool = False
 
-    def translate(self) -> _Piece:
+    def whole(self) -> _Piece:
         """The whole pattern. Raises PatternError."""
-        piece = self._alternatives(dotall="p" in self.flags)
+        piece = self._alternatives(dotall=self.dotall)
+        if "n" in self.flags and piece.nullable:
+            raise PatternError("the flag `n` with a pattern that can match nothing", 0)
         if self.at < len(self.source):
             raise PatternError("`)` closes nothing", self.at)
         return piece
 
     def _alternatives(self, *, dotall: bool) -> _Piece:
         self.depth += 1
-        if self.depth > 50:  # noqa: PLR2004 - deeper than anybody writes
+        if self.depth > 50:
             raise PatternError("groups are nested too deep", self.at)
         pieces = [self._sequence(dotall=dotall)]
         while self._peek() == "|":
@@ -180,7 +133,7 @@ class Translator:
             raise PatternError(f"`{char}` repeats nothing", self.at - 1)
         if char == "{":
             raise PatternError("`{` that begins no repeat: write `\\\\{`", self.at - 1)
-        return _Piece(_literal(char))
+        return _Piece(literal(char))
 
     def _anchor(self, text: str, *, ends: bool) -> _Piece:
         if self._peek() in ("*", "+", "?") or _INTERVAL.match(self.source, self.at):
@@ -230,7 +183,7 @@ class Translator:
                 raise PatternError("a comment that never ends", start)
             self.at = end + 1
             return _Piece("", nullable=True)
-        for opener, what in _GROUPS_REFUSED.items():
+        for opener, what in GROUPS_REFUSED.items():
             if rest.startswith(opener):
                 raise PatternError(what, start)
         prefix = "("
@@ -248,7 +201,7 @@ class Translator:
         return _Piece(f"{prefix}{inner.text})", inner.nullable, inner.ends)
 
     def _name(self, at: int) -> str:
-        match = _NAME.match(self.source, at)
+        match = NAME.match(self.source, at)
         if match is None or self.source[match.end() : match.end() + 1] != ">":
             raise PatternError("a group needs a name of letters, digits and `_`", at)
         if match.group() in self.names:
@@ -281,38 +234,40 @@ class Translator:
             return _Piece(f"[{'^' if inside[1] else ''}{inside[0]}]")
         if char in ("A", "z", "Z"):
             return self._anchor(r"\A" if char == "A" else r"\z", ends=char == "Z")
-        return _Piece(_literal(self._character(char, at)))
+        return _Piece(literal(self._character(char, at)))
 
     def _set(self, char: str, at: int) -> tuple[str, bool] | None:
-        """The inside of a class for `\\d` and the like, and whether it is negated."""
-        if char in "sS":
-            return _SPACE, char == "S"
-        if char in "dDwW":
-            return character_class(char.lower()), char.isupper()
-        if char not in "pP":
+        r"""The inside of a class for `\d` and the like, and whether it is negated."""
+        if char in ("s", "S"):
+            return SPACE, char == "S"
+        if char[0] in "dDwW":
+            return character_class(char.lower()), char[0].isupper()
+        if char not in ("p", "P"):
             return None
-        match = _PROPERTY.match(self.source, self.at)
+        match = PROPERTY.match(self.source, self.at)
         if match is None or match.group(2) not in ("L", "Lu", "Ll", "N", "Nd", "P", "S"):
             raise PatternError("a property other than L, Lu, Ll, N, Nd, P and S", at)
+        if "i" in self.flags and match.group(2) in ("Lu", "Ll"):
+            raise PatternError("a property of case without regard to case", at)
         self.at = match.end()
         name = "d" if match.group(2) == "Nd" else match.group(2)
         return character_class(name), (match.group(1) == "^") != (char == "P")
 
     def _character(self, char: str, at: int) -> str:
         """What an escape stands for, where it stands for one character."""
-        if char in _CONTROLS:
-            return _CONTROLS[char]
+        if char in CONTROLS:
+            return CONTROLS[char]
         if char == "x":
-            match = _HEX.match(self.source, self.at)
+            match = HEX.match(self.source, self.at)
             code = int(match.group(1) or match.group(2), 16) if match else -1
-            if match is None or code > _LAST or (match.group(2) and code > 0x7F):  # noqa: PLR2004 - a byte of UTF-8
+            if match is None or code > LAST or (match.group(2) and code > 0x7F):
                 raise PatternError("`\\x` needs `{…}` with a code point, or two digits up to 7F", at)
             self.at = match.end()
             return chr(code)
         if char.isdigit():
             raise PatternError("a back-reference or an octal number", at)
-        if char in _ESCAPES_REFUSED:
-            raise PatternError(_ESCAPES_REFUSED[char], at)
+        if char in ESCAPES_REFUSED:
+            raise PatternError(ESCAPES_REFUSED[char], at)
         if char.isalpha():
             raise PatternError(f"the escape `\\{char}`", at)
         return char
@@ -336,7 +291,7 @@ class Translator:
         low = self._class_character(start)
         if isinstance(low, tuple):
             inside, negated = low
-            return _complement(inside) if negated else inside
+            return complement(inside) if negated else inside
         if self._peek() != "-" or self.source[self.at + 1 : self.at + 2] in ("]", ""):
             return f"\\x{{{ord(low):x}}}"
         self.at += 1
@@ -361,34 +316,8 @@ class Translator:
         if not char:
             raise PatternError("a class that never ends", start)
         self.at += 1
-        inside = self._set(char, at)
+        inside = self._set(f"{char}]" if char in "wW" else char, at)
         return self._character(char, at) if inside is None else inside
-
-
-def _literal(char: str) -> str:
-    return char if char.isalnum() and char.isascii() else f"\\x{{{ord(char):x}}}"
-
-
-def _complement(inside: str) -> str:
-    """The inside of a class that is the complement of another one."""
-    ranges = [(int(low, 16), int(high or low, 16)) for low, high in _RANGE.findall(_spelt(inside))]
-    parts = []
-    at = 0
-    for low, high in sorted(ranges):
-        if at < low:
-            parts.append(f"\\x{{{at:x}}}-\\x{{{low - 1:x}}}")
-        at = high + 1
-    if at <= _LAST:
-        parts.append(f"\\x{{{at:x}}}-\\x{{{_LAST:x}}}")
-    return "".join(parts)
-
-
-_RANGE = re.compile(r"\\x\{([0-9a-f]+)\}(?:-\\x\{([0-9a-f]+)\})?")
-
-
-def _spelt(inside: str) -> str:
-    """The class of spaces with every character as a number."""
-    return inside.replace(r"\t-\r ", r"\x{9}-\x{d}\x{20}")
 
 
 def translate(source: str, flags: str, *, everywhere: bool, start: int, end: int) -> Pattern:
@@ -400,23 +329,20 @@ def translate(source: str, flags: str, *, everywhere: bool, start: int, end: int
         raise JqProblem("regex", "the flag `l` (longest) is refused: RE2 reads it differently", start, end)
     if len(source) > 10 * MOST:
         raise JqProblem("regex", f"a pattern has at most {10 * MOST} characters", start, end)
-    options = ""
-    text = source
-    if source.startswith("(?i)"):
-        options, text = "i", source[4:]
-    translator = Translator(text, frozenset(flags + options))
+    leading = _LEADING.match(source)
+    options = leading.group(1) if leading else ""
+    translator = Translator(source, frozenset(flags + options), at=leading.end() if leading else 0)
+    translator.dotall = "p" in flags or "s" in options
     try:
-        piece = translator.translate()
-        if "n" in flags and piece.nullable:
-            raise PatternError("the flag `n` with a pattern that can match nothing", 0)
+        piece = translator.whole()
     except PatternError as problem:
         message = f"the pattern `{_clip(source)}` is refused at character {problem.at + 1}: {problem}"
         raise JqProblem("regex", message, start, end, "see the list of what patterns may hold") from problem
-    prefix = "(?i)" if "i" in flags or options else ""
+    prefix = "(?i)" if "i" in flags + options else ""
     return Pattern(
         source, prefix + piece.text, tuple(translator.names), piece.ends, translator.lazy, everywhere or "g" in flags
     )
 
 
 def _clip(source: str) -> str:
-    return source if len(source) <= 60 else source[:57] + "…"  # noqa: PLR2004 - one line
+    return source if len(source) <= 60 else source[:57] + "…"

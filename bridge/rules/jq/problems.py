@@ -1,10 +1,10 @@
 """What can be wrong with a program (found when it is compiled) and what can go wrong while it runs.
 
-    Exception
-    ├── JqProblem        the text does not compile, or uses what is refused; never raised while a program runs
-    ├── JqError          a run-time error; `try`, `?` catch it
-    │   └── BudgetExceeded   too much work, text or depth; nothing in a program catches it
-    └── BreakOut         how `break $x` reaches its `label`; never leaves a program
+Exception
+├── JqProblem        the text does not compile, or uses what is refused; never raised while a program runs
+├── JqError          a run-time error; `try`, `?` catch it
+│   └── BudgetExceeded   too much work, text or depth; nothing in a program catches it
+└── BreakOut         how `break $x` reaches its `label`; never leaves a program
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from bridge.rules.jq.values import JSON
 
 
-class JqProblem(Exception):
+class JqProblem(Exception):  # noqa: N818 - about a text, not about a run
     """A program that does not compile or is refused.
 
     `code` is a short stable word (`syntax`, `unknown-function`, `unknown-variable`, `refused`, `other-language`,
@@ -43,12 +43,12 @@ class JqError(Exception):
         """The message as jq prints it."""
         if isinstance(self.value, str):
             return self.value
-        from bridge.rules.jq.text import tojson_text  # noqa: PLC0415 - text needs this module
+        from bridge.rules.jq.text import tojson_text
 
         return f"{tojson_text(self.value)} (not a string)"
 
 
-class BudgetExceeded(JqError):
+class BudgetExceeded(JqError):  # noqa: N818 - the field's word
     """The program did more than its budget allows. `try`, `?` and `//` do not catch it."""
 
 

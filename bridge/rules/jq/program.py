@@ -69,6 +69,8 @@ class Program:
                 yield output
         except RecursionError:
             raise BudgetExceeded("values or calls are nested too deep") from None
+        except MemoryError:
+            raise BudgetExceeded("there is not enough memory for the values") from None
         except BreakOut:
             raise JqError("break") from None
 
@@ -78,6 +80,8 @@ class Program:
             return self._function(value, args, budget)
         except RecursionError:
             raise BudgetExceeded("values or calls are nested too deep") from None
+        except MemoryError:
+            raise BudgetExceeded("there is not enough memory for the values") from None
 
 
 NO_DEFS = Defs((), frozenset(), frozenset())
@@ -86,8 +90,8 @@ NO_DEFS = Defs((), frozenset(), frozenset())
 def compile_defs(text: str, *, variables: Sequence[str] = (), earlier: Defs | None = None) -> Defs:
     """Check a text of `def`s that all expressions may use. Raises JqProblem with offsets into `text`."""
     before = earlier or NO_DEFS
-    names = Names(frozenset(variables), before.keys)
-    checker = Checker(names.variables)
+    names = Names(frozenset(variables), before.keys, frozenset(variables))
+    checker = Checker()
     functions: list[Function] = []
     for function in parse_definitions(text):
         _reject_redefinition(function, names)
@@ -124,8 +128,8 @@ def compile_program(text: str | Node, *, variables: Sequence[str] = (), defs: De
     known = defs or NO_DEFS
     try:
         node = parse(text) if isinstance(text, str) else text
-        checker = Checker(frozenset(variables))
-        checker.check(node, Names(frozenset(variables), known.keys))
+        checker = Checker()
+        checker.check(node, Names(frozenset(variables), known.keys, frozenset(variables)))
         return _compiled(text if isinstance(text, str) else "", node, variables, known, frozenset(checker.reads))
     except RecursionError:
         raise JqProblem("too-large", "the expression is nested too deep", 0, 1, "use `def`") from None

@@ -33,7 +33,7 @@ def _named(names: tuple[str, ...], name: str) -> tuple[str, _Set]:
 
 
 def _short_year(found: dict[str, int], text: str) -> None:
-    found["year"] = int(text) + (1900 if int(text) >= 69 else 2000)  # noqa: PLR2004 - POSIX
+    found["year"] = int(text) + (1900 if int(text) >= 69 else 2000)
 
 
 def _half(found: dict[str, int], text: str) -> None:
@@ -45,7 +45,13 @@ def _hour12(found: dict[str, int], text: str) -> None:
     found["twelve"] = 1
 
 
-_TWO = {"S": r"6[0-1]|[0-5]?\d", "M": r"[0-5]?\d", "H": r"2[0-3]|[0-1]?\d", "I": r"1[0-2]|0?[1-9]", "d": r"3[01]|[12]\d|0?[1-9]"}
+_TWO = {
+    "S": r"6[0-1]|[0-5]?\d",
+    "M": r"[0-5]?\d",
+    "H": r"2[0-3]|[0-1]?\d",
+    "I": r"1[0-2]|0?[1-9]",
+    "d": r"3[01]|[12]\d|0?[1-9]",
+}
 _READ: dict[str, tuple[str, _Set]] = {
     "Y": _number(r"\d{1,4}", "year"),
     "m": _number(r"1[0-2]|0?[1-9]", "month", 1),
@@ -67,6 +73,7 @@ _READ: dict[str, tuple[str, _Set]] = {
     "p": ("am|pm", _half),
 }
 _COMPOUND = {"T": "%H:%M:%S", "R": "%H:%M", "D": "%m/%d/%y", "F": "%Y-%m-%d", "r": "%I:%M:%S %p"}
+_DIRECTIVE = re.compile(r"%(.)", re.DOTALL)
 _SPACED = frozenset("YmdeHkIlMSyj")
 _REFUSED = {
     "s": "`%s` depends on the machine's zone: write `tonumber`",
@@ -81,17 +88,21 @@ _REFUSED = {
 class DatePattern:
     """A format of `strptime`, checked. Raises ValueError for a directive that is refused or unknown."""
 
-    __slots__ = ("_sets", "_names", "_regex", "text")
+    __slots__ = ("_names", "_regex", "_sets", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._sets: list[_Set] = []
-        for letter, full in _COMPOUND.items():
-            text = re.sub(rf"(?<!%)((?:%%)*)%{letter}", lambda match, whole=full: match.group(1) + whole, text)
+        text = _DIRECTIVE.sub(lambda match: _COMPOUND.get(match.group(1), match.group()), text)
         self._names: set[str] = set()
         self._regex = re.compile("".join(self._translated(text)), re.ASCII | re.IGNORECASE)
-        if not ({"Y", "y"} & self._names and ({"m", "b", "B", "h"} & self._names and {"d", "e"} & self._names or "j" in self._names)):
-            raise ValueError("the format must hold a whole date (year, month and day): without one jq's answer is an accident")
+        if not (
+            {"Y", "y"} & self._names
+            and (({"m", "b", "B", "h"} & self._names and {"d", "e"} & self._names) or "j" in self._names)
+        ):
+            raise ValueError(
+                "the format must hold a whole date (year, month and day): without one jq's answer is an accident"
+            )
 
     def _translated(self, text: str) -> list[str]:
         parts: list[str] = []

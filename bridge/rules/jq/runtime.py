@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
 
@@ -22,11 +23,17 @@ from bridge.rules.jq.problems import BreakOut, BudgetExceeded, JqError
 from bridge.rules.jq.text import shown, tostring
 from bridge.rules.jq.values import JSON, compare, equal, type_name, whole
 
+PYTHON_FRAMES = 5_000
+"""What DEPTH levels of calls or values need at most; about a third of what a thread's stack of 8 MiB holds."""
+sys.setrecursionlimit(max(sys.getrecursionlimit(), PYTHON_FRAMES))
+
 NOTHING = object()
 """No output."""
 
 Step = Callable[[JSON], Iterable[JSON]]
-PathStep = Callable[[JSON, tuple[JSON, ...]], Iterable[tuple[JSON, tuple[JSON, ...]]]]
+Place = tuple[JSON, ...] | None
+"""A path, or None where the value is no part of the input."""
+PathStep = Callable[[JSON, Place], Iterable[tuple[JSON, Place]]]
 _NUMBERS = (int, float)
 
 
@@ -137,7 +144,7 @@ def descend_paths(
         base, items = stack[-1]
         for key, item in items:
             where = (*base, key)
-            budget.step(1)
+            budget.step(1 + (len(where) >> 5))
             yield item, where
             if type(item) is list or type(item) is dict:
                 stack.append((where, iter(entries(item, budget))))
@@ -166,15 +173,13 @@ def _deeper(stack: list[Iterator[JSON]]) -> None:
         too_deep()
 
 
-def recurse_paths(
-    value: JSON, path: tuple[JSON, ...], step: PathStep, budget: Budget
-) -> Iterator[tuple[JSON, tuple[JSON, ...]]]:
+def recurse_paths(value: JSON, path: Place, step: PathStep, budget: Budget) -> Iterator[tuple[JSON, Place]]:
     """`recurse(f)` with paths."""
     yield value, path
     stack = [iter(step(value, path))]
     while stack:
         for item, where in stack[-1]:
-            budget.step(1 + (0 if where is None else len(where) >> 6))
+            budget.step(1 + (0 if where is None else len(where) >> 5))
             yield item, where
             stack.append(iter(step(item, where)))
             break
@@ -198,6 +203,23 @@ def walk(value: JSON, step: Step, budget: Budget, room: int = DEPTH) -> Iterator
     elif kind is list:
         value = [found for item in value for found in walk(item, step, budget, room - 1)]
     yield from step(value)
+
+
+def weigh(value: JSON, budget: Budget) -> None:
+    """Count every part of a result: what is shared counts as often as it is written out."""
+    if type(value) not in (list, dict):
+        return
+    stack = [iter(iterate_or_nothing(value))]
+    while stack:
+        for item in stack[-1]:
+            budget.steps -= 1
+            if budget.steps < 0:
+                budget.over()
+            if type(item) is list or type(item) is dict:
+                stack.append(iter(iterate_or_nothing(item)))
+                break
+        else:
+            stack.pop()
 
 
 def range_of(start: JSON, end: JSON, by: JSON = 1, budget: Budget | None = None) -> Iterator[JSON]:
@@ -257,6 +279,7 @@ NAMESPACE: MappingProxyType[str, object] = MappingProxyType(
         "recurse": recurse,
         "recurse_paths": recurse_paths,
         "walk": walk,
+        "weigh": weigh,
         "range_of": range_of,
         "too_deep": too_deep,
         "add": add,

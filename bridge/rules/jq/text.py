@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from json import JSONDecodeError, JSONDecoder
-from json.encoder import encode_basestring  # type: ignore[attr-defined]
+from json.encoder import encode_basestring
 
 from bridge.rules.jq.budget import DEPTH, Budget
 from bridge.rules.jq.problems import BudgetExceeded, JqError
@@ -29,7 +29,7 @@ def number_text(number: float) -> str:
         return "null"
     if number in (float("inf"), float("-inf")):
         return LARGEST if number > 0 else f"-{LARGEST}"
-    if number.is_integer() and abs(number) < 1e15:  # noqa: PLR2004 - below, both layouts agree
+    if number.is_integer() and abs(number) < 1e15:
         return str(int(number)) if number else ("-0" if str(number)[0] == "-" else "0")
     return _laid_out(repr(number))
 
@@ -45,7 +45,7 @@ def _laid_out(text: str) -> str:
     point -= len(digits) - len(stripped)
     digits = stripped.rstrip("0")
     count = len(digits)
-    if point <= -4 or point > count + 15:  # noqa: PLR2004 - libjq's own bounds
+    if point <= -4 or point > count + 15:
         power = point - 1
         fraction = f".{digits[1:]}" if count > 1 else ""
         return f"{sign}{digits[0]}{fraction}e{'-' if power < 0 else '+'}{abs(power):02d}"
@@ -62,7 +62,7 @@ def quoted(text: str) -> str:
     return written.replace("\x7f", "\\u007f") if "\x7f" in written else written
 
 
-_SCALARS: dict[type, object] = {}
+_CLOSINGS: dict[type, str] = {str: '"', list: "]", dict: "}"}
 
 
 def tojson_text(value: JSON, budget: Budget | None = None) -> str:
@@ -124,7 +124,7 @@ def shown(value: JSON) -> str:
     data = head.encode("utf-8", "surrogatepass")
     if len(data) < SHOWN:
         return head
-    closing = {str: '"', list: "]", dict: "}"}.get(type(value), "")
+    closing = _CLOSINGS.get(type(value), "")
     kept = data[: SHOWN - 4 - len(closing)]
     return kept.decode("utf-8", "ignore") + "..." + closing
 
@@ -154,14 +154,25 @@ def _head(value: JSON, room: int) -> str:
 _LOOSE_NUMBER = re.compile(r"[ \t\r\n]*(-?|\+)((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[ \t\r\n]*")
 _TIGHT_NUMBER = re.compile(r"(-?|\+)((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
-_WORDS = {"nan": float("nan"), "NaN": float("nan"), "-nan": float("nan"), "Infinity": float("inf")}
+_WORD = re.compile(r"([+-]?)(nan|inf|infinity)", re.IGNORECASE)
 
 
 def _signed(match: re.Match[str]) -> int | float:
     number = number_value(match.group(2))
-    return whole(-float(number)) if match.group(1) == "-" and type(number) is float else (
-        fitted(-number) if match.group(1) == "-" else number  # type: ignore[arg-type]
+    return (
+        whole(-float(number))
+        if match.group(1) == "-" and type(number) is float
+        else (
+            fitted(-number) if match.group(1) == "-" else number  # type: ignore[arg-type]
+        )
     )
+
+
+def _worded(match: re.Match[str]) -> float:
+    """A number that is a word: nan, or an infinity."""
+    if match.group(2).lower() == "nan":
+        return float("nan")
+    return float("-inf" if match.group(1) == "-" else "inf")
 
 
 def _integer(text: str) -> int | float:
@@ -181,8 +192,9 @@ def fromjson(text: str, budget: Budget) -> JSON:
     loose = _LOOSE_NUMBER.fullmatch(text)
     if loose:
         return _signed(loose)
-    if text.strip(" \t\r\n") in _WORDS:
-        return _WORDS[text.strip(" \t\r\n")]
+    word = _WORD.fullmatch(text.strip(" \t\r\n"))
+    if word:
+        return _worded(word)
     try:
         value = _DECODER.decode(text)
         if _HALF.search(text):
@@ -220,13 +232,14 @@ def tonumber(value: JSON) -> int | float:
     match = _TIGHT_NUMBER.fullmatch(value)
     if match:
         return _signed(match)
-    if value in _WORDS:
-        return _WORDS[value]
+    word = _WORD.fullmatch(value)
+    if word:
+        return _worded(word)
     raise JqError(f"{_described(value)} cannot be parsed as a number")
 
 
 def _described(value: JSON) -> str:
-    from bridge.rules.jq.values import type_name  # noqa: PLC0415
+    from bridge.rules.jq.values import type_name
 
     return f"{type_name(value)} ({shown(value)})"
 

@@ -89,7 +89,7 @@ class Tokens:
         self.take()
 
     def close(self) -> None:
-        """Take the `)` that ends `\\( `."""
+        r"""Take the `)` that ends `\( `."""
         if self.peek.kind != "close":
             token = self.peek
             raise JqProblem("syntax", f"expected `)` to end `\\(`, found {words(token)}", token.start, token.end)

@@ -6,25 +6,134 @@ import json
 from random import Random
 
 NAMES = ("a", "b", "c", "items", "name", "x")
-TEXTS = ("", "a", "b", "abc", "a,b", "Hello wörld", "12", "-1.5", " x ", "é😀", "a\tb\nc", "2026-01-31T12:00:00Z", "<&'\">")
+TEXTS = (
+    "",
+    "a",
+    "b",
+    "abc",
+    "a,b",
+    "Hello wörld",
+    "12",
+    "-1.5",
+    " x ",
+    "é😀",
+    "a\tb\nc",
+    "2026-01-31T12:00:00Z",
+    "<&'\">",
+)
 NUMBERS = (0, 1, 2, 3, -1, 10, 0.5, -2.5, 1.1, 100, 7, 12345)
 PATTERNS = (
     "a", "b+", "[a-c]", "(?<x>a)(?<y>b)?", "\\\\d+", "\\\\w", "^a", "c$", ",", "[^a]", "a|b", "(a)(b)?", ".", "x?y",
     "\\\\s*,\\\\s*", "(?<first>[A-Z])", "l{2}", "(a|b)+?", "b*?c", "\\\\W", "(?i:h)", "\\\\.",
 )  # fmt: skip
 FORMATS = ("text", "json", "html", "uri", "urid", "csv", "tsv", "sh", "base64", "base64d")
-SIMPLE = (
-    "length utf8bytelength not keys keys_unsorted to_entries from_entries add any all flatten floor sqrt tojson fromjson "
-    "tostring tonumber toboolean type sort unique reverse min max explode implode ascii_downcase ascii_upcase trim ltrim "
-    "rtrim transpose first last abs fabs round ceil trunc isnan isinfinite isnormal isfinite values nulls numbers strings "
-    "booleans arrays objects iterables scalars finites normals tostream combinations paths recurse empty error infinite "
-    "nan todate fromdate gmtime mktime significand logb frexp modf rint nearbyint"
-).split()
+SIMPLE = [
+    "length",
+    "utf8bytelength",
+    "not",
+    "keys",
+    "keys_unsorted",
+    "to_entries",
+    "from_entries",
+    "add",
+    "any",
+    "all",
+    "flatten",
+    "floor",
+    "sqrt",
+    "tojson",
+    "fromjson",
+    "tostring",
+    "tonumber",
+    "toboolean",
+    "type",
+    "sort",
+    "unique",
+    "reverse",
+    "min",
+    "max",
+    "explode",
+    "implode",
+    "ascii_downcase",
+    "ascii_upcase",
+    "trim",
+    "ltrim",
+    "rtrim",
+    "transpose",
+    "first",
+    "last",
+    "abs",
+    "fabs",
+    "round",
+    "ceil",
+    "trunc",
+    "isnan",
+    "isinfinite",
+    "isnormal",
+    "isfinite",
+    "values",
+    "nulls",
+    "numbers",
+    "strings",
+    "booleans",
+    "arrays",
+    "objects",
+    "iterables",
+    "scalars",
+    "finites",
+    "normals",
+    "tostream",
+    "combinations",
+    "paths",
+    "recurse",
+    "empty",
+    "error",
+    "infinite",
+    "nan",
+    "todate",
+    "fromdate",
+    "gmtime",
+    "mktime",
+    "significand",
+    "logb",
+    "frexp",
+    "modf",
+    "rint",
+    "nearbyint",
+]
 DATES = ("%Y-%m-%d", "%A %B %d %H:%M:%S", "%j %U %W %V %G %u %w %e", "%D %T %R %F %I %p %y %C", "%Y-%m-%dT%H:%M:%SZ")
 TYPED = {
-    "number": "floor sqrt abs fabs round ceil trunc todate gmtime significand logb frexp modf rint nearbyint isnormal".split(),
-    "string": "utf8bytelength fromjson tonumber explode ascii_downcase ascii_upcase trim ltrim rtrim fromdate".split(),
-    "object": "to_entries keys_unsorted".split(),
+    "number": [
+        "floor",
+        "sqrt",
+        "abs",
+        "fabs",
+        "round",
+        "ceil",
+        "trunc",
+        "todate",
+        "gmtime",
+        "significand",
+        "logb",
+        "frexp",
+        "modf",
+        "rint",
+        "nearbyint",
+        "isnormal",
+    ],
+    "string": [
+        "utf8bytelength",
+        "fromjson",
+        "tonumber",
+        "explode",
+        "ascii_downcase",
+        "ascii_upcase",
+        "trim",
+        "ltrim",
+        "rtrim",
+        "fromdate",
+    ],
+    "object": ["to_entries", "keys_unsorted"],
 }
 LIMITED = ("combinations", "recurse", "paths", "tostream")
 
@@ -210,7 +319,7 @@ class Programs:
             f"[limit(20; range({n}; {leaf}))]", f"[limit(20; range({leaf}; 5; {n}))]", f"[limit(20; range({leaf}))]",
             f"pow({f}; {g})", f"fmin({f}; {g})", f"fmax({f}; {g})", f"fmod({f}; {g})", f"ldexp({leaf}; {n})",
             f"map(select({f}))", f"to_entries | map({f})", f"strftime({json.dumps(self._random.choice(DATES))})",
-            f"combinations({max(n, 0)})", f"fromstream({f} | tostream)", f"tojson | fromjson", f"nth({n})",
+            f"combinations({max(n, 0)})", f"fromstream({f} | tostream)", "tojson | fromjson", f"nth({n})",
             f"JOIN({f}; {g})", f"first({f} | {g})", f"[.[]? | {f}]", f"[..] | map({f})", f"map({f}, {g})",
         )  # fmt: skip
         if self._random.random() < 0.5:
@@ -223,9 +332,9 @@ class Programs:
         return self.pick(
             f".{name}", f".{name}.{other}", ".[]?", ".[]", f".{name}[]?", ".[0]", ".[-1]", f".[]?.{name}", ".[1:]", ".[:1]?",
             "..", f"(.{name}, .{other})", f"(.{name} | .{other})", f"(.[]? | select({self.expression(depth)}))",
-            f"(.{name} // .{other})", f"first(.[]?)", f"limit(2; .[]?)", f"getpath([\"{name}\"])", f".[{self.leaf()}]",
+            f"(.{name} // .{other})", "first(.[]?)", "limit(2; .[]?)", f'getpath(["{name}"])', f".[{self.leaf()}]",
             f"(if {self.expression(depth)} then .{name} else .{other} end)", f"(.{name}?)", "recurse", "empty", ".",
-            f"(.[]? | .{name}?)", f"(.. | select(type == \"number\"))", f"(try .{name} catch .)", ".[0][0]?", f".{name}[1:]",
+            f"(.[]? | .{name}?)", '(.. | select(type == "number"))', f"(try .{name} catch .)", ".[0][0]?", f".{name}[1:]",
             "recurse(.[]?)", "(.[0], .[1])", "skip(1; .[]?)", f"(.{name} | objects)", f"(. as $v | .{name})",
         )  # fmt: skip
 
@@ -238,9 +347,9 @@ class Programs:
         target = self.target(depth)
         before = f"{self.of(self.pick('array', 'object'), depth)} | " if self._random.random() < 0.5 else ""
         return before + self.pick(
-            f"[limit(20; path({target}))]", f"del({target})", f"[paths]", f"[limit(20; paths({self.expression(depth)}))]",
-            f"pick({target})", f"to_entries", f"delpaths([path({target})])", f"setpath([\"a\"]; {self.leaf()})",
-            f"setpath({self.leaf()}; {self.leaf()})", f"delpaths({self.leaf()})", f"getpath({self.leaf()})", f"tostream",
+            f"[limit(20; path({target}))]", f"del({target})", "[paths]", f"[limit(20; paths({self.expression(depth)}))]",
+            f"pick({target})", "to_entries", f"delpaths([path({target})])", f'setpath(["a"]; {self.leaf()})',
+            f"setpath({self.leaf()}; {self.leaf()})", f"delpaths({self.leaf()})", f"getpath({self.leaf()})", "tostream",
         )  # fmt: skip
 
     def try_(self, depth: int) -> str:
@@ -250,7 +359,9 @@ class Programs:
     def bind(self, depth: int) -> str:
         name = self.pick("v", "w", "u")
         source = self.inner(depth)
-        pattern = self.pick(f"${name}", f"${name}", f"[${name}]", f"{{a: ${name}}}", f"{{${name}}}", f"{{\"a\": [${name}]}}")
+        pattern = self.pick(
+            f"${name}", f"${name}", f"[${name}]", f"{{a: ${name}}}", f"{{${name}}}", f'{{"a": [${name}]}}'
+        )
         self._variables.append(name)
         text = f"({source} as {pattern} | {self.pipe(depth)})"
         self._variables.pop()
@@ -281,7 +392,7 @@ class Programs:
         elif kind == 2:
             body, use = f"def h(p): {self.pick('p', 'p | p', '[p]', 'first(p)', '.[]? | p', '[.[]? |= p]')};", ("h", 1)
         elif kind == 3:
-            body, use = "def r: if type == \"array\" and length > 0 then .[0] | r else . end;", ("r", 0)
+            body, use = 'def r: if type == "array" and length > 0 then .[0] | r else . end;', ("r", 0)
         else:
             body, use = "def s(p; $n): if $n <= 0 then . else p | s(p; $n - 1) end;", ("s", 2)
         self._functions.append(use)
@@ -296,7 +407,7 @@ class Programs:
     def regex(self, depth: int) -> str:
         pattern = f'"{self._random.choice(PATTERNS)}"'
         flags = self.pick("", '; "g"', '; "i"', '; "x"', "; null", '; "gi"', '; "p"', '; "s"')
-        replacement = self.pick('"-"', '"[\\(.x)]"', '"\\(.y // "")"', "\"1\", \"2\"", "empty", '.x', '"\\(.)"')
+        replacement = self.pick('"-"', '"[\\(.x)]"', '"\\(.y // "")"', '"1", "2"', "empty", ".x", '"\\(.)"')
         text = self.pick(
             f"test({pattern}{flags})", f"[match({pattern}{flags})]", f"[capture({pattern}{flags})]",
             f"[scan({pattern})]", f"[scan({pattern}{flags or '; null'})]", f"split({pattern}{flags or '; null'})",

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bridge.rules.jq.builtins import collections_, definitions, numbers, regexes, texts, times
+from bridge.rules.jq.builtins import collections_, definitions, numbers, ordering, regexes, streams, texts, times
 from bridge.rules.jq.builtins.table import Builtin, table
 
 BUILTINS: Mapping[str, Builtin] = MappingProxyType(
-    table(collections_.ROWS, texts.ROWS, numbers.ROWS, regexes.ROWS, times.ROWS, definitions.ROWS)
+    table(
+        collections_.ROWS,
+        ordering.ROWS,
+        streams.ROWS,
+        texts.ROWS,
+        numbers.ROWS,
+        regexes.ROWS,
+        times.ROWS,
+        definitions.ROWS,
+    )
 )
 
 __all__ = ["BUILTINS", "Builtin"]

@@ -37,7 +37,7 @@ def _rounding(operate: Callable[[float], float]) -> Callable[[JSON], JSON]:
 def _away(number: float) -> float:
     """To the nearest integer, halves away from zero."""
     low = math.floor(abs(number))
-    return math.copysign(low + (abs(number) - low >= 0.5), number)  # noqa: PLR2004 - half
+    return math.copysign(low + (abs(number) - low >= 0.5), number)
 
 
 def _of(operate: Callable[[float], float]) -> Callable[[JSON], JSON]:
@@ -173,10 +173,18 @@ def is_finite(value: JSON) -> bool:
 ROWS: list[Builtin] = [
     Builtin("floor/0", "The next integer below.", ("-1.5 | floor", ("-2",)), NUMBER, _rounding(math.floor)),
     Builtin("ceil/0", "The next integer above.", ("1.2 | ceil", ("2",)), NUMBER, _rounding(math.ceil)),
-    Builtin("round/0", "The nearest integer, halves away from zero.", ("2.5 | round", ("3",)), NUMBER, _rounding(_away)),
+    Builtin(
+        "round/0", "The nearest integer, halves away from zero.", ("2.5 | round", ("3",)), NUMBER, _rounding(_away)
+    ),
     Builtin("trunc/0", "The integer without the fraction.", ("-1.7 | trunc", ("-1",)), NUMBER, _rounding(math.trunc)),
     Builtin("rint/0", "The nearest integer, halves to the even one.", ("2.5 | rint", ("2",)), NUMBER, _rounding(round)),
-    Builtin("nearbyint/0", "The nearest integer, halves to the even one.", ("2.5 | nearbyint", ("2",)), NUMBER, _rounding(round)),
+    Builtin(
+        "nearbyint/0",
+        "The nearest integer, halves to the even one.",
+        ("2.5 | nearbyint", ("2",)),
+        NUMBER,
+        _rounding(round),
+    ),
     Builtin("fabs/0", "The value without its sign.", ("-1.5 | fabs", ("1.5",)), NUMBER, _of(abs)),
     Builtin("abs/0", "The value without its sign.", ("-1.5 | abs", ("1.5",)), ANY, absolute),
     Builtin("sqrt/0", "The square root.", ("9 | sqrt", ("3",)), NUMBER, _of(math.sqrt)),
@@ -186,22 +194,44 @@ ROWS: list[Builtin] = [
     Builtin("exp10/0", "10 to this power.", ("2 | exp10", ("100",)), NUMBER, _of(lambda x: math.pow(10.0, x))),
     Builtin("log/0", "The natural logarithm.", ("1 | log", ("0",)), NUMBER, _of(lambda x: _log(x, math.log))),
     Builtin("log2/0", "The logarithm to base 2.", ("8 | log2", ("3",)), NUMBER, _of(lambda x: _log(x, math.log2))),
-    Builtin("log10/0", "The logarithm to base 10.", ("100 | log10", ("2",)), NUMBER, _of(lambda x: _log(x, math.log10))),
-    Builtin("fmod/2", "`fmod(x; y)`: the remainder with the sign of x.", ("fmod(5.5; 2)", ("1.5",)), NUMBER, _of_two(math.fmod)),
+    Builtin(
+        "log10/0", "The logarithm to base 10.", ("100 | log10", ("2",)), NUMBER, _of(lambda x: _log(x, math.log10))
+    ),
+    Builtin(
+        "fmod/2",
+        "`fmod(x; y)`: the remainder with the sign of x.",
+        ("fmod(5.5; 2)", ("1.5",)),
+        NUMBER,
+        _of_two(math.fmod),
+    ),
     Builtin("fmin/2", "The smaller of two numbers.", ("fmin(1; 2)", ("1",)), NUMBER, _of_two(_smaller)),
     Builtin("fmax/2", "The larger of two numbers.", ("fmax(1; 2)", ("2",)), NUMBER, _of_two(_larger)),
-    Builtin("copysign/2", "`copysign(x; y)`: x with the sign of y.", ("copysign(1; -2)", ("-1",)), NUMBER, _of_two(math.copysign)),
+    Builtin(
+        "copysign/2",
+        "`copysign(x; y)`: x with the sign of y.",
+        ("copysign(1; -2)", ("-1",)),
+        NUMBER,
+        _of_two(math.copysign),
+    ),
     Builtin("ldexp/2", "`ldexp(x; n)`: x times 2 to the power of n.", ("ldexp(3; 2)", ("12",)), NUMBER, ldexp),
     Builtin("scalb/2", "`scalb(x; n)`: x times 2 to the power of n.", ("scalb(3; 2)", ("12",)), NUMBER, ldexp),
     Builtin("scalbln/2", "`scalbln(x; n)`: x times 2 to the power of n.", ("scalbln(3; 2)", ("12",)), NUMBER, ldexp),
     Builtin("frexp/0", "Mantissa and exponent.", ("8 | frexp", ("[0.5,4]",)), ARRAY, frexp),
     Builtin("modf/0", "Fraction and whole part.", ("1.5 | modf", ("[0.5,1]",)), ARRAY, modf),
     Builtin("logb/0", "The exponent to base 2.", ("8 | logb", ("3",)), NUMBER, _of(_exponent)),
-    Builtin("significand/0", "The mantissa between 1 and 2.", ("10 | significand", ("1.25",)), NUMBER, _of(_significand)),
+    Builtin(
+        "significand/0", "The mantissa between 1 and 2.", ("10 | significand", ("1.25",)), NUMBER, _of(_significand)
+    ),
     Builtin("infinite/0", "Infinity.", ("infinite | isinfinite", ("true",)), NUMBER, infinite),
     Builtin("nan/0", "Not a number.", ("nan | isnan", ("true",)), NUMBER, not_a_number),
     Builtin("isinfinite/0", "Whether it is an infinity.", ("1 | isinfinite", ("false",)), BOOLEAN, is_infinite),
     Builtin("isnan/0", "Whether it is nan.", ("1 | isnan", ("false",)), BOOLEAN, is_nan),
-    Builtin("isnormal/0", "Whether it is a normal number: not 0, no infinity, not nan.", ("1 | isnormal", ("true",)), BOOLEAN, is_normal),
+    Builtin(
+        "isnormal/0",
+        "Whether it is a normal number: not 0, no infinity, not nan.",
+        ("1 | isnormal", ("true",)),
+        BOOLEAN,
+        is_normal,
+    ),
     Builtin("isfinite/0", "Whether it is a number and no infinity.", ("1 | isfinite", ("true",)), BOOLEAN, is_finite),
 ]

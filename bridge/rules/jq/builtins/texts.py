@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bridge.rules.jq.arith import COPIED, add, described, split
+from bridge.rules.jq.arith import add, described, split
 from bridge.rules.jq.budget import Budget
 from bridge.rules.jq.builtins.table import ANY, ARRAY, BOOLEAN, NUMBER, STRING, Builtin
 from bridge.rules.jq.paths import iterate
@@ -192,7 +192,7 @@ def fixed(value: JSON, digits: JSON) -> str:
     """A number with exactly so many decimals, half away from zero."""
     if type(value) not in (int, float):
         raise JqError(f"{described(value)} cannot be written with decimals: fixed needs a number")
-    if type(digits) not in (int, float) or not 0 <= digits <= 100 or int(digits) != digits:  # noqa: PLR2004
+    if type(digits) not in (int, float) or not 0 <= digits <= 100 or int(digits) != digits:
         raise JqError("fixed needs a whole number of decimals from 0 to 100")
     if value != value or value in (math.inf, -math.inf):  # noqa: PLR0124 - nan
         raise JqError("fixed cannot write nan or infinity")
@@ -201,7 +201,7 @@ def fixed(value: JSON, digits: JSON) -> str:
 
 def _rounded(value: float, digits: int) -> str:
     """Rounded from the shortest text of the number, as a person would: 1.005 has the decimals that it shows."""
-    from decimal import ROUND_HALF_UP, Context, Decimal  # noqa: PLC0415 - seldom needed
+    from decimal import ROUND_HALF_UP, Context, Decimal
 
     exact = Decimal(value) if type(value) is int else Decimal(repr(value))
     rounded = exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP, context=Context(prec=500))
@@ -210,28 +210,110 @@ def _rounded(value: float, digits: int) -> str:
 
 
 ROWS: list[Builtin] = [
-    Builtin("utf8bytelength/0", "The length of a text in bytes of UTF-8.", ('"ñ" | utf8bytelength', ("2",)), NUMBER, utf8bytelength),
+    Builtin(
+        "utf8bytelength/0",
+        "The length of a text in bytes of UTF-8.",
+        ('"ñ" | utf8bytelength', ("2",)),
+        NUMBER,
+        utf8bytelength,
+    ),
     Builtin("explode/0", "The code points of a text.", ('"AB" | explode', ("[65,66]",)), ARRAY, explode, budget=True),
-    Builtin("implode/0", "A text from its code points.", ("[65, 66] | implode", ('"AB"',)), STRING, implode, budget=True),
-    Builtin("ascii_downcase/0", "A to Z as small letters.", ('"ABÉ" | ascii_downcase', ('"abÉ"',)), STRING, ascii_downcase, budget=True),
-    Builtin("ascii_upcase/0", "a to z as capitals.", ('"abé" | ascii_upcase', ('"ABé"',)), STRING, ascii_upcase, budget=True),
-    Builtin("startswith/1", "Whether a text begins with another.", ('"order.placed" | startswith("order.")', ("true",)), BOOLEAN, startswith),
-    Builtin("endswith/1", "Whether a text ends with another.", ('"a.pdf" | endswith(".pdf")', ("true",)), BOOLEAN, endswith),
-    Builtin("ltrimstr/1", "A text without another one at its beginning.", ('"v12" | ltrimstr("v")', ('"12"',)), ANY, ltrimstr, budget=True),
-    Builtin("rtrimstr/1", "A text without another one at its end.", ('"a.pdf" | rtrimstr(".pdf")', ('"a"',)), ANY, rtrimstr, budget=True),
-    Builtin("trimstr/1", "A text without another one at both ends.", ('"--a--" | trimstr("--")', ('"a"',)), ANY, trimstr, budget=True),
+    Builtin(
+        "implode/0", "A text from its code points.", ("[65, 66] | implode", ('"AB"',)), STRING, implode, budget=True
+    ),
+    Builtin(
+        "ascii_downcase/0",
+        "A to Z as small letters.",
+        ('"ABÉ" | ascii_downcase', ('"abÉ"',)),
+        STRING,
+        ascii_downcase,
+        budget=True,
+    ),
+    Builtin(
+        "ascii_upcase/0", "a to z as capitals.", ('"abé" | ascii_upcase', ('"ABé"',)), STRING, ascii_upcase, budget=True
+    ),
+    Builtin(
+        "startswith/1",
+        "Whether a text begins with another.",
+        ('"order.placed" | startswith("order.")', ("true",)),
+        BOOLEAN,
+        startswith,
+    ),
+    Builtin(
+        "endswith/1", "Whether a text ends with another.", ('"a.pdf" | endswith(".pdf")', ("true",)), BOOLEAN, endswith
+    ),
+    Builtin(
+        "ltrimstr/1",
+        "A text without another one at its beginning.",
+        ('"v12" | ltrimstr("v")', ('"12"',)),
+        ANY,
+        ltrimstr,
+        budget=True,
+    ),
+    Builtin(
+        "rtrimstr/1",
+        "A text without another one at its end.",
+        ('"a.pdf" | rtrimstr(".pdf")', ('"a"',)),
+        ANY,
+        rtrimstr,
+        budget=True,
+    ),
+    Builtin(
+        "trimstr/1",
+        "A text without another one at both ends.",
+        ('"--a--" | trimstr("--")', ('"a"',)),
+        ANY,
+        trimstr,
+        budget=True,
+    ),
     Builtin("trim/0", "A text without white space at both ends.", ('" a " | trim', ('"a"',)), STRING, trim),
     Builtin("ltrim/0", "A text without white space at its beginning.", ('" a " | ltrim', ('"a "',)), STRING, ltrim),
     Builtin("rtrim/0", "A text without white space at its end.", ('" a " | rtrim', ('" a"',)), STRING, rtrim),
-    Builtin("split/1", "The parts of a text between separators.", ('"a, b" | split(", ")', ('["a","b"]',)), ARRAY, split_text, budget=True),
-    Builtin("join/1", "Elements as one text; null as nothing, numbers and booleans as text.",
-            ('["a", 1, null] | join("-")', ('"a-1-"',)), ANY, join, budget=True),
-    Builtin("tojson/0", "A value as JSON text.", ('{"a": [1]} | tojson', ('"{\\"a\\":[1]}"',)), STRING, tojson, budget=True),
+    Builtin(
+        "split/1",
+        "The parts of a text between separators.",
+        ('"a, b" | split(", ")', ('["a","b"]',)),
+        ARRAY,
+        split_text,
+        budget=True,
+    ),
+    Builtin(
+        "join/1",
+        "Elements as one text; null as nothing, numbers and booleans as text.",
+        ('["a", 1, null] | join("-")', ('"a-1-"',)),
+        ANY,
+        join,
+        budget=True,
+    ),
+    Builtin(
+        "tojson/0", "A value as JSON text.", ('{"a": [1]} | tojson', ('"{\\"a\\":[1]}"',)), STRING, tojson, budget=True
+    ),
     Builtin("fromjson/0", "The value of a JSON text.", ('"[1]" | fromjson', ("[1]",)), ANY, from_json, budget=True),
-    Builtin("tostring/0", "A text as it is, anything else as JSON text.", ("[1] | tostring", ('"[1]"',)), STRING, tostring, budget=True),
+    Builtin(
+        "tostring/0",
+        "A text as it is, anything else as JSON text.",
+        ("[1] | tostring", ('"[1]"',)),
+        STRING,
+        tostring,
+        budget=True,
+    ),
     Builtin("tonumber/0", "A number, or the number that a text is.", ('"1.5" | tonumber', ("1.5",)), NUMBER, tonumber),
-    Builtin("toboolean/0", "A boolean, or the one that a text says.", ('"true" | toboolean', ("true",)), BOOLEAN, toboolean),
-    Builtin("type/0", "`null`, `boolean`, `number`, `string`, `array` or `object`.", ("[] | type", ('"array"',)), STRING, type_name),
-    Builtin("fixed/1", "A number as text with exactly so many decimals, half away from zero.",
-            ("12.345 | fixed(2)", ('"12.35"',)), STRING, fixed, ours=True),
+    Builtin(
+        "toboolean/0", "A boolean, or the one that a text says.", ('"true" | toboolean', ("true",)), BOOLEAN, toboolean
+    ),
+    Builtin(
+        "type/0",
+        "`null`, `boolean`, `number`, `string`, `array` or `object`.",
+        ("[] | type", ('"array"',)),
+        STRING,
+        type_name,
+    ),
+    Builtin(
+        "fixed/1",
+        "A number as text with exactly so many decimals, half away from zero.",
+        ("12.345 | fixed(2)", ('"12.35"',)),
+        STRING,
+        fixed,
+        ours=True,
+    ),
 ]

@@ -13,15 +13,18 @@ The seam for the rule compiler. To make one function of several expressions, mak
 statements of your own (`code.line`, `with code.block("if …")`), and `code.build("your_function")`:
 
     code = Code()
-    generator = Generator(code)
-    scope = Scope.of({"key": "key"}, defs)            # `$key` is the Python variable `key`
-    with code.function("rule(v, key, B)"):            # `B`, the Budget, must have this name
-        name = emit(node, code, "v", scope)           # the same as Generator(code).one(node, scope, "v")
+    with code.function("rule(v, key, B)"):                          # the Budget must be called `B`
+        generator = Generator(code)
+        scope = scope_of(generator, {"key": Bound("key")}, defs)    # `$key` is the Python variable `key`
+        prefetch(generator, nodes, scope, "v")                      # read the fields that all of them need together
+        name = generator.one(node, scope, "v")                      # the same as emit(node, code, "v", scope)
         code.line(f"return {name}")
     rule = code.build("rule")
 
+Names are not checked here: compile each expression with `compile_program` first, for its problems and its facts.
+
 What was read once is not read again: within a block `.customer` of the same input is kept in a variable, so fields that
-several expressions share cost once. `prefetch(node_list, …)` reads the first-level fields of an input together.
+several expressions share cost once.
 
 User text never becomes code: strings and numbers go in as literals that Python itself wrote (`repr`), everything else
 through the table of constants; names of variables and functions of the program never appear.

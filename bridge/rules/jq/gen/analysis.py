@@ -87,8 +87,7 @@ class Analysis:
         if found is None:
             self._kept.append((node, scope.functions))
             found = _COUNT[type(node)](self, node, scope)
-            if not self._assumed:
-                self._counts[key] = found
+            self._counts[key] = found
         return found
 
     def most(self, nodes: tuple[Node | None, ...], scope: Scope) -> int:
@@ -138,12 +137,17 @@ class Analysis:
 
     def _lazy_count(self, lazy: Lazy, key: int) -> int:
         scope = self.lazy_scope(lazy)
+        if not lazy.recursive:
+            return self.count(lazy.function.body, scope)
+        outside = self._counts
         for assumed in (ONE, MAYBE):
             self._assumed[key] = assumed
+            self._counts = {}
             found = self.count(lazy.function.body, scope)
+            self._counts = outside
             del self._assumed[key]
             if found <= assumed:
-                return found if found == assumed else assumed
+                return assumed
         return MANY
 
     @staticmethod

@@ -24,11 +24,10 @@ def defined(generator: Generator, function: Function, scope: Scope) -> Scope:
     """The scope behind a definition."""
     recursive = is_recursive(function)
     large = weight(function.body) > _LARGE and not function.params
-    callee: Callee
-    if recursive or large:
-        callee = Lazy(function, scope, generator.code.place(), recursive)
-    else:
-        callee = Macro(function, scope)
+    written_once = recursive or large
+    callee: Callee = (
+        Lazy(function, scope, generator.code.place(), recursive) if written_once else Macro(function, scope)
+    )
     return scope.with_functions({function.key: callee})
 
 
@@ -104,9 +103,8 @@ def call_paths(generator: Generator, node: Call, scope: Scope, v: str, path: Pat
             special(generator, node, scope, v, path, sink)
             return
         if BUILTINS[node.key].definition is None:
-            call_value = Sink(lambda value: generator.foreign(value, v, path, sink))
-            generator.each(node, scope, v, call_value)
-            return
+            message = f"`{node.name}` in a path: it makes a value instead of naming a part of the input"
+            raise JqProblem("refused", message, node.start, node.end, "use paths, `select`, `first`, `getpath` … here")
     callee = _resolved(generator, node, scope)
     if isinstance(callee, Closure):
         generator.paths(callee.node, callee.scope, v, path, sink)
@@ -114,7 +112,12 @@ def call_paths(generator: Generator, node: Call, scope: Scope, v: str, path: Pat
         generator.path_loop(f"{callee.path}({v}, {path.name})", sink)
     else:
         _with_parameters(
-            generator, callee, node, scope, v, lambda inner, args: _body_paths(generator, callee, inner, args, v, path, sink)
+            generator,
+            callee,
+            node,
+            scope,
+            v,
+            lambda inner, args: _body_paths(generator, callee, inner, args, v, path, sink),
         )
 
 
@@ -281,7 +284,7 @@ def _write(generator: Generator, lazy: Lazy, way: str, python_name: str) -> None
         if way == "path":
             generator.code.line("if False: yield None")
             generator.step()
-            write = PathSink(lambda value, where, _: generator.code.line(f"yield {value}, {where}"), cheap=True)
+            write = PathSink(lambda value, where: generator.code.line(f"yield {value}, {where.name}"), cheap=True)
             generator.paths(lazy.function.body, scope, v, PathAt(path, sure=False), write)
         else:
             tail(generator, lazy, scope, v, single=generator.analysis.lazy_count(lazy) == ONE)

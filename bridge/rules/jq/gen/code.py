@@ -100,7 +100,7 @@ class Code:
         return Place(lines, self._level)
 
     @contextmanager
-    def at(self, place: "Place") -> Iterator[None]:
+    def at(self, place: Place) -> Iterator[None]:
         """Write at an earlier place, as if nothing had been read there yet."""
         state = (self._here, self._level, self._memo, self.nesting)
         self._here, self._level, self._memo, self.nesting = place.lines, place.level, [{}], 0

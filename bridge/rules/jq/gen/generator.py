@@ -11,6 +11,7 @@ from bridge.rules.jq.gen.analysis import MAYBE, ONE, Analysis
 from bridge.rules.jq.gen.code import Code
 from bridge.rules.jq.gen.constants import constant_of
 from bridge.rules.jq.gen.scope import NOT_CONSTANT, Bound, Scope
+from bridge.rules.jq.gen.swelling import swells
 from bridge.rules.jq.nodes import ArrayPattern, Identity, Node, ObjectPattern, Pattern, Pipe, VariablePattern
 from bridge.rules.jq.problems import JqProblem
 from bridge.rules.jq.values import JSON
@@ -29,13 +30,20 @@ class Sink(NamedTuple):
     cheap: bool = False
 
 
+class PathAt(NamedTuple):
+    """The path of the current input: a Python expression; `sure` when it cannot be None."""
+
+    name: str
+    sure: bool
+
+
 class PathSink(NamedTuple):
-    """A sink for outputs with their paths: given the names of the output and of its path, and whether it has one.
+    """A sink for outputs with their paths: given the name of the output and its path.
 
     The path is a Python tuple, or None where the value is not a part of the input.
     """
 
-    write: Callable[[str, str, bool], None]
+    write: Callable[[str, PathAt], None]
     cheap: bool = False
 
 
@@ -44,19 +52,13 @@ Each = Callable[["Generator", Node, Scope, str, Sink], None]
 Paths = Callable[["Generator", Node, Scope, str, "PathAt", PathSink], None]
 
 
-class PathAt(NamedTuple):
-    """The path of the current input: a Python expression; `sure` when it cannot be None."""
-
-    name: str
-    sure: bool
-
-
 class Generator:
     """Writes expressions as Python code; see the package's docstring. Raises JqProblem for what is refused."""
 
     def __init__(self, code: Code, analysis: Analysis | None = None) -> None:
         self.code = code
         self.analysis = analysis or Analysis()
+        self._inside = 0
         self.caught = 0
         """How many `try`s are around what is being written (or may be, in a function): they see which error is first."""
 
@@ -84,17 +86,43 @@ class Generator:
         value = constant_of(node, scope)
         if value is not NOT_CONSTANT:
             return self.code.const(value)
-        return _tables().one[type(node)](self, node, scope, v)
+        with self._deeper() as outermost:
+            name = _tables().one[type(node)](self, node, scope, v)
+        if outermost and swells(node, scope, self.analysis):
+            self.code.line(f"weigh({name}, B)")
+        return name
 
     def each(self, node: Node, scope: Scope, v: str, sink: Sink) -> None:
         """Write any expression for the input `v`, and the sink once for its outputs."""
         if self.count(node, scope) == ONE:
             sink.write(self.one(node, scope, v))
             return
-        if self.code.nesting >= MAX_NESTING:
-            self.loop(self.stream(node, scope, v), sink)
-            return
-        _tables().each[type(node)](self, node, scope, v, sink)
+        with self._deeper() as outermost:
+            if outermost:
+                sink = self._outer_sink(sink, weighed=swells(node, scope, self.analysis))
+            if self.code.nesting >= MAX_NESTING:
+                self.loop(self.stream(node, scope, v), sink)
+                return
+            _tables().each[type(node)](self, node, scope, v, sink)
+
+    def _outer_sink(self, sink: Sink, *, weighed: bool) -> Sink:
+        """The sink of the caller: what it writes is not a part of the expression."""
+
+        def write(value: str) -> None:
+            if weighed:
+                self.code.line(f"weigh({value}, B)")
+            inside, self._inside = self._inside, 0
+            sink.write(value)
+            self._inside = inside
+
+        return Sink(write, sink.cheap)
+
+    @contextmanager
+    def _deeper(self) -> Iterator[bool]:
+        """One level into an expression; gives whether it is the whole of it."""
+        self._inside += 1
+        yield self._inside == 1
+        self._inside -= 1
 
     def paths(self, node: Node, scope: Scope, v: str, path: PathAt, sink: PathSink) -> None:
         """Write any expression for the input `v` at `path`, and the sink once for its outputs and their paths."""
@@ -111,7 +139,7 @@ class Generator:
         """A value that is not a part of the input, unless it happens to be the very same one."""
         name = self.code.name("p")
         self.code.line(f"{name} = {path.name} if same({value}, {v}) else None")
-        sink.write(value, name, False)
+        sink.write(value, PathAt(name, sure=False))
 
     def keep(self, expression: str, prefix: str = "t") -> str:
         """Assign an expression to a fresh name."""
@@ -140,7 +168,7 @@ class Generator:
         """`for x, path in iterable: sink`."""
         name, path = self.code.name("x"), self.code.name("p")
         with self.code.block(f"for {name}, {path} in {iterable}"):
-            sink.write(name, path, False)
+            sink.write(name, PathAt(path, sure=False))
 
     def local(self, write: Callable[[Sink], None]) -> str:
         """Write a local Python generator; a call of it."""
@@ -155,7 +183,7 @@ class Generator:
         name = self.code.name("g")
         with self.code.function(f"{name}()"):
             self.code.line("if False: yield None")
-            write(PathSink(lambda value, path, _: self.code.line(f"yield {value}, {path}"), cheap=True))
+            write(PathSink(lambda value, path: self.code.line(f"yield {value}, {path.name}"), cheap=True))
         return f"{name}()"
 
     def stream(self, node: Node, scope: Scope, v: str) -> str:
@@ -182,7 +210,7 @@ class Generator:
         name, v, path = self.code.name("c"), self.code.name("v"), self.code.name("p")
         with self.code.function(f"{name}({v}, {path})"):
             self.code.line("if False: yield None")
-            write = PathSink(lambda value, where, _: self.code.line(f"yield {value}, {where}"), cheap=True)
+            write = PathSink(lambda value, where: self.code.line(f"yield {value}, {where.name}"), cheap=True)
             self.paths(node, scope, v, PathAt(path, sure=False), write)
         return name
 
@@ -264,7 +292,10 @@ class Generator:
         def with_key(found: str) -> None:
             part = self.keep(f"index({value}, key_text({found}))")
             bound = names if name is None else {**names, name: Bound(part)}
-            rest = lambda more: self._take_entries(pattern, at + 1, value, scope, v, more, then)  # noqa: E731
+
+            def rest(more: dict[str, Bound]) -> None:
+                self._take_entries(pattern, at + 1, value, scope, v, more, then)
+
             if inner is None:
                 rest(bound)
             else:
@@ -321,9 +352,21 @@ class Tables(NamedTuple):
 
 
 def _tables() -> Tables:
-    from bridge.rules.jq.gen.tables import TABLES  # noqa: PLC0415 - they call the generator in turn
+    from bridge.rules.jq.gen.tables import TABLES
 
     return TABLES
 
 
-__all__ = ["BUILTINS", "MAYBE", "Generator", "JqProblem", "PathAt", "PathSink", "Sink", "falsy", "is_name", "stages", "truthy"]
+__all__ = [
+    "BUILTINS",
+    "MAYBE",
+    "Generator",
+    "JqProblem",
+    "PathAt",
+    "PathSink",
+    "Sink",
+    "falsy",
+    "is_name",
+    "stages",
+    "truthy",
+]

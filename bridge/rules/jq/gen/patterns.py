@@ -15,8 +15,8 @@ Write = Callable[[Generator, Call, Scope, str, Sink], None]
 
 def regex(generator: Generator, node: Call, scope: Scope, flags_at: int, *, everywhere: bool) -> str:
     """The Python name of a compiled pattern; `flags_at` is the argument with the flags."""
-    from bridge.rules.jq.matching import Regex  # noqa: PLC0415 - loads RE2, which few programs need
-    from bridge.rules.jq.patterns import translate  # noqa: PLC0415 - likewise
+    from bridge.rules.jq.matching import Regex
+    from bridge.rules.jq.patterns import translate
 
     at = node.args[0]
     source = generator.constant(at, scope)
@@ -27,7 +27,9 @@ def regex(generator: Generator, node: Call, scope: Scope, flags_at: int, *, ever
     for value, what, where in ((source, "pattern", at), (flags, "flags", node.args[min(flags_at, len(node.args) - 1)])):
         if value is NOT_CONSTANT:
             hint = 'write it as `"…"` here: patterns are checked when the rules load'
-            raise JqProblem("not-constant", f"the {what} of `{node.name}` must be a constant", where.start, where.end, hint)
+            raise JqProblem(
+                "not-constant", f"the {what} of `{node.name}` must be a constant", where.start, where.end, hint
+            )
     if type(source) is not str or not (flags is None or type(flags) is str):
         raise JqProblem("regex", f"the pattern and the flags of `{node.name}` are texts", at.start, at.end)
     pattern = translate(source, flags or "", everywhere=everywhere, start=at.start, end=at.end)
@@ -35,7 +37,7 @@ def regex(generator: Generator, node: Call, scope: Scope, flags_at: int, *, ever
 
 
 def _named(generator: Generator, name: str) -> str:
-    from bridge.rules.jq import matching  # noqa: PLC0415 - loads RE2, which few programs need
+    from bridge.rules.jq import matching
 
     return generator.code.thing(getattr(matching, name), "M")
 

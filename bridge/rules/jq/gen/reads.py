@@ -74,7 +74,7 @@ def prefetch(generator: Generator, nodes: list[Node], scope: Scope, v: str) -> N
     keys = dict.fromkeys(key for node in nodes for key in reads(node, scope))
     code = generator.code
     wanted = [key for key in keys if code.remembered("field", v, repr(key)) is None]
-    if len(wanted) < 2:  # noqa: PLR2004 - one alone gains nothing
+    if len(wanted) < 2:
         return
     names = [code.name() for _ in wanted]
     with code.block(f"if type({v}) is dict"):

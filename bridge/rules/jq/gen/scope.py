@@ -80,17 +80,17 @@ class Scope:
         return Scope(MappingProxyType({}), MappingProxyType({}), nothing)
 
     def with_variable(self, name: str, bound: Bound) -> Scope:
-        """This scope and one more variable."""
+        """The scope and one more variable."""
         return replace(self, variables={**self.variables, name: bound})
 
     def with_variables(self, names: Mapping[str, Bound]) -> Scope:
-        """This scope and some more variables."""
+        """The scope and some more variables."""
         return replace(self, variables={**self.variables, **names})
 
     def with_functions(self, functions: Mapping[str, Callee]) -> Scope:
-        """This scope and some more functions."""
+        """The scope and some more functions."""
         return replace(self, functions={**self.functions, **functions})
 
     def with_label(self, name: str, python: str) -> Scope:
-        """This scope and one more label."""
+        """The scope and one more label."""
         return replace(self, labels={**self.labels, name: python})

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from bridge.rules.jq.gen.analysis import ONE
-from bridge.rules.jq.gen.generator import Generator, Sink, falsy, is_name, stages, truthy
+from bridge.rules.jq.gen.generator import Generator, Sink, falsy, is_name, stages
 from bridge.rules.jq.gen.reads import prefetch
 from bridge.rules.jq.gen.scope import NOT_CONSTANT, Bound, Scope
 from bridge.rules.jq.nodes import (
     Alternative,
     Array,
     Assign,
-    Binary,
     Bind,
     Comma,
     Define,
     Format,
-    Identity,
     If,
     Index,
     Literal,
-    Logic,
-    Negate,
     Node,
     Object,
     Pipe,
@@ -32,11 +28,8 @@ from bridge.rules.jq.nodes import (
 )
 from bridge.rules.jq.problems import JqProblem
 
-_PYTHON_OPERATOR = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}
-_SMALL = 2**31
 _SHORT = 256
 """Outside loops, texts up to this length are not counted: a program has only so many places that make them."""
-_COMPARED = {"<": "< 0", "<=": "<= 0", ">": "> 0", ">=": ">= 0"}
 
 
 def identity(_: Generator, __: Node, ___: Scope, v: str) -> str:
@@ -147,117 +140,6 @@ def object_key(generator: Generator, key: Node, scope: Scope, v: str) -> str:
     return generator.keep(f"key_text({generator.one(key, scope, v)})")
 
 
-def negate(generator: Generator, node: Node, scope: Scope, v: str) -> str:
-    """`-body`."""
-    assert isinstance(node, Negate)
-    return generator.keep(f"negate({generator.one(node.body, scope, v)})")
-
-
-def binary(generator: Generator, node: Node, scope: Scope, v: str) -> str:
-    """Arithmetic and comparison; the right side is computed first, as in jq."""
-    assert isinstance(node, Binary)
-    if node.op not in _PYTHON_OPERATOR:
-        return generator.keep(comparison(generator, node, scope, v))
-    right_value = generator.constant(node.right, scope)
-    right = generator.one(node.right, scope, v)
-    left = generator.one(node.left, scope, v)
-    return generator.keep(arithmetic(node.op, left, right, right_value))
-
-
-def arithmetic(op: str, left: str, right: str, right_value: object = NOT_CONSTANT) -> str:
-    """A Python expression for arithmetic: small integers directly, all else by a call."""
-    call = f"{_PYTHON_OPERATOR[op]}({left}, {right}, B)"
-    if type(right_value) is not int or not 0 < right_value < _SMALL:
-        return call
-    if op == "/":
-        return f"({left} // {right} if {left} % {right} == 0 else {left} / {right}) if type({left}) is int else {call}"
-    if op in "+-":
-        return f"{left} {op} {right} if type({left}) is int and -{_SMALL} < {left} < {_SMALL} else {call}"
-    return call
-
-
-def comparison(generator: Generator, node: Binary, scope: Scope, v: str) -> str:
-    """A Python expression that is True or False."""
-    right_value = generator.constant(node.right, scope)
-    left_value = generator.constant(node.left, scope)
-    right = generator.one(node.right, scope, v)
-    left = generator.one(node.left, scope, v)
-    return compared(node.op, left, right, left_value, right_value)
-
-
-def compared(op: str, left: str, right: str, left_value: object, right_value: object) -> str:
-    """A Python expression that compares two names; constants make it simple."""
-    if op in ("==", "!="):
-        positive = op == "=="
-        for name, constant in ((left, right_value), (right, left_value)):
-            found = _equals_constant(name, constant, right if name is left else left, positive=positive)
-            if found is not None:
-                return found
-        return f"equal({left}, {right}, B)" if positive else f"not equal({left}, {right}, B)"
-    general = f"compare({left}, {right}, B) {_COMPARED[op]}"
-    if type(right_value) is int:
-        return f"({left} {op} {right} if type({left}) is int else {general})"
-    return f"({general})"
-
-
-def _equals_constant(name: str, constant: object, written: str, *, positive: bool) -> str | None:
-    if not is_name(name):
-        return None
-    if constant is None or type(constant) is bool:
-        return f"{name} {'is' if positive else 'is not'} {written}"
-    if type(constant) is str:
-        return f"{name} {'==' if positive else '!='} {written}"
-    if type(constant) is int and constant not in (0, 1):
-        return f"{name} {'==' if positive else '!='} {written}"
-    return None
-
-
-def condition(generator: Generator, node: Node, scope: Scope, v: str) -> str:
-    """A single expression as a Python condition."""
-    if generator.constant(node, scope) is NOT_CONSTANT:
-        if isinstance(node, Binary) and node.op not in _PYTHON_OPERATOR:
-            return comparison(generator, node, scope, v)
-        if isinstance(node, Logic):
-            return logic(generator, node, scope, v)
-    return truthy(generator.one(node, scope, v))
-
-
-def logic(generator: Generator, node: Node, scope: Scope, v: str) -> str:
-    """`and`, `or`: the right side only where it matters."""
-    assert isinstance(node, Logic)
-    name = generator.code.name()
-    tests = _same_logic(node)
-    last = len(tests) - 1
-    generator.code.line(f"{name} = {node.op == 'or'}")
-    _nest(generator, tests, 0, last, node.op, name, scope, v)
-    return name
-
-
-def _same_logic(node: Logic) -> list[Node]:
-    parts: list[Node] = []
-    left: Node = node
-    while isinstance(left, Logic) and left.op == node.op:
-        parts.append(left.right)
-        left = left.left
-    parts.append(left)
-    return parts[::-1]
-
-
-def _nest(
-    generator: Generator, tests: list[Node], at: int, last: int, op: str, name: str, scope: Scope, v: str
-) -> None:
-    test = condition(generator, tests[at], scope, v)
-    if at == last:
-        generator.code.line(f"{name} = {_truth(test)}")
-        return
-    with generator.code.block(f"if {test}" if op == "and" else f"if not ({test})"):
-        _nest(generator, tests, at + 1, last, op, name, scope, v)
-
-
-def _truth(test: str) -> str:
-    return test
-
-
 def alternative(generator: Generator, node: Node, scope: Scope, v: str) -> str:
     """`left // right` where `left` gives at most one output."""
     assert isinstance(node, Alternative)
@@ -360,13 +242,11 @@ def source_loop(generator: Generator, node: Reduce, scope: Scope, v: str, then: 
         raise JqProblem("refused", "`?//` in `reduce` and `foreach`", node.start, node.end, hint)
     assert callable(then)
     pattern = node.patterns[0]
-    generator.each(
-        node.source, scope, v, Sink(lambda value: generator.destructure(pattern, value, scope, v, then))
-    )
+    generator.each(node.source, scope, v, Sink(lambda value: generator.destructure(pattern, value, scope, v, then)))
 
 
 def text(generator: Generator, node: Node, scope: Scope, v: str) -> str:
-    """A text with `\\( )`; the last one is computed first, as in jq."""
+    r"""A text with `\( )`; the last one is computed first, as in jq."""
     assert isinstance(node, Text)
     names: list[str] = []
     for part in reversed(node.parts):
@@ -398,7 +278,7 @@ def joined(generator: Generator, parts: list[str]) -> str:
 
 def format_function(generator: Generator, name: str | None) -> str:
     """The Python name of what `@name` does."""
-    from bridge.rules.jq.formats import FORMATS  # noqa: PLC0415 - only where a format is used
+    from bridge.rules.jq.formats import FORMATS
 
     return generator.code.thing(FORMATS[str(name)], "F")
 
@@ -412,7 +292,7 @@ def format_(generator: Generator, node: Node, _: Scope, v: str) -> str:
 def assign(generator: Generator, node: Node, scope: Scope, v: str) -> str:
     """`paths op value` with a single right side (or `|=`)."""
     assert isinstance(node, Assign)
-    from bridge.rules.jq.gen.updates import assigned  # noqa: PLC0415 - it needs this module
+    from bridge.rules.jq.gen.updates import assigned
 
     found: list[str] = []
     assigned(generator, node, scope, v, Sink(found.append))
@@ -422,7 +302,7 @@ def assign(generator: Generator, node: Node, scope: Scope, v: str) -> str:
 def define(generator: Generator, node: Node, scope: Scope, v: str) -> str:
     """`def …; rest`."""
     assert isinstance(node, Define)
-    from bridge.rules.jq.gen.calls import defined  # noqa: PLC0415 - it needs this module
+    from bridge.rules.jq.gen.calls import defined
 
     return generator.one(node.rest, defined(generator, node.function, scope), v)
 

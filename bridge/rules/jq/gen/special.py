@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.rules.jq.gen import patterns as patterns_code
-from bridge.rules.jq.gen import times
+from bridge.rules.jq.gen import patterns as patterns_code, times
 from bridge.rules.jq.gen.generator import Generator, PathAt, PathSink, Sink, falsy, truthy
+from bridge.rules.jq.gen.places import START
 from bridge.rules.jq.gen.scope import Scope
-from bridge.rules.jq.gen.updates import START
 from bridge.rules.jq.nodes import Call, Node
 
 Item = tuple[str, ...]
@@ -32,7 +31,7 @@ class Way:
         if self.path is None:
             self.generator.each(node, self.scope, here, Sink(lambda value: then((value,))))
         else:
-            sink = PathSink(lambda value, path, _: then((value, path)))
+            sink = PathSink(lambda value, path: then((value, path.name)))
             self.generator.paths(node, self.scope, here, self.path, sink)
 
     def stream(self, node: Node) -> str:
@@ -43,7 +42,7 @@ class Way:
 
     def loop(self, iterable: str, then: Callable[[Item], None]) -> None:
         """`for item in iterable: then`."""
-        names = (self.generator.code.name("x"),)
+        names: Item = (self.generator.code.name("x"),)
         if self.path is not None:
             names = (*names, self.generator.code.name("p"))
         with self.generator.code.block(f"for {', '.join(names)} in {iterable}"):
@@ -198,10 +197,10 @@ def range_(way: Way, node: Call) -> None:
 def path(way: Way, node: Call) -> None:
     """`path(f)`."""
 
-    def write(value: str, where: str, sure: bool) -> None:
-        if not sure:
-            way.generator.code.line(f"if {where} is None: raise not_path({value})")
-        way.emit((way.generator.keep(f"list({where})"),))
+    def write(value: str, where: PathAt) -> None:
+        if not where.sure:
+            way.generator.code.line(f"if {where.name} is None: raise not_path({value})")
+        way.emit((way.generator.keep(f"list({where.name})"),))
 
     way.generator.paths(node.args[0], way.scope, way.v, START, PathSink(write))
 
@@ -293,7 +292,12 @@ def _one(special: Special) -> Callable[[Generator, Call, Scope, str], str]:
 
 def _paths(special: Special) -> Callable[[Generator, Call, Scope, str, PathAt, PathSink], None]:
     def write(generator: Generator, node: Call, scope: Scope, v: str, path: PathAt, sink: PathSink) -> None:
-        special(Way(generator, scope, v, path, lambda item: sink.write(item[0], item[1], False)), node)
+        special(
+            Way(
+                generator, scope, v, path, lambda item: sink.write(item[0], PathAt(item[1], sure=item[1] == START.name))
+            ),
+            node,
+        )
 
     return write
 
@@ -302,7 +306,7 @@ def _loop_each(key: str) -> Callable[[Generator, Call, Scope, str, Sink], None]:
     simple = _each(_LOOPS[key])
 
     def write(generator: Generator, node: Call, scope: Scope, v: str, sink: Sink) -> None:
-        from bridge.rules.jq.gen.calls import _user_call  # noqa: PLC0415 - it needs this module
+        from bridge.rules.jq.gen.calls import _user_call
 
         if all(generator.single(arg, scope) for arg in node.args):
             simple(generator, node, scope, v, sink)

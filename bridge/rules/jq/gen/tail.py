@@ -13,6 +13,7 @@ def tail(generator: Generator, lazy: Lazy, scope: Scope, v: str, *, single: bool
     if not single:
         generator.code.line("if False: yield None")
     if not lazy.recursive:
+        generator.step()
         _finish(generator, lazy.function.body, scope, v, single=single)
         return
     with generator.code.block("while True"):
@@ -49,7 +50,7 @@ def _tail(generator: Generator, node: Node, lazy: Lazy, scope: Scope, v: str, ag
         generator.each(node.left, scope, v, write)
         _tail(generator, node.right, lazy, scope, v, again, single=single)
     elif isinstance(node, Define):
-        from bridge.rules.jq.gen.calls import defined  # noqa: PLC0415 - it needs this module
+        from bridge.rules.jq.gen.calls import defined
 
         _tail(generator, node.rest, lazy, defined(generator, node.function, scope), v, again, single=single)
     elif isinstance(node, Bind) and _plain(node) and generator.single(node.source, scope):

@@ -33,7 +33,7 @@ def _made(generator: Generator, make: Callable[[], object], where: Node, hint: s
 
 def strftime(generator: Generator, node: Call, scope: Scope, v: str) -> str:
     """`strftime(format)`, `todate`, `todateiso8601`."""
-    from bridge.rules.jq import dates  # noqa: PLC0415 - few programs need it
+    from bridge.rules.jq import dates
 
     text, where = _constant(generator, node, 0, scope, "format") if node.args else (ISO, node)
     form = _made(generator, lambda: dates.DateFormat(text, zone=False), where)
@@ -42,7 +42,7 @@ def strftime(generator: Generator, node: Call, scope: Scope, v: str) -> str:
 
 def strptime(generator: Generator, node: Call, scope: Scope, v: str) -> str:
     """`strptime(format)`, `fromdate`, `fromdateiso8601`."""
-    from bridge.rules.jq import dates, reading  # noqa: PLC0415 - few programs need them
+    from bridge.rules.jq import dates, reading
 
     text, where = _constant(generator, node, 0, scope, "format") if node.args else (ISO, node)
     form = _made(generator, lambda: reading.DatePattern(text), where)
@@ -52,7 +52,7 @@ def strptime(generator: Generator, node: Call, scope: Scope, v: str) -> str:
 
 def format_time(generator: Generator, node: Call, scope: Scope, v: str) -> str:
     """`format_time(format; zone)`."""
-    from bridge.rules.jq import dates  # noqa: PLC0415 - few programs need it
+    from bridge.rules.jq import dates
 
     text, where = _constant(generator, node, 0, scope, "format")
     form = _made(generator, lambda: dates.DateFormat(text, zone=True), where)
@@ -63,7 +63,7 @@ def format_time(generator: Generator, node: Call, scope: Scope, v: str) -> str:
 
 def format_(generator: Generator, node: Call, scope: Scope, v: str) -> str:
     """`format("name")`: the same as `@name`."""
-    from bridge.rules.jq.formats import FORMATS  # noqa: PLC0415 - few programs need it
+    from bridge.rules.jq.formats import FORMATS
 
     name, where = _constant(generator, node, 0, scope, "name")
     if name not in FORMATS:
