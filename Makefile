@@ -9,6 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 export UV_PYTHON_DOWNLOADS := never
+# How many random programs, on how many values, the expression engine is held against libjq in `make test`.
+export JQ_FUZZ_PROGRAMS ?= 5000
+export JQ_FUZZ_VALUES ?= 20
 
 # Arguments of `make demo`, as in: make demo ARGS="--records 500"
 ARGS ?=
@@ -17,7 +20,7 @@ AGAINST ?= tree
 # Arguments of pytest, as in: make test TESTS="tests/settings -x"
 TESTS ?= -n 2
 
-.PHONY: help setup demo test simulate simulate-bugs lint format types imports docs lock tools image test-deploy wheel clean
+.PHONY: help setup demo test fuzz simulate simulate-bugs lint format types imports docs lock tools image test-deploy wheel clean
 
 help: ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +41,9 @@ ifeq ($(AGAINST),wheel)
 else
 	$(BIN)/python -m pytest $(TESTS)
 endif
+
+fuzz: setup ## Hold the expression engine against libjq for some ten minutes: make fuzz ARGS="--seed 7".
+	@$(BIN)/python scripts/fuzz_jq.py --programs 50000 --values 20 $(ARGS)
 
 simulate: setup ## Drive the pure core through faults: make simulate ARGS="--faults 1000000 --seed 1".
 	@$(BIN)/python -m scripts.simulate $(ARGS)

@@ -7,13 +7,15 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bridge.assembly import context_of, credentials_of, endpoint_of, judge_of, policy_of
+from bridge.assembly import context_of, credentials_of, endpoint_of, judge_of, memory_of, policy_of
 from bridge.delivery import operate
 from bridge.delivery.delivery import Delivery
+from bridge.dry_run import DryTransport
 from bridge.flow import KafkaState, Room
 from bridge.kafka.config import clients_of
 from bridge.kafka.thread import KafkaThread
 from bridge.loading import RulesError, mapping_of, usable_rules
+from bridge.memory import DEFAULT
 from bridge.observe.logs import Logs
 from bridge.observe.snapshot import RulesView, Snapshot
 from bridge.road import Road
@@ -21,6 +23,7 @@ from bridge.rules.model import RuleSet
 from bridge.settings.model import Settings
 from bridge.suprsend.transport import CurlTransport
 from bridge.view import Sight, snapshot_of
+from bridge.workspace import Workspace
 
 STOP_EXTRA = 10.0
 """Seconds beyond the drain that a stop may take: leaving the group, closing connections."""
@@ -41,25 +44,27 @@ class App:
     `EndpointError`, `AnswerRuleError`, `ConfigError`. What only a remote side can tell is a hold later.
     """
 
-    def __init__(self, settings: Settings, logs: Logs) -> None:
+    def __init__(self, settings: Settings, logs: Logs, dry: DryTransport | None = None) -> None:
+        """With `dry` nothing is sent, committed or dead-lettered: it takes the calls."""
         self.settings = settings
         self._logs = logs
-        self._credentials = credentials_of(settings)
-        self._env = self._credentials().env
+        self._workspace = Workspace(credentials_of(settings))
+        self._env = self._workspace.env
         self._namespace = settings.delivery.namespace or ""
         self._rules: RuleSet = usable_rules(Path(settings.rules.path))
         mapping = mapping_of(self._rules, context_of(settings, self._env, self._namespace))
-        room = Room(settings.memory_bytes)
-        transport = CurlTransport(endpoint_of(settings), self._credentials)
+        budget = memory_of(settings)
+        room = Room(budget)
+        transport = dry or CurlTransport(endpoint_of(settings), self._workspace)
         self.road = Road(policy_of(settings), mapping, judge_of(settings), transport, room, publish=self._publish)
         self.kafka = KafkaThread(
-            clients_of(settings.kafka, small=settings.memory_bytes < 64 * 1024**2),
+            clients_of(settings.kafka, small=budget < DEFAULT, dry_run=dry is not None),
             room,
             self.road.intake,
             self.road.orders,
             on_cluster=self._cluster_known,
         )
-        self._sight = Sight(settings.kafka.topics, self.kafka.numbers, settings.kafka.group_id)
+        self._sight = Sight(settings.kafka.topics, self.kafka.numbers, settings.kafka.group_id, dry_run=dry is not None)
         self._sight.mapping = RulesView(mapping.rules_hash, time.time())
         self._snapshot = Snapshot(taken_at=time.time())
         self._state: KafkaState | None = None
@@ -143,6 +148,7 @@ class App:
 
     def _publish(self, delivery: Delivery, now: float, now_ms: int) -> None:
         """Delivery's thread, about once a second: what is seen becomes a snapshot, what happened becomes log lines."""
+        operate.keep_to_workspace(delivery, self._env, self._workspace.other(), now_ms)
         self._snapshot = snapshot_of(delivery, self._sight, now, now_ms)
         log = self._logs.logger
         for entry in delivery.settler.journal.take():

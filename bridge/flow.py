@@ -38,6 +38,10 @@ RECORD_OVERHEAD = 400
 """Bytes that a record in work is taken to cost beside its value: the object, its key, its places in the queues."""
 
 
+MOST_ON_THE_WAY = 2_000
+"""Records between the two threads: a delivery thread that the machine gives no time is not buried."""
+
+
 class PlainRecord:
     """A record that did not come from a consumer: of a test, a file, a replay or the simulator."""
 
@@ -249,6 +253,8 @@ class Start:
     """Why the partition starts held (`rewind`, `retention_gap`), or None."""
     detail: str = ""
     """For a person: what happened there, and what lifts the hold."""
+    age: str = ""
+    """For a person: how old the records are that would go out again."""
 
 
 class Assigned(NamedTuple):
@@ -277,12 +283,16 @@ class EndReached(NamedTuple):
 
 
 class Sought(NamedTuple):
-    """The answer to `GiveBack`: records handed over after this are read from `offset` on, in order."""
+    """The answer to `GiveBack`: records handed over after this are read from `offset` on, in order.
+
+    `sure` is False where the reader may stand elsewhere: nothing is taken for deleted then that does not come again.
+    """
 
     topic: str
     partition: int
     epoch: int
     offset: int
+    sure: bool = True
 
 
 class Bounded(NamedTuple):
@@ -397,8 +407,16 @@ class Room:
     budget_bytes: int
     taken_bytes: int = 0
     freed_bytes: int = 0
+    taken_records: int = 0
+    """Records handed over; the Kafka thread's."""
+    seen_records: int = 0
+    """Records that came out of the queue between the two; the delivery thread's."""
     open: bool = field(default=True)
     """False while the delivery thread has enough unsent records."""
 
     def full(self) -> bool:
-        return not self.open or self.taken_bytes - self.freed_bytes >= self.budget_bytes
+        return (
+            not self.open
+            or self.taken_bytes - self.freed_bytes >= self.budget_bytes
+            or self.taken_records - self.seen_records >= MOST_ON_THE_WAY
+        )

@@ -155,7 +155,7 @@ def _hold(hold: Hold) -> HoldView:
         reason=hold.reason.value,
         scope=f"{topic}:{partition}" if topic is not None else "everything",
         since=hold.since / 1000,
-        lifted_by=kind.lifted_by,
+        lifted_by=kind.lifted_by.replace("TOKEN", hold.token or "TOKEN"),
         heals=kind.heals,
         detail=hold.detail,
         topic=topic,

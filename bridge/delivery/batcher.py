@@ -18,6 +18,7 @@ from bridge.delivery.settle import Settler
 from bridge.flow import Event, Record
 
 LaneOf = Callable[[Record], Lane | None]
+EVERY_OFFSET = 1 << 63
 
 
 class Batcher:
@@ -36,6 +37,10 @@ class Batcher:
         if not part.queued and part.live and part.ready():
             part.queued = True
             self._ring.append(part)
+
+    def has_more(self) -> bool:
+        """Whether the last `fill` ended with enough flights before everything was taken."""
+        return bool(self._ring)
 
     def fill(self, wanted: int, now: float, now_ms: int) -> None:
         """Take records until `wanted` flights are sealed or nothing may be taken."""
@@ -92,7 +97,8 @@ class Batcher:
         """
         policy, placer = self._policy, self._placer
         lane_of, mapper, unsent = self._lane_of, part.mapper, part.unsent
-        lanes, waiting, guarded = part.lanes, part.waiting, part.start.bound
+        lanes, waiting = part.lanes, part.waiting
+        guarded = part.start.bound if placer.storm is None else EVERY_OFFSET
         room_events, room_bytes = policy.batch_events, policy.batch_bytes
         last = part.bound if part.draining is None else min(part.bound, part.draining)
         filtered: list[Record] = []

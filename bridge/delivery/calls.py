@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
+from operator import itemgetter
 from random import Random
 
 from bridge.delivery.batcher import LaneOf
@@ -26,6 +27,9 @@ NEVER_APPLIED = frozenset({Verdict.SETUP, Verdict.THROTTLED})
 
 CAUSE: dict[Verdict, str] = {Verdict.INVALID: "invalid", Verdict.TOO_LARGE: "too_large"}
 """Verdicts that refuse an event for good, and the class of its dead letter."""
+
+
+_part_of: Callable[[Item], Partition] = itemgetter(0)
 
 
 class Calls:
@@ -106,9 +110,11 @@ class Calls:
 
     def _prune(self, flight: Flight, now: float, now_ms: int) -> bool:
         """Before every attempt: drop what was fenced or is too old; False if nothing is left of it."""
+        guard = flight.guarded or flight.first_ms is not None
+        if flight.items and not guard and not flight.perishable and all(part.live for part in set(map(_part_of, flight.items))):
+            return True
         keep: list[Item] = []
         gone: list[Item] = []
-        guard = flight.guarded or flight.first_ms is not None
         if guard and self._policy.on_dedupe_expired == "hold" and self._parked(flight, now, now_ms):
             return False
         for item in flight.items:

@@ -16,7 +16,7 @@ from bridge.delivery.batcher import Batcher, LaneOf
 from bridge.delivery.brake import Brake
 from bridge.delivery.calls import Calls
 from bridge.delivery.gate import Gate
-from bridge.delivery.holds import Hold, Holds, Reason
+from bridge.delivery.holds import Hold, Holds, Reason, rewind_token
 from bridge.delivery.partition import WHOLE, Lane, Partition
 from bridge.delivery.placing import Placer
 from bridge.delivery.policy import Policy
@@ -57,6 +57,9 @@ LANES: dict[str, LaneOf] = {
     "none": lambda _: None,
 }
 """The lane of a record, by `ordering`; None carries no order."""
+
+MANY = 1_000_000
+"""As many calls as may be in flight."""
 
 
 class Delivery:
@@ -116,7 +119,9 @@ class Delivery:
         self.parts[name] = part
         self.tally.topic(item.topic)
         if item.start.hold is not None:
-            self.holds.add(Hold(Reason(item.start.hold), name, now_ms, item.start.detail, item.start.offset))
+            reason, start = Reason(item.start.hold), item.start
+            token = rewind_token(name, start.offset, start.detail) if reason is Reason.REWIND else None
+            self.holds.add(Hold(reason, name, now_ms, start.detail + start.age, start.offset, token=token))
 
     def _of(self, topic: str, partition: int, epoch: int) -> Partition | None:
         part = self.parts.get((topic, partition))
@@ -125,6 +130,7 @@ class Delivery:
     def _records(self, item: Records, now: float) -> None:
         part = self._of(item.topic, item.partition, item.epoch)
         records = item.records
+        self.room.seen_records += len(records)
         wanted = part.ledger.accept(records) if part is not None and part.seek is None else ()
         if len(wanted) < len(records):
             dropped = sum(map(len, records)) - sum(map(len, wanted))
@@ -156,6 +162,7 @@ class Delivery:
         part = self._of(item.topic, item.partition, item.epoch)
         if part is not None and part.seek is not None and item.offset <= part.seek:
             part.seek = None
+            part.ledger.sure = item.sure
 
     def _lost(self, names: Sequence[TopicPartition]) -> None:
         for name in names:
@@ -181,13 +188,16 @@ class Delivery:
         """One HTTP attempt ended."""
         self.calls.answered(number, reply, now, now_ms)
 
-    def starts(self, now: float, now_ms: int) -> list[tuple[int, bytes]]:
-        """The calls to start now, as (number, body): call it after every `take` and `answered`, and when due."""
+    def starts(self, now: float, now_ms: int, most: int = MANY) -> list[tuple[int, bytes]]:
+        """The calls to start now, as (number, body): call it after every `take` and `answered`, and when due.
+
+        It fills `most` new ones at most; `wake_at` says "now" where there is more to do.
+        """
         self._wake()
         self.refusals.retry(now)
         closed = self.gate.closed(len(self.calls.in_flight), now)
         if closed is None:
-            wanted = self.gate.limit.value - len(self.calls.in_flight)
+            wanted = min(self.gate.limit.value - len(self.calls.in_flight), most)
             self.batcher.fill(1 if self.gate.one_at_a_time() else wanted, now, now_ms)
             flight = self.placer.open
             if flight is not None and flight.items and (now >= flight.opened + self.policy.linger or self.drains.any()):
@@ -277,7 +287,7 @@ class Delivery:
     def _pace_reading(self) -> None:
         """Enough unsent records to keep every call busy are enough: the rest stays in Kafka."""
         unsent = sum([len(part.unsent) for part in self.parts.values() if part.unsent])
-        enough = max(2_000, 2 * self.gate.limit.value * self.policy.batch_events)
+        enough = max(2_000, self.gate.limit.value * self.policy.batch_events)
         self.room.open = unsent < (enough if self.room.open else enough // 2)
 
     def wake_at(self, now: float) -> float | None:
@@ -288,6 +298,6 @@ class Delivery:
             times.append(flight.opened + self.policy.linger)
         if self.settler.dirty:
             times.append(self._progress_at)
-        if self.settler.woken:
+        if self.settler.woken or (self.calls.closed is None and self.batcher.has_more()):
             times.append(now)
         return min((time for time in times if time is not None), default=None)

@@ -24,6 +24,7 @@ class Flight:
         "immediate",
         "items",
         "opened",
+        "perishable",
         "sequel",
         "size",
         "started",
@@ -44,6 +45,8 @@ class Flight:
         """When the first attempt began that may have been applied (wall clock): the 24 h guard runs from here."""
         self.guarded = False
         """Has a record that an earlier owner of its partition may have handed over."""
+        self.perishable = False
+        """Has, or had, an event that nobody wants after some time."""
         self.failed: float | None = None
         """When the last failed attempt ended (monotonic seconds)."""
         self.healthy = 0
@@ -97,6 +100,7 @@ class Flight:
         other.attempts = self.attempts
         other.first_ms = self.first_ms
         other.guarded = self.guarded
+        other.perishable = self.perishable
         other.failed = self.failed
         other.healthy = self.healthy
         other.healthy_since = self.healthy_since

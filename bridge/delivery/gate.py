@@ -40,6 +40,8 @@ class Gate:
         """Why no call may go out now, or None."""
         if now < self._silent_until:
             return Closed("retry_after", self._silent_until)
+        if Reason.WORKSPACE in self._holds.on(None):
+            return Closed("hold", None)
         if self._holds.everything():
             if self._probing or now < self._probe_at:
                 return Closed("hold", None if self._probing else self._probe_at)

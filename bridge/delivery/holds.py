@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import blake2b
 
 from bridge.flow import TopicPartition
 
@@ -51,7 +52,7 @@ KINDS: dict[Reason, Kind] = {
     Reason.HALT: Kind(
         "a reload with mended rules, bridge resume or bridge skip", heals=False, by_reload=True, by_resume=True
     ),
-    Reason.STORM: Kind("bridge resume", heals=False, by_resume=True),
+    Reason.STORM: Kind("bridge resume, which sends, or bridge skip", heals=False, by_resume=True),
     Reason.DEAD_LETTER_TOPIC: Kind("the dead-letter topic taking a write again; it is tried by itself", heals=True),
     Reason.DEDUPE_EXPIRED: Kind("bridge resume, which sends, or bridge skip", heals=False, by_resume=True),
     Reason.OPERATOR: Kind("bridge resume", heals=False, by_resume=True),
@@ -72,6 +73,12 @@ class Hold:
     offset: int | None = None
     rule: str | None = None
     token: str | None = None
+
+
+def rewind_token(scope: TopicPartition, offset: int, detail: str) -> str:
+    """What a person repeats to let exactly these offsets go out again: the same for the same rewind, in any process."""
+    text = f"{scope[0]}:{scope[1]}:{offset}:{detail}"
+    return blake2b(text.encode("utf-8", "replace"), digest_size=5).hexdigest()
 
 
 class Holds:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
+from itertools import islice
+from operator import itemgetter, lt
 
 from bridge.delivery.note import runs_of
 from bridge.flow import Record, Start
@@ -24,7 +25,7 @@ class Ledger:
     done in bulk by the caller.
     """
 
-    __slots__ = ("_base", "_blocks", "_given", "_given_ms", "_read", "_skip", "_start", "newest", "next", "top", "unfinished")
+    __slots__ = ("_base", "_blocks", "_given", "_given_ms", "_read", "_skip", "_start", "newest", "next", "sure", "top", "unfinished")
 
     def __init__(self, start: Start) -> None:
         self.unfinished: dict[int, Record | None] = {}
@@ -42,6 +43,8 @@ class Ledger:
         self._blocks: deque[tuple[int, int]] = deque()
         self._given: deque[int] = deque()
         """What was given back and not read again yet, ascending."""
+        self.sure = True
+        """Whether the last seek surely took place."""
 
     def accept(self, records: Sequence[Record]) -> Sequence[Record]:
         """Take in a run of records, ascending; returns those that need an outcome.
@@ -116,7 +119,12 @@ class Ledger:
         return self._skip or bool(self._given)
 
     def _reread(self, offset: int) -> None:
-        """The reader stands at `offset`: what was given back below it and did not come again has been compacted away."""
+        """The reader stands at `offset`: what was given back below it and did not come again has been compacted away.
+
+        Not so where the seek may have failed: a record behind everything read before proves nothing then.
+        """
+        if offset > self.newest and not self.sure:
+            return
         given = self._given
         while given and given[0] < offset:
             del self.unfinished[given.popleft()]
@@ -158,4 +166,4 @@ class Ledger:
 
 
 def _ascending(offsets: list[int]) -> bool:
-    return offsets == sorted(offsets) and len(set(offsets)) == len(offsets)
+    return all(map(lt, offsets, islice(offsets, 1, None)))

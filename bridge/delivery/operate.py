@@ -112,6 +112,15 @@ def _remap_braked(delivery: Delivery, scope: TopicPartition) -> None:
     part.unsent = deque(unsent[offset] for offset in sorted(unsent))
 
 
+def keep_to_workspace(delivery: Delivery, own: str, other: str | None, now_ms: int) -> None:
+    """Hold everything while the secrets name another workspace: all events would be new there, and notify again."""
+    if other is None:
+        delivery.holds.lift(None, Reason.WORKSPACE)
+        return
+    detail = f"the secrets changed from workspace {own} to {other}: to go on there would notify again"
+    delivery.holds.add(Hold(Reason.WORKSPACE, None, now_ms, detail))
+
+
 def pause(delivery: Delivery, scope: TopicPartition, reason: str, now_ms: int) -> None:
     """Stop a partition until `resume`."""
     if scope not in delivery.parts:
@@ -129,7 +138,9 @@ def resume(delivery: Delivery, scope: TopicPartition) -> list[Reason]:
         if reason is Reason.BRAKE:
             delivery.refusals.loosen(scope)
         elif reason is Reason.DEDUPE_EXPIRED and part is not None:
-            part.consented = True
+            part.consented = max(part.ledger.newest, part.start.bound)
+        elif reason is Reason.STORM and delivery.placer.storm is not None:
+            delivery.placer.storm.reset()
     if part is not None:
         delivery.settler.woken.append(part)
     return lifted
@@ -142,7 +153,7 @@ def accept_rewind(delivery: Delivery, token: str) -> TopicPartition:
             delivery.holds.lift(hold.scope, Reason.REWIND)
             part = delivery.parts.get(hold.scope)
             if part is not None:
-                part.consented = True
+                part.consented = max(part.ledger.newest, part.start.bound)
                 delivery.settler.woken.append(part)
             return hold.scope
     message = "no partition waits for that token: it stands for other offsets, or was accepted already"
@@ -170,10 +181,12 @@ def skip(delivery: Delivery, scope: TopicPartition, offset: int, reason: str, no
         fan.left = 1
     refusal = Refusal(part, record, None, Stage.DELIVER, "skipped_by_operator", "skipped", reason, last_ms=now_ms)
     delivery.refusals.write(refusal)
-    for held in (Reason.HALT, Reason.BRAKE, Reason.DEDUPE_EXPIRED):
+    for held in (Reason.HALT, Reason.BRAKE, Reason.DEDUPE_EXPIRED, Reason.STORM):
         hold = delivery.holds.on(scope).get(held)
         if hold is not None and hold.offset == offset:
             delivery.holds.lift(scope, held)
+            if held is Reason.BRAKE:
+                delivery.refusals.hold_braked(scope, now_ms)
     delivery.settler.woken.append(part)
 
 

@@ -100,8 +100,8 @@ class Partition:
         """Records with an outcome since the last `Progress`."""
         self.said: tuple[int, int, str] | None = None
         """The last `Progress`."""
-        self.consented = False
-        """An operator let events go out that SuprSend may have forgotten it has seen."""
+        self.consented = -1
+        """Up to this offset an operator let events go out that SuprSend may have forgotten it has seen."""
 
     def ready(self) -> bool:
         """Whether something may be taken into a flight now (holds aside)."""

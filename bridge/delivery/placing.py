@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from bridge.delivery.dead import Refusal, refusal_of
 from bridge.delivery.flight import Flight
@@ -11,6 +12,7 @@ from bridge.delivery.partition import Fan, Lane, Partition
 from bridge.delivery.policy import Policy
 from bridge.delivery.refusals import Refusals
 from bridge.delivery.settle import Settler
+from bridge.delivery.storm import StormGuard
 from bridge.flow import Event, Fault, Mapped, OnError, Outcome, Record, Stage
 
 FAULT_OUTCOME: dict[OnError, Outcome] = {"skip": Outcome.SKIPPED, "drop": Outcome.FILTERED}
@@ -25,6 +27,8 @@ class Placer:
         self._settler = settler
         self._refusals = refusals
         self._holds = holds
+        self.storm = StormGuard(policy.storm) if policy.storm is not None else None
+        """Every record passes by `place` where there is one."""
         self.open: Flight | None = None
         self.sealed: deque[Flight] = deque()
         """Full flights, in order, as they are to go out."""
@@ -59,11 +63,17 @@ class Placer:
             return True
         if self._halts(part, record, faults, now_ms) or (events and self.held_for_dedupe(part, record, None, now_ms)):
             return False
-        fan = Fan(record, events, len(mapped))
+        stormy = self._stormy(record, events, now_ms) if self.storm is not None else ()
+        if stormy and self._held_by_storm(part, record, stormy[0], now_ms):
+            return False
+        fan = Fan(record, deque(event for event in events if event not in stormy) if stormy else events, len(mapped))
         if len(mapped) > 1:
             part.fans[record.offset()] = fan
         for fault in faults:
             self._fault(part, record, fault, now_ms)
+        for event in stormy:
+            self._settler.tally.events[event.rule, event.name, "storm"] += 1
+            self._refusals.write(storm_refusal(part, record, event))
         self.place_fan(part, fan, lane, now, now_ms)
         return True
 
@@ -74,6 +84,22 @@ class Placer:
                 self._holds.add(Hold(Reason.HALT, part.name, now_ms, detail, record.offset()))
                 return True
         return False
+
+    def _stormy(self, record: Record, events: Iterable[Event], now_ms: int) -> list[Event]:
+        """The events that are too many for their recipient."""
+        assert self.storm is not None
+        at = record.timestamp()[1]
+        at_ms = at if at >= 0 else now_ms
+        alive = [event for event in events if event.expires is None or event.expires >= now_ms]
+        return [event for event in alive if not self.storm.admits(event, at_ms)]
+
+    def _held_by_storm(self, part: Partition, record: Record, event: Event, now_ms: int) -> bool:
+        limits = self._policy.storm
+        if limits is None or limits.action != "hold":
+            return False
+        detail = f"rule {event.rule}: more than {limits.events} events for one recipient in {limits.per_ms // 1000} s"
+        self._holds.add(Hold(Reason.STORM, part.name, now_ms, detail, record.offset()))
+        return True
 
     def held_for_dedupe(self, part: Partition, record: Record, first_ms: int | None, now_ms: int) -> bool:
         """Held because it may have been sent so long ago that SuprSend has forgotten it."""
@@ -87,7 +113,7 @@ class Placer:
 
     def expired_for_dedupe(self, part: Partition, record: Record, first_ms: int | None, now_ms: int) -> bool:
         """Whether a further attempt could notify again, because the first one is (nearly) out of the 24 h window."""
-        if part.consented or self._policy.on_dedupe_expired == "send":
+        if record.offset() <= part.consented or self._policy.on_dedupe_expired == "send":
             return False
         if record.offset() <= part.start.bound:
             first_ms = part.start.bound_at
@@ -122,6 +148,8 @@ class Placer:
             flight.size = size
             if fan.record.offset() <= part.start.bound:
                 flight.guarded = True
+            if event.expires is not None:
+                flight.perishable = True
             if lane is not None:
                 part.lanes[lane] = flight
         if self.open is not None and len(self.open.items) >= policy.batch_events:
@@ -137,6 +165,12 @@ class Placer:
             self._refusals.write(dedupe_refusal(part, record, event, part.start.bound_at))
             return False
         return True
+
+
+def storm_refusal(part: Partition, record: Record, event: Event) -> Refusal:
+    """The dead letter of an event that is one too many for its recipient; it was never sent."""
+    message = "more events for one recipient than `delivery.storm` allows"
+    return Refusal(part, record, event.rule, Stage.DELIVER, "storm", "storm", message, event=event)
 
 
 def dedupe_refusal(part: Partition, record: Record, event: Event, first_ms: int | None) -> Refusal:

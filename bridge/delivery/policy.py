@@ -7,6 +7,7 @@ from typing import Literal
 
 from bridge.delivery.brake import BrakeLimits
 from bridge.delivery.pace import Backoff
+from bridge.delivery.storm import StormLimits
 
 Ordering = Literal["key", "partition", "none"]
 OnDedupeExpired = Literal["dead_letter", "hold", "send"]
@@ -38,6 +39,7 @@ class Policy:
     dedupe_margin_ms: int = HOUR_MS
     on_dedupe_expired: OnDedupeExpired = "dead_letter"
     brake: BrakeLimits = field(default_factory=BrakeLimits)
+    storm: StormLimits | None = None
     stuck_attempts: int = 20
     stuck_seconds: float = 600.0
     unreadable_in_row: int = 10

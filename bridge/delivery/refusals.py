@@ -43,10 +43,20 @@ class Refusals:
             return
         if self._brake.refused(refusal.brake_key):
             self._braked.append(refusal)
-            detail = f"{refusal.brake_key}: too many refusals, the last: {refusal.code}: {refusal.message}"
-            self._holds.add(Hold(Reason.BRAKE, part.name, now_ms, detail, refusal.record.offset(), refusal.rule))
+            self._hold(refusal, now_ms)
             return
         self._write(refusal, 0)
+
+    def _hold(self, refusal: Refusal, now_ms: int) -> None:
+        detail = f"{refusal.brake_key}: too many refusals, the last: {refusal.code}: {refusal.message}"
+        scope, offset = refusal.part.name, refusal.record.offset()
+        self._holds.add(Hold(Reason.BRAKE, scope, now_ms, detail, offset, refusal.rule))
+
+    def hold_braked(self, scope: TopicPartition, now_ms: int) -> None:
+        """The record that a brake held was skipped: hold by the next one that it kept back there, if any."""
+        following = next((each for each in self._braked if each.part.name == scope), None)
+        if following is not None:
+            self._hold(following, now_ms)
 
     def write(self, refusal: Refusal) -> None:
         """Dead-letter it whatever the brake says (an operator's skip, `stuck`, `dedupe_expired`)."""

@@ -31,6 +31,15 @@ OnGap = Literal["hold", "continue"]
 
 _MOST_CODED = 200_000
 
+HOUR_MS = 3_600_000
+AGES: dict[int, str] = {
+    30 * 24 * HOUR_MS: "30 days",
+    7 * 24 * HOUR_MS: "7 days",
+    24 * HOUR_MS: "24 hours",
+    HOUR_MS: "an hour",
+}
+"""The ages that are asked for where something would go out again, oldest first. A day is how long keys are known."""
+
 
 class Committed(NamedTuple):
     """A committed offset and the metadata beside it."""
@@ -132,6 +141,18 @@ def _rewind(known: Known, offset: int, why: str) -> Resolved:
     else:
         text += f"; records from offset {offset} on may have been delivered before and would go out again"
     return Resolved(Start(offset, hold="rewind", detail=text), "", fresh=True)
+
+
+def age_of(offset: int, at_age: Mapping[int, int]) -> str:
+    """How old the records from an offset on are. `at_age`: by age in milliseconds the first offset that is younger.
+
+    An age without such an offset is one that all records have passed.
+    """
+    older = [text for age, text in AGES.items() if not 0 <= at_age.get(age, 0) <= offset and age in at_age]
+    if not older:
+        return "; all of them younger than an hour: SuprSend still knows their keys"
+    known = "" if older[0] == "an hour" else ", and SuprSend knows a key for 24 hours"
+    return f"; the oldest is over {older[0]} old{known}"
 
 
 def _beyond_the_end(known: Known, offset: int) -> Resolved:

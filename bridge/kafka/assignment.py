@@ -25,13 +25,13 @@ from bridge.flow import (
     Pause,
     Resume,
     Revoking,
-    Sought,
     TopicPartition as Name,
 )
 from bridge.kafka.config import Clients
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
 from bridge.kafka.reading import Reading
+from bridge.kafka.seeks import Seeks
 from bridge.kafka.shadow import Shadow
 from bridge.kafka.starting import Inquiry
 
@@ -40,9 +40,6 @@ _LATE_SECONDS: Final = 0.25
 """How much longer than its deadline a drain is waited for: the other thread answers at the deadline itself."""
 _BEYOND_END_SECONDS: Final = 5.0
 """How long an end below the committed offset is doubted: a new leader may not know its end yet."""
-_MOST_SEEKS: Final = 5
-_SEEK_SECONDS: Final = 1.0
-"""So long a seek may bring nothing before it is done again: librdkafka does not tell of one that it refuses."""
 _EPOCHS: Final = count(1)
 """Never the same twice in a process, also when a consumer is replaced."""
 
@@ -75,9 +72,7 @@ class Assignment:
         self._retry_at = 0.0
         self._inquiry: Inquiry | None = None
         self._drained: dict[Name, Drained] = {}
-        self._seeks: dict[Name, int] = {}
-        self._sought: dict[Name, tuple[int, int, float]] = {}
-        """Seeks that no record has confirmed yet: the offset, how often something else came, when it was done last."""
+        self.seeks = Seeks()
 
     def on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """Partitions came: note them; reading begins in `start_new`."""
@@ -163,8 +158,7 @@ class Assignment:
     def _forget(self, names: Iterable[Name]) -> None:
         for name in names:
             self.readings.pop(name, None)
-            self._seeks.pop(name, None)
-            self._sought.pop(name, None)
+            self.seeks.forget(name)
             self.unreadable.pop(name, None)
         self._offsets.forget(names)
 
@@ -231,9 +225,7 @@ class Assignment:
     def _pause(self, consumer: Consumer, names: Sequence[Name]) -> None:
         if names:
             consumer.pause([TopicPartition(*name) for name in names])
-        for name in names:
-            if name in self._sought:
-                self._seeks[name] = self._sought[name][0]
+        self.seeks.paused(names)
 
     def stopped(self, reading: Reading) -> bool:
         """Whether the partition is not read at the moment."""
@@ -292,8 +284,7 @@ class Assignment:
         """An order to read a partition again from an earlier offset."""
         reading = self._of(order)
         if reading is not None:
-            self._seeks[reading.name] = order.offset
-            self._sought.pop(reading.name, None)
+            self.seeks.order(reading.name, order.offset)
 
     def nudge(self, consumer: Consumer) -> None:
         """Have unreadable partitions fetched anew from where they stand, so that their end is told again."""
@@ -302,42 +293,10 @@ class Assignment:
                 consumer.seek(TopicPartition(*name, self.readings[name].position))
 
     def seek_due(self, consumer: Consumer, now: float) -> None:
-        """Do the seeks that were ordered; one that is refused, or that nothing comes of, is done again."""
-        for name, (offset, _, at) in self._sought.items():
-            if now > at + _SEEK_SECONDS and not self.stopped(self.readings[name]):
-                self._seeks[name] = offset
-        for name, offset in list(self._seeks.items()):
-            try:
-                consumer.seek(TopicPartition(*name, offset))
-            except KafkaException:
-                continue
+        """Do the seeks that were ordered, or have to be done again."""
+        stopped = {name for name in self.seeks.unconfirmed() if self.stopped(self.readings[name])}
+        for name, offset in self.seeks.do(consumer, stopped, now):
             self.readings[name].position = offset
-            others = self._sought[name][1] if name in self._sought else 0
-            self._sought[name] = (offset, others, now)
-            del self._seeks[name]
-
-    def seeking(self) -> bool:
-        """Whether what comes has to be looked at with `expected`."""
-        return bool(self._seeks or self._sought)
-
-    def expected(self, name: Name, offset: int | None) -> bool:
-        """Whether what came of a partition (its first offset; None for an end) may be taken in after a seek.
-
-        librdkafka forgets a seek when the partition is paused, by itself too, before a record came: it then goes on
-        behind the last one. The offset that was given back exists, so anything else means to seek again, unless
-        Kafka has deleted it meanwhile: after some tries what comes is taken.
-        """
-        if name in self._seeks:
-            return False
-        if name in self._sought:
-            wanted, others, at = self._sought[name]
-            if offset != wanted and others < _MOST_SEEKS:
-                self._sought[name] = (wanted, others + 1, at)
-                self._seeks[name] = wanted
-                return False
-            del self._sought[name]
-            self._intake([Sought(*name, self.readings[name].epoch, wanted)])
-        return True
 
     def drained(self, order: Drained) -> None:
         """The delivery thread is done with a partition."""

@@ -15,9 +15,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from bridge.flow import Headers, PlainRecord
 from bridge.kafka.config import consumer_conf
 from bridge.kafka.errors import END_REACHED, plain, trouble_of
+from bridge.kafka.live import SILENT
 from bridge.settings.kafka import Kafka
 
-__all__ = ["MOST_RECORDS", "PeekError", "last_records", "record_at"]
+__all__ = ["MOST_RECORDS", "PeekError", "clearest", "last_records", "partitions_of", "plain_record", "record_at"]
 
 MOST_RECORDS: Final = 100_000
 """Of one topic, at once."""
@@ -34,8 +35,8 @@ class PeekError(Exception):
 def record_at(settings: Kafka, topic: str, partition: int, offset: int) -> PlainRecord:
     """Read the record at an offset. Raises PeekError where there is none, ConfigError and SecretError."""
     with _consumer(settings) as consumer:
-        if partition not in _partitions(consumer, topic):
-            raise PeekError(f"{topic} has no partition {partition}; it has {len(_partitions(consumer, topic))}")
+        if partition not in partitions_of(consumer, topic):
+            raise PeekError(f"{topic} has no partition {partition}; it has {len(partitions_of(consumer, topic))}")
         first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SECONDS)
         if not first <= offset < end:
             held = f"it holds {first} to {end - 1}" if end > first else "it is empty"
@@ -43,7 +44,7 @@ def record_at(settings: Kafka, topic: str, partition: int, offset: int) -> Plain
         consumer.assign([TopicPartition(topic, partition, offset)])
         for message in _messages(consumer, {(topic, partition): offset + 1}):
             if message.offset() == offset:
-                return _plain(message)
+                return plain_record(message)
     raise PeekError(
         f"{topic}:{partition}:{offset} is no record: a transaction's marker, rolled back, or compacted away"
     )
@@ -56,7 +57,7 @@ def last_records(settings: Kafka, topic: str, count: int) -> list[PlainRecord]:
     """
     with _consumer(settings) as consumer:
         starts, ends = [], {}
-        for partition in _partitions(consumer, topic):
+        for partition in partitions_of(consumer, topic):
             first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SECONDS)
             if end > first:
                 starts.append(TopicPartition(topic, partition, max(first, end - count)))
@@ -64,7 +65,7 @@ def last_records(settings: Kafka, topic: str, count: int) -> list[PlainRecord]:
         if not starts:
             return []
         consumer.assign(starts)
-        found = [_plain(message) for message in _messages(consumer, ends)]
+        found = [plain_record(message) for message in _messages(consumer, ends)]
     found.sort(key=lambda record: (record.timestamp()[1], record.partition(), record.offset()))
     return found[-count:]
 
@@ -73,7 +74,12 @@ def last_records(settings: Kafka, topic: str, count: int) -> list[PlainRecord]:
 def _consumer(settings: Kafka) -> Iterator[Consumer]:
     """A consumer that belongs to no group; Kafka's errors come out as PeekError."""
     told: list[KafkaError] = []
-    conf = {**consumer_conf(settings), "group.id": f"{settings.group_id}.peek", "error_cb": told.append}
+    conf = {
+        **consumer_conf(settings),
+        "group.id": f"{settings.group_id}.peek",
+        "error_cb": told.append,
+        "logger": SILENT,
+    }
     conf.pop("group.instance.id", None)
     try:
         with closing(Consumer(conf)) as consumer:
@@ -83,16 +89,18 @@ def _consumer(settings: Kafka) -> Iterator[Consumer]:
                 consumer.poll(0)
                 raise
     except KafkaException as error:
-        raise PeekError(_clearest([*told, error.args[0]])) from None
+        raise PeekError(clearest([*told, error.args[0]])) from None
 
 
-def _clearest(errors: list[Any]) -> str:
+def clearest(errors: list[Any]) -> str:
+    """The one line of several errors that says most."""
     clear = [error for error in errors if error.code() not in _VAGUE]
     trouble = trouble_of((clear or errors)[0] if clear else errors[-1])
     return plain(errors[-1]) if trouble is None else trouble.text
 
 
-def _partitions(consumer: Consumer, topic: str) -> list[int]:
+def partitions_of(consumer: Consumer, topic: str) -> list[int]:
+    """The partitions of a topic. Raises KafkaException."""
     found = consumer.list_topics(topic, timeout=_SECONDS).topics[topic]
     if found.error is not None:
         raise KafkaException(found.error)
@@ -118,7 +126,8 @@ def _messages(consumer: Consumer, ends: dict[tuple[str, int], int]) -> Iterator[
                     left.pop(place)
 
 
-def _plain(message: Message) -> PlainRecord:
+def plain_record(message: Message) -> PlainRecord:
+    """The record of a message without an error."""
     kind, milliseconds = message.timestamp()
     value, key = message.value(), message.key()
     return PlainRecord(

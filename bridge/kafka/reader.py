@@ -14,10 +14,11 @@ from typing import Final, cast
 from confluent_kafka import Consumer, KafkaError, Message
 
 from bridge.delivery.commits import Committer
-from bridge.flow import RECORD_OVERHEAD, Bounded, EndReached, Intake, Record, Records, Room
+from bridge.flow import RECORD_OVERHEAD, Bounded, EndReached, Intake, Record, Records, Room, Sought
 from bridge.kafka.assignment import Assignment
 from bridge.kafka.errors import END_REACHED
 from bridge.kafka.numbers import Numbers
+from bridge.kafka.reading import Reading
 
 MOST_RECORDS: Final = 500
 _IDLE_SECONDS: Final = 0.25
@@ -143,6 +144,8 @@ class Reader:
         if reading is None:
             self._numbers.dropped_records += len(run)
             return
+        if self._assignment.seeks.any() and not self._arrived(reading, first.offset(), items):
+            return
         newest = cast("int", run[-1].offset())
         reading.position = newest + 1
         if self._assignment.unreadable:
@@ -151,9 +154,20 @@ class Reader:
         value_bytes = sum(map(len, run))
         self._record_bytes += 0.1 * (RECORD_OVERHEAD + value_bytes / len(run) - self._record_bytes)
         self._room.taken_bytes += value_bytes + RECORD_OVERHEAD * len(run)
+        self._room.taken_records += len(run)
         items.append(Records(*name, reading.epoch, cast("list[Record]", run)))
         if not self._guarded:
             items.append(Bounded(*name, reading.epoch, newest))
+
+    def _arrived(self, reading: Reading, offset: int | None, items: list[Intake]) -> bool:
+        """Whether what came of a partition may be taken in; says so where it is the end of a seek."""
+        seeks = self._assignment.seeks
+        wanted = seeks.wanted(reading.name)
+        if not seeks.expected(reading.name, offset):
+            return False
+        if wanted is not None:
+            items.append(Sought(*reading.name, reading.epoch, wanted, offset == wanted))
+        return True
 
     def _error(self, message: Message, error: KafkaError, items: list[Intake]) -> None:
         name = (message.topic() or "", message.partition() if message.partition() is not None else -1)
@@ -162,7 +176,9 @@ class Reader:
             return
         reading = self._assignment.readings.get(cast("tuple[str, int]", name))
         offset = message.offset()
-        if reading is not None and offset is not None and offset >= 0:
+        if reading is None or offset is None or offset < 0:
+            return
+        if not self._assignment.seeks.any() or self._arrived(reading, None, items):
             reading.position = max(reading.position, offset)
             self._assignment.unreadable.pop(reading.name, None)
             self._committer.end(reading.name, offset)

@@ -177,8 +177,8 @@ class Session:
         self._condition.unreadable(unreadable)
         if unreadable and now >= self._nudge_at:
             self._nudge_at = now + _NUDGE_EVERY
-            self._assignment.nudge()
-        self._assignment.seek_due(self._consumer)
+            self._assignment.nudge(self._consumer)
+        self._assignment.seek_due(self._consumer, now)
         if now >= self._secrets_at and self._condition.kinds() & _MEND_BY_SECRETS:
             self._secrets_at = now + _SECRETS_EVERY
             self._renew = self._secrets_changed()

@@ -8,16 +8,18 @@ has to do. Kafka thread only.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
+from threading import Thread
 from typing import Final, cast
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from bridge.flow import TopicPartition as Name
 from bridge.kafka.config import Conf
-from bridge.kafka.errors import plain
+from bridge.kafka.errors import INVALID_ARGUMENT, plain
 from bridge.kafka.quiet import LOG
 
 _SUFFIX: Final = ".delivered"
@@ -45,7 +47,7 @@ class Shadow:
         self._conf = conf
         self._group = group + _SUFFIX
         self._admin: AdminClient | None = None
-        self._asking: tuple[frozenset[Name], _Answer] | None = None
+        self._asking: tuple[frozenset[Name], Future[list[TopicPartition]]] | None = None
         self._writing: _Answer | None = None
         self._marks: dict[Name, int] = {}
         self._write_at = time.monotonic() + _FIRST_SECONDS
@@ -59,16 +61,13 @@ class Shadow:
         """
         wanted = frozenset(names)
         if self._asking is None or self._asking[0] != wanted:
-            parts = [TopicPartition(*name) for name in sorted(wanted)]
-            asked = ConsumerGroupTopicPartitions(self._group, parts)
-            answers = self._client().list_consumer_group_offsets([asked], request_timeout=_ASK_SECONDS)
-            self._asking = (wanted, answers[self._group])
+            self._asking = (wanted, self._asked(sorted(wanted)))
         answer = self._asking[1]
         if not answer.done():
             return None
         self._asking = None
         try:
-            found = answer.result().topic_partitions or []
+            found = answer.result()
         except KafkaException as error:
             if error.args[0].code() not in _NOT_FOR_US:
                 raise
@@ -77,6 +76,32 @@ class Shadow:
         marks = {(part.topic, part.partition): part.offset - 1 for part in found if part.offset >= 0}
         self._marks |= marks
         return marks
+
+    def _asked(self, names: Sequence[Name]) -> Future[list[TopicPartition]]:
+        """The answer to come, from a thread of its own.
+
+        A consumer that joins nothing asks: the admin client's question ends the whole process where the coordinator
+        has just moved (librdkafka 2.16.0 follows a null pointer, `tests/kafka/test_shadow.py`).
+        """
+        future: Future[list[TopicPartition]] = Future()
+
+        def ask() -> None:
+            try:
+                conf = self._conf()
+                with closing(Consumer({**conf, "group.id": self._group, "enable.auto.commit": False})) as consumer:
+                    asked = [TopicPartition(*name) for name in names]
+                    found = consumer.committed(asked, timeout=_ASK_SECONDS)
+                for part in found:
+                    if part.error is not None:
+                        raise KafkaException(part.error)  # noqa: TRY301 - as if the call had said so
+                future.set_result(found)
+            except KafkaException as error:
+                future.set_exception(error)
+            except Exception as error:  # noqa: BLE001 - a secret that cannot be read, say: asked again later
+                future.set_exception(KafkaException(KafkaError(INVALID_ARGUMENT, str(error))))
+
+        Thread(target=ask, name="kafka-shadow", daemon=True).start()
+        return future
 
     def forget(self, name: Name) -> None:
         """A rewind was accepted: the mark follows from below."""

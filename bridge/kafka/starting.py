@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from bridge.delivery.start import Committed, Group, Known, OnGap, Resolved, StartFrom, group_of, resolve
+from bridge.delivery.start import (
+    AGES,
+    Committed,
+    Group,
+    Known,
+    OnGap,
+    Resolved,
+    StartFrom,
+    age_of,
+    group_of,
+    resolve,
+)
 from bridge.flow import TopicPartition as Name
 from bridge.kafka.shadow import Shadow
 
@@ -33,6 +45,7 @@ class Inquiry:
         self._commits: dict[str, dict[int, Committed]] | None = None
         self._groups: dict[str, Group] = {}
         self._offsets: dict[int, dict[Name, int]] = {}
+        self._ages: dict[int, dict[Name, int]] = {}
 
     def ask(self, consumer: Consumer) -> dict[Name, Resolved] | None:
         """Go on asking; the starts when all is known, None when there is more to ask. Blocks for a second at most.
@@ -47,7 +60,21 @@ class Inquiry:
             if time.monotonic() > enough:
                 return None
         marks = self._marks
-        return None if marks is None else {name: self._resolve(name, marks.get(name)) for name in self.names}
+        if marks is None:
+            return None
+        found = {name: self._resolve(name, marks.get(name)) for name in self.names}
+        rewound = [name for name, resolved in found.items() if resolved.start.hold == "rewind"]
+        for age in AGES:
+            if rewound and age not in self._ages:
+                at = time.time_ns() // 1_000_000 - age
+                self._ages[age] = offsets_at(consumer, rewound, at, _CALL_SECONDS)
+                if time.monotonic() > enough:
+                    return None
+        return found | {name: self._aged(name, found[name]) for name in rewound}
+
+    def _aged(self, name: Name, resolved: Resolved) -> Resolved:
+        at_age = {age: offsets[name] for age, offsets in self._ages.items() if name in offsets}
+        return resolved._replace(start=replace(resolved.start, age=age_of(resolved.start.offset, at_age)))
 
     def _questions(self) -> Iterator[Callable[[Consumer], None]]:
         for topic in sorted({topic for topic, _ in self.names} - self._partitions.keys()):

@@ -87,7 +87,13 @@ class Bench:
         self.now = 100.0
         self.room = Room(1 << 30)
         self.delivery = Delivery(
-            policy or Policy(linger=0.0), rules or WordRules(), make_judge(), self.room, Random(7), self.now, version="1"
+            policy or Policy(linger=0.0),
+            rules or WordRules(),
+            make_judge(),
+            self.room,
+            Random(7),
+            self.now,
+            version="1",
         )
         self.calls: dict[int, Call] = {}
         self.orders: list[Order] = []

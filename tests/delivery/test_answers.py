@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bridge.delivery.policy import Policy
 from bridge.flow import Outcome, Reply
@@ -50,7 +49,9 @@ def test_what_was_accepted_or_refused_is_never_sent_again(answers: list[list[str
         reply(200, b""),
         reply(200, b"<html></html>"),
         reply(207, {"status": "success", "records": "no list"}),
-        reply(207, {"status": "success", "records": [result("ok"), result("ok"), {"status": "success"}]}, error="reset"),
+        reply(
+            207, {"status": "success", "records": [result("ok"), result("ok"), {"status": "success"}]}, error="reset"
+        ),
         reply(500),
         reply(503, b"<html></html>"),
         reply(408),
@@ -85,7 +86,9 @@ def test_a_malformed_record_is_unknown_while_its_neighbours_count() -> None:
     assert again.offsets == [1]
 
 
-@pytest.mark.parametrize("answer", [reply(401), reply(403), reply(404), reply(302), reply(0, error="tls", applied=False)])
+@pytest.mark.parametrize(
+    "answer", [reply(401), reply(403), reply(404), reply(302), reply(0, error="tls", applied=False)]
+)
 def test_a_setup_error_holds_everything_and_heals_by_a_probe(answer: Reply) -> None:
     """Nothing is dead-lettered or dropped; one call probes now and then, and its success lifts the hold."""
     bench = fed(3, Policy(linger=0.0, batch_events=1))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import ceil, log2
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bridge.delivery.brake import BrakeLimits
 from bridge.delivery.policy import Policy

@@ -137,3 +137,21 @@ def test_a_fenced_partition_writes_no_dead_letter() -> None:
     bench.accept(other)
     bench.answer(call, results("transient"))
     assert letters(bench) == []
+
+
+def test_a_skip_goes_from_one_record_that_the_brake_kept_back_to_the_next() -> None:
+    """Who skips the record that the brake holds is shown the next one; none of them is forgotten."""
+    bench = Bench(Policy(linger=0.0, brake=BrakeLimits(row=3)))
+    bench.assign()
+    bench.feed([record(offset) for offset in range(6)])
+    (call,) = bench.start()
+    bench.answer(call, results(*["invalid"] * 6))
+    assert dead_offsets(bench.write_dead_letters()) == [0, 1]
+    for offset in (2, 3, 4, 5):
+        assert bench.delivery.holds.on(SCOPE)[Reason.BRAKE].offset == offset
+        operate.skip(bench.delivery, SCOPE, offset, "the shop knows", bench.now_ms)
+        (letter,) = bench.write_dead_letters()
+        assert dict(letter.headers)["bridge.class"] == b"skipped_by_operator"
+    assert not bench.delivery.holds.on(SCOPE)
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DEAD_LETTERED: 6}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bridge.delivery.note import MAX_BYTES, decode, runs_of, text_of
 
@@ -22,9 +21,7 @@ def test_the_next_owner_skips_exactly_what_is_finished(base: int, gaps: set[int]
     unfinished = sorted(base + gap for gap in gaps)
     watermark = unfinished[0] if unfinished else base
     delivered = base + top
-    text = text_of(
-        at_ms=5, bound=base + bound, delivered=delivered, runs=runs_of(watermark, unfinished, delivered)
-    )
+    text = text_of(at_ms=5, bound=base + bound, delivered=delivered, runs=runs_of(watermark, unfinished, delivered))
     expected = set(range(watermark, delivered + 1)) - set(unfinished)
     assert finished_of(text, watermark) == expected
 

@@ -124,6 +124,24 @@ def test_what_was_compacted_away_during_a_hold_does_not_hold_the_watermark() -> 
     assert bench.progress().watermark == 3
 
 
+def test_an_unsure_seek_takes_nothing_for_deleted() -> None:
+    """Where the seek may have failed, a record behind all that was read does not end what was given back."""
+    bench = Bench()
+    bench.assign()
+    operate.pause(bench.delivery, SCOPE, "", bench.now_ms)
+    bench.feed([record(0), record(1), record(2)])
+    bench.collect()
+    operate.resume(bench.delivery, SCOPE)
+    bench.take(Sought(TOPIC, 0, 1, 0, sure=False))
+    bench.feed([record(3)])
+    bench.end(4)
+    bench.pass_time(1.0)
+    bench.collect()
+    assert bench.part().ledger.watermark == 0
+    bench.feed([record(1), record(2)])
+    assert bench.part().ledger.watermark == 1
+
+
 def test_what_was_given_back_is_read_whatever_the_span() -> None:
     """A hold over more records than half a span ends in reading, not in a pause for ever."""
     bench = Bench(Policy(linger=0.0, span=10))
@@ -182,6 +200,23 @@ def test_what_suprsend_may_have_forgotten_is_not_sent_again(hours: int) -> None:
     assert call.offsets == ([0, 1] if hours == 22 else [1])
     letters = bench.write_dead_letters()
     assert [dict(letter.headers)["bridge.class"] for letter in letters] == ([] if hours == 22 else [b"dedupe_expired"])
+
+
+def test_who_prefers_a_repeat_to_a_loss_can_say_so() -> None:
+    """With `on_dedupe_expired: send` an expired repeat goes out, in the core as in a call, and nothing is held."""
+    bench = Bench(Policy(linger=0.0, on_dedupe_expired="send"))
+    bench.assign(start=Start(0, bound=0, bound_at=EPOCH_MS + int(bench.now * 1000) - 99 * HOUR_MS))
+    bench.feed([record(0), record(1)])
+    (call,) = bench.start()
+    assert call.offsets == [0, 1]
+    bench.answer(call, reply(0, error="timeout"))
+    bench.pass_time(99 * 3_600.0)
+    (again,) = bench.start()
+    assert again.body == call.body
+    bench.accept(again)
+    assert bench.write_dead_letters() == []
+    assert not bench.delivery.holds.all()
+    assert bench.outcomes() == {Outcome.DELIVERED: 2}
 
 
 def test_the_guard_holds_while_nothing_can_be_sent() -> None:
@@ -270,3 +305,56 @@ def test_what_nobody_wants_any_more_is_not_sent() -> None:
     bench.pass_time(6.0)
     assert bench.start() == []
     assert bench.outcomes() == {Outcome.EXPIRED: 1}
+
+
+def test_consent_is_for_what_was_there() -> None:
+    """Who resumes an expired hold lets those records go again, not every later one for as long as the process lives."""
+    bench = Bench(Policy(linger=0.0, on_dedupe_expired="hold"))
+    bench.assign()
+    for offset in (0, 1):
+        bench.feed([record(offset)])
+        (call,) = bench.start()
+        bench.answer(call, reply(0, error="timeout"))
+        bench.pass_time(24 * 3_600.0)
+        assert bench.start() == []
+        assert Reason.DEDUPE_EXPIRED in bench.delivery.holds.on(SCOPE)
+        operate.resume(bench.delivery, SCOPE)
+        bench.pass_time(60.0)
+        (call,) = bench.start()
+        bench.accept(call)
+
+
+def test_a_rewind_waits_for_its_token() -> None:
+    """A partition that was set back sends nothing before the token that stands for its offsets is given."""
+    bench = Bench()
+    bench.assign(start=Start(5, hold="rewind", detail="94 records from offset 5 on"))
+    bench.feed([record(5)])
+    assert bench.start() == []
+    (hold,) = bench.delivery.holds.all()
+    assert hold.token is not None
+    with pytest.raises(operate.Declined, match="token"):
+        operate.accept_rewind(bench.delivery, "another")
+    assert operate.accept_rewind(bench.delivery, hold.token) == SCOPE
+    assert [call.offsets for call in bench.start()] == [[5]]
+    bench.lose(0)
+    bench.assign(epoch=2, start=Start(5, hold="rewind", detail="94 records from offset 5 on"))
+    assert bench.delivery.holds.all()[0].token == hold.token
+    bench.lose(0)
+    bench.assign(epoch=3, start=Start(6, hold="rewind", detail="93 records from offset 6 on"))
+    assert bench.delivery.holds.all()[0].token != hold.token
+
+
+def test_another_workspace_holds_everything_and_is_not_even_probed() -> None:
+    """While the secrets name another workspace nothing goes out; with the old one again it goes on by itself."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0)])
+    operate.keep_to_workspace(bench.delivery, "one", "two", bench.now_ms)
+    operate.keep_to_workspace(bench.delivery, "one", "two", bench.now_ms)
+    bench.pass_time(3_600.0)
+    assert bench.start() == []
+    assert [(hold.reason, hold.scope) for hold in bench.delivery.holds.all()] == [(Reason.WORKSPACE, None)]
+    assert bench.delivery.holds.needs_person()
+    operate.keep_to_workspace(bench.delivery, "one", None, bench.now_ms)
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 1}

@@ -6,8 +6,7 @@ from email.utils import formatdate
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bridge.delivery.pace import Backoff, Breaker, Limit, RetryBudget, Tokens, retry_after_seconds
 

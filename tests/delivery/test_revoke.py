@@ -190,3 +190,18 @@ def test_finished_above_the_watermark_goes_with_the_drain() -> None:
     bench.pass_time(1.0)
     (done,) = drained(bench.collect())
     assert (done.progress.watermark, done.progress.delivered, done.progress.finished) == (0, 1, "1,1")
+
+
+def test_an_emptied_flight_is_no_call() -> None:
+    """A full batch whose records were all released is not sent as an empty call."""
+    bench = Bench(Policy(linger=0.0, batch_events=2, initial_in_flight=1))
+    bench.assign(0)
+    bench.assign(1)
+    bench.feed([record(0), record(1)])
+    (first,) = bench.start()
+    bench.feed([record(0, partition=1), record(1, partition=1)])
+    bench.delivery.batcher.fill(1, bench.now, bench.now_ms)
+    bench.revoke(1)
+    bench.accept(first)
+    assert bench.start() == []
+    bench.conserved()

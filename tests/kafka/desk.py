@@ -26,6 +26,7 @@ from bridge.flow import (
     Records,
     Revoking,
     Room,
+    Sought,
     TopicPartition,
 )
 from bridge.kafka.config import Clients, clients_of
@@ -41,6 +42,13 @@ class Part:
         self.start = item.start
         self.ledger = Ledger(item.start)
         self.bound = -1
+        self.seek: int | None = None
+        """Given back from here on: what comes before the Kafka thread has sought it does not count."""
+
+    def give_back(self, offsets: range) -> None:
+        """Let go of records that are to be read again."""
+        self.seek = offsets.start
+        self.ledger.give_back(offsets)
 
 
 class Desk:
@@ -138,9 +146,15 @@ class Desk:
             case Records():
                 part = self.parts[item.topic, item.partition]
                 assert part.epoch == item.epoch
-                self.records += part.ledger.accept(item.records)
+                self.room.seen_records += len(item.records)
+                if part.seek is None:
+                    self.records += part.ledger.accept(item.records)
             case EndReached():
-                self.parts[item.topic, item.partition].ledger.end(item.offset)
+                part = self.parts[item.topic, item.partition]
+                if part.seek is None:
+                    part.ledger.end(item.offset)
+            case Sought():
+                self.parts[item.topic, item.partition].seek = None
             case Bounded():
                 part = self.parts[item.topic, item.partition]
                 part.bound = max(part.bound, item.bound)

@@ -263,7 +263,7 @@ def test_what_is_given_back_while_paused_is_read_again_after_the_resume(kafka: R
         side.stalled = True
         side.until(lambda: len(side.records) == 10)
         part = side.parts[topic, 0]
-        part.ledger.give_back(range(4, 10))
+        part.give_back(range(4, 10))
         side.order(Pause(topic, 0, part.epoch), GiveBack(topic, 0, part.epoch, 4))
         side.until(lambda: not side.orders)
         side.room.open = False

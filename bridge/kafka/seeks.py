@@ -1,0 +1,102 @@
+"""Seeks that arrive. Kafka thread only.
+
+librdkafka forgets a seek when the partition is paused before a record of it was consumed (it goes on behind the last
+one), and does not tell of a seek that it refuses while another is under way (measured: one of 25 was lost). So a seek
+counts as done only when the record came that was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from confluent_kafka import KafkaException, TopicPartition
+
+from bridge.flow import TopicPartition as Name
+
+_MOST_OTHERS: Final = 5
+"""So often something else may come: then the record that was asked for is gone (compacted)."""
+_SILENCE_SECONDS: Final = 1.0
+"""So long nothing may come."""
+
+
+class Seeking(Protocol):
+    """What a consumer offers for this."""
+
+    def seek(self, partition: TopicPartition) -> None: ...
+
+
+@dataclass(slots=True)
+class _Sought:
+    offset: int
+    at: float
+    others: int = 0
+
+
+class Seeks:
+    """The seeks of one consumer."""
+
+    def __init__(self) -> None:
+        self._ordered: dict[Name, int] = {}
+        self._sought: dict[Name, _Sought] = {}
+
+    def order(self, name: Name, offset: int) -> None:
+        """Read from `offset` on; a record is known to be there."""
+        self._ordered[name] = offset
+        self._sought.pop(name, None)
+
+    def forget(self, name: Name) -> None:
+        """The partition is gone."""
+        self._ordered.pop(name, None)
+        self._sought.pop(name, None)
+
+    def paused(self, names: Iterable[Name]) -> None:
+        """Partitions were paused: what was not confirmed is done again."""
+        for name in names:
+            if name in self._sought:
+                self._ordered[name] = self._sought[name].offset
+
+    def any(self) -> bool:
+        """Whether what comes has to be looked at with `expected`."""
+        return bool(self._ordered or self._sought)
+
+    def unconfirmed(self) -> Iterable[Name]:
+        """Partitions whose seek was done and not confirmed."""
+        return self._sought.keys()
+
+    def do(self, consumer: Seeking, stopped: set[Name], now: float) -> Iterator[tuple[Name, int]]:
+        """Do what was ordered, and again where a partition that is not `stopped` brought nothing; yields what was done.
+
+        One that is refused (fetching has not begun yet) stays ordered.
+        """
+        for name, sought in self._sought.items():
+            if name not in stopped and now > sought.at + _SILENCE_SECONDS:
+                self._ordered[name] = sought.offset
+        for name, offset in list(self._ordered.items()):
+            with suppress(KafkaException):
+                consumer.seek(TopicPartition(*name, offset))
+                others = self._sought[name].others if name in self._sought else 0
+                self._sought[name] = _Sought(offset, now, others)
+                del self._ordered[name]
+                yield name, offset
+
+    def wanted(self, name: Name) -> int | None:
+        """The offset of the seek that was done and not confirmed."""
+        sought = self._sought.get(name)
+        return None if sought is None else sought.offset
+
+    def expected(self, name: Name, offset: int | None) -> bool:
+        """Whether what came of a partition may be taken in: its first offset, None for an end."""
+        if name in self._ordered:
+            return False
+        sought = self._sought.get(name)
+        if sought is None:
+            return True
+        if offset != sought.offset and sought.others < _MOST_OTHERS:
+            sought.others += 1
+            self._ordered[name] = sought.offset
+            return False
+        del self._sought[name]
+        return True

@@ -1,0 +1,138 @@
+"""The storm guard: too many events of one rule for one person."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from bridge.delivery import operate
+from bridge.delivery.holds import Reason
+from bridge.delivery.policy import Policy
+from bridge.delivery.storm import StormGuard, StormLimits
+from bridge.flow import Event, Outcome, PlainRecord
+from tests.delivery.bench import EPOCH_MS, TOPIC, Bench
+
+HOUR = 3_600_000
+
+
+def event(n: int, who: str = "ann", rule: str = "r") -> Event:
+    return Event(rule, "ev", who, f"k{n}", b"{}", None)
+
+
+def test_the_limit_is_per_rule_recipient_and_span() -> None:
+    """Three within an hour may go, the fourth not; another person, another rule and an hour later do not care."""
+    guard = StormGuard(StormLimits(3, HOUR))
+    assert [guard.admits(event(n), n) for n in range(4)] == [True, True, True, False]
+    assert guard.admits(event(10, "bob"), 5)
+    assert guard.admits(event(11, rule="other"), 5)
+    assert not guard.admits(event(12), HOUR - 1)
+    assert guard.admits(event(13), HOUR)
+    assert not guard.admits(event(14), HOUR)
+
+
+def test_what_was_let_through_is_let_through_again() -> None:
+    """A record that is read and mapped again after a reload, or when given back, is not counted twice."""
+    guard = StormGuard(StormLimits(2, HOUR))
+    for _ in range(3):
+        assert guard.admits(event(1), 1)
+        assert guard.admits(event(2), 2)
+        assert not guard.admits(event(3), 3)
+
+
+def test_a_catch_up_is_no_storm() -> None:
+    """Records that are far apart in their own time pass, however fast they are read."""
+    guard = StormGuard(StormLimits(1, HOUR))
+    assert all(guard.admits(event(n), n * HOUR) for n in range(1_000))
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 100)), max_size=200), st.integers(1, 5))
+def test_memory_is_bounded_and_no_span_has_too_many(arrivals: list[tuple[int, int]], limit: int) -> None:
+    """Whatever the order, in no span that ends at an admitted event more than the limit were admitted before it."""
+    guard = StormGuard(StormLimits(limit, 10), most=50)
+    free = StormGuard(StormLimits(limit, 10))
+    admitted: dict[int, list[int]] = {}
+    for number, (who, at) in enumerate(arrivals):
+        guard.admits(event(number, f"p{who}"), at)
+        assert sum(map(len, guard._seen.values())) == guard._kept
+        assert guard._kept <= 50 or len(guard._seen) == 1
+        mine = admitted.setdefault(who, [])
+        if free.admits(event(number, f"p{who}"), at):
+            assert sum(at - 10 < other <= at for other in mine if other > max(mine) - 20) < limit
+            mine.append(at)
+
+
+def _bench(action: str, events: int = 3) -> Bench:
+    bench = Bench(Policy(linger=0.0, storm=StormLimits(events, HOUR, action)))  # type: ignore[arg-type]
+    bench.assign()
+    return bench
+
+
+def _records(*spans: tuple[int, int]) -> list[PlainRecord]:
+    return [PlainRecord(TOPIC, 0, offset, b"e", timestamp=EPOCH_MS + at) for offset, at in spans]
+
+
+def test_a_storm_goes_to_the_dead_letter_topic_as_such() -> None:
+    """Above the limit an event becomes a dead letter of class storm, never sent; what comes an hour later is sent."""
+    bench = _bench("dead_letter")
+    bench.feed(_records(*((n, n) for n in range(6)), (6, HOUR + 100)))
+    sent = [offset for call in bench.start() for offset in call.offsets]
+    assert sent == [0, 1, 2, 6]
+    letters = bench.write_dead_letters()
+    assert [letter.record.offset() for letter in letters] == [3, 4, 5]
+    headers = dict(letters[0].headers)
+    assert (headers["bridge.class"], headers["bridge.stage"], headers["bridge.rule"]) == (
+        b"storm",
+        b"deliver",
+        b"words",
+    )
+    assert headers["bridge.item"] == b"0"
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 4, Outcome.DEAD_LETTERED: 3}
+    bench.conserved()
+
+
+def test_a_storm_can_hold_instead_until_a_person_says_go_on() -> None:
+    """With `hold` the partition stops at that record, nothing is lost, and resume counts anew."""
+    bench = _bench("hold", events=2)
+    bench.feed(_records(*((n, n) for n in range(5))))
+    for call in bench.start():
+        bench.accept(call)
+    bench.collect()
+    (hold,) = bench.delivery.holds.all()
+    assert (hold.reason, hold.offset) == (Reason.STORM, 2)
+    assert not bench.start()
+    assert operate.resume(bench.delivery, (TOPIC, 0)) == [Reason.STORM]
+    for _ in range(3):
+        bench.collect()
+        bench.read_again()
+        for call in bench.start():
+            bench.accept(call)
+        if bench.delivery.holds.all():
+            assert [hold.offset for hold in bench.delivery.holds.all()] == [4], "it counts anew, and holds anew"
+            operate.resume(bench.delivery, (TOPIC, 0))
+    bench.settle()
+    assert bench.outcomes()[Outcome.DELIVERED] == 5
+    bench.conserved()
+
+
+def test_a_fan_out_loses_only_what_is_too_much() -> None:
+    """Of a record with several events for one person the first ones go out, the others are dead-lettered."""
+    bench = _bench("dead_letter", events=2)
+    bench.feed([PlainRecord(TOPIC, 0, 0, b"e e e", timestamp=EPOCH_MS)])
+    (call,) = bench.start()
+    assert len(call.events) == 2
+    bench.accept(call)
+    (letter,) = bench.write_dead_letters()
+    assert dict(letter.headers)["bridge.item"] == b"2"
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DEAD_LETTERED: 1}
+
+
+@pytest.mark.parametrize("storm", [None, StormLimits(1_000, HOUR)])
+def test_without_a_storm_everything_goes_its_way(storm: StormLimits | None) -> None:
+    """The guard changes nothing while nobody gets too much."""
+    bench = Bench(Policy(linger=0.0, storm=storm))
+    bench.assign()
+    bench.feed(_records(*((n, n) for n in range(50))))
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 50}

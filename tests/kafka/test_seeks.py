@@ -1,0 +1,87 @@
+"""A seek is done only when the record came that was asked for."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from bridge.kafka.seeks import Seeks
+
+NAME = ("orders", 0)
+
+
+class Fake:
+    """Counts seeks, and refuses the first ones."""
+
+    def __init__(self, refuses: int = 0) -> None:
+        self.done: list[int] = []
+        self.refuses = refuses
+
+    def seek(self, partition: TopicPartition) -> None:
+        if self.refuses:
+            self.refuses -= 1
+            raise KafkaException(KafkaError(KafkaError._STATE))
+        self.done.append(partition.offset)
+
+
+def do(seeks: Seeks, consumer: Fake, now: float, stopped: set[tuple[str, int]] | None = None) -> None:
+    list(seeks.do(consumer, stopped or set(), now))
+
+
+def ordered(consumer: Fake) -> Seeks:
+    seeks = Seeks()
+    seeks.order(NAME, 4)
+    do(seeks, consumer, 0.0)
+    return seeks
+
+
+def test_the_record_that_was_asked_for_ends_a_seek() -> None:
+    """Once it came everything is taken in again."""
+    seeks = ordered(consumer := Fake())
+    assert seeks.expected(NAME, 4)
+    assert not seeks.any()
+    assert consumer.done == [4]
+
+
+def test_a_refused_seek_is_done_later_and_nothing_is_taken_in_before() -> None:
+    """What was fetched from the old place is dropped."""
+    seeks = ordered(consumer := Fake(refuses=2))
+    assert not seeks.expected(NAME, 10)
+    do(seeks, consumer, 0.1)
+    do(seeks, consumer, 0.2)
+    assert consumer.done == [4]
+
+
+def test_something_else_means_to_seek_again() -> None:
+    """A seek that was forgotten is done again when a later record or the end comes, and in the end is given up."""
+    seeks = ordered(consumer := Fake())
+    for tries in range(5):
+        assert not seeks.expected(NAME, 10 if tries % 2 else None)
+        do(seeks, consumer, 0.1)
+    assert consumer.done == [4] * 6
+    assert seeks.expected(NAME, 10)
+
+
+def test_a_pause_means_to_seek_again() -> None:
+    """A pause before the record came makes the client forget the seek."""
+    seeks = ordered(consumer := Fake())
+    seeks.paused([NAME, ("orders", 1)])
+    do(seeks, consumer, 0.1)
+    assert consumer.done == [4, 4]
+
+
+def test_silence_means_to_seek_again_unless_the_partition_is_stopped() -> None:
+    """Where nothing comes for a second the seek is done again."""
+    seeks = ordered(consumer := Fake())
+    do(seeks, consumer, 0.5)
+    do(seeks, consumer, 2.0, {NAME})
+    assert consumer.done == [4]
+    do(seeks, consumer, 2.0)
+    assert consumer.done == [4, 4]
+
+
+def test_a_partition_that_is_gone_is_forgotten() -> None:
+    """Nothing is sought in a partition of somebody else."""
+    seeks = ordered(consumer := Fake())
+    seeks.forget(NAME)
+    do(seeks, consumer, 5.0)
+    assert consumer.done == [4]

@@ -1,0 +1,191 @@
+"""One bridge process: the real core, between the thread that owns the consumer and the one that owns HTTP.
+
+A crash may fall between any two turns of the two, and in the middle of each.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+from typing import TYPE_CHECKING
+
+from bridge.delivery import operate
+from bridge.delivery.delivery import Delivery
+from bridge.delivery.holds import KINDS, Reason
+from bridge.flow import (
+    RECORD_OVERHEAD,
+    Assigned,
+    DeadLetter,
+    DeadLetterWritten,
+    Drained,
+    Intake,
+    Lost,
+    Order,
+    Records,
+    Revoking,
+)
+from bridge.suprsend.answers import make_judge
+from tests.delivery.words import WordRules
+from tests.simulation.consumer import Consumer
+from tests.simulation.faults import Violation
+from tests.simulation.kafka import TOPIC
+from tests.simulation.suprsend import Answer, Call
+from tests.simulation.truth import Track
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+JUDGE = make_judge()
+
+
+class Member(Consumer):
+    """A process of the group, with its delivery thread."""
+
+    def __init__(self, world: World, name: int, rules: WordRules) -> None:
+        super().__init__(world, name)
+        self.delivery = Delivery(
+            world.scenario.policy, rules, JUDGE, self.room, Random(world.rng.random()), world.now, version="1"
+        )
+        self.replies: deque[Answer] = deque()
+        self.drain_until: dict[int, float] = {}
+        self.wake_at = 0.0
+        """When the delivery thread has to look again though nothing was handed to it."""
+
+    def delivery_turn(self) -> None:
+        """One turn of the thread that owns HTTP."""
+        world = self.world
+        delivery = self.delivery
+        now, now_ms = world.now, self.now_ms
+        if not self.intake and not self.replies and now < self.wake_at:
+            return
+        if self.intake:
+            items = list(self.intake)
+            if len(items) > 1 and world.rng.random() < 0.25:
+                items = items[: world.rng.randrange(1, len(items))]
+            for item in items:
+                self.intake.popleft()
+                self._foresee(item)
+            delivery.take(items, now, now_ms)
+            self.maybe_crash("after records were taken")
+        while self.replies:
+            answer = self.replies.popleft()
+            delivery.answered(answer.call.number, answer.reply, now, now_ms)
+            self._learn(answer)
+        self.maybe_crash("after answers")
+        calls = delivery.starts(now, now_ms)
+        made = delivery.orders(now)
+        orders = list(made)
+        made.clear()
+        for order in orders:
+            if isinstance(order, DeadLetter):
+                world.letter_ordered(self, order)
+        for number, body in calls:
+            self._send(number, body)
+        self.maybe_crash("after calls were started")
+        self._pass_on(orders)
+        self.wake_at = delivery.wake_at(now) or float("inf")
+        if world.rng.random() < 0.05:
+            self.check()
+
+    def _foresee(self, item: Intake) -> None:
+        """Keep the truth's books for what the delivery thread is told."""
+        world = self.world
+        if isinstance(item, Records):
+            track = self.tracks.get(item.partition)
+            if track is not None and track.epoch == item.epoch:
+                known = world.truth.by_offset[item.partition]
+                world.truth.handed(track, [known[record.offset()] for record in item.records])
+        elif isinstance(item, Assigned):
+            self.tracks[item.partition] = world.tracks[item.epoch]
+        elif isinstance(item, Revoking):
+            self.drain_until.update((number, item.deadline) for _, number in item.partitions)
+        elif isinstance(item, Lost):
+            for _, number in item.partitions:
+                self.tracks.pop(number, None)
+        elif isinstance(item, DeadLetterWritten) and item.error is None:
+            world.letter_learned(self, item.ticket)
+
+    def _learn(self, answer: Answer) -> None:
+        """The member knows now what a well-formed answer said."""
+        truth = self.world.truth
+        call = answer.call
+        for index in answer.accepted:
+            rec, item, _ = call.events[index]
+            track = call.tracks[rec.partition]
+            if self.tracks.get(rec.partition) is track:
+                truth.told(track, rec, item)
+        for index in answer.refused:
+            rec, item, _ = call.events[index]
+            truth.out_of_order_queue(call.tracks[rec.partition], rec, item)
+
+    def _send(self, number: int, body: bytes) -> None:
+        world = self.world
+        truth = world.truth
+        events = truth.read(body)
+        texts = body[2:-2].split(b"},{")
+        by_partition: dict[int, list[int]] = {}
+        for index, event in enumerate(events):
+            by_partition.setdefault(event.rec.partition, []).append(index)
+        for partition, indices in by_partition.items():
+            track = self.tracks.get(partition)
+            truth.started(track, [events[i] for i in indices], world.now_ms, [texts[i] for i in indices])
+        tracks = {partition: self.tracks[partition] for partition in by_partition}
+        world.suprsend.calls.append(Call(self, number, events, tracks))
+
+    def _pass_on(self, orders: list[Order]) -> None:
+        sequence = self.world.truth.sequence
+        for order in orders:
+            if isinstance(order, Drained):
+                number = order.progress.partition
+                self._check_drained(self.tracks.pop(number, None), self.drain_until.get(number, 0.0))
+            self.orders.append((order, sequence))
+
+    def _check_drained(self, track: Track | None, until: float) -> None:
+        """Before its deadline a drain has waited for every call."""
+        if self.world.now >= until or track is None:
+            return
+        out = [*self.world.suprsend.calls, *(answer.call for answer in self.replies)]
+        if any(call.member is self and track in call.tracks.values() for call in out):
+            message = f"drain: {track.partition} counts as drained while a call of it is out"
+            raise Violation(message)
+
+    # checks
+
+    def check(self) -> None:
+        """Conservation: what was consumed has an outcome or is in work; the same for the bytes of the room."""
+        delivery = self.delivery
+        in_work = [
+            record
+            for part in delivery.parts.values()
+            for record in part.ledger.unfinished.values()
+            if record is not None
+        ]
+        tally = delivery.tally.topic(TOPIC)
+        if tally.consumed != sum(tally.finished.values()) + len(in_work):
+            message = f"conservation: {tally.consumed} consumed, {tally.finished} finished, {len(in_work)} in work"
+            raise Violation(message)
+        queued = [record for item in self.intake if isinstance(item, Records) for record in item.records]
+        held = sum(len(record) + RECORD_OVERHEAD for record in [*in_work, *queued])
+        if self.room.taken_bytes - self.room.freed_bytes != held:
+            message = f"conservation: {self.room.taken_bytes - self.room.freed_bytes} bytes taken for {held}"
+            raise Violation(message)
+        if self.committer.refused_progress:
+            message = f"I3 the committer refused a progress {self.committer.refused_progress} times"
+            raise Violation(message)
+
+    # what a person does
+
+    def resume_everything(self) -> None:
+        """Lift every hold that waits for a person."""
+        self.wake_at = 0.0
+        for hold in self.delivery.holds.all():
+            if hold.scope is None:
+                continue
+            if hold.reason is Reason.REWIND and hold.token is not None:
+                self.world.truth.consent(hold.scope[1])
+                self.tracks[hold.scope[1]].rewound = False
+                operate.accept_rewind(self.delivery, hold.token)
+            elif KINDS[hold.reason].by_resume:
+                if hold.reason is Reason.DEDUPE_EXPIRED:
+                    self.world.truth.consent(hold.scope[1])
+                operate.resume(self.delivery, hold.scope)

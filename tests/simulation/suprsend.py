@@ -1,0 +1,253 @@
+"""A simulated SuprSend: applies events or not, answers or not, in every wrong way there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+from typing import TYPE_CHECKING, NamedTuple
+
+from bridge.flow import Reply
+from tests.simulation.faults import Faults
+from tests.simulation.truth import Known, Track, Truth
+
+if TYPE_CHECKING:
+    from tests.simulation.member import Member
+
+OK = b'{"status":"success","message_id":"m","status_code":202}'
+INVALID = b'{"status":"error","status_code":422,"error":{"type":"validation_error","message":"the event is bad"}}'
+TRANSIENT = b'{"status":"error","status_code":500,"error":{"type":"internal_error","message":"redis eval error: EOF"}}'
+THROTTLED = b'{"status":"error","status_code":"429","error":{"type":"too_many","message":"slow down"}}'
+ODD = (b"null", b'{"status":"success"}', b'{"status":"success","status_code":202,"error":{}}', b'{"status":"queued"}')
+ERROR = b'{"status":"error","error":{"type":"validation_error","message":"one of the events is bad"}}'
+HTML = b"<html><body>Bad gateway</body></html>"
+
+
+def bulk(records: Sequence[bytes]) -> bytes:
+    """The body of a bulk answer."""
+    return b'{"status":"success","records":[' + b",".join(records) + b"]}"
+
+
+ALL_OK = {n: bulk([OK] * n) for n in range(60)}
+
+
+class Call(NamedTuple):
+    """A call on its way: who sent it, under which assignments, and what is in it."""
+
+    member: Member
+    number: int
+    events: list[Known]
+    tracks: dict[int, Track]
+
+
+class Answer(NamedTuple):
+    """A reply, and what a reader of it may take for sure: indices of accepted and of refused events."""
+
+    call: Call
+    reply: Reply
+    accepted: Sequence[int]
+    refused: Sequence[int]
+
+
+def plain(status: int, body: bytes, *, error: str | None = None, applied: bool = True) -> Reply:
+    return Reply(status, error, None, body, applied, 0.05)
+
+
+class SuprSend:
+    """Calls that were sent and have no answer yet, and the mood the service is in."""
+
+    def __init__(self, faults: Faults, truth: Truth, trouble: float) -> None:
+        self.faults = faults
+        self.truth = truth
+        self.trouble = trouble
+        self.calls: list[Call] = []
+        self.answered = 0
+        self.late: list[tuple[float, list[Known]]] = []
+        self.mood: str | None = None
+        """A kind of fault that every call meets for a while."""
+        self.mood_until = 0.0
+        self._table: tuple[tuple[str, Callable[[Call, float, int], Answer]], ...] = (
+            ("api: 5xx, not applied", self._failed),
+            ("api: 5xx, applied", self._failed_but_applied),
+            ("api: timeout", self._timeout),
+            ("api: timeout, applied late", self._late),
+            ("api: connection reset", self._reset),
+            ("api: no connection", self._no_connection),
+            ("api: throttled", self._throttled),
+            ("api: partial answer", self._partial),
+            ("api: partial answer", self._partial),
+            ("api: partial answer", self._partial),
+            ("api: wrong count", self._wrong_count),
+            ("api: malformed answer", self._malformed),
+            ("api: cut answer", self._cut),
+        )
+        self._moods: dict[str, Callable[[Call, float, int], Answer]] = {
+            "outage": self._failed,
+            "setup": self._setup,
+            "unreadable": self._malformed,
+            "timeouts": self._timeout,
+            "throttling": self._throttled,
+        }
+
+    def answer(self, call: Call, now: float, now_ms: int) -> Answer:
+        """End one call: decide what was applied and what comes back."""
+        faults = self.faults
+        self.answered += 1
+        if self.mood is not None:
+            if now < self.mood_until and faults.take(f"api: {self.mood}"):
+                return self._moods[self.mood](call, now, now_ms)
+            self.mood = None
+        if faults.rng.random() < self.trouble:
+            kind, fate = faults.rng.choice(self._table)
+            if faults.take(kind):
+                return fate(call, now, now_ms)
+        return self._well(call, now_ms)
+
+    def _apply(self, events: Sequence[Known], now_ms: int) -> None:
+        for event in events:
+            word = event.rec.words[event.item]
+            if word not in ("ex", "eS"):
+                self.truth.applied(event, now_ms)
+
+    def _note_failures(self, call: Call, indices: Sequence[int] | None = None) -> None:
+        for index in indices if indices is not None else range(len(call.events)):
+            rec, item, _ = call.events[index]
+            rec.failed[item] = rec.failed.get(item, 0) + 1
+
+    def _well(self, call: Call, now_ms: int) -> Answer:
+        """As documented; poison is refused alone or takes the whole call with it."""
+        events = call.events
+        words = [event.rec.words[event.item] for event in events]
+        n = len(events)
+        if "ex" in words:
+            self.faults.take("api: poison event", words.count("ex"))
+            if "eS" not in words and self.faults.rng.random() < 0.5:
+                return Answer(call, plain(400, ERROR), (), (0,) if n == 1 else ())
+        self._apply(events, now_ms)
+        if "ex" not in words and "eS" not in words:
+            return Answer(call, plain(207 if n % 2 else 200, ALL_OK[n]), range(n), ())
+        if "eS" in words:
+            self.faults.take("api: an event that always fails")
+            self._note_failures(call, [i for i, word in enumerate(words) if word == "eS"])
+        results = [INVALID if word == "ex" else TRANSIENT if word == "eS" else OK for word in words]
+        accepted = [i for i, word in enumerate(words) if word not in ("ex", "eS")]
+        return Answer(call, plain(207, bulk(results)), accepted, [i for i, word in enumerate(words) if word == "ex"])
+
+    def _partial(self, call: Call, now: float, now_ms: int) -> Answer:
+        """Results per record: some accepted, some refused, some failed, some unreadable."""
+        rng = self.faults.rng
+        results: list[bytes] = []
+        accepted: list[int] = []
+        refused: list[int] = []
+        failed: list[int] = []
+        for index, event in enumerate(call.events):
+            word = event.rec.words[event.item]
+            chance = rng.random()
+            if word == "ex" and chance < 0.7:
+                refused.append(index)
+                results.append(INVALID)
+            elif chance < 0.5 and word not in ("ex", "eS"):
+                accepted.append(index)
+                results.append(OK)
+                self._apply((event,), now_ms)
+            else:
+                failed.append(index)
+                results.append(TRANSIENT if chance < 0.75 else THROTTLED if chance < 0.85 else rng.choice(ODD))
+                if chance > 0.9:
+                    self._apply((event,), now_ms)
+        self.faults.take("api: result of one event", len(failed) + len(refused))
+        self._note_failures(call, failed)
+        return Answer(call, plain(207, bulk(results)), accepted, refused)
+
+    def _failed(self, call: Call, now: float, now_ms: int) -> Answer:
+        rng = self.faults.rng
+        self._note_failures(call)
+        return Answer(call, plain(rng.choice((500, 502, 503, 504, 408, 425)), rng.choice((ERROR, HTML, b""))), (), ())
+
+    def _failed_but_applied(self, call: Call, now: float, now_ms: int) -> Answer:
+        self._apply(call.events, now_ms)
+        return self._failed(call, now, now_ms)
+
+    def _timeout(self, call: Call, now: float, now_ms: int) -> Answer:
+        if self.faults.rng.random() < 0.5:
+            self._apply(call.events, now_ms)
+        self._note_failures(call)
+        return Answer(call, plain(0, b"", error="timeout"), (), ())
+
+    def _late(self, call: Call, now: float, now_ms: int) -> Answer:
+        self.late.append((now + self.faults.rng.random() * 20.0, call.events))
+        self._note_failures(call)
+        return Answer(call, plain(0, b"", error="timeout"), (), ())
+
+    def _reset(self, call: Call, now: float, now_ms: int) -> Answer:
+        answer = self._timeout(call, now, now_ms)
+        return answer._replace(reply=plain(0, b"", error="reset"))
+
+    def _no_connection(self, call: Call, now: float, now_ms: int) -> Answer:
+        self._note_failures(call)
+        return Answer(call, plain(0, b"", error="connect", applied=False), (), ())
+
+    def _throttled(self, call: Call, now: float, now_ms: int) -> Answer:
+        self._note_failures(call)
+        after = self.faults.rng.choice((None, "0", "1", "soon", formatdate(now_ms / 1000 + 2, usegmt=True)))
+        return Answer(call, Reply(429, None, after, b"", True, 0.05), (), ())
+
+    def _setup(self, call: Call, now: float, now_ms: int) -> Answer:
+        rng = self.faults.rng
+        if rng.random() < 0.6:
+            return Answer(call, plain(rng.choice((401, 403, 404)), HTML), (), ())
+        return Answer(call, plain(0, b"", error=rng.choice(("tls", "dns")), applied=False), (), ())
+
+    def _wrong_count(self, call: Call, now: float, now_ms: int) -> Answer:
+        """Fewer or more results than events: nobody can say which is whose."""
+        self._apply(call.events[: self.faults.rng.below(len(call.events) + 1)], now_ms)
+        self._note_failures(call)
+        n = len(call.events)
+        return Answer(call, plain(207, ALL_OK[n + 1 if self.faults.rng.random() < 0.5 else n - 1]), (), ())
+
+    def _malformed(self, call: Call, now: float, now_ms: int) -> Answer:
+        if self.faults.rng.random() < 0.5:
+            self._apply(call.events, now_ms)
+        self._note_failures(call)
+        n = len(call.events)
+        whole = ALL_OK[n]
+        body = self.faults.rng.choice(
+            (
+                HTML,
+                b"",
+                b"{",
+                b"[]",
+                b'{"status":"success"}',
+                b'{"records":{}}',
+                b'{"records":null,"status":"success"}',
+                whole[:-2],
+                whole + b"x",
+                whole.replace(b'"status_code":202', b'"status_code":500', 1),
+                whole.replace(b'{"status":"success","records"', b'{"records":[],"status":"success","records"'),
+                bulk([b'{"status":"success"}'] * n),
+                bulk([b'"ok"'] * n),
+                b'"accepted"',
+                b"\x1f\x8b\x08\x00",
+            )
+        )
+        answer = Answer(call, plain(200, body), (), ())
+        if body.count(b'"status_code":500') and n > 1:
+            # The other records of that one are readable: they count as accepted, and were applied or they would be lost.
+            self._apply(call.events[1:], now_ms)
+            accepted = [i for i in range(1, n) if call.events[i].rec.words[call.events[i].item] not in ("ex", "eS")]
+            return answer._replace(accepted=accepted) if len(accepted) == n - 1 else self._failed(call, now, now_ms)
+        return answer
+
+    def _cut(self, call: Call, now: float, now_ms: int) -> Answer:
+        self._apply(call.events, now_ms)
+        self._note_failures(call)
+        whole = ALL_OK[len(call.events)]
+        cut = whole[: self.faults.rng.below(len(whole))]
+        return Answer(call, plain(207, cut, error=self.faults.rng.choice(("reset", "timeout"))), (), ())
+
+    def apply_late(self, now: float, now_ms: int, *, everything: bool = False) -> None:
+        """What timed out for its sender may be processed now."""
+        if self.late:
+            due = [entry for entry in self.late if everything or entry[0] <= now]
+            self.late = [entry for entry in self.late if entry not in due] if due else self.late
+            for _, events in due:
+                self._apply(events, now_ms)
