@@ -7,12 +7,15 @@ from collections.abc import Callable
 from bridge.delivery.brake import BrakeLimits
 from bridge.delivery.pace import Backoff
 from bridge.delivery.policy import Policy
+from bridge.delivery.storm import StormLimits
 from bridge.flow import Judge, MappingContext
-from bridge.secrets import Secret
+from bridge.memory import budget_of, cgroup_limit
+from bridge.settings.delivery import Delivery as DeliverySettings
 from bridge.settings.model import Settings
 from bridge.suprsend.answers import AnswerRule, make_judge
 from bridge.suprsend.endpoint import Endpoint
-from bridge.suprsend.signing import Bearer, Credentials, Hmac
+from bridge.suprsend.signing import Credentials
+from bridge.suprsend.sources import bearer_source, hmac_source
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -38,9 +41,20 @@ def policy_of(settings: Settings) -> Policy:
         dedupe_margin_ms=int(chosen.dedupe_margin * 1000),
         on_dedupe_expired=chosen.on_dedupe_expired,
         brake=BrakeLimits(chosen.brake.consecutive, chosen.brake.ratio, chosen.brake.window),
+        storm=_storm_of(chosen),
         stuck_attempts=chosen.stuck.attempts,
         stuck_seconds=chosen.stuck.seconds,
     )
+
+
+def _storm_of(chosen: DeliverySettings) -> StormLimits | None:
+    storm = chosen.storm
+    return StormLimits(storm.events, int(storm.per * 1000), storm.action) if storm is not None else None
+
+
+def memory_of(settings: Settings) -> int:
+    """Bytes for records in work: what the settings say, or by default what a container's limit leaves."""
+    return budget_of(cgroup_limit()) if settings.memory == "default" else settings.memory_bytes
 
 
 def endpoint_of(settings: Settings) -> Endpoint:
@@ -68,32 +82,16 @@ def judge_of(settings: Settings) -> Judge:
 def credentials_of(settings: Settings) -> Callable[[], Credentials]:
     """Who the bridge is to SuprSend, as its secrets are now; called for each attempt.
 
-    Both raise: `SecretError` for a file that cannot be read, `CredentialsError` for what cannot be a key.
+    The first call raises `SecretError` for a file that cannot be read, `CredentialsError` for what cannot be a key;
+    later ones keep to what was right, while a file is away or half written.
     """
     chosen = settings.suprsend
     key, secret, token = chosen.key, chosen.secret, chosen.token
-
-    def signed() -> Credentials:
-        return Hmac(_text(key), _text(secret))
-
-    def bearer() -> Credentials:
-        return Bearer(_text(token), str(chosen.workspace_uid))
-
-    make = bearer if token is not None else signed
-    known: dict[tuple[str, ...], Credentials] = {}
-
-    def now() -> Credentials:
-        texts = tuple(part.read() for part in (key, secret, token) if part is not None)
-        if texts not in known:
-            known.clear()
-            known[texts] = make()
-        return known[texts]
-
-    return now
-
-
-def _text(secret: Secret | None) -> str:
-    return secret.read() if secret is not None else ""
+    if token is not None:
+        return bearer_source(str(chosen.workspace_uid), token.read)
+    assert key is not None
+    assert secret is not None
+    return hmac_source(key.read, secret.read)
 
 
 def context_of(settings: Settings, env: str, namespace: str) -> MappingContext:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bridge.cli.failure import USAGE, Failure
+
+if TYPE_CHECKING:
+    from bridge.dry_run import DryTransport
 
 
 def command(
@@ -19,11 +22,21 @@ def command(
         ),
     ] = None,
     log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Read, map and count, but send, commit and dead-letter nothing; at the end (Ctrl-C) show events.",
+        ),
+    ] = False,
 ) -> int:
     """Run the bridge.
 
+    A dry run reads in a group of its own, GROUP.dry-run, and begins where kafka.start_from says.
+
     Example: bridge run --config config/bridge.yaml
     """
+    from bridge.dry_run import DryTransport
     from bridge.kafka.config import ConfigError
     from bridge.observe.admin import AdminError
     from bridge.observe.logs import LEVELS, Logs
@@ -42,9 +55,33 @@ def command(
         raise Failure(message)
     logs = Logs(level=level, form=settings.logs.format, redactor=Redactor())
     logs.capture_libraries()
+    dry = DryTransport() if dry_run else None
     try:
-        return run(settings, logs)
+        return run(settings, logs, dry)
     except (ConfigError, AdminError, SecretError, AnswerRuleError, EndpointError, CredentialsError) as error:
         raise Failure(str(error), USAGE) from None
     finally:
         logs.close()
+        if dry is not None and dry.last is not None:
+            _show(dry)
+
+
+def _show(dry: DryTransport) -> None:
+    """What was read and what would have been sent; with a few events, since they were asked for."""
+    from bridge.findings import visible
+
+    assert dry.last is not None
+    lines = ["", "dry run: nothing was sent, committed or dead-lettered"]
+    for topic in dry.last.topics:
+        ends = ", ".join(f"{count} {outcome.value}" for outcome, count in sorted(topic.finished.items()) if count)
+        lines.append(f"  {topic.topic}: {topic.consumed} records read" + (f": {ends}" if ends else ""))
+    for rule in dry.last.rules:
+        lines += [
+            f"  {rule.name} → {name}: {n}" for (name, result), n in sorted(rule.events.items()) if result == "accepted"
+        ]
+        lines += [f"  {rule.name} fails with {code}: {n}" for code, n in sorted(rule.errors.items())]
+    for name, bodies in sorted(dry.shown.items()):
+        lines.append(f"\n{name}, {len(bodies)} of {dry.events[name]}:")
+        lines += [f"  {body.decode()}" for body in bodies]
+    for line in "\n".join(lines).split("\n"):
+        typer.echo(visible(line))

@@ -22,8 +22,8 @@ class Pace:
 
     interval: float = 0.1
     records: int = 5_000
-    least: float = 0.005
-    """Between two rounds in any case."""
+    least: float = 0.010
+    """Between two rounds in any case: half of the linger that hides them."""
     answer: float = 90.0
     """After which a round without an answer counts as failed."""
     retry: float = 0.1

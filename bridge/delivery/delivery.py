@@ -287,7 +287,7 @@ class Delivery:
     def _pace_reading(self) -> None:
         """Enough unsent records to keep every call busy are enough: the rest stays in Kafka."""
         unsent = sum([len(part.unsent) for part in self.parts.values() if part.unsent])
-        enough = max(2_000, self.gate.limit.value * self.policy.batch_events)
+        enough = max(2_000, self.gate.limit.value * self.policy.batch_events // 2)
         self.room.open = unsent < (enough if self.room.open else enough // 2)
 
     def wake_at(self, now: float) -> float | None:

@@ -79,6 +79,8 @@ class Clients:
     dead_letter_topic: str | None
     eager: bool = False
     """Whether assignments are replaced as a whole (`range`) instead of changed in steps."""
+    silent: bool = False
+    """Whether a member without partitions is told nothing (the `consumer` protocol)."""
     start_from: StartFrom = "latest"
     on_gap: OnGap = "hold"
     drain: float = 10.0
@@ -105,6 +107,7 @@ def clients_of(settings: Kafka, *, small: bool = False, dry_run: bool = False) -
         admin=lambda: admin_conf(settings),
         dead_letter_topic=settings.dead_letter_topic,
         eager=settings.group_protocol == "classic" and settings.assignment == "range",
+        silent=settings.group_protocol == "consumer",
         start_from=at_ms if at_ms is not None else "earliest" if settings.start_from == "earliest" else "latest",
         on_gap=settings.on_retention_gap,
         drain=settings.drain,

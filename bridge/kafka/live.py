@@ -72,11 +72,12 @@ class _Look:
         self._settings = settings
         self._known = known
         self._until = time.monotonic() + _ANSWER_SECONDS
-        names = [name for name in (*settings.topics, settings.dead_letter_topic) if name in known]
+        # Brokers leave topics out of a list that the user may not see; asked by name they say so.
+        names = list(dict.fromkeys((*settings.topics, settings.dead_letter_topic)))
         resource = ConfigResource(ResourceType.TOPIC, settings.dead_letter_topic)
         group, options = settings.group_id, {"request_timeout": _ANSWER_SECONDS}
         rights = {"include_authorized_operations": True, **options}
-        self._topics = _asked(lambda: admin.describe_topics(TopicCollection(names), **rights)) if names else {}
+        self._topics = _asked(lambda: admin.describe_topics(TopicCollection(names), **rights))
         self._configs = _asked(lambda: admin.describe_configs([resource], **options))
         self._groups = _asked(lambda: admin.describe_consumer_groups([group], **rights))
         self._resource = resource
@@ -85,11 +86,11 @@ class _Look:
         """Whether a topic exists and may be read."""
         where = f"topic {name}"
         found = self._known.get(name)
+        if self._forbidden(name, AclOperation.READ):
+            return trouble_of(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), what=where)
         error = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART) if found is None else found.error
         if error is not None:
             return trouble_of(error, what=where) or Trouble("topic", f"{where}: {plain(error)}")
-        if self._forbidden(name, AclOperation.READ):
-            return trouble_of(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), what=where)
         return None
 
     def dead_letters(self) -> list[Trouble]:
@@ -97,6 +98,8 @@ class _Look:
         name = self._settings.dead_letter_topic
         where = f"dead-letter topic {name}"
         found = self._known.get(name)
+        if self._forbidden(name, AclOperation.WRITE):
+            return [Trouble("dead_letters", f"{where}: give the bridge's user Write and Describe on it")]
         if found is None or (found.error is not None and found.error.code() in _NOT_THERE):
             if self._settings.dead_letter_create:
                 return []
@@ -104,15 +107,12 @@ class _Look:
             return [Trouble("dead_letters", f"{where}: {advice}")]
         if found.error is not None:
             return [Trouble("dead_letters", f"{where}: {plain(found.error)}")]
-        troubles = []
-        if self._forbidden(name, AclOperation.WRITE):
-            troubles.append(Trouble("dead_letters", f"{where}: give the bridge's user Write on it"))
         answer = self._answer(self._configs.get(self._resource))
         policy = answer.get("cleanup.policy") if isinstance(answer, dict) else None
         if policy is not None and "compact" in str(policy.value):
             advice = "it is compacted, so that letters with one key replace each other: set cleanup.policy=delete"
-            troubles.append(Trouble("dead_letters", f"{where}: {advice}"))
-        return troubles
+            return [Trouble("dead_letters", f"{where}: {advice}")]
+        return []
 
     def group(self) -> list[Trouble]:
         """Whether the consumer group may be used."""

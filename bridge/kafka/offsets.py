@@ -33,6 +33,8 @@ class Offsets:
         self._refused = refused
         self._numbers = numbers
         self._now_ms = now_ms
+        self._known: dict[Name, int] = {}
+        """What librdkafka remembers as committed, over assignments, too: it commits nothing stored that is not above."""
 
     def commit_due(self, now: float) -> None:
         """Commit what is due; cheap when nothing is."""
@@ -54,11 +56,15 @@ class Offsets:
         if not commits:
             return
         self._numbers.metadata_bytes = max(self._numbers.metadata_bytes, *(len(c.metadata) for c in commits))
-        moved = [_part(commit) for commit in commits if commit.moved]
-        standing = [_part(commit) for commit in commits if not commit.moved]
+        moved: list[TopicPartition] = []
+        standing: list[TopicPartition] = []
+        for commit in commits:
+            higher = commit.moved and commit.offset > self._known.get(commit.name, -1)
+            (moved if higher else standing).append(_part(commit))
         if moved:
             self._call(moved, _store_and_commit)
-        # Storing the offset that is committed already commits nothing, so a note that changes alone is sent by itself.
+        # Storing the offset that is committed already commits nothing, so a note that changes alone is sent by itself,
+        # and so is a lower offset: that of a topic that was made anew or cut off.
         if standing:
             self._call(standing, _commit_as_is)
 
@@ -86,6 +92,7 @@ class Offsets:
             failure = part.error or error
             if failure is None:
                 self._numbers.commits["ok"] += 1
+                self._known[part.topic, part.partition] = part.offset
                 bound = self.committer.acknowledged((part.topic, part.partition), part.offset, part.metadata)
                 if bound is not None:
                     bounds.append(bound)

@@ -150,7 +150,7 @@ class Session:
         condition = self._condition
         if condition.probe_due(now):
             condition.probe(self._consumer, now)
-        if not self._assignment.joined and condition.reachable():
+        if self._clients.silent and not self._assignment.joined and condition.reachable():
             self._assignment.joined = self._membership.joined(self._consumer.memberid() or "", now)
         condition.say(joined=self._assignment.joined)
         self._mend(now)
@@ -292,4 +292,6 @@ class Session:
         closing = Thread(target=self._consumer.close, name="kafka-discarded", daemon=True)
         closing.start()
         closing.join(_DISCARD_SECONDS)
+        if self._shadow is not None:
+            self._shadow.close(0.0)
         self._condition.say(joined=False)

@@ -52,16 +52,16 @@ class Inquiry:
 
         Raises KafkaException where Kafka does not answer or refuses: nothing is guessed, call again later.
         """
+        enough = time.monotonic() + _ENOUGH_SECONDS
         if self._marks is None and self._shadow is not None:
             self._marks = self._shadow.ask(self.names)
-        enough = time.monotonic() + _ENOUGH_SECONDS
+            if time.monotonic() > enough:
+                return None
         for question in self._questions():
             question(consumer)
             if time.monotonic() > enough:
                 return None
-        marks = self._marks
-        if marks is None:
-            return None
+        marks = self._marks or {}
         found = {name: self._resolve(name, marks.get(name)) for name in self.names}
         rewound = [name for name, resolved in found.items() if resolved.start.hold == "rewind"]
         for age in AGES:

@@ -60,7 +60,7 @@ class Settings(Section):
     rules: Rules = Field(default_factory=Rules)
     """Where the rules are."""
     memory: Memory = Field(default="default", examples=["small", "64MiB"])
-    """Bytes for records in work: `default` is 64 MiB, `small` 32 MiB. The process takes about 90 MiB on top."""
+    """Bytes for records in work: `default` is 64 MiB, or what a container's memory limit leaves after 112 MiB for the rest of the process; `small` is 32 MiB."""
     admin: Admin = Field(default_factory=Admin)
     """The HTTP server for metrics, health and status."""
     logs: Logs = Field(default_factory=Logs)
@@ -68,7 +68,7 @@ class Settings(Section):
 
     @property
     def memory_bytes(self) -> int:
-        """The budget for records in work, in bytes."""
+        """The budget for records in work, in bytes, where no container has a say (`assembly.memory_of`)."""
         return MEMORY_BYTES[self.memory] if isinstance(self.memory, str) else self.memory
 
     @model_validator(mode="after")

@@ -36,6 +36,10 @@ class Result(NamedTuple):
     accepted: bool
     status_code: int
     message: str
+    verdict: Verdict = Verdict.UNKNOWN
+    """What the answer amounts to; unknown where there was none."""
+    code: str = "not_sent"
+    """A stable word or status for it, as dead letters have it."""
 
 
 class _Group(NamedTuple):
@@ -117,8 +121,9 @@ class Sending:
         status = int(code) if code.isdigit() else reply.status or NO_STATUS
         if verdict is Verdict.ACCEPTED:
             said = _message_id(reply.body) if self._alone else ""
-            return Result(accepted=True, status_code=status, message=said)
-        return Result(accepted=False, status_code=status, message=message if code.isdigit() else f"{code}: {message}")
+            return Result(accepted=True, status_code=status, message=said, verdict=verdict, code=code)
+        text = message if code.isdigit() else f"{code}: {message}"
+        return Result(accepted=False, status_code=status, message=text, verdict=verdict, code=code)
 
 
 def retry_after_seconds(text: str | None, now: float) -> float | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,8 @@ from tests.brokers.jars import jars, java
 SASL_USER: Final = "alice"
 SASL_PASSWORD: Final = "alice-secret"
 _STOP_SECONDS: Final = 30
+_PARENT_DEATH_SIGNAL: Final = 1
+"""`PR_SET_PDEATHSIG`"""
 _FORMAT_SECONDS: Final = 90
 
 _FIXED: Final[Mapping[str, str]] = {
@@ -46,6 +50,12 @@ _FIXED: Final[Mapping[str, str]] = {
     "num.network.threads": "2",
     "num.io.threads": "4",
 }
+
+
+def _end_with_parent() -> None:
+    """In the new process: have it killed when the tests' process dies without stopping it (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def free_ports(count: int) -> list[int]:
@@ -104,7 +114,12 @@ class Node:
         with self.logs.open("ab") as log:
             command = [*self._java("1g"), "kafka.Kafka", str(self.folder / "server.properties")]
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
 
     def stop(self) -> None:

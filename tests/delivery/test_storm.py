@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, strategies as st
 
+from bridge.assembly import policy_of
 from bridge.delivery import operate
 from bridge.delivery.holds import Reason
 from bridge.delivery.policy import Policy
 from bridge.delivery.storm import StormGuard, StormLimits
 from bridge.flow import Event, Outcome, PlainRecord
+from bridge.settings.model import Settings
 from tests.delivery.bench import EPOCH_MS, TOPIC, Bench
 
 HOUR = 3_600_000
@@ -48,13 +52,13 @@ def test_a_catch_up_is_no_storm() -> None:
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 100)), max_size=200), st.integers(1, 5))
 def test_memory_is_bounded_and_no_span_has_too_many(arrivals: list[tuple[int, int]], limit: int) -> None:
     """Whatever the order, in no span that ends at an admitted event more than the limit were admitted before it."""
-    guard = StormGuard(StormLimits(limit, 10), most=50)
+    guard = StormGuard(StormLimits(limit, 10), most=5)
     free = StormGuard(StormLimits(limit, 10))
     admitted: dict[int, list[int]] = {}
     for number, (who, at) in enumerate(arrivals):
         guard.admits(event(number, f"p{who}"), at)
         assert sum(map(len, guard._seen.values())) == guard._kept
-        assert guard._kept <= 50 or len(guard._seen) == 1
+        assert guard._kept <= 5 or len(guard._seen) == 1
         mine = admitted.setdefault(who, [])
         if free.admits(event(number, f"p{who}"), at):
             assert sum(at - 10 < other <= at for other in mine if other > max(mine) - 20) < limit
@@ -136,3 +140,14 @@ def test_without_a_storm_everything_goes_its_way(storm: StormLimits | None) -> N
     bench.feed(_records(*((n, n) for n in range(50))))
     bench.settle()
     assert bench.outcomes() == {Outcome.DELIVERED: 50}
+
+
+def test_the_settings_switch_it_on() -> None:
+    """`delivery.storm` becomes the limits that the guard goes by; without it there is no guard."""
+    base: dict[str, Any] = {
+        "kafka": {"bootstrap_servers": ("b:1",), "topics": ("t",), "group_id": "g", "dead_letter_topic": "d"},
+        "suprsend": {"workspace_key": "a-workspace-key-of-20-chars", "workspace_secret": "a-secret-of-the-workspace"},
+    }
+    assert policy_of(Settings.model_validate(base)).storm is None
+    chosen = base | {"delivery": {"storm": {"events": 20, "per": "1h", "action": "hold"}}}
+    assert policy_of(Settings.model_validate(chosen)).storm == StormLimits(20, HOUR, "hold")

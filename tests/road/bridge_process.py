@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -56,7 +56,10 @@ def settings(
 class BridgeProcess:
     """One process. A context manager: leaving it kills what still runs."""
 
-    def __init__(self, folder: Path, chosen: Mapping[str, Any], *, name: str = "bridge") -> None:
+    def __init__(
+        self, folder: Path, chosen: Mapping[str, Any], *, name: str = "bridge", options: Sequence[str] = ()
+    ) -> None:
+        self._options = options
         self._file = folder / f"{name}.yaml"
         # JSON is YAML: what `json.dumps` writes is read as it is.
         self._file.write_bytes(jsontext.dumps(chosen, option=jsontext.OPT_INDENT_2))
@@ -67,7 +70,7 @@ class BridgeProcess:
         """Start, or start again."""
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*START, "run", "--config", str(self._file)], stdout=log, stderr=subprocess.STDOUT
+                [*START, "run", "--config", str(self._file), *self._options], stdout=log, stderr=subprocess.STDOUT
             )
         return self
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import urllib.request
 from functools import partial
@@ -59,7 +58,7 @@ def test_changed_rules_take_effect_without_a_restart_and_broken_ones_are_refused
         assert " for " in _text_of(sandbox, f"{topic}-1")
 
         (rules / "..new").symlink_to("..two")
-        os.replace(rules / "..new", rules / "..data")
+        (rules / "..new").replace(rules / "..data")
         until(lambda: _logged(bridge, "rules_loaded") == 1, 30, bridge.text)
         kafka.produce(topic, records(topic, range(11, 20)))
         until(partial(_arrived, sandbox, expected(topic, range(1, 20))), 60, bridge.text)
@@ -68,7 +67,7 @@ def test_changed_rules_take_effect_without_a_restart_and_broken_ones_are_refused
         (rules / "..three").mkdir()
         (rules / "..three" / "orders.yaml").write_text(first.replace(".who", ".who."))
         (rules / "..new").symlink_to("..three")
-        os.replace(rules / "..new", rules / "..data")
+        (rules / "..new").replace(rules / "..data")
         until(lambda: _logged(bridge, "rules_refused") == 1, 30, bridge.text)
         until(lambda: "orders.yaml" in str(_status(url)["rules"]), 30, lambda: str(_status(url)["rules"]))
         kafka.produce(topic, records(topic, range(21, 30)))

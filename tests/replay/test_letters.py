@@ -1,0 +1,293 @@
+"""Dead letters read back: what is in them, what they become under today's rules, and with which key."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given, strategies as st
+
+from bridge.delivery.dead import Refusal, dead_letter_headers
+from bridge.delivery.partition import Partition
+from bridge.flow import Event, Fault, Mapped, PlainRecord, Stage, Start
+from bridge.replay.keys import rekeyed, renewed
+from bridge.replay.letter import Letter, Mark, Place, Result, again, mark_headers, read
+from bridge.replay.plan import Limits, Rules, planned
+from bridge.replay.progress import Open
+from bridge.replay.wanted import Wanted
+from bridge.rules.key import derived_insert_id
+from bridge.suprsend.event import event_body
+
+NOW = 1_700_000_000_000
+HOUR = 3_600_000
+LIMITS = Limits(23 * HOUR)
+
+
+def event(item: int = 0, *, rule: str = "r", key: str = "", expires: int | None = None) -> Event:
+    made = key or f"key-{rule}-{item}"
+    body = event_body(
+        insert_id=derived_insert_id(made), time_ms=NOW, name="ev", env="e", distinct_id=f"p{item}",
+        properties={"n": 1e-07, "deep": {"a": 1, "$idempotency_key": made}}, key=made, tenant="t",
+    )  # fmt: skip
+    return Event(rule, "ev", f"p{item}", made, body, expires)
+
+
+def fault(
+    item: int | None = None, *, rule: str | None = "r", stage: Stage = Stage.MAP, on_error: Any = "dead_letter"
+) -> Fault:
+    return Fault(rule, stage, "wrong_type", "no", item, on_error)
+
+
+def rules(*mapped: Event | Fault, names: tuple[str, ...] = ("r",)) -> Rules:
+    return Rules(lambda record: mapped, frozenset(names), "today")
+
+
+def source(value: bytes | None = b"v", headers: Any = None) -> PlainRecord:
+    return PlainRecord("orders", 3, 42, value, key=b"k", timestamp=NOW - HOUR, headers=headers)
+
+
+def letter(
+    cause: str = "mapping",
+    stage: Stage = Stage.MAP,
+    *,
+    mapped: Mapped = (),
+    of: Event | None = None,
+    headers: Any = None,
+    **more: Any,
+) -> Letter:
+    """A letter as the bridge writes it, read back."""
+    part = Partition(("orders", 3), 1, Start(0), lambda record: mapped, serial=False)
+    refusal = Refusal(
+        part,
+        source(headers=headers),
+        **({"rule": "r"} | more),
+        stage=stage,
+        cause=cause,
+        code="c",
+        message="m",
+        event=of,
+    )
+    written = dead_letter_headers(refusal, version="1", rules_hash="h")
+    found = read(PlainRecord("dead", 0, 7, b"v", key=b"k", headers=[*(headers or ()), *written]))
+    assert isinstance(found, Letter)
+    return found
+
+
+def test_a_letter_gives_back_the_original_and_the_reason() -> None:
+    """Everything that the bridge says of a dead letter is read back, and the record is the one that was read."""
+    mine = [("trace", b"\x00"), ("nothing", None)]
+    found = letter(
+        "invalid",
+        Stage.DELIVER,
+        of=event(1),
+        mapped=(event(0), event(1)),
+        headers=mine,
+        attempts=3,
+        first_ms=5,
+        last_ms=9,
+    )
+    assert (found.rule, found.item, found.event, found.key) == ("r", 1, "ev", "key-r-1")
+    assert (found.stage, found.cause, found.code, found.message) == ("deliver", "invalid", "c", "m")
+    assert (found.attempts, found.first_ms, found.last_ms, found.replays) == (3, 5, 9, 0)
+    record = found.record
+    assert (record.topic(), record.partition(), record.offset(), record.timestamp()[1]) == ("orders", 3, 42, NOW - HOUR)
+    assert (record.key(), record.value(), record.headers()) == (b"k", b"v", mine)
+
+
+def test_headers_that_a_record_brought_itself_change_nothing() -> None:
+    """A record with `bridge.*` headers of its own cannot make its letter say something else."""
+    forged = [
+        ("bridge.stage", b"map"),
+        ("bridge.rule", b"other"),
+        ("bridge.source.topic", b"secret"),
+        ("bridge.replays", b"9"),
+    ]
+    found = letter("decode", Stage.DECODE, headers=forged, rule=None)
+    assert (found.rule, found.replays, found.record.topic()) == (None, 0, "orders")
+    assert found.record.headers() == forged
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["bridge.stage", "bridge.source.topic", "bridge.source.offset", "bridge.item", "x"]),
+            st.none() | st.binary(max_size=30),
+        ),
+        max_size=9,
+    ),
+    st.none() | st.binary(max_size=9),
+)
+def test_reading_is_total(headers: list[tuple[str, bytes | None]], value: bytes | None) -> None:
+    """Whatever stands in the topic, reading it raises nothing."""
+    read(PlainRecord("dead", 0, 0, value, headers=headers))
+
+
+def test_a_reference_must_lie_in_the_empty_letter_of_its_record() -> None:
+    """Too large an original is known by size and digest; a record with a value is never taken for one."""
+    facts = [(f"bridge.reference.{name}", b"7") for name in ("topic", "partition", "offset", "bytes", "sha256")]
+    written = letter().headers
+    as_reference = read(PlainRecord("dead", 0, 7, None, headers=[*facts, *written]))
+    assert isinstance(as_reference, Letter)
+    assert as_reference.reference is not None
+    assert as_reference.reference.size == 7
+    with_value = read(PlainRecord("dead", 0, 7, b"v", headers=[*facts, *written]))
+    assert isinstance(with_value, Letter)
+    assert with_value.reference is None
+
+
+def test_a_mark_names_its_letter() -> None:
+    """What a replay did is noted beside the letter, and is no letter itself."""
+    found = letter()
+    mark = read(PlainRecord("dead", 0, 9, None, headers=mark_headers(found, Result.ACCEPTED, at_ms=5, version="1")))
+    assert mark == Mark(Place("dead", 0, 7), "accepted", 5)
+
+
+def test_only_the_item_that_failed_is_sent() -> None:
+    """Of a fan-out whose second item failed, the second event of today's rule is sent and nothing else."""
+    plan = planned(letter(item=1), rules(event(0), event(1), event(2), event(0, rule="other")), LIMITS, NOW)
+    assert [(item, each.recipient) for item, each in plan.events] == [(1, "p1")]
+    assert plan.faults == ()
+
+
+def test_a_letter_of_one_event_is_found_by_its_item_also_where_the_key_changed() -> None:
+    """A rule that makes another key today still sends the same item, under the key that it had."""
+    found = letter("stuck", Stage.DELIVER, of=event(1), mapped=(event(0), event(1)), first_ms=NOW - HOUR)
+    plan = planned(found, rules(event(0, key="n0"), event(1, key="n1")), LIMITS, NOW)
+    assert [(each.recipient, each.key) for _, each in plan.events] == [("p1", "key-r-1")]
+    assert json.loads(plan.events[0][1].body)["$idempotency_key"] == "key-r-1"
+
+
+def test_an_event_without_an_item_is_found_by_its_key_or_left() -> None:
+    """Where the letter names no item, several events and none with its key: it stays, with the reason."""
+    found = letter("stuck", Stage.DELIVER, of=event(1), mapped=(), first_ms=NOW)
+    assert found.item is None
+    by_key = planned(found, rules(event(0), event(1)), LIMITS, NOW)
+    assert [each.recipient for _, each in by_key.events] == ["p1"]
+    assert planned(found, rules(event(0, key="a"), event(1, key="b")), LIMITS, NOW).kept is not None
+
+
+@pytest.mark.parametrize(("cause", "stage"), [("decode", Stage.DECODE), ("unmatched", Stage.UNMATCHED)])
+def test_where_no_rule_was_reached_all_rules_of_the_topic_run(cause: str, stage: Stage) -> None:
+    """A record that could not be decoded, or that no rule wanted, becomes what all of today's rules make of it."""
+    plan = planned(letter(cause, stage, rule=None), rules(event(0), event(0, rule="s")), LIMITS, NOW)
+    assert [each.rule for _, each in plan.events] == ["r", "s"]
+
+
+def test_what_fails_again_is_a_fault_and_what_nobody_wants_any_more_ends() -> None:
+    """Faults of the rule go into new letters; nothing, a skip and too old are ends of their own."""
+    assert planned(letter(), rules(fault()), LIMITS, NOW).faults
+    assert planned(letter(), rules(fault(on_error="halt")), LIMITS, NOW).faults
+    for mapped, end in (
+        ((), "filtered"),
+        ((fault(on_error="drop"),), "filtered"),
+        ((fault(on_error="skip"),), "skipped"),
+    ):
+        plan = planned(letter(), rules(*mapped), LIMITS, NOW)
+        assert (plan.events, plan.faults, plan.quiet) == ((), (), end)
+    plan = planned(letter(), rules(event(expires=NOW - 1)), LIMITS, NOW)
+    assert (plan.events, plan.quiet) == ((), "expired")
+
+
+def test_a_rule_that_no_longer_wants_the_record_is_no_failure() -> None:
+    """That no rule takes the record is news only for a letter that said so before."""
+    unmatched = fault(rule=None, stage=Stage.UNMATCHED)
+    assert planned(letter(), rules(unmatched), LIMITS, NOW).faults == ()
+    assert planned(letter("unmatched", Stage.UNMATCHED, rule=None), rules(unmatched), LIMITS, NOW).faults
+
+
+def test_letters_stay_whose_rule_is_gone_or_that_were_replayed_too_often() -> None:
+    """Both stay as they are, and why is said."""
+    assert "no rule r" in (planned(letter(), rules(names=()), LIMITS, NOW).kept or "")
+    often = read(PlainRecord("dead", 0, 7, b"v", headers=again(letter(), replays=10)))
+    assert isinstance(often, Letter)
+    assert "10 times" in (planned(often, rules(event()), LIMITS, NOW).kept or "")
+
+
+@pytest.mark.parametrize(
+    ("cause", "hours", "sent"),
+    [
+        ("stuck", 22, True),
+        ("stuck", 24, False),
+        ("dedupe_expired", 1, False),
+        ("storm", 99, True),
+        ("invalid", 99, True),
+    ],
+)
+def test_what_may_have_been_sent_too_long_ago_needs_consent(cause: str, hours: int, sent: bool) -> None:
+    """An event that may have reached SuprSend is sent again only while its key is surely known, unless allowed."""
+    found = letter(cause, Stage.DELIVER, of=event(), mapped=(event(),), first_ms=NOW - hours * HOUR)
+    assert (planned(found, rules(event()), LIMITS, NOW).kept is None) is sent
+    allowed = planned(found, rules(event()), Limits(23 * HOUR, allow_repeats=True), NOW)
+    assert allowed.kept is None
+
+
+def test_a_refused_event_gets_a_new_key_each_time() -> None:
+    """Class invalid: `<key>.r1`, and `<key>.r2` once that was refused too; others keep theirs."""
+    found = letter("invalid", Stage.DELIVER, of=event(), mapped=(event(),), first_ms=1)
+    ((_, first),) = planned(found, rules(event()), LIMITS, NOW).events
+    assert first.key == "key-r-0.r1"
+    headers = again(found, key=first.key, base_key="key-r-0", replays=1)
+    second = read(PlainRecord("dead", 0, 8, b"v", headers=headers))
+    assert isinstance(second, Letter)
+    assert planned(second, rules(event()), LIMITS, NOW).events[0][1].key == "key-r-0.r2"
+    ((_, mended),) = planned(letter(item=0), rules(event()), LIMITS, NOW).events
+    assert mended.key == "key-r-0"
+
+
+@given(st.text(min_size=1, max_size=255), st.integers(1, 999))
+@example("x" * 250, 999)
+@example("x" * 251, 1)
+@example("x" * 255, 999)
+def test_new_keys_are_never_too_long(key: str, times: int) -> None:
+    """A key over 250 characters is hashed first; no other is."""
+    made = renewed(key, times)
+    assert len(made) <= 255
+    assert made.endswith(f".r{times}")
+    assert made.startswith(key) == (len(key) <= 250)
+
+
+def test_only_key_and_insert_id_of_a_body_change() -> None:
+    """Every other byte stays: numbers as they were written, an inner key of the same name, the tenant."""
+    before = event()
+    after = rekeyed(before, 'new"é')
+    old, new = json.loads(before.body), json.loads(after.body)
+    assert new == old | {"$idempotency_key": 'new"é', "$insert_id": derived_insert_id('new"é')}
+    assert b"1e-7" in after.body or b"1e-07" in after.body
+    assert rekeyed(after, before.key).body == before.body
+
+
+def test_filters_join_with_and() -> None:
+    """Each filter narrows; a record without a time is in no span of time."""
+    found = letter()
+    assert Wanted().has(found)
+    assert Wanted(frozenset({"r"}), frozenset({"mapping"}), frozenset({"c"}), frozenset({"orders"})).has(found)
+    assert not Wanted(rules=frozenset({"s"})).has(found)
+    assert Wanted(since=NOW - HOUR, until=NOW - HOUR + 1).has(found)
+    assert not Wanted(until=NOW - HOUR).has(found)
+    timeless = Letter(found.place, PlainRecord("orders", 0, 0, b""), [], "map", "mapping", "c", "m")
+    assert not Wanted(since=0).has(timeless)
+    assert not Wanted(until=NOW).has(timeless)
+
+
+@given(st.permutations(list(range(0, 40, 2))), st.integers(0, 20))
+def test_progress_is_the_lowest_open_letter(order: list[int], done: int) -> None:
+    """Whatever the order in which letters are done, nothing open is ever below what is committed."""
+    still = Open({0: 100, 1: 5}, {0: range(0, 40, 2)})
+    left = set(order)
+    for offset in order[:done]:
+        still.done(0, offset)
+        left.discard(offset)
+        assert still.watermarks() == {0: min(left, default=100), 1: 5}
+
+
+def test_the_guard_against_loops_counts_from_letter_to_letter() -> None:
+    """A letter of a letter of a letter knows how often it was replayed."""
+    found = letter()
+    for times in range(1, 4):
+        headers = again(found, replays=found.replays + 1)
+        new = read(PlainRecord("dead", 0, times, b"v", headers=headers))
+        assert isinstance(new, Letter)
+        found = new
+        assert found.replays == times
+        assert found.record.headers() == []
