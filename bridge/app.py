@@ -51,7 +51,7 @@ class App:
         self._workspace = Workspace(credentials_of(settings))
         self._env = self._workspace.env
         self._namespace = settings.delivery.namespace or ""
-        self._rules: RuleSet = usable_rules(Path(settings.rules.path))
+        self._rules: RuleSet = usable_rules(Path(settings.rules.path), settings.kafka.topics)
         mapping = mapping_of(self._rules, context_of(settings, self._env, self._namespace))
         budget = memory_of(settings)
         room = Room(budget)
@@ -133,7 +133,7 @@ class App:
         """Load the rules again and swap them in, or keep those in force and say why. Reads files: call it in a thread."""
         reloads = dict(self._sight.mapping.reloads)
         try:
-            rules = usable_rules(Path(self.settings.rules.path))
+            rules = usable_rules(Path(self.settings.rules.path), self.settings.kafka.topics)
         except RulesError as error:
             reloads["failed"] = reloads.get("failed", 0) + 1
             self._sight.mapping = replace(self._sight.mapping, reloads=reloads, error=str(error))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from bridge.findings import FindingsError
+from bridge.findings import FindingsError, has_errors
 from bridge.flow import MappingContext
+from bridge.rules.check import check_rules
 from bridge.rules.load import load_rules
 from bridge.rules.mapping import CompiledMapping, compile_mapping
 from bridge.rules.model import RuleSet
@@ -15,11 +17,17 @@ class RulesError(FindingsError):
     """The rules cannot be used; says everything that is wrong with them."""
 
 
-def usable_rules(path: Path) -> RuleSet:
-    """Load the rules of a directory. Raises `RulesError` if there is an error in them; warnings do not stop it."""
+def usable_rules(path: Path, topics: Sequence[str]) -> RuleSet:
+    """Load the rules of a directory and look at them as `bridge check` does.
+
+    Raises `RulesError` if there is an error in them; warnings do not stop it.
+    """
     loaded = load_rules(path)
-    if any(finding.severity == "error" for finding in loaded.findings):
-        raise RulesError(loaded.findings, loaded.sources)
+    findings = [*loaded.findings]
+    if not has_errors(findings):
+        findings += check_rules(loaded.rules, topics)
+    if has_errors(findings):
+        raise RulesError(findings, loaded.sources)
     return loaded.rules
 
 

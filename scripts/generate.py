@@ -11,9 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bridge.cli.live import LIVE_CODES
 from bridge.jsontext import OPT_INDENT_2, dumps
+from bridge.rules import schema_docs
+from bridge.rules.schema import rules_schema, tests_schema
 from bridge.settings.reference import findings_page, settings_page, settings_schema
+from scripts import delivery_page
 from scripts.deploy_files import DEPLOY_FILES
+from scripts.rules_guide import guide
 
 __all__ = ["GENERATED", "stale"]
 
@@ -28,6 +33,12 @@ GENERATED: dict[str, Callable[[], str]] = {
     "config/bridge.schema.json": _json(settings_schema),
     "docs/reference/findings-yaml-settings.md": findings_page,
     "docs/reference/settings.md": settings_page,
+    "config/rules/rules.schema.json": _json(rules_schema),
+    "config/rules/tests.schema.json": _json(tests_schema),
+    "docs/delivery.md": delivery_page.page,
+    "docs/rules/findings.md": lambda: schema_docs.findings_page(LIVE_CODES),
+    "docs/rules/guide.md": guide,
+    "docs/rules/reference.md": schema_docs.reference_page,
     **DEPLOY_FILES,
 }
 """File → what makes its text. Add a row for whatever has its home in the code."""

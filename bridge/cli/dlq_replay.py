@@ -88,7 +88,7 @@ class Desk:
 
 def replayed(settings: Settings, wish: Wish) -> None:
     """Do it, and print what was done. Raises `Failure`, and what the parts raise."""
-    rules = usable_rules(Path(settings.rules.path))
+    rules = usable_rules(Path(settings.rules.path), settings.kafka.topics)
     credentials = credentials_of(settings)
     env = credentials().env
     with opened(settings.kafka) as box:

@@ -20,6 +20,9 @@ __all__ = ["CARE", "exact", "exact_computed", "exact_json"]
 CARE: Final = frozenset({float, list, dict})
 """The types whose values may not be serialised as they are."""
 
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+"""The types that the serialiser prints right, or refuses."""
+
 _DOT, _PLUS, _MINUS = b".+-"
 _SHALLOW: Final = 2 * MAX_DEPTH
 """Fewer bytes than this cannot nest deeper than MAX_DEPTH."""
@@ -60,10 +63,24 @@ def exact(value: Any, level: int) -> Any:
     """
     if type(value) is float:
         return _number(value)
+    if level < MAX_DEPTH and _is_plain(value):
+        return value
     body = dumps(value)
     if _DOT in body or _PLUS in body or len(body) > _SHALLOW - level or (_MINUS in body and b"e-" in body):
         return Fragment(exact_json(value, computes=False, level=level))
     return Fragment(body)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether an object, or an array of scalars and objects, nests no deeper and holds no float: the usual small ones."""
+    for item in value if type(value) is list else (value,):
+        if type(item) is dict:
+            for part in item.values():
+                if type(part) not in _PLAIN:
+                    return False
+        elif type(item) not in _PLAIN:
+            return False
+    return True
 
 
 def exact_computed(value: Any, level: int) -> Any:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.findings import Finding
-from bridge.rules.model import RuleSet
+from bridge.findings import Finding, in_order
+from bridge.rules.check_counts import count_findings
+from bridge.rules.check_habits import habit_findings
+from bridge.rules.check_places import placed, type_findings
+from bridge.rules.check_reach import reach_findings, topic_findings
+from bridge.rules.check_texts import text_findings
+from bridge.rules.model import RuleFile, RuleSet
 
 __all__ = ["check_rules"]
 
@@ -15,4 +20,25 @@ def check_rules(rules: RuleSet, topics: Sequence[str] | None = None) -> list[Fin
 
     Pure. Never raises.
     """
-    return []
+    found: list[Finding] = []
+    for file in rules.files:
+        found += _of_file(file)
+    if topics is not None:
+        found += topic_findings(rules, topics)
+    return in_order(found)
+
+
+def _of_file(file: RuleFile) -> list[Finding]:
+    found: list[Finding] = [*reach_findings(file)]
+    for rule in file.rules:
+        found += text_findings(rule)
+        seen = set()
+        for place in placed(file, rule):
+            # One value of the defaults is used by many rules, and looked at for each: their topics may differ.
+            key = (id(place.expression), place.alone)
+            if key not in seen:
+                seen.add(key)
+                wrong = list(type_findings(place))
+                found += wrong or count_findings(place)
+                found += habit_findings(place)
+    return found

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bridge.findings import Severity
 
-__all__ = ["CODES", "JQ_CODES", "Code"]
+__all__ = ["CODES", "JQ_CODES", "TEST_CODES", "Code"]
 
 
 class Code(NamedTuple):
@@ -61,6 +61,54 @@ CODES: dict[str, Code] = {
     ),
     "R034": Code("Two rules on one topic make the same keys.", "warning", "Put the rule's name into the key."),
     "R035": Code("A topic is read in two ways.", "warning", "Say the same under `topics` of both files."),
+    "R036": Code("A part of an expression that can only fail.", "error", "Write what the message asks for."),
+    "R037": Code(
+        "An expression whose result can never be sent there.", "error", "Make it the type that the message names."
+    ),
+    "R038": Code("`=` where `==` is meant.", "error", "Compare with `==`; `=` changes a value."),
+    "R039": Code(
+        "A part of a condition that decides nothing.", "error", 'Compare each value: `.type == "a" or .type == "b"`.'
+    ),
+    "R040": Code("A rule that can never fire.", "error", "Correct its condition, or write `enabled: false`."),
+    "R041": Code(
+        "A rule for topics that the settings do not read, or a topic that no rule takes.",
+        "warning",
+        "Correct the name here or under `kafka.topics`.",
+    ),
+    "R042": Code(
+        "A default that a false value would never pass.",
+        "warning",
+        "Write `if .x == null then true else .x end`: for `//` false is as good as missing.",
+    ),
+    "R043": Code(
+        "A `//` that does not do what it seems to.", "error", "Write ( ) as the message shows, or leave it out."
+    ),
+    "R044": Code("`?` before `//` hides every error.", "warning", "Leave out the `?`: `.x // …` is enough."),
+    "R045": Code("Milliseconds where seconds are taken.", "warning", "Write `$timestamp / 1000 | todate`."),
+    "R046": Code(
+        "The whole record is sent, personal data too.",
+        "error",
+        "Name the fields: `{id, total}`, or `del(.customer)`.",
+    ),
+    "R047": Code("A `for_each` that does not fan out.", "warning", "Write `[]` behind the list, and use `$item`."),
+    "R048": Code("A literal that looks like a field of the record.", "warning", "Write it as `${ .field }`."),
+    "R049": Code(
+        "An entry under `topics` that no rule of the file uses.", "warning", "Correct its name, or remove it."
+    ),
+    "R050": Code(
+        "A comparison that always has the same result, or arithmetic with a number in quotes.",
+        "warning",
+        "Use values of one type: numbers without quotes.",
+    ),
+    "R051": Code("A `when` that is always true.", "warning", "Leave `when` out, or compare something."),
+    "R052": Code(
+        "An expression that gives several values where one is wanted.",
+        "error",
+        "Write `[…]` for a list, `first(…)`, or `any(…; …)` in a condition.",
+    ),
+    "R053": Code(
+        "A format of dates without a directive.", "warning", "Write `%Y`, `%m`, `%d`, `%H`, `%M`: `%d.%m.%Y`."
+    ),
 }
 
 JQ_CODES: dict[str, str] = {
@@ -75,3 +123,18 @@ JQ_CODES: dict[str, str] = {
     "too-large": "R019",
 }
 """The engine's codes as ours; any other is R019."""
+
+TEST_CODES: dict[str, Code] = {
+    "T001": Code("A file of tests does not hold what it should.", "error", "Begin with `tests:` and a list of tests."),
+    "T002": Code("A key that is not known here.", "error", "Use one of the keys that the message lists."),
+    "T003": Code("A key that must be there is missing.", "error", "Add it."),
+    "T004": Code("A value has the wrong type.", "error", "Write what the message asks for."),
+    "T005": Code(
+        "A word that means nothing: no outcome, no rule, no code of an error.", "error", "Use one that there is."
+    ),
+    "T006": Code(
+        "A record that cannot be made.", "error", "Give a topic, and one of value, text, base64, file, tombstone."
+    ),
+    "T007": Code("Two tests have one name.", "error", "Give each its own."),
+}
+"""The codes of `*.test.yaml`."""

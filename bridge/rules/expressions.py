@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from bridge.document import Mapping, Node, Scalar, Sequence
 from bridge.findings import Finding, Severity
+from bridge.rules.check_hints import advice, with_expressions
 from bridge.rules.codes import JQ_CODES
 from bridge.rules.jq import Defs, JqProblem, Program, closing_brace, compile_program
 from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Text, Value
@@ -33,6 +34,9 @@ class Expressions:
 
     def program(self, field: str, node: Node) -> Expression | None:
         """Compile `when` or `for_each`: jq with or without `${ }` around all of it."""
+        if isinstance(node, Scalar) and node.value is None and not node.text:
+            # YAML's own finding says that there is nothing.
+            return None
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             message = f"{field} must be jq, written as text"
             self._add(node, "R023", message, f'for example {field}: .type == "order.placed"; quote it where YAML asks')
@@ -107,8 +111,7 @@ class Expressions:
     def _forgotten(self, node: Scalar, piece: Piece, severity: Severity) -> None:
         text = piece.text.strip()
         message = "this is sent as it stands: a ${ } was probably forgotten"
-        inside = text.strip("{} ") if "{{" in text else text
-        hint = f"write ${{ {inside[:80]} }}" if "\n" not in inside else "put the expression into ${ }"
+        hint = f"write {with_expressions(text)[:120]}" if "\n" not in text else "put the expression into ${ }"
         span = (piece.start, piece.end)
         self.findings.append(node.finding("R021", message, hint, severity=severity, span=span))
 
@@ -128,7 +131,7 @@ class Expressions:
         if self._defs_are_whole or program.code != "unknown-function":
             code = JQ_CODES.get(program.code, "R019")
             span = (start + program.start, start + program.end)
-            self.findings.append(node.finding(code, program.message, program.hint, span=span))
+            self.findings.append(node.finding(code, program.message, advice(program, text), span=span))
         return None
 
     def _program(self, text: str) -> Program | JqProblem:

@@ -14,6 +14,26 @@ __all__ = ["boolean", "duration_ms", "mapping", "number", "one_of", "refuse_unkn
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _MILLISECONDS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
+_OTHER_WORDS = {
+    "distinct_id": "recipient recipients user user_id userid to customer_id subject receiver",
+    "properties": "data payload attributes params parameters variables fields body values",
+    "when": "condition conditions if filter where match matches unless",
+    "for_each": "foreach each loop items forEach",
+    "tenant_id": "tenant brand brand_id workspace",
+    "idempotency_key": "key dedup_key dedupe_key id_key",
+    "max_age": "ttl expires expire expiry timeout",
+    "event": "workflow template trigger notification slug",
+    "attachments": "files documents",
+    "defs": "functions helpers macros",
+    "filename": "name file file_name title",
+    "url": "path href link uri src",
+    "on_error": "onerror error errors fallback",
+    "enabled": "active disabled",
+    "decode": "format encoding codec type",
+}
+"""What others call the same."""
+_MEANT = {word: key for key, words in _OTHER_WORDS.items() for word in words.split()}
+
 W = TypeVar("W", bound=str)
 
 
@@ -102,9 +122,14 @@ def refuse_unknown(findings: list[Finding], what: str, node: Mapping, known: Col
     """Make a finding for each key that is not known."""
     for entry in node:
         if entry.name not in known and not entry.name.startswith("<<"):
-            meant = did_you_mean(entry.name, known)
+            meant = _other_word(entry.name, known) or did_you_mean(entry.name, known)
             hint = f"did you mean `{meant}`?" if meant else f"{what} has {_listed(known)}"
             _wrong(findings, entry.key, f"`{entry.name[:60]}` is no key of {what}", hint, "R003")
+
+
+def _other_word(name: str, known: Collection[str]) -> str | None:
+    meant = _MEANT.get(name) or _MEANT.get(name.lower())
+    return meant if meant in known else None
 
 
 def _listed(words: Iterable[str]) -> str:

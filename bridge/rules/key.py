@@ -35,16 +35,16 @@ def key_maker(namespace: str, topic: str, rule: str, event: str) -> KeyMaker:
     the texts before the last carries its length, so no two tuples give the same input.
     """
     covered = "".join(f"{len(part)}:{part}" for part in (SCHEME, namespace, topic, rule, event))
-    covered.encode()
+    begun = blake2b(covered.encode(), digest_size=_DIGEST_BYTES).copy
     shown = topic if _READABLE.fullmatch(topic) else ""
+    longest = _COORDINATES_LONGEST - len(shown) - 1
 
     def make(partition: int, offset: int, timestamp: int, recipient: str, n: int) -> str:
-        place = f"{shown}:{partition}:{offset}"
-        if len(place) > _COORDINATES_LONGEST:
-            place = f":{partition}:{offset}"
-        text = f"{covered}{partition}:{offset}:{timestamp}:{n}:{recipient}"
-        digest = blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
-        return f"k1:{place}:{b2a_base64(digest, newline=False).translate(_URL_SAFE).decode()}"
+        place = f"{partition}:{offset}"
+        whole = begun()
+        whole.update(f"{place}:{timestamp}:{n}:{recipient}".encode())
+        digest = b2a_base64(whole.digest(), newline=False).translate(_URL_SAFE).decode()
+        return f"k1:{shown}:{place}:{digest}" if len(place) <= longest else f"k1::{place}:{digest}"
 
     return make
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from bridge.document import LARGEST, Document, Source, compose
 from bridge.findings import Finding, in_order
 from bridge.rules.across import across
+from bridge.rules.check_hints import without_echoes
 from bridge.rules.codes import JQ_CODES
 from bridge.rules.file_reader import read_file
 from bridge.rules.jq import Defs, JqProblem, compile_defs
@@ -86,7 +87,7 @@ def load_texts(
         sources[path] = document.source.text
         rule_file, found = read_file(document, defs)
         read.append(rule_file)
-        findings += found
+        findings += without_echoes(document.source, found)
     findings += across(read)
     rules = RuleSet(tuple(read), _hash(files, shared))
     return Loaded(rules, tuple(in_order(findings)), sources)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from bridge.flow import Event, Fault, Mapped, Mapper, MappingContext, PlainRecord, Record, RuleInfo, Stage
-from bridge.jsontext import JSONDecodeError, loads
+from bridge.jsontext import loads
 from bridge.rules.decode import SNAPSHOT, Decoder, decoder
 from bridge.rules.dispatch import Head, selector
 from bridge.rules.event_maker import Allowed
-from bridge.rules.fast import fast_rule
+from bridge.rules.fast import Straight, fast_rule
 from bridge.rules.faults import FAULTS, MapError
 from bridge.rules.model import Rule, RuleFile, RuleSet, TopicRule
 from bridge.rules.patterns import recipient_filter
@@ -50,7 +50,7 @@ class CompiledMapping:
     def for_topic(self, topic: str) -> Mapper:
         """Return the mapper of a topic's records. It never raises; a topic that no rule selects is filtered."""
         views = tuple(self._view(file, topic) for file in self.files if _concerns(file, topic))
-        return _guarded(_mapper(views)) if views else lambda _record: _FILTERED
+        return _mapper(views) if views else lambda _record: _FILTERED
 
     def _view(self, file: RuleFile, topic: str) -> _View:
         """Compile one file for a topic."""
@@ -70,10 +70,12 @@ class CompiledMapping:
 
     def _running(self, rule: Rule, topic: str) -> _RunningRule:
         run = rule_mapper(rule, topic, self.context, self.allowed)
-        if self.generate:
-            run = quick_mapper(rule, run, fast_rule(rule, topic, self.context, self.allowed))
+        fast = fast_rule(rule, topic, self.context, self.allowed) if self.generate else None
+        make = fast.make if isinstance(fast, Straight) else None
         head = None if rule.when is None else rule.when.program.comparison
-        return _RunningRule(run, rule.final, _named_path(head), "tombstone" in _reads(rule))
+        return _RunningRule(
+            quick_mapper(rule, run, fast), make, rule.final, _named_path(head), "tombstone" in _reads(rule)
+        )
 
 
 def compile_mapping(ruleset: RuleSet, context: MappingContext, *, generate: bool = True) -> CompiledMapping:
@@ -95,6 +97,8 @@ class _RunningRule(NamedTuple):
     """A rule on one topic."""
 
     run: RuleMapper
+    make: Callable[[Any, Args, Record], Event | None] | None
+    """Its generated function (`fast.Straight`), for a record that no other rule may want."""
     final: bool
     head: Head | None
     for_tombstones: bool
@@ -128,7 +132,7 @@ def _named_path(head: Any) -> Head | None:
 
 
 def _mapper(views: Sequence[_View]) -> Mapper:
-    general = _general_mapper(views)
+    general = _guarded(_general_mapper(views))
     if len(views) == 1 and views[0].is_json:
         return _json_mapper(views[0], general)
     return general
@@ -141,23 +145,21 @@ def _json_mapper(view: _View, general: Mapper) -> Mapper:
     unmatched = (_UNMATCHED,) if view.unmatched_dead_letter else _FILTERED
 
     def map_json(record: Record) -> Mapped:
-        value = record.value()
-        if value is None:
-            return general(record)
         try:
+            value = record.value()
+            if value is None:
+                return general(record)
             document = loads(value)
             args = make_args(record) if fixed_args is None else fixed_args
-        except (JSONDecodeError, MapError):
+            rules = select(document)
+            if len(rules) == 1 and (make := rules[0].make) is not None:
+                event = make(document, args, record)
+                return unmatched if event is None else [event]
+            results: list[Event | Fault] = []
+            taken = _run(rules, document, args, record, results, set())
+            return results or (_FILTERED if taken else unmatched)  # noqa: TRY300 - it may raise before
+        except Exception:  # noqa: BLE001 - whatever it is, the general path says it
             return general(record)
-        results: list[Event | Fault] = []
-        keys: set[str] = set()
-        taken = False
-        for rule in select(document):
-            if rule.run(document, args, record, results, keys):
-                taken = True
-                if rule.final:
-                    break
-        return results or (_FILTERED if taken else unmatched)
 
     return map_json
 

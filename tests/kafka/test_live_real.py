@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaException
 from confluent_kafka.admin._resource import ResourceType
 
 from bridge.kafka.live import look_at
@@ -20,6 +22,17 @@ def settings(kafka: RealKafka, topic: str, letters: str, **more: Any) -> Kafka:
     return Kafka.model_validate({**usual, "dead_letter_topic": letters, **more})
 
 
+def commits(kafka: RealKafka, group: str, topic: str) -> dict[int, tuple[int, str]]:
+    """The commits of a group; asked again while a broker that has just started has no coordinator yet."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return kafka.committed(group, topic)
+        except KafkaException:
+            if time.monotonic() > until:
+                raise
+
+
 def secured(kafka: RealKafka, password: str = SASL_PASSWORD) -> dict[str, Any]:
     sasl = {"mechanism": "PLAIN", "username": SASL_USER, "password": password}
     return {
@@ -33,7 +46,7 @@ def test_a_cluster_where_all_is_well(kafka: RealKafka) -> None:
     topic, letters = kafka.create_topic(kafka.unique("orders")), kafka.create_topic(kafka.unique("dead"), 1)
     chosen = settings(kafka, topic, letters)
     assert look_at(chosen) == []
-    assert kafka.committed(chosen.group_id, topic) == {}
+    assert commits(kafka, chosen.group_id, topic) == {}
 
 
 def test_a_compacted_dead_letter_topic_is_refused(kafka: RealKafka) -> None:
@@ -59,7 +72,7 @@ def test_records_are_read_without_a_group(kafka: RealKafka) -> None:
     assert record.headers() == [("h", b"\xff"), ("none", None)]
     assert [one.value() for one in last_records(chosen, topic, 3)] == [b"v3", b"v4", None]
     assert len(last_records(chosen, topic, 100)) == 6
-    assert kafka.committed(f"{chosen.group_id}.peek", topic) == {}
+    assert commits(kafka, f"{chosen.group_id}.peek", topic) == {}
 
 
 def test_what_is_no_record_is_said(kafka: RealKafka) -> None:

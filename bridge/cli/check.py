@@ -1,0 +1,172 @@
+"""`bridge check`: everything that `bridge run` would find out before its first poll, and what it could not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import typer
+
+from bridge.cli.failure import FOUND, USAGE, Failure
+from bridge.findings import Finding, has_errors, render
+
+if TYPE_CHECKING:
+    from bridge.rules.model import RuleSet
+    from bridge.settings.model import Settings
+
+CONFIG = Path("config/bridge.yaml")
+"""The settings that are looked at where none are named."""
+
+
+def command(
+    path: Annotated[
+        Path | None, typer.Argument(help="A directory of rules, or one rule file. Without it: that of the settings.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The settings file. Without PATH: config/bridge.yaml.")
+    ] = None,
+    *,
+    live: Annotated[bool, typer.Option("--live", help="Ask Kafka and SuprSend, too.")] = False,
+    form: Annotated[
+        Literal["text", "json", "github"], typer.Option("--format", help="For people, programs, or pull requests.")
+    ] = "text",
+) -> int:
+    """Find the mistakes in settings and rules, before they are deployed.
+
+    Exit code: 0 nothing wrong (perhaps warnings), 1 a mistake was found, 2 wrong settings or usage. Nothing is
+    connected to without --live, which sends SuprSend one signed call without events: it notifies nobody.
+
+    Example: bridge check config/rules
+    """
+    for named in (path, config):
+        if named is not None and not named.exists():
+            raise Failure(f"{named}: there is no such file or directory")
+    seen = _settings(path, config, live=live)
+    rules = _rules(path or seen.rules_path, seen.topics)
+    findings = [*seen.findings, *rules.findings]
+    findings += _machine(seen.settings, seen.name) if seen.settings is not None else []
+    if live and seen.settings is not None and not has_errors(findings):
+        from bridge.cli.live import live_findings
+
+        findings += live_findings(seen.settings, seen.name)
+    typer.echo(render(findings, form, {**seen.sources, **rules.sources}), nl=False)
+    if form == "text":
+        typer.echo(_summary(findings, rules.rules, live=live and seen.settings is not None))
+    if has_errors(finding for finding in findings if finding.code[0] == "S" or finding in seen.findings):
+        return USAGE
+    return FOUND if has_errors(findings) else 0
+
+
+class _Seen(NamedTuple):
+    """What the settings say. `settings` is None where they are wrong, or none are looked at."""
+
+    settings: Settings | None
+    name: str
+    rules_path: Path
+    topics: tuple[str, ...] | None
+    findings: list[Finding]
+    sources: dict[str, str]
+
+
+class _Rules(NamedTuple):
+    rules: RuleSet
+    findings: list[Finding]
+    sources: dict[str, str]
+
+
+def _settings(path: Path | None, config: Path | None, *, live: bool) -> _Seen:
+    """Read the settings, where they are named or nothing else is."""
+    environ = os.environ
+    named = config or (Path(environ["BRIDGE_CONFIG"]) if environ.get("BRIDGE_CONFIG") and path is None else None)
+    if named is None and (path is None or live) and CONFIG.is_file():
+        named = CONFIG
+    if named is None and path is not None and not live:
+        return _Seen(None, "", path, None, [], {})
+    if named is None and not any(name.startswith("BRIDGE_KAFKA__") for name in environ):
+        raise Failure(
+            "there is nothing to check here: name a directory of rules (`bridge check config/rules`) "
+            "or the settings (`bridge check --config config/bridge.yaml`)"
+        )
+    return _read_settings(named)
+
+
+def _read_settings(named: Path | None) -> _Seen:
+    from bridge.settings.load import SettingsError, load_settings
+
+    name = "settings" if named is None else str(named)
+    try:
+        settings = load_settings(named, os.environ)
+    except SettingsError as error:
+        sources = {path: text for path, text in error.sources.items() if path}
+        path, topics = _peeked(named)
+        return _Seen(None, name, path, topics, error.findings, sources)
+    topics = tuple(settings.kafka.topics)
+    return _Seen(settings, name, Path(settings.rules.path), topics, [], {})
+
+
+def _peeked(named: Path | None) -> tuple[Path, tuple[str, ...] | None]:
+    """What wrong settings say of rules and topics nonetheless, so that all mistakes are found at once."""
+    from bridge.document import Mapping, Scalar, Sequence, read
+
+    base = Path() if named is None else named.parent
+    root = None if named is None else read(named).root
+    if not isinstance(root, Mapping):
+        return base / "rules", None
+    rules, kafka = root.get("rules"), root.get("kafka")
+    path = rules.get("path") if isinstance(rules, Mapping) else None
+    listed = kafka.get("topics") if isinstance(kafka, Mapping) else None
+    topics = None
+    if isinstance(listed, Sequence) and all(isinstance(topic, Scalar) for topic in listed):
+        topics = tuple(topic.text for topic in listed if isinstance(topic, Scalar))
+    return base / (path.text if isinstance(path, Scalar) and path.text else "rules"), topics
+
+
+def _rules(path: Path, topics: tuple[str, ...] | None) -> _Rules:
+    from bridge.rules.check import check_rules
+    from bridge.rules.load import load_rules
+
+    loaded = load_rules(path)
+    return _Rules(loaded.rules, [*loaded.findings, *check_rules(loaded.rules, topics)], loaded.sources)
+
+
+def _machine(settings: Settings, name: str) -> list[Finding]:
+    """What only trying tells: keys that cannot be keys, settings that librdkafka refuses, filters that are none."""
+    from bridge.assembly import credentials_of, endpoint_of, judge_of
+    from bridge.kafka.config import ConfigError, clients_of
+    from bridge.rules.patterns import PatternError, recipient_filter
+    from bridge.secrets import SecretError
+    from bridge.suprsend.answers import AnswerRuleError
+    from bridge.suprsend.endpoint import EndpointError
+    from bridge.suprsend.signing import CredentialsError
+
+    found = []
+    for attempt in (
+        lambda: credentials_of(settings)().env,
+        lambda: endpoint_of(settings).ca_bundle(),
+        lambda: judge_of(settings),
+        lambda: clients_of(settings.kafka),
+        lambda: recipient_filter(settings.delivery.only_recipients),
+    ):
+        try:
+            attempt()
+        except (SecretError, CredentialsError, EndpointError, AnswerRuleError, ConfigError, PatternError) as error:
+            found.append(Finding("S004", "error", name, 0, 0, 0, str(error), getattr(error, "hint", None)))
+    return found
+
+
+def _summary(findings: list[Finding], rules: RuleSet, *, live: bool) -> str:
+    from bridge.findings import in_order
+
+    once = in_order(findings)
+    errors = sum(finding.severity == "error" for finding in once)
+    warnings = len(once) - errors
+    looked = f"{_count(len(rules.rules), 'rule')} in {_count(len(rules.files), 'file')}"
+    looked += ", Kafka and SuprSend reached" if live and not errors else ""
+    if not once:
+        return f"fine: {looked}"
+    return f"{_count(errors, 'error')}, {_count(warnings, 'warning')}: {looked}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,67 @@
+"""The remote half of `bridge check --live`: what Kafka and SuprSend say to the settings, as findings."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from bridge.findings import Finding
+
+if TYPE_CHECKING:
+    from bridge.flow import Reply
+    from bridge.settings.model import Settings
+
+__all__ = ["LIVE_CODES", "live_findings"]
+
+LIVE_CODES: Final = {
+    "L001": ("Kafka would hold the bridge.", "Do what the message says; the bridge goes on by itself then."),
+    "L002": ("SuprSend would hold the bridge.", "Do what the message says; the bridge goes on by itself then."),
+}
+_NOTHING: Final = b"[]"
+"""A call without events: it must be signed like any other, and there is nobody whom it could notify.
+
+A server that knows us takes it or calls it an empty body (2xx, 400, 422); one that does not says 401 or 403.
+"""
+_TAKEN: Final = frozenset({400, 422})
+
+
+def live_findings(settings: Settings, path: str) -> list[Finding]:
+    """Ask both sides; blocks for as long as their time limits. Raises what settings raise that make no client."""
+    from bridge.kafka.live import look_at
+
+    found = [Finding("L001", "error", path, 0, 0, 0, f"kafka: {trouble.text}") for trouble in look_at(settings.kafka)]
+    problem = _suprsend_problem(settings)
+    if problem is not None:
+        found.append(Finding("L002", "error", path, 0, 0, 0, f"suprsend: {problem}"))
+    return found
+
+
+def _suprsend_problem(settings: Settings) -> str | None:
+    from bridge.assembly import credentials_of, endpoint_of, judge_of
+    from bridge.flow import Verdict
+
+    reply = _reply(settings, endpoint_of(settings), credentials_of(settings))
+    if 200 <= reply.status <= 299 or (reply.status in _TAKEN and b"inactive" not in reply.body[:2_000]):
+        return None
+    judged = judge_of(settings)(reply, 0)
+    message = judged.message or "no more is said"
+    if judged.whole is Verdict.SETUP and reply.status in {401, 403}:
+        return f"the keys are refused (status {reply.status}: {message}); check the keys and their workspace"
+    told = f"status {reply.status}: " if reply.status else ""
+    return f"{settings.suprsend.base_url} does not answer as it should ({told}{message})"
+
+
+def _reply(settings: Settings, endpoint: object, credentials: object) -> Reply:
+    from contextlib import closing
+
+    from bridge.suprsend.transport import CurlTransport
+
+    until = time.monotonic() + settings.suprsend.timeout + 5
+    with closing(CurlTransport(endpoint, credentials)) as transport:  # type: ignore[arg-type]
+        transport.start(0, _NOTHING)
+        while time.monotonic() < until:
+            for _call, reply in transport.poll(1.0):
+                return reply
+    from bridge.flow import Reply
+
+    return Reply(0, "timeout", None, b"", applied=True, seconds=settings.suprsend.timeout)
