@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from bridge.delivery.brake import BrakeLimits
 from bridge.delivery.pace import Backoff
@@ -10,6 +11,7 @@ from bridge.delivery.policy import Policy
 from bridge.delivery.storm import StormLimits
 from bridge.flow import Judge, MappingContext
 from bridge.memory import budget_of, cgroup_limit
+from bridge.secrets import SecretError
 from bridge.settings.delivery import Delivery as DeliverySettings
 from bridge.settings.model import Settings
 from bridge.suprsend.answers import AnswerRule, make_judge
@@ -92,6 +94,29 @@ def credentials_of(settings: Settings) -> Callable[[], Credentials]:
     assert key is not None
     assert secret is not None
     return hmac_source(key.read, secret.read)
+
+
+def secrets_of(settings: Settings) -> Callable[[], Sequence[str]]:
+    """Every secret of the settings as it is now, to be masked wherever it might turn up in a log."""
+    sasl, oauth = settings.kafka.security.sasl, settings.kafka.security.oauth
+    given = (
+        settings.suprsend.secret,
+        settings.suprsend.token,
+        settings.admin.secret,
+        settings.kafka.security.key_secret,
+        sasl.secret if sasl is not None else None,
+        oauth.secret if oauth is not None else None,
+    )
+    secrets = tuple(secret for secret in given if secret is not None)
+
+    def now() -> Sequence[str]:
+        texts = []
+        for secret in secrets:
+            with suppress(SecretError):
+                texts.append(secret.read())
+        return texts
+
+    return now
 
 
 def context_of(settings: Settings, env: str, namespace: str) -> MappingContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +37,10 @@ def command(
 
     Example: bridge run --config config/bridge.yaml
     """
+    # Until the bridge itself listens to signals: nothing was begun, so there is nothing to end.
+    signal.signal(signal.SIGTERM, _leave)
+
+    from bridge.assembly import secrets_of
     from bridge.dry_run import DryTransport
     from bridge.kafka.config import ConfigError
     from bridge.observe.admin import AdminError
@@ -53,7 +58,7 @@ def command(
     if level not in LEVELS:
         message = f"--log-level {level}: write debug, info, warning or error"
         raise Failure(message)
-    logs = Logs(level=level, form=settings.logs.format, redactor=Redactor())
+    logs = Logs(level=level, form=settings.logs.format, redactor=Redactor(secrets=secrets_of(settings)))
     logs.capture_libraries()
     dry = DryTransport() if dry_run else None
     try:
@@ -64,6 +69,10 @@ def command(
         logs.close()
         if dry is not None and dry.last is not None:
             _show(dry)
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(0)
 
 
 def _show(dry: DryTransport) -> None:

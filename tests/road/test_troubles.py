@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import urllib.error
@@ -16,6 +17,8 @@ from bridge.sandbox.workspaces import Workspace
 from tests.brokers.real import RealKafka
 from tests.road.bridge_process import START, BridgeProcess, committed_everything, until
 from tests.road.world import World, accepted, expected, records
+
+ONE_RULE = "version: 1\nrules:\n  - {name: a, topics: [t], event: evt, distinct_id: u}\n"
 
 
 def _get(url: str) -> tuple[int, str]:
@@ -58,9 +61,7 @@ def test_every_wrong_setting_is_named_at_once_with_its_line(tmp_path: Path) -> N
 def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     """The admin port is taken: the start ends with what to do, before Kafka is reached."""
     (tmp_path / "rules").mkdir()
-    (tmp_path / "rules" / "r.yaml").write_text(
-        "version: 1\nrules:\n  - {name: a, topics: [t], event: evt, distinct_id: u}\n"
-    )
+    (tmp_path / "rules" / "r.yaml").write_text(ONE_RULE)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         text = _refused(tmp_path, _with(admin={"port": port}, rules={"path": str(tmp_path / "rules")}))
@@ -124,9 +125,7 @@ def test_an_unknown_broker_holds_with_one_clear_line(sandbox: SandboxProcess, tm
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     (tmp_path / "rules").mkdir()
-    (tmp_path / "rules" / "r.yaml").write_text(
-        "version: 1\nrules:\n  - {name: a, topics: [t], event: evt, distinct_id: u}\n"
-    )
+    (tmp_path / "rules" / "r.yaml").write_text(ONE_RULE)
     chosen = _with(
         kafka={"bootstrap_servers": [f"127.0.0.1:{port}"]},
         suprsend={"base_url": sandbox.url},
@@ -164,3 +163,18 @@ def test_wrong_credentials_hold_and_it_goes_on_when_the_secret_file_is_mended(
         assert "this-is-not-the-secret" not in bridge.text()
     assert accepted(sandbox).keys() == expected(topic, range(500))
     assert not kafka.read(world.dead_letters)
+
+
+def test_a_stop_before_it_has_begun_is_no_failure(tmp_path: Path) -> None:
+    """SIGTERM while the process still starts: nothing was begun, exit code 0."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "r.yaml").write_text(ONE_RULE)
+    waiting = tmp_path / "secret"
+    os.mkfifo(waiting)
+    chosen = _with(rules={"path": str(tmp_path / "rules")})
+    del chosen["suprsend"]["workspace_secret"]
+    chosen["suprsend"]["workspace_secret_file"] = str(waiting)
+    # The start waits for whoever writes the secret: opening the other end waits until it has come so far.
+    with BridgeProcess(tmp_path, chosen) as bridge, waiting.open("wb"):
+        assert bridge.terminate() == 0, bridge.text()
+    assert "Traceback" not in bridge.text()
