@@ -20,7 +20,7 @@ AGAINST ?= tree
 # Arguments of pytest, as in: make test TESTS="tests/settings -x"
 TESTS ?= -n 2
 
-.PHONY: help setup demo test fuzz simulate simulate-bugs lint format types imports docs lock tools image test-deploy wheel clean
+.PHONY: help setup demo test fuzz simulate simulate-bugs soak lint format types imports docs lock tools image test-deploy bench bench-peers bench-micro bench-rules wheel clean
 
 help: ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ simulate: setup ## Drive the pure core through faults: make simulate ARGS="--fau
 simulate-bugs: setup ## Switch planted bugs on, one at a time, and show which seed finds which.
 	@$(BIN)/python -m scripts.simulate_bugs $(ARGS)
 
+soak: setup ## Play the fault matrix on real processes: make soak ARGS="--faults 200 --records 100000 --seed 1 --minutes 30".
+	@$(BIN)/python -m scripts.soak $(ARGS)
+
 lint: setup ## Check style and formatting.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -79,6 +82,18 @@ image: setup ## Build the container image without a daemon (needs root and build
 
 test-deploy: setup ## Try the deployment for real: Prometheus, helm, an API server, the image, the page.
 	@scripts/test_deploy.sh
+
+bench: setup ## Measure the bridge against the floor: make bench ARGS="--records 1000000 --rounds 3".
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-peers: setup ## Measure it against what else can be built here.
+	@$(BIN)/python -m bench --scenario peers $(ARGS)
+
+bench-micro: setup ## Count the instructions of the hot functions; fails where they grew by over a tenth.
+	@$(BIN)/python -m bench.micro $(ARGS)
+
+bench-rules: setup ## Measure compiled rules against the same mapping by hand, and libjq.
+	@$(BIN)/python -m scripts.bench_rules $(ARGS)
 
 wheel: setup ## Build the wheel into dist/.
 	@rm -rf dist

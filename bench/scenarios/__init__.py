@@ -1,0 +1,22 @@
+"""The scenarios by name: `python -m bench --scenario NAME`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bench.scenarios import lasting, peers, sweeps, throughput
+from bench.scenarios.scenario import Scenario
+
+SCENARIOS: Final[dict[str, Scenario]] = {
+    "throughput": Scenario("The floor and the bridge in turn", 1_000_000, throughput.run),
+    "peers": Scenario("The same work by others", 500_000, peers.run),
+    "replicas": Scenario("Two processes against one", 1_000_000, throughput.replicas),
+    "memory": Scenario("Peak memory", 1_000_000, throughput.memory),
+    "partitions": Scenario("CPU against partitions", 500_000, sweeps.partitions),
+    "rules": Scenario("CPU against rules, each on a topic of its own", 500_000, sweeps.rules),
+    "constants": Scenario("100 rules on one topic against one", 500_000, sweeps.constants),
+    "lag": Scenario("CPU against the lag found at the start", 1_000_000, sweeps.lag),
+    "idle": Scenario("CPU with nothing to do", 30, lasting.idle),
+    "latency": Scenario("From produced to accepted at 1,000 records a second", 30_000, lasting.latency),
+    "delay": Scenario("With 150 ms of delay at the API", 1_000_000, lasting.delay),
+}
