@@ -111,7 +111,12 @@ class Calls:
     def _prune(self, flight: Flight, now: float, now_ms: int) -> bool:
         """Before every attempt: drop what was fenced or is too old; False if nothing is left of it."""
         guard = flight.guarded or flight.first_ms is not None
-        if flight.items and not guard and not flight.perishable and all(part.live for part in set(map(_part_of, flight.items))):
+        if (
+            flight.items
+            and not guard
+            and not flight.perishable
+            and all(part.live for part in set(map(_part_of, flight.items)))
+        ):
             return True
         keep: list[Item] = []
         gone: list[Item] = []

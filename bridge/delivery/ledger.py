@@ -25,7 +25,20 @@ class Ledger:
     done in bulk by the caller.
     """
 
-    __slots__ = ("_base", "_blocks", "_given", "_given_ms", "_read", "_skip", "_start", "newest", "next", "sure", "top", "unfinished")
+    __slots__ = (
+        "_base",
+        "_blocks",
+        "_given",
+        "_given_ms",
+        "_read",
+        "_skip",
+        "_start",
+        "newest",
+        "next",
+        "sure",
+        "top",
+        "unfinished",
+    )
 
     def __init__(self, start: Start) -> None:
         self.unfinished: dict[int, Record | None] = {}

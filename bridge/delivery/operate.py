@@ -46,9 +46,7 @@ def _put_back(delivery: Delivery, part: Partition) -> None:
         mine = [
             item
             for item in flight.items
-            if item[0] is part
-            and _fresh(part, item[1], started)
-            and item[1].offset() > fixed.get(lane_of(item[1]), -1)
+            if item[0] is part and _fresh(part, item[1], started) and item[1].offset() > fixed.get(lane_of(item[1]), -1)
         ]
         records.update((record.offset(), record) for _, record, _ in mine)
         gone = {id(item) for item in mine}

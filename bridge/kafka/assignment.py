@@ -172,7 +172,9 @@ class Assignment:
             return
         self._retry_at = now + _RETRY_SECONDS
         if self._inquiry is None or set(self._inquiry.names) != self._new.keys():
-            self._inquiry = Inquiry(tuple(self._new), self._clients.start_from, self._clients.on_gap, self._shadow)
+            names, clients = tuple(self._new), self._clients
+            known = self._offsets.topics()
+            self._inquiry = Inquiry(names, clients.start_from, clients.on_gap, self._shadow, known)
         found = self._inquiry.ask(consumer)
         if found is None:
             self._retry_at = 0.0

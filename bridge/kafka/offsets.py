@@ -48,6 +48,10 @@ class Offsets:
         found = (self.committer.final(name, now_ms, newest) for name, newest in handed.items())
         self._commit([commit for commit in found if commit is not None])
 
+    def topics(self) -> set[str]:
+        """The topics of which this consumer has committed something."""
+        return {topic for topic, _ in self._known}
+
     def forget(self, names: Iterable[Name]) -> None:
         """Partitions are gone."""
         self.committer.forget(names)

@@ -57,7 +57,8 @@ class Shadow:
 
         Raises KafkaException where Kafka does not answer; where it refuses there are no marks.
         """
-        parts = [TopicPartition(*name) for name in sorted(names)]
+        wanted = sorted(names)
+        parts = [TopicPartition(*name) for name in wanted]
         try:
             found = _committed(self._client(), parts)
         except KafkaException as error:
@@ -66,6 +67,8 @@ class Shadow:
             self._warn(error.args[0])
             return {}
         marks = {(part.topic, part.partition): part.offset - 1 for part in found if part.offset >= 0}
+        for name in wanted:
+            self._marks.pop(name, None)
         self._marks |= marks
         return marks
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -35,7 +35,16 @@ _ENOUGH_SECONDS: Final = 0.4
 class Inquiry:
     """The questions about partitions that have no start yet, one after the other; answers are kept between calls."""
 
-    def __init__(self, names: Sequence[Name], start_from: StartFrom, on_gap: OnGap, shadow: Shadow | None) -> None:
+    def __init__(
+        self,
+        names: Sequence[Name],
+        start_from: StartFrom,
+        on_gap: OnGap,
+        shadow: Shadow | None,
+        committed: AbstractSet[str] = frozenset(),
+    ) -> None:
+        """Ask about `names`. For topics in `committed` the group had commits, whatever Kafka has of them now."""
+        self._committed = committed
         self.names = tuple(sorted(names))
         self._start_from = start_from
         self._on_gap = on_gap
@@ -105,7 +114,12 @@ class Inquiry:
             if part.offset >= 0:
                 commits[part.topic][part.partition] = Committed(part.offset, part.metadata)
         self._commits = commits
-        self._groups = {topic: group_of(of_topic) for topic, of_topic in commits.items()}
+        self._groups = {topic: self._group(topic, of_topic) for topic, of_topic in commits.items()}
+
+    def _group(self, topic: str, commits: Mapping[int, Committed]) -> Group:
+        """A topic that was deleted and made anew has lost its commits, but is no new one: `start_from` is not asked."""
+        found = group_of(commits)
+        return replace(found, has_commits=True) if topic in self._committed else found
 
     def _ask_offsets(self, consumer: Consumer, at: int) -> None:
         self._offsets[at] = offsets_at(consumer, self.names, at, _CALL_SECONDS)

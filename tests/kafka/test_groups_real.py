@@ -272,3 +272,22 @@ def test_what_is_given_back_while_paused_is_read_again_after_the_resume(kafka: R
         side.room.open = True
         side.until(lambda: len(side.records) == 16)
         assert [record.offset() for record in side.records[10:]] == list(range(4, 10))
+
+
+@pytest.mark.parametrize("start_from", ["earliest", "latest"])
+def test_a_topic_made_anew_is_read_from_its_beginning_and_committed(kafka: RealKafka, start_from: str) -> None:
+    """It has lost its commits, yet it is no new topic to the group: no record is skipped, and offsets start low again.
+
+    librdkafka commits nothing stored that is not above what it remembers, over assignments too.
+    """
+    topic, group, more = make(kafka, 1)
+    with desk(kafka.bootstrap, [topic], group, start_from=start_from, **more) as side:
+        side.until(lambda: side.parts)
+        kafka.produce(topic, [str(n).encode() for n in range(20)])
+        side.until(lambda: kafka.committed(group, topic).get(0, (0, ""))[0] == 20)
+        kafka.delete_topic(topic)
+        side.until(lambda: side.kafka.state.kind == "unknown_topic", what="the topic to be missed")
+        kafka.create_topic(topic)
+        kafka.produce(topic, [b"new"])
+        side.until(lambda: b"new" in side.values(), 60, what="the new record")
+        side.until(lambda: kafka.committed(group, topic).get(0, (0, ""))[0] == 1, what="its commit")

@@ -1,0 +1,109 @@
+"""The rows of the matrix, and how one is played."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Final, NamedTuple
+
+from tests.brokers.real import RealKafka
+from tests.soak.judge import Judgement, gather, judge
+from tests.soak.rows import api, brokers, processes, topics
+from tests.soak.stage import Play, Stage
+
+_MIB: Final = 1024 * 1024
+
+
+class Row(NamedTuple):
+    """A row: how it is played, and how often the fault comes and how many records it takes in a full run."""
+
+    play: Play
+    faults: int
+    records: int
+    own: bool = False
+    """It stops or kills brokers: it gets a Kafka of its own."""
+
+
+ROWS: Final[Mapping[str, Row]] = {
+    "kill": Row(processes.kill_anywhere, 20, 20_000),
+    "kill-after-apply": Row(processes.kill_after_apply, 20, 20_000),
+    "kill-in-dead-letter": Row(processes.kill_in_dead_letter, 20, 10_000, own=True),
+    "sigterm": Row(processes.sigterm, 50, 50_000),
+    "rolling-restart": Row(processes.rolling_restart, 12, 20_000),
+    "rebalance-storm": Row(processes.rebalance_storm, 100, 50_000),
+    "frozen": Row(processes.frozen, 20, 20_000),
+    "backlog": Row(processes.backlog, 1, 200_000),
+    "output-blocked": Row(processes.output_blocked, 3, 10_000),
+    "broker-kill": Row(brokers.killed, 20, 20_000, own=True),
+    "broker-frozen": Row(brokers.frozen, 10, 10_000, own=True),
+    "broker-network": Row(brokers.network, 40, 20_000, own=True),
+    "api-down": Row(api.down, 1, 20_000),
+    "api-slow": Row(api.slow, 40, 20_000),
+    "api-network": Row(api.network, 20, 20_000),
+    "api-429": Row(api.throttled, 20, 20_000),
+    "api-fuzzed": Row(api.fuzzed, 400, 50_000),
+    "api-poison": Row(api.poison, 20, 20_000),
+    "api-refuses-all": Row(api.refuses_all, 1, 5_000),
+    "secret-change": Row(api.secret_changed, 5, 5_000),
+    "dead-letter-topic-deleted": Row(topics.dead_letters_deleted, 5, 10_000),
+    "retention-gap": Row(topics.retention, 5, 10_000),
+    "partitions-added": Row(topics.partitions_added, 5, 10_000),
+    "topic-recreated": Row(topics.recreated, 3, 6_000),
+}
+
+
+@dataclass
+class Result:
+    """One row as it went."""
+
+    row: str
+    protocol: str
+    seed: int
+    faults: dict[str, int]
+    judged: Judgement
+    drain_seconds: float
+    seconds: float
+    peak_mib: float
+    descriptors: int
+    threads: int
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def play(name: str, kafka: RealKafka, folder: Path, *, seed: int, protocol: str, faults: int, records: int) -> Result:
+    """Play one row on a Kafka that runs, and judge it. What goes wrong on the way is a violation of the row."""
+    row = ROWS[name]
+    began = time.monotonic()
+    folder.mkdir(parents=True)
+    stage = Stage(kafka, folder, Random(f"{seed} {name} {protocol}"), protocol, faults, records)
+    judged = Judgement()
+    try:
+        try:
+            row.play(stage)
+        except Exception:  # noqa: BLE001 - a row that breaks off is a finding, and the others go on
+            stage.claims.append(f"the row broke off: {traceback.format_exc()[-3000:]}")
+        stage.api()
+        stage.drain()
+        stage.finish()
+        judged = judge(stage, gather(stage))
+    except Exception:  # noqa: BLE001 - as above
+        judged.violations += [*stage.claims, f"the row could not be judged: {traceback.format_exc()[-3000:]}"]
+    finally:
+        stage.close()
+    peaks = stage.watch.peaks
+    return Result(
+        name,
+        protocol,
+        seed,
+        dict(stage.injected),
+        judged,
+        round(stage.drain_seconds, 1),
+        round(time.monotonic() - began, 1),
+        round(peaks.memory_bytes / _MIB, 1),
+        peaks.descriptors,
+        peaks.threads,
+        {name: round(value, 2) for name, value in stage.figures.items()},
+    )

@@ -1,0 +1,1 @@
+"""What is done to the bridge: one function a row of the matrix."""
