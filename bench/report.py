@@ -33,7 +33,7 @@ def machine() -> dict[str, Any]:
         "cpu": cpu[1] if cpu else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_mib": int(memory[1]) // 1024 if memory else 0,
-        "kernel": platform.release(),
+        "kernel": platform.release().split("-")[0],
         "python": platform.python_version(),
         "librdkafka": confluent_kafka.libversion()[0],
         "libcurl": pycurl.version_info()[1],
