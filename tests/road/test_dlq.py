@@ -274,7 +274,7 @@ def test_an_original_too_large_for_its_letter_is_fetched_from_its_topic(
     file.write_text(json.dumps(chosen))
     _rules(world, items="empty", number=".n")
     rules = world.folder / "rules" / "orders.yaml"
-    rules.write_text(rules.read_text().replace('.who // "someone"', 'error("later")'))
+    rules.write_text(rules.read_text().replace('.who // "someone"', ".later"))
     kafka.produce(world.topics[0], [Sent(json.dumps({"n": 1, "fill": "x" * 9_000}).encode(), key=b"k")])
     with BridgeProcess(tmp_path, chosen) as bridge:
         until(lambda: committed_everything(kafka, world.group, list(world.topics)), 60, bridge.text)
@@ -282,7 +282,7 @@ def test_an_original_too_large_for_its_letter_is_fetched_from_its_topic(
     (found,) = _letters(cli)
     out = cli("show", found["letter"])[1]
     assert "too large for this topic" in out
-    rules.write_text(rules.read_text().replace('error("later")', '"someone"'))
+    rules.write_text(rules.read_text().replace(".later", '"someone"'))
     out = cli("replay", "--dry-run")[1]
     assert "1  events to be sent" in out, out
     kafka.delete_records(world.topics[0], {0: 1})
