@@ -15,7 +15,7 @@ from bridge.rules.jq import number_text
 from bridge.rules.jq.values import whole
 from bridge.suprsend.limits import MAX_DEPTH
 
-__all__ = ["CARE", "exact", "exact_computed", "exact_json"]
+__all__ = ["CARE", "PLAIN_LEAST", "PLAIN_MOST", "exact", "exact_computed", "exact_json"]
 
 CARE: Final = frozenset({float, list, dict})
 """The types whose values may not be serialised as they are."""
@@ -26,8 +26,8 @@ _PLAIN: Final = frozenset({str, int, bool, type(None)})
 _DOT, _PLUS, _MINUS = b".+-"
 _SHALLOW: Final = 2 * MAX_DEPTH
 """Fewer bytes than this cannot nest deeper than MAX_DEPTH."""
-_PLAIN_LEAST: Final = 1e-4
-_PLAIN_MOST: Final = 2.0**53
+PLAIN_LEAST: Final = 1e-4
+PLAIN_MOST: Final = 2.0**53
 """Between these two the serialiser prints a number that is not whole as libjq does."""
 
 
@@ -90,7 +90,7 @@ def exact_computed(value: Any, level: int) -> Any:
 
 def _number(value: float) -> Any:
     """Return what prints as the language prints the number: 20 for 20.0, 1e-07 for 1e-7."""
-    if _PLAIN_LEAST <= value < _PLAIN_MOST or -_PLAIN_MOST < value <= -_PLAIN_LEAST:
+    if PLAIN_LEAST <= value < PLAIN_MOST or -PLAIN_MOST < value <= -PLAIN_LEAST:
         return int(value) if value.is_integer() else value
     if not isfinite(value):
         raise MapError("not_finite", "A number in the properties is infinite or not a number.")

@@ -15,7 +15,7 @@ from bridge.jsontext import dumps
 from bridge.rules.event_maker import Allowed
 from bridge.rules.fast_values import ValueWriter
 from bridge.rules.jq import JqProblem
-from bridge.rules.key import derived_insert_id, key_maker
+from bridge.rules.key import derived_insert_id, key_code, key_maker, key_parts
 from bridge.rules.model import Expression, Fixed, Rule, Value
 from bridge.rules.properties import checked_attachment, checked_attachments
 from bridge.rules.scope import VARIABLES, Args
@@ -69,10 +69,13 @@ class _Writer:
         self.allowed = allowed
         self.values = ValueWriter()
         self.code = self.values.code
+        self._always: set[str] = set()
+        """Names of optional texts that are never left out."""
 
     def straight(self) -> Straight:
         with self.code.function("rule(v, A, record)"):
             self._enter(self.rule.expressions, {})
+            self.values.needs_object([self.rule.when] if self.rule.when is not None else self.rule.expressions)
             self._when("return None")
             self._event(n="0")
         return Straight(self.code.build("rule"), self.values.budget.reset)
@@ -99,9 +102,7 @@ class _Writer:
         when = self.rule.when
         if when is None:
             return
-        test = self.values.condition(when)
-        if test is not None:
-            self.code.line(f"if not ({test}): {otherwise}")
+        if self.values.returns_unless(when, otherwise):
             return
         name = self.values.computed(when)
         with self.code.block(f"if {name} is not True"):
@@ -138,6 +139,7 @@ class _Writer:
         """Write trimmed text that is not blank; an integer may stand for it where `integers` says so."""
         if isinstance(value, Fixed):
             return self.code.const(str(value.value))
+        self.values.needs_objects(value)
         name = self.values.text(value, integers=integers)
         trimmed = self.values.keep(f"{name}.strip()")
         self.code.line(f"if not {trimmed}: raise Again")
@@ -147,14 +149,22 @@ class _Writer:
         """Write text that may be left out: the name holds None then."""
         if isinstance(value, Fixed):
             return self.code.const(str(value.value))
+        self.values.needs_objects(value)
         made, may_be_nothing = self.values.value(value, level=None)
         name = self.code.name("o")
+        if not may_be_nothing:
+            self._short_text(name, made, longest)
+            self._always.add(name)
+            return name
         self.code.line(f"{name} = None")
-        with self.code.block(f"if {made} is not NOTHING" if may_be_nothing else "if True"):
-            text = self.values.as_text(made, integers=True)
-            self.code.line(f"{name} = {text}.strip()")
-            self.code.line(f"if not {name} or len({name}) > {longest}: raise Again")
+        with self.code.block(f"if {made} is not NOTHING"):
+            self._short_text(name, made, longest)
         return name
+
+    def _short_text(self, name: str, made: str, longest: int) -> None:
+        text = self.values.as_text(made, integers=True)
+        self.code.line(f"{name} = {text}.strip()")
+        self.code.line(f"if not {name} or len({name}) > {longest}: raise Again")
 
     def _key(self, name: str, recipient: str, n: str | None) -> tuple[str, str]:
         """Write the `$insert_id` and the key."""
@@ -170,17 +180,19 @@ class _Writer:
         return insert_id, own
 
     def _default_key(self, name: str, recipient: str, n: str | None) -> str:
-        rule, context = self.rule, self.context
-        makers = {event: key_maker(context.namespace, self.topic, rule.identity, event) for event in rule.events}
-        if isinstance(rule.event, Fixed):
-            maker = self.code.thing(makers[rule.events[0]])
-        else:
-            maker = f"{self.code.thing(makers)}[{name}]"
+        rule, namespace = self.rule, self.context.namespace
         if n is None:
             pair = self.values.keep(f"({name}, {recipient})")
             n = self.values.keep(f"seen.get({pair}, 0)")
             self.code.line(f"seen[{pair}] = {n} + 1")
-        return f"{maker}(record.partition(), record.offset(), ts, {recipient}, {n})"
+        if isinstance(rule.event, Fixed) and recipient.isidentifier():
+            parts = key_parts(namespace, self.topic, rule.identity, rule.events[0])
+            *lines, key = key_code(parts, self.code.thing(parts.begun), n, recipient)
+            for text in lines:
+                self.code.line(text)
+            return key
+        makers = {event: key_maker(namespace, self.topic, rule.identity, event) for event in rule.events}
+        return f"{self.code.thing(makers)}[{name}](record.partition(), record.offset(), ts, {recipient}, {n})"
 
     def _properties(self) -> str:
         """Write all properties: the name of what the serialiser prints right."""
@@ -215,7 +227,7 @@ class _Writer:
             f"'$insert_id': {insert_id}, '$time': ts if ts >= {MIN_TIME_MS} else {MIN_TIME_MS}, 'event': {name}, "
             f"'env': {env}, 'distinct_id': {recipient}, 'properties': {properties}, '$idempotency_key': {key}"
         )
-        if tenant is None or tenant.startswith(("'", '"')):
+        if tenant is None or tenant in self._always or tenant.startswith(("'", '"')):
             whole = f"{{{fields}}}" if tenant is None else f"{{{fields}, 'tenant_id': {tenant}}}"
         else:
             whole = self.values.keep(f"{{{fields}}}")

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
 from bridge.jsontext import Fragment
-from bridge.rules.body import CARE, exact, exact_computed, exact_json
+from bridge.rules.body import CARE, PLAIN_LEAST, PLAIN_MOST, exact, exact_computed, exact_json
 from bridge.rules.jq import Budget, Defs, number_text
 from bridge.rules.jq.budget import OUTPUTS, STEPS, TEXT
 from bridge.rules.jq.facts import types_of
 from bridge.rules.jq.gen.analysis import MAYBE, ONE
 from bridge.rules.jq.gen.code import Code
 from bridge.rules.jq.gen.generator import Generator, Sink
-from bridge.rules.jq.gen.reads import prefetch
+from bridge.rules.jq.gen.reads import prefetch, reads
 from bridge.rules.jq.gen.scope import Bound, Scope
-from bridge.rules.jq.nodes import Node
+from bridge.rules.jq.gen.singles import field
+from bridge.rules.jq.gen.swelling import swells
+from bridge.rules.jq.nodes import Logic, Node
 from bridge.rules.jq.program import NO_DEFS, scope_of
 from bridge.rules.jq.runtime import NAMESPACE
 from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Text, Value
-from bridge.rules.shapes import built_object, may_compute
+from bridge.rules.shapes import built_list, built_object, literal_path, may_compute
 from bridge.suprsend.limits import reserved
 
 __all__ = ["Again", "ValueWriter"]
+
+_DEEPEST_BUILT = 20
+"""Objects that an expression builds more deeply than this are looked through for their depth."""
 
 
 class Again(Exception):  # noqa: N818 - no error: it asks for the general path
@@ -72,12 +77,35 @@ class ValueWriter:
     def _node(self, expression: Expression) -> tuple[Node, Scope]:
         return expression.program.node, self._scope
 
-    def condition(self, expression: Expression) -> str | None:
-        """Write an expression that can only be true or false, as a Python condition; None for any other."""
+    def needs_object(self, expressions: Iterable[Expression]) -> None:
+        """Write that the record is an object, where one of the expressions begins by reading a field of it."""
+        if any(reads(expression.program.node, self._scope) for expression in expressions):
+            self._must_be_object("v")
+
+    def _must_be_object(self, name: str) -> None:
+        if self.code.remembered("dict", name) is None:
+            self.code.line(f"if type({name}) is not dict: raise Again")
+            self.code.remember(name, "dict", name)
+
+    def needs_objects(self, value: Value) -> None:
+        """Write that all on the way to a value are objects, where it cannot be null: with anything else it would be."""
+        names = literal_path(value.expression.program.node) if isinstance(value, Computed) else None
+        if names is None:
+            return
+        self._must_be_object("v")
+        target = "v"
+        for name in names:
+            target = field(self.generator, target, repr(name))
+            self._must_be_object(target)
+
+    def returns_unless(self, expression: Expression, otherwise: str) -> bool:
+        """Write `otherwise` behind the tests of an expression that is true or false; False for any other expression."""
         node, scope = self._node(expression)
         if not expression.program.types <= {"boolean"} or not self.generator.single(node, scope):
-            return None
-        return self.generator.condition(node, scope, "v")
+            return False
+        for test in _tests(node):
+            self.code.line(f"if not ({self.generator.condition(test, scope, 'v')}): {otherwise}")
+        return True
 
     def outputs(self, expression: Expression) -> str:
         """Write the list of all outputs of an expression."""
@@ -116,6 +144,10 @@ class ValueWriter:
         if isinstance(value, Fixed):
             return self.code.const(value.value if level is None else _fixed(value.value)), False
         if isinstance(value, Computed):
+            if level is not None:
+                built = self._part(value.expression.program.node, "v", level)
+                if built is not None:
+                    return built, False
             name = self.computed(value.expression)
             if level is not None:
                 name = self._exact(value.expression.program.node, name, level)
@@ -129,9 +161,64 @@ class ValueWriter:
         if types_of(node, self._scope) <= {"string", "boolean", "null"}:
             return name
         safe = self.keep(name)
-        function = self.code.thing(exact_computed if may_compute(node) else exact)
-        self.code.line(f"if type({safe}) in {self.code.thing(CARE)}: {safe} = {function}({safe}, {level})")
+        if may_compute(node):
+            self._care(safe, f"{self.code.thing(exact_computed)}({safe}, {level})")
+        else:
+            with self.code.block(f"if type({safe}) is not str and type({safe}) is not int"):
+                self._care(safe, f"{self.code.thing(exact)}({safe}, {level})")
         return safe
+
+    def _care(self, name: str, call: str) -> None:
+        """Write the call where a value needs it: a number is usually printed right as it is."""
+        with self.code.block(f"if type({name}) is float"):
+            usual = f"{PLAIN_LEAST!r} <= {name} < {PLAIN_MOST!r} and {name} % 1.0"
+            self.code.line(f"if not ({usual}): {name} = {call}")
+        self.code.line(f"elif type({name}) in {self.code.thing(CARE)}: {name} = {call}")
+
+    def _part(self, node: Node, v: str, level: int) -> str | None:
+        """Write an expression that builds objects, or a list of objects, of single values, each made right by itself.
+
+        So what is built need not be looked through again. None for any other expression.
+        """
+        if level > _DEEPEST_BUILT or swells(node, self._scope, self.generator.analysis):
+            return None
+        found = built_list(node, self._scope)
+        if found is None:
+            return self._new_object(node, v, level)
+        source, item = found
+        if not self._builds(item):
+            return None
+        whole = self.keep("[]")
+        append = self.keep(f"{whole}.append")
+
+        def add(value: str) -> None:
+            self.code.line(f"{append}({self._new_object(item, value, level + 1)})")
+
+        self._each(source, v, add)
+        return whole
+
+    def _each(self, source: Sequence[Node], v: str, then: Callable[[str], None]) -> None:
+        if not source:
+            then(v)
+            return
+        self.generator.each(source[0], self._scope, v, Sink(lambda value: self._each(source[1:], value, then)))
+
+    def _builds(self, node: Node) -> bool:
+        parts = built_object(node, any_names=True)
+        return parts is not None and all(self.generator.single(part, self._scope) for _, part in parts)
+
+    def _new_object(self, node: Node, v: str, level: int) -> str | None:
+        parts = built_object(node, any_names=True)
+        if parts is None or not self._builds(node):
+            return None
+        prefetch(self.generator, [part for _, part in parts], self._scope, v)
+        made = []
+        for key, part in parts:
+            name = self._part(part, v, level + 1)
+            if name is None:
+                name = self._exact(part, self.generator.one(part, self._scope, v), level + 1)
+            made.append((key, name, False))
+        return self._object(made)
 
     def _mixed(self, text: Text) -> str:
         parts: list[str] = []
@@ -204,11 +291,8 @@ class ValueWriter:
 
     def _built(self, expression: Expression) -> str | None:
         """Write an expression that builds an object of single values part by part, each made right by itself."""
-        parts = built_object(expression.program.node)
-        if parts is None or not all(self.generator.single(node, self._scope) for _, node in parts):
-            return None
-        made = [(key, self.generator.one(node, self._scope, "v"), node) for key, node in parts]
-        return self._object([(key, self._exact(node, name, 2), False) for key, name, node in made])
+        node = expression.program.node
+        return None if built_object(node) is None else self._new_object(node, "v", 1)
 
     def _lay_object(self, whole: str, expression: Expression) -> None:
         name = self.computed(expression)
@@ -229,6 +313,15 @@ class ValueWriter:
         """Write what makes whole properties right for the serialiser."""
         options = "drop_nulls=True" if drop_nulls else ""
         return self.keep(f"{self.code.thing(Fragment)}({self.code.thing(exact_json)}({whole}, {options}))")
+
+
+def _tests(node: Node) -> Iterator[Node]:
+    """The parts of `a and b and c`, in their order."""
+    if isinstance(node, Logic) and node.op == "and":
+        yield from _tests(node.left)
+        yield from _tests(node.right)
+    else:
+        yield node
 
 
 def _fixed(value: Any) -> Any:

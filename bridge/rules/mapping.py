@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
 from bridge.flow import Event, Fault, Mapped, Mapper, MappingContext, PlainRecord, Record, RuleInfo, Stage
@@ -49,19 +50,22 @@ class CompiledMapping:
 
     def for_topic(self, topic: str) -> Mapper:
         """Return the mapper of a topic's records. It never raises; a topic that no rule selects is filtered."""
-        views = tuple(self._view(file, topic) for file in self.files if _concerns(file, topic))
+        files = [file for file in self.files if _concerns(file, topic)]
+        views = tuple(self._view(file, topic, alone=len(files) == 1) for file in files)
         return _mapper(views) if views else lambda _record: _FILTERED
 
-    def _view(self, file: RuleFile, topic: str) -> _View:
+    def _view(self, file: RuleFile, topic: str, *, alone: bool) -> _View:
         """Compile one file for a topic."""
         reading: TopicRule = file.reading(topic)
         rules = [rule for rule in file.rules if rule.enabled and rule.selects(topic)]
         running = [self._running(rule, topic) for rule in rules]
         reads = {name for rule in rules for name in _reads(rule)}
         return _View(
+            files=() if alone else (PurePath(file.path).name,),
             decode=decoder(reading.decode, snapshot=reading.snapshot),
             make_args=args_maker(reads, key_json=reading.key_json, unwrap_key=reading.decode == "debezium"),
             select=selector(running),
+            only=running[0].make if len(running) == 1 else None,
             for_tombstones=tuple(rule for rule in running if rule.for_tombstones),
             unmatched_dead_letter=reading.unmatched_dead_letter,
             is_json=reading.decode == "json",
@@ -93,11 +97,14 @@ def compile_mapping(ruleset: RuleSet, context: MappingContext, *, generate: bool
     return CompiledMapping(ruleset.hash, infos, ruleset.files, context, allowed, generate)
 
 
+_Make = Callable[[Any, Args, Record], Event | None]
+
+
 class _RunningRule(NamedTuple):
     """A rule on one topic."""
 
     run: RuleMapper
-    make: Callable[[Any, Args, Record], Event | None] | None
+    make: _Make | None
     """Its generated function (`fast.Straight`), for a record that no other rule may want."""
     final: bool
     head: Head | None
@@ -107,9 +114,13 @@ class _RunningRule(NamedTuple):
 class _View(NamedTuple):
     """A topic as one file reads it."""
 
+    files: tuple[str, ...]
+    """The file's name; none where it is the only one that reads the topic."""
     decode: Decoder
     make_args: Callable[[Record], Args]
     select: Callable[[Any], Sequence[_RunningRule]]
+    only: _Make | None
+    """The generated function of the only rule, where it is one: its own `when` does what `select` would."""
     for_tombstones: tuple[_RunningRule, ...]
     unmatched_dead_letter: bool
     is_json: bool
@@ -143,6 +154,8 @@ def _json_mapper(view: _View, general: Mapper) -> Mapper:
     select, make_args = view.select, view.make_args
     fixed_args = None if view.reads_variables else make_args(_NO_RECORD)
     unmatched = (_UNMATCHED,) if view.unmatched_dead_letter else _FILTERED
+    if view.only is not None and fixed_args is not None:
+        return _only_rule_mapper(view.only, fixed_args, unmatched, general)
 
     def map_json(record: Record) -> Mapped:
         try:
@@ -162,6 +175,19 @@ def _json_mapper(view: _View, general: Mapper) -> Mapper:
             return general(record)
 
     return map_json
+
+
+def _only_rule_mapper(make: _Make, args: Args, unmatched: Mapped, general: Mapper) -> Mapper:
+    """Return the mapper of a topic of one rule that reads nothing but the value."""
+
+    def map_value(record: Record) -> Mapped:
+        try:
+            event = make(loads(record.value()), args, record)  # type: ignore[arg-type] # a tombstone raises
+        except Exception:  # noqa: BLE001 - whatever it is, the general path says it
+            return general(record)
+        return unmatched if event is None else [event]
+
+    return map_value
 
 
 def _general_mapper(views: Sequence[_View]) -> Mapper:
@@ -201,7 +227,7 @@ def _value(view: _View, value: bytes, record: Record, results: list[Event | Faul
         document = view.decode(value, record)
         args = view.make_args(record)
     except MapError as problem:
-        _undecodable(problem, results)
+        _undecodable(problem, view, results)
         return True
     return document is SNAPSHOT or _run(view.select(document), document, args, record, results, keys)
 
@@ -212,7 +238,7 @@ def _tombstone(view: _View, record: Record, results: list[Event | Fault], keys: 
         try:
             args = view.make_args(record)
         except MapError as problem:
-            _undecodable(problem, results)
+            _undecodable(problem, view, results)
             return True
         _run(view.for_tombstones, None, args, record, results, keys)
     return True
@@ -230,9 +256,11 @@ def _run(
     return taken
 
 
-def _undecodable(problem: MapError, results: list[Event | Fault]) -> None:
-    """Add the fault of a record that cannot be read; once, though several files read it."""
-    known = (other.code for other in results if isinstance(other, Fault) and other.rule is None)
-    if problem.code not in known:
-        stage = FAULTS[problem.code].stage
-        results.append(Fault(None, stage, problem.code, problem.message, None, "dead_letter"))
+def _undecodable(problem: MapError, view: _View, results: list[Event | Fault]) -> None:
+    """Add the fault of a record that cannot be read; once, though several files read it. It names them."""
+    for number, other in enumerate(results):
+        if isinstance(other, Fault) and other.rule is None and other.code == problem.code:
+            results[number] = other._replace(files=(*other.files, *view.files))
+            return
+    stage = FAULTS[problem.code].stage
+    results.append(Fault(None, stage, problem.code, problem.message, None, "dead_letter", view.files))

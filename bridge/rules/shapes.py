@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import isfinite
 from typing import Final
 
+from bridge.rules.jq.gen.generator import stages
+from bridge.rules.jq.gen.scope import Scope
 from bridge.rules.jq.nodes import (
     Alternative,
     Array,
@@ -27,7 +29,7 @@ from bridge.rules.jq.nodes import (
 )
 from bridge.suprsend.limits import reserved
 
-__all__ = ["built_object", "may_compute"]
+__all__ = ["built_list", "built_object", "literal_path", "may_compute"]
 
 _CARRYING: Final = (
     Identity,
@@ -61,10 +63,37 @@ def may_compute(node: Node) -> bool:
     return not carries or any(may_compute(child) for child in children(node))
 
 
-def built_object(node: Node) -> list[tuple[str, Node]] | None:
-    """Return keys and values of an expression that builds an object with literal names, none of them reserved."""
+def built_object(node: Node, *, any_names: bool = False) -> list[tuple[str, Node]] | None:
+    """Return keys and values of an expression that builds an object with literal names.
+
+    None of them may be reserved (for the first level of the properties), unless `any_names` says so.
+    """
     if not isinstance(node, Object):
         return None
     built = [(key.value, value) for key, value in node.entries if isinstance(key, Literal)]
-    plain = all(type(name) is str and not reserved(name) for name, _ in built)
+    plain = all(type(name) is str and (any_names or not reserved(name)) for name, _ in built)
     return built if plain and len(built) == len(node.entries) else None
+
+
+def built_list(node: Node, scope: Scope) -> tuple[list[Node], Node] | None:
+    """Take `[SOURCE | {…}]` and `SOURCE | map({…})` apart: the steps of the source, and the object that is built."""
+    if isinstance(node, Array) and node.body is not None:
+        *source, item = stages(node.body)
+    else:
+        *source, last = stages(node)
+        if not isinstance(last, Call) or last.key != "map/1" or last.key in scope.functions:
+            return None
+        before, item = stages(last.args[0])[:-1], stages(last.args[0])[-1]
+        source += [Iterate(last.start, last.end, Identity(last.start, last.end), optional=False), *before]
+    return (source, item) if source and isinstance(item, Object) else None
+
+
+def literal_path(node: Node) -> list[str] | None:
+    """Return the names before the last of `.a.b.c`."""
+    names: list[str] = []
+    while isinstance(node, Index) and not node.optional and isinstance(node.key, Literal):
+        if type(node.key.value) is not str:
+            return None
+        names.append(node.key.value)
+        node = node.target
+    return names[:0:-1] if names and isinstance(node, Identity) else None

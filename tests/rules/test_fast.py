@@ -39,6 +39,10 @@ BODIES = [
     "attachments:\n  - {url: '${ .s // empty }', filename: 'f-${ .n }', ignore_if_error: '${ .b }'}\n  - url: https://x.example/a",
     "properties: {k: '${ $key }', h: '${ $headers }', o: '${ [$offset, $partition, $topic, $timestamp] }'}",
     'when: $headers.a == "1" or $tombstone\ndistinct_id: ${ $key }',
+    "properties: {l: '${ [.a[]? | {id, n, x: {y: .n, u: [.s, .n]}}] }', m: '${ [.a[]?] | map({id, n: ((.n // 1) / 3)}) }'}",
+    "properties: '${ {l: [.a[]? | select(.id) | {n, o: {p: (.n // 1), q: .}}], o: {b: .b, n: (.n * 0.5)}} }'",
+    'when: .type == "a" and (.n > 0 or .b) and .o\nproperties: {o: "${ .o }", n: "${ .n }"}',
+    "distinct_id: ${ .o.id }\ntenant_id: ${ .o.s }\nidempotency_key: ${ .o.n }\nproperties: {i: '${ .o.b }'}",
     "distinct_id: ' u2 '\ntenant_id: acme\nproperties: {p: [1, {q: null}], e: {}, f: []}",
 ]
 DEFAULTS = "defaults:\n  properties: {d: 1, p: '${ .n }', q: 5}\n"
@@ -91,6 +95,21 @@ def test_both_paths_make_the_same(value: Any, number: int, key: bytes | None, ti
     assert list(quick(one)) == list(general(one))
 
 
+ALONE = [both(rules(body), context) for context in CONTEXTS for body in BODIES]
+
+
+@settings(max_examples=60, deadline=None)
+@example({"type": "a", "id": "u1", "n": 2000, "s": "x", "a": [{"id": "u1", "n": 1.5}, {"n": 1e300}]}, b"k", NOON)
+@example(None, None, NOON)
+@given(RECORDS, st.sampled_from([None, b"u1"]), st.sampled_from([-1, NOON]))
+def test_a_rule_that_is_alone_makes_the_same(value: Any, key: bytes | None, timestamp: int) -> None:
+    """A topic of one rule is mapped without a look-up: the same events and faults, of tombstones and broken JSON too."""
+    for body in (dumps(value), b"{", b"", None):
+        one = PlainRecord("t", 1, 2**62, body, key=key, timestamp=timestamp, headers=[("a", b"1")])
+        for quick, general in ALONE:
+            assert list(quick(one)) == list(general(one))
+
+
 def test_the_rules_above_are_generated() -> None:
     """Every rule compared here has a generated function, so that the comparison compares something."""
     for head in ("", DEFAULTS, COMPUTED_DEFAULTS):
@@ -116,6 +135,7 @@ RARE = {
     "properties: ${ . }\ndrop_nulls",
     "properties: {p: '${ .a[]? }'",
     "properties: {p: '${ .n * 1e300",
+    "distinct_id: ${ .o.id }",
 }
 
 

@@ -101,9 +101,14 @@ class Code:
 
     @contextmanager
     def at(self, place: Place) -> Iterator[None]:
-        """Write at an earlier place, as if nothing had been read there yet."""
+        """Write at an earlier place, as if nothing had been read there yet.
+
+        Each time into lines of its own: what is being written there already is not torn apart.
+        """
         state = (self._here, self._level, self._memo, self.nesting)
-        self._here, self._level, self._memo, self.nesting = place.lines, place.level, [{}], 0
+        lines: Lines = []
+        place.lines.append(lines)
+        self._here, self._level, self._memo, self.nesting = lines, place.level, [{}], 0
         yield
         self._here, self._level, self._memo, self.nesting = state
 

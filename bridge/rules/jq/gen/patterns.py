@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bridge.rules.jq.gen.analysis import ONE
 from bridge.rules.jq.gen.generator import Generator, Sink, is_name
 from bridge.rules.jq.gen.scope import NOT_CONSTANT, Scope
-from bridge.rules.jq.nodes import Call, Node
+from bridge.rules.jq.nodes import Call, Comma, Node
 from bridge.rules.jq.problems import JqProblem
 
 Write = Callable[[Generator, Call, Scope, str, Sink], None]
@@ -27,6 +27,10 @@ def regex(generator: Generator, node: Call, scope: Scope, flags_at: int, *, ever
     for value, what, where in ((source, "pattern", at), (flags, "flags", node.args[min(flags_at, len(node.args) - 1)])):
         if value is NOT_CONSTANT:
             hint = 'write it as `"…"` here: patterns are checked when the rules load'
+            if isinstance(where, Comma):
+                hint = "arguments are divided by `;`, not `,`"
+            elif where is at and len(node.args) > 1 and generator.constant(node.args[1], scope) is not NOT_CONSTANT:
+                hint = f'what it works on comes from the left: `… | {node.name}("…")`'
             raise JqProblem(
                 "not-constant", f"the {what} of `{node.name}` must be a constant", where.start, where.end, hint
             )

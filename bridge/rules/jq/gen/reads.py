@@ -77,10 +77,14 @@ def prefetch(generator: Generator, nodes: list[Node], scope: Scope, v: str) -> N
     if len(wanted) < 2:
         return
     names = [code.name() for _ in wanted]
-    with code.block(f"if type({v}) is dict"):
-        get = generator.keep(f"{v}.get")
+    if code.remembered("dict", v) is not None:
         for name, key in zip(names, wanted, strict=True):
-            code.line(f"{name} = {get}({key!r})")
+            code.line(f"{name} = {v}.get({key!r})")
+            code.remember(name, "field", v, repr(key))
+        return
+    with code.block(f"if type({v}) is dict"):
+        for name, key in zip(names, wanted, strict=True):
+            code.line(f"{name} = {v}.get({key!r})")
     with code.block("else"):
         for name, key in zip(names, wanted, strict=True):
             code.line(f"{name} = index({v}, {key!r})")

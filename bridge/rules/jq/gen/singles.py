@@ -70,6 +70,8 @@ def index(generator: Generator, node: Node, scope: Scope, v: str) -> str:
     target = generator.one(node.target, scope, v)
     if type(key_value) is str:
         return field(generator, target, key)
+    if type(generator.constant(node.target, scope)) is dict:
+        return generator.keep(f"{target}.get({key}) if type({key}) is str else index({target}, {key})")
     return generator.keep(f"index({target}, {key})")
 
 
@@ -80,7 +82,10 @@ def field(generator: Generator, target: str, key: str) -> str:
     known = generator.code.remembered("field", target, key)
     if known is not None:
         return known
-    name = generator.keep(f"{target}.get({key}) if type({target}) is dict else index({target}, {key})")
+    if generator.code.remembered("dict", target) is not None:
+        name = generator.keep(f"{target}.get({key})")
+    else:
+        name = generator.keep(f"{target}.get({key}) if type({target}) is dict else index({target}, {key})")
     generator.code.remember(name, "field", target, key)
     return name
 

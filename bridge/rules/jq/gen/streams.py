@@ -16,6 +16,7 @@ from bridge.rules.jq.nodes import (
     Alternative,
     Assign,
     Binary,
+    Call,
     Comma,
     Index,
     Iterate,
@@ -205,6 +206,9 @@ def logic(generator: Generator, node: Node, scope: Scope, v: str, sink: Sink) ->
 def alternative(generator: Generator, node: Node, scope: Scope, v: str, sink: Sink) -> None:
     """`left // right`: what is true of the left, else the right."""
     assert isinstance(node, Alternative)
+    if isinstance(node.right, Call) and node.right.key == "empty/0" and node.right.key not in scope.functions:
+        _only_true(generator, node.left, scope, v, sink)
+        return
 
     def write(inner: Sink) -> None:
         found = generator.keep("False")
@@ -219,6 +223,16 @@ def alternative(generator: Generator, node: Node, scope: Scope, v: str, sink: Si
             generator.each(node.right, scope, v, inner)
 
     forked(generator, sink, write)
+
+
+def _only_true(generator: Generator, node: Node, scope: Scope, v: str, sink: Sink) -> None:
+    """`node // empty`."""
+
+    def with_output(output: str) -> None:
+        with generator.code.block(f"if {truthy(output)}"):
+            sink.write(output)
+
+    generator.each(node, scope, v, Sink(with_output))
 
 
 def assign(generator: Generator, node: Node, scope: Scope, v: str, sink: Sink) -> None:

@@ -31,6 +31,13 @@ def _made(generator: Generator, make: Callable[[], object], where: Node, hint: s
         raise JqProblem("date-format", str(problem), where.start, where.end, hint) from problem
 
 
+def zone_hint(name: str) -> str:
+    """What to write for a zone that does not exist."""
+    if "%" in name:
+        return 'the format comes first: `format_time("%d.%m.%Y"; "Europe/Paris")`'
+    return 'write a name of the IANA, such as `"Europe/Paris"`'
+
+
 def strftime(generator: Generator, node: Call, scope: Scope, v: str) -> str:
     """`strftime(format)`, `todate`, `todateiso8601`."""
     from bridge.rules.jq import dates
@@ -57,7 +64,7 @@ def format_time(generator: Generator, node: Call, scope: Scope, v: str) -> str:
     text, where = _constant(generator, node, 0, scope, "format")
     form = _made(generator, lambda: dates.DateFormat(text, zone=True), where)
     name, place = _constant(generator, node, 1, scope, "zone")
-    zone = _made(generator, lambda: dates.zone_of(name), place, 'write a name of the IANA, such as `"Europe/Paris"`')
+    zone = _made(generator, lambda: dates.zone_of(name), place, zone_hint(name))
     return generator.keep(f"{generator.code.thing(dates.format_time, 'D')}({v}, {form}, {zone})")
 
 
