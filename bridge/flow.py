@@ -120,7 +120,8 @@ class Fault(NamedTuple):
     """What a record should have become and did not: a mapping error of one rule (and item), or of the record.
 
     `code` is stable and bounded (a metric label); `message` may quote the rule, never the record's payload.
-    `on_error` says what the rule wants done; `drop` ends as filtered (`delivery.only_recipients`).
+    `on_error` says what the rule wants done; `drop` ends as filtered (`delivery.only_recipients`). `files` are the rule
+    files that could not read the record, where several read its topic: the others went on.
     """
 
     rule: str | None
@@ -129,6 +130,7 @@ class Fault(NamedTuple):
     message: str
     item: int | None
     on_error: OnError
+    files: tuple[str, ...] = ()
 
 
 Mapped = Sequence[Event | Fault]
@@ -249,6 +251,8 @@ class Start:
     unfinished: tuple[tuple[int, int], ...] = ()
     bound: int = -1
     bound_at: int = 0
+    steps: tuple[tuple[int, int], ...] = ()
+    """Since when each may have been handed over: (last offset, milliseconds), ascending; empty: all since `bound_at`."""
     hold: str | None = None
     """Why the partition starts held (`rewind`, `retention_gap`), or None."""
     detail: str = ""

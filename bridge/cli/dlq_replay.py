@@ -128,7 +128,8 @@ def _rules(mapping: CompiledMapping) -> Rules:
             mappers[topic] = mapping.for_topic(topic)
         return mappers[topic](record)
 
-    return Rules(map_any, frozenset(rule.name for rule in mapping.rules), mapping.rules_hash)
+    files = {rule.name: Path(file.path).name for file in mapping.files for rule in file.rules}
+    return Rules(map_any, frozenset(rule.name for rule in mapping.rules), mapping.rules_hash, files)
 
 
 def _limits(settings: Settings, wish: Wish) -> Limits:

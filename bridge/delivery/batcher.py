@@ -6,27 +6,63 @@ held or slow partition costs no more than its bytes.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice, pairwise
+from typing import NamedTuple, cast
 
-from bridge.delivery.flight import Flight
+from bridge.delivery.flight import Flight, Leg, count_events
 from bridge.delivery.holds import Holds
 from bridge.delivery.partition import Fan, Lane, Partition
 from bridge.delivery.placing import Placer
 from bridge.delivery.policy import Policy
 from bridge.delivery.settle import Settler
-from bridge.flow import Event, Record
+from bridge.flow import Event, Mapped, Mapper, Record
 
 LaneOf = Callable[[Record], Lane | None]
+LanesOf = Callable[[Sequence[Record]], list[Lane | None]]
 EVERY_OFFSET = 1 << 63
+PLAIN = frozenset({Event})
+"""What an entry of a record has to be for the record to go aboard with others."""
+
+
+class Run(NamedTuple):
+    """Records that follow each other in a partition, with what is asked of each more than once."""
+
+    records: list[Record]
+    offsets: list[int]
+    lanes: list[Lane | None]
+
+    def mapped(self, mapper: Mapper, most: int) -> list[Mapped]:
+        """Map the records until `most` of them became something; those behind leave the run."""
+        mapped: list[Mapped] = []
+        for record in self.records:
+            entries = mapper(record)
+            mapped.append(entries)
+            if entries:
+                most -= 1
+                if not most:
+                    break
+        for column in self:
+            del column[len(mapped) :]
+        return mapped
+
+    def without(self, places: Sequence[int]) -> list[Record]:
+        """Take the records at some places out, ascending; returns them."""
+        taken = [self.records[place] for place in places]
+        for column in self:
+            for place in reversed(places):
+                del column[place]
+        return taken
 
 
 class Batcher:
     """Used by the delivery thread alone."""
 
-    def __init__(self, policy: Policy, lane_of: LaneOf, placer: Placer, settler: Settler, holds: Holds) -> None:
+    def __init__(self, policy: Policy, lanes_of: LanesOf, placer: Placer, settler: Settler, holds: Holds) -> None:
         self._policy = policy
-        self._lane_of = lane_of
+        self._lanes_of = lanes_of
         self._placer = placer
         self._settler = settler
         self._holds = holds
@@ -93,54 +129,133 @@ class Batcher:
     def _run_unsent(self, part: Partition, now: float, now_ms: int) -> list[Record]:
         """Records as read, as far as one flight takes them; returns those that no rule wanted.
 
-        The hot path of the bridge: what is not one plain event goes through `Placer.place`.
+        The hot path of the bridge: a run of records whose lanes are free and that become one plain event each, or
+        none, goes aboard as a whole; every other one record by record.
         """
-        policy, placer = self._policy, self._placer
-        lane_of, mapper, unsent = self._lane_of, part.mapper, part.unsent
-        lanes, waiting = part.lanes, part.waiting
-        guarded = part.start.bound if placer.storm is None else EVERY_OFFSET
-        room_events, room_bytes = policy.batch_events, policy.batch_bytes
+        policy, placer, unsent = self._policy, self._placer, part.unsent
         last = part.bound if part.draining is None else min(part.bound, part.draining)
         filtered: list[Record] = []
         flight = placer.flight(part.waiting_since)
-        items = flight.items
-        shared = None if policy.strict_order else flight
         while unsent:
-            record = unsent[0]
-            offset = record.offset()
-            if offset > last:
+            room = policy.batch_events - flight.count
+            # Some more than there is room for: one in a few is wanted by no rule.
+            run = self._next_run(unsent, room + room // 4, last)
+            if run is None:
                 break
-            lane = lane_of(record)
+            mapped: list[Mapped] | None = None
+            if part.plain and self._together(part, run, flight):
+                mapped = run.mapped(part.mapper, room)
+                if self._aboard(part, run, flight, mapped, filtered):
+                    if flight.count < policy.batch_events:
+                        continue
+                    placer.seal()
+                    break
+            if not self._one_by_one(part, run, flight, mapped, filtered, now, now_ms):
+                break
+        return filtered
+
+    def _next_run(self, unsent: deque[Record], most: int, last: int) -> Run | None:
+        """The next records, ascending, `most` of them and none above the offset `last`; None if there are none."""
+        records = list(islice(unsent, most))
+        offsets = [record.offset() for record in records]
+        if offsets[-1] > last or sorted(offsets) != offsets:
+            # What was given back and came again may lie lower than what waits in front of it.
+            rises = 1 + next((at for at, (one, other) in enumerate(pairwise(offsets)) if other <= one), len(offsets))
+            stop = bisect_right(offsets, last, 0, min(rises, len(offsets)))
+            del records[stop:], offsets[stop:]
+        return Run(records, offsets, self._lanes_of(records)) if records else None
+
+    def _guarded(self, part: Partition) -> int:
+        """Offsets up to here go through `Placer.place`, whatever became of them."""
+        return part.start.bound if self._placer.storm is None else EVERY_OFFSET
+
+    def _together(self, part: Partition, run: Run, flight: Flight) -> bool:
+        """Whether a whole run may go into the flight, as far as that can be told before it is mapped."""
+        lanes = run.lanes
+        if run.offsets[0] <= self._guarded(part) or (part.waiting and not part.waiting.keys().isdisjoint(lanes)):
+            return False
+        free = part.lanes.keys().isdisjoint(lanes)
+        if self._policy.strict_order:
+            return free and len(set(lanes)) == len(lanes)
+        holder = part.lanes.get
+        return free or all(lane is None or holder(lane, flight) is flight for lane in lanes)
+
+    def _aboard(self, part: Partition, run: Run, flight: Flight, mapped: list[Mapped], filtered: list[Record]) -> bool:
+        """Take a run into the flight as a whole; False if it does not fit or has more than plain events."""
+        try:
+            events = cast("list[Event]", [entry for (entry,) in filter(None, mapped)])
+        except ValueError:
+            return False
+        if not PLAIN.issuperset(map(type, events)):
+            return False
+        if events:
+            rules, names, _, _, bodies, expires = zip(*events, strict=False)
+            size = flight.size + sum(map(len, bodies)) + len(bodies)
+            if size > self._policy.batch_bytes or expires.count(None) < len(expires):
+                return False
+        if len(events) < len(mapped):
+            filtered += run.without([index for index, entries in enumerate(mapped) if not entries])
+        if events:
+            records, offsets, lanes = run
+            counts = count_events(rules, names)
+            flight.board(Leg(part, records, events, offsets, lanes, bodies, sum(map(len, records)), counts))
+            flight.size = size
+            held = part.lanes
+            for lane in lanes:
+                if lane is not None:
+                    held[lane] = flight
+        for _ in mapped:
+            part.unsent.popleft()
+        return True
+
+    def _one_by_one(
+        self,
+        part: Partition,
+        run: Run,
+        flight: Flight,
+        mapped: list[Mapped] | None,
+        filtered: list[Record],
+        now: float,
+        now_ms: int,
+    ) -> bool:
+        """Take the records of a run one after the other, each as it can be; False where the turn ends."""
+        policy, placer = self._policy, self._placer
+        mapper, unsent, lanes, waiting = part.mapper, part.unsent, part.lanes, part.waiting
+        guarded = self._guarded(part)
+        shared = None if policy.strict_order else flight
+        part.plain = True
+        for index, (record, offset, lane) in enumerate(zip(*run, strict=True)):
             if lane is not None:
                 holder = lanes.get(lane)
                 if (holder is not None and holder is not shared) or (waiting and lane in waiting):
                     if part.serial:
-                        break
+                        return False
                     waiting.setdefault(lane, deque()).append(unsent.popleft())
                     continue
-            mapped = mapper(record)
-            if not mapped:
+            entries = mapper(record) if mapped is None else mapped[index]
+            if not entries:
                 filtered.append(unsent.popleft())
                 continue
-            event = mapped[0]
-            if len(mapped) == 1 and type(event) is Event and event.expires is None and offset > guarded:
+            event = entries[0]
+            if len(entries) == 1 and type(event) is Event and event.expires is None and offset > guarded:
                 size = flight.size + len(event.body) + 1
-                if size <= room_bytes:
+                if size <= policy.batch_bytes:
                     unsent.popleft()
                     flight.size = size
-                    items.append((part, record, event))
+                    flight.items.append((part, record, event))
                     if lane is not None:
                         lanes[lane] = flight
-                    if len(items) >= room_events:
+                    if flight.count >= policy.batch_events:
                         placer.seal()
-                        break
+                        return False
                     continue
-            if not placer.place(part, record, lane, mapped, now, now_ms):
-                break
+            part.plain = False
+            if not placer.place(part, record, lane, entries, now, now_ms):
+                return False
             unsent.popleft()
             if placer.open is not flight or self._holds.on(part.name):
-                break
-        return filtered
+                return False
+        return True
 
 
 def flights_of(part: Partition, flights: list[Flight]) -> bool:

@@ -19,6 +19,11 @@ class BrakeLimits:
     window: int = 1_000
 
 
+def topic_key(topic: str) -> str:
+    """What records are counted under that reached no rule."""
+    return f"topic {topic}"
+
+
 class Brake:
     """Counts per rule, in this process. Used by the delivery thread alone."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
-from operator import itemgetter
 from random import Random
 
 from bridge.delivery.batcher import LaneOf
@@ -17,7 +16,9 @@ from bridge.delivery.placing import Placer, dedupe_refusal
 from bridge.delivery.policy import Policy
 from bridge.delivery.refusals import Refusals
 from bridge.delivery.settle import Settler
-from bridge.flow import Judge, Judged, Outcome, Reply, Stage, Verdict
+from bridge.delivery.suspects import Suspects
+from bridge.delivery.telling import PARTLY, show_sent, tell_batch, tell_circuit
+from bridge.flow import Judge, Judged, Outcome, Record, Reply, Stage, Verdict
 
 AGAIN = frozenset({Verdict.TRANSIENT, Verdict.THROTTLED, Verdict.UNKNOWN, Verdict.SETUP})
 """Verdicts after which the same bytes are sent again."""
@@ -27,9 +28,6 @@ NEVER_APPLIED = frozenset({Verdict.SETUP, Verdict.THROTTLED})
 
 CAUSE: dict[Verdict, str] = {Verdict.INVALID: "invalid", Verdict.TOO_LARGE: "too_large"}
 """Verdicts that refuse an event for good, and the class of its dead letter."""
-
-
-_part_of: Callable[[Item], Partition] = itemgetter(0)
 
 
 class Calls:
@@ -60,7 +58,7 @@ class Calls:
         """A heap of flights that wait to be tried again: (when, number, flight)."""
         self.closed: Closed | None = None
         """Why the last look at the gate found it closed."""
-        self._last_success = -1.0
+        self._suspects = Suspects(policy, settler, lane_of)
         self._looked = 0.0
         """When `starts` was last asked."""
 
@@ -111,12 +109,7 @@ class Calls:
     def _prune(self, flight: Flight, now: float, now_ms: int) -> bool:
         """Before every attempt: drop what was fenced or is too old; False if nothing is left of it."""
         guard = flight.guarded or flight.first_ms is not None
-        if (
-            flight.items
-            and not guard
-            and not flight.perishable
-            and all(part.live for part in set(map(_part_of, flight.items)))
-        ):
+        if flight.count and not guard and not flight.perishable and all(part.live for part in flight.parts()):
             return True
         keep: list[Item] = []
         gone: list[Item] = []
@@ -172,11 +165,14 @@ class Calls:
         body = flight.body()
         tally = self._settler.tally
         tally.body_bytes += len(body)
-        tally.call_records.observe(len(flight.items))
-        self._gate.called(len(flight.items), immediate=flight.immediate, now=now)
+        tally.call_records.observe(flight.count)
+        self._gate.called(flight.count, immediate=flight.immediate, now=now)
         flight.started = now
+        flight.batch = flight.batch or self._number
         if flight.first_ms is None:
             flight.first_ms = now_ms
+        if self._settler.journal.sent:
+            show_sent(self._settler.journal, flight)
         self.in_flight[self._number] = flight
         return self._number, body
 
@@ -185,15 +181,21 @@ class Calls:
         flight = self.in_flight.pop(number, None)
         if flight is None:
             return
-        judged = self._judge(reply, len(flight.items))
+        judged = self._judge(reply, flight.count)
         tally = self._settler.tally
         tally.requests[str(reply.status) if reply.status else reply.error or "unknown"] += 1
         tally.call_seconds.observe(reply.seconds)
         if judged.whole is Verdict.UNKNOWN:
             tally.unknown_answers += 1
+            if 200 <= reply.status < 300:
+                tell_batch(self._settler.journal, "answer_unknown", flight, judged)
+        breaker = self._gate.breaker
+        was_open = breaker.open
         self._gate.answered(
             reply, judged, len(self.in_flight) + 1, retried=not flight.immediate, now=now, now_ms=now_ms
         )
+        if breaker.open is not was_open:
+            tell_circuit(self._settler.journal, judged, self._policy.breaker_failures, opened=breaker.open)
         flight.tries += 1
         if reply.applied and judged.whole not in NEVER_APPLIED:
             flight.attempts += 1
@@ -207,20 +209,21 @@ class Calls:
             self._refused_whole(flight, judged, now, now_ms)
 
     def _accepted(self, flight: Flight, now: float, now_ms: int) -> None:
-        self._last_success = now
-        self._observe(flight, flight.items, now, now_ms)
+        self._suspects.last_success = now
+        first, last = flight.ends()
+        self._observe(flight, first, last, flight.count, now, now_ms)
         self._settler.ended(flight)
         self._sequel(flight)
 
-    def _observe(self, flight: Flight, items: Sequence[Item], now: float, now_ms: int) -> None:
+    def _observe(self, flight: Flight, first: Record, last: Record, events: int, now: float, now_ms: int) -> None:
         """Latency of a call's events, from its first and its last record."""
         tally = self._settler.tally
-        half = len(items) // 2
-        for record, times in ((items[0][1], len(items) - half), (items[-1][1], half)):
+        half = events // 2
+        for record, times in ((first, events - half), (last, half)):
             at = record.timestamp()[1]
             if at >= 0 and times:
                 tally.latency.observe(max(0.0, (now_ms - at) / 1000), times)
-        tally.processing.observe(max(0.0, now - flight.opened), len(items))
+        tally.processing.observe(max(0.0, now - flight.opened), events)
 
     def _mixed(self, flight: Flight, verdicts: Sequence[Verdict], judged: Judged, now: float, now_ms: int) -> None:
         """Results per record: each goes its own way; what was accepted is never sent again."""
@@ -242,8 +245,8 @@ class Calls:
                 code, message = judged.details[index] if judged.details else (judged.code, judged.message)
                 self._refuse(flight, item, verdict, code, message, now_ms)
         if accepted:
-            self._last_success = now
-            self._observe(flight, accepted, now, now_ms)
+            self._suspects.last_success = now
+            self._observe(flight, accepted[0][1], accepted[-1][1], len(accepted), now, now_ms)
             self._settler.delivered(accepted)
         done = accepted + refused
         flight.keep(again)
@@ -281,13 +284,13 @@ class Calls:
 
     def _refused_whole(self, flight: Flight, judged: Judged, now: float, now_ms: int) -> None:
         if judged.whole in AGAIN:
-            self._note("batch_retried", flight, judged, reason=judged.whole.value, attempt=flight.tries)
             self._rest(flight, judged.whole, judged, now, now_ms)
         elif len(flight.items) > 1 and judged.splittable:
-            self._note("batch_split", flight, judged)
+            tell_batch(self._settler.journal, "batch_split", flight, judged)
             flight.split()
             self._push(flight, now)
         else:
+            tell_batch(self._settler.journal, "batch_refused", flight, judged, verdict=judged.whole.value)
             for item in flight.items:
                 self._refuse(flight, item, judged.whole, judged.code, judged.message, now_ms)
             done = flight.items
@@ -295,41 +298,30 @@ class Calls:
             self._settler.free(done, flight.lanes(self.lane_of))
             self._sequel(flight)
 
-    def _note(self, event: str, flight: Flight, judged: Judged, **more: Fact) -> None:
-        self._settler.journal.note(
-            event, "warning", events=len(flight.items), code=judged.code, message=judged.message, **more
-        )
-
     def _rest(self, flight: Flight, verdict: Verdict, judged: Judged | None, now: float, now_ms: int) -> None:
         """The same bytes again, later; or, if only this flight keeps failing, find the record that is stuck."""
         self._settler.tally.retries[verdict.value] += 1
-        if verdict in (Verdict.TRANSIENT, Verdict.UNKNOWN) and self._stuck(flight, now):
+        failing = verdict in (Verdict.TRANSIENT, Verdict.UNKNOWN)
+        if failing and self._suspects.failed(flight, judged or PARTLY, now):
             self._isolate(flight, judged, now, now_ms)
             return
+        if failing and self._nothing_else():
+            other = self._suspects.apart(flight)
+            if other is not None:
+                self._push(other, now + self._policy.backoff.delay(other.tries, self._rng))
         flight.immediate = verdict is Verdict.SETUP
         delay = 0.0 if verdict is Verdict.SETUP else self._policy.backoff.delay(flight.tries, self._rng)
+        more: dict[str, Fact] = {"reason": verdict.value, "attempt": flight.tries, "in_seconds": round(delay, 2)}
+        tell_batch(self._settler.journal, "batch_retried", flight, judged or PARTLY, **more)
         self._push(flight, now + delay)
 
-    def _stuck(self, flight: Flight, now: float) -> bool:
-        """Failed again and again while other calls succeeded: attempts during an outage do not count.
-
-        An attempt counts where something succeeded since the one before it failed: also when calls are rare.
-        """
-        before, flight.failed = flight.failed, now
-        if self._last_success > (flight.started if before is None else before):
-            flight.healthy += 1
-            if flight.healthy_since is None:
-                flight.healthy_since = now
-        policy = self._policy
-        return (
-            flight.healthy >= policy.stuck_attempts
-            and flight.healthy_since is not None
-            and now - flight.healthy_since >= policy.stuck_seconds
-        )
+    def _nothing_else(self) -> bool:
+        """Whether no other flight is in work."""
+        return not (self.in_flight or self.resting or any(flight.items for flight in self._placer.unstarted()))
 
     def _isolate(self, flight: Flight, judged: Judged | None, now: float, now_ms: int) -> None:
         if len(flight.items) > 1:
-            flight.split()
+            self._suspects.halve(flight)
             self._push(flight, now)
             return
         part, record, event = item = flight.items[0]

@@ -7,11 +7,11 @@ covers: only what is covered (`bound`) may be handed to the API. One round is ou
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bridge.delivery.coverage import Coverage
 from bridge.delivery.note import text_of
 from bridge.flow import Bounded, Progress, Start, TopicPartition
 
@@ -28,8 +28,6 @@ class Pace:
     """After which a round without an answer counts as failed."""
     retry: float = 0.1
     retry_most: float = 1.0
-    steps: int = 256
-    """How many times of first coverage are kept per partition."""
 
 
 class Commit(NamedTuple):
@@ -67,8 +65,7 @@ class _Part:
     held: bool
     acknowledged: State | None
     issued: State | None
-    covered: deque[tuple[int, int]] = field(default_factory=deque)
-    """(bound, milliseconds): since when offsets up to there may have been handed over, ascending."""
+    covered: Coverage = field(default_factory=Coverage)
 
     @property
     def state(self) -> State:
@@ -108,7 +105,7 @@ class Committer:
             issued=None,
         )
         if start.bound >= 0:
-            part.covered.append((start.bound, start.bound_at))
+            part.covered = Coverage(start.steps or ((start.bound, start.bound_at),))
         if not fresh:
             part.acknowledged = part.issued = part.state
         self.forget((name,))
@@ -239,10 +236,7 @@ class Committer:
             return None
         if handed is not None:
             part.bound = handed
-            while part.covered and part.covered[-1][0] > handed:
-                last_at = part.covered.pop()[1]
-                if not part.covered or part.covered[-1][0] < handed:
-                    part.covered.append((handed, last_at))
+            part.covered.take_back(handed)
         if part.state == part.acknowledged:
             return None
         return self._issue(name, part, now_ms)
@@ -281,19 +275,16 @@ class Committer:
         return part.issued is None or part.offset - part.issued[0] >= self._pace.records
 
     def _issue(self, name: TopicPartition, part: _Part, now_ms: int) -> Commit:
-        metadata = text_of(at_ms=self._since(part, now_ms), bound=part.bound, delivered=part.delivered, runs=part.runs)
+        steps = part.covered.told(part.offset, part.bound, now_ms)
+        metadata = text_of(
+            at_ms=steps[0][1] if steps else now_ms,
+            bound=part.bound,
+            delivered=part.delivered,
+            runs=part.runs,
+            steps=steps,
+            committed=part.offset,
+        )
         commit = Commit(*name, part.epoch, part.offset, metadata, part.bound, part.offset > part.stored)
         part.stored = max(part.stored, part.offset)
         part.issued = part.state
         return commit
-
-    def _since(self, part: _Part, now_ms: int) -> int:
-        """Since when the oldest unfinished offset may have been handed over: an older time is the safe error."""
-        covered = part.covered
-        while covered and covered[0][0] < part.offset:
-            covered.popleft()
-        newest = covered[-1][0] if covered else part.offset - 1
-        if part.bound > newest:
-            since = now_ms if len(covered) < self._pace.steps else covered.pop()[1]
-            covered.append((part.bound, since))
-        return covered[0][1] if covered else now_ms

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bridge.delivery.brake import topic_key
 from bridge.delivery.partition import Partition
 from bridge.flow import Event, Fault, Record, Stage
 
@@ -33,11 +34,13 @@ class Refusal:
     attempts: int = 0
     first_ms: int | None = None
     last_ms: int | None = None
+    files: tuple[str, ...] = ()
+    """The rule files that could not read the record, where others could."""
 
     @property
     def brake_key(self) -> str:
         """What the brake counts it under: its rule, or its topic where no rule was reached."""
-        return self.rule if self.rule is not None else f"topic {self.part.name[0]}"
+        return self.rule if self.rule is not None else topic_key(self.part.name[0])
 
 
 CAUSES: tuple[str, ...] = (
@@ -65,7 +68,15 @@ CAUSE_OF_STAGE: dict[Stage, str] = {
 def refusal_of(part: Partition, record: Record, fault: Fault) -> Refusal:
     """The refusal that a fault of the mapping amounts to."""
     return Refusal(
-        part, record, fault.rule, fault.stage, CAUSE_OF_STAGE[fault.stage], fault.code, fault.message, fault.item
+        part,
+        record,
+        fault.rule,
+        fault.stage,
+        CAUSE_OF_STAGE[fault.stage],
+        fault.code,
+        fault.message,
+        fault.item,
+        files=fault.files,
     )
 
 
@@ -92,6 +103,7 @@ def dead_letter_headers(refusal: Refusal, *, version: str, rules_hash: str) -> t
         ("source.partition", record.partition()),
         ("source.offset", record.offset()),
         ("source.timestamp", record.timestamp()[1]),
+        ("files", listed(refusal.files)),
         ("item", refusal.item if event is None else item_of(refusal.part, record, event)),
         ("event", event.name if event else None),
         ("idempotency_key", event.key if event else None),
@@ -102,6 +114,12 @@ def dead_letter_headers(refusal: Refusal, *, version: str, rules_hash: str) -> t
         ("rules_hash", rules_hash),
     )
     return tuple((PREFIX + name, _text(value)) for name, value in facts if value is not None)
+
+
+def listed(files: tuple[str, ...]) -> str | None:
+    """The names of rule files in one header; None where there are none, or too many to be named whole."""
+    text = "/".join(files)
+    return text if text and len(text.encode("utf-8", "replace")) <= MESSAGE_BYTES else None
 
 
 def _text(value: object) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from operator import methodcaller
 from random import Random
 
-from bridge.delivery.batcher import Batcher, LaneOf
+from bridge.delivery.batcher import Batcher, LaneOf, LanesOf
 from bridge.delivery.brake import Brake
 from bridge.delivery.calls import Calls
 from bridge.delivery.gate import Gate
@@ -24,6 +24,7 @@ from bridge.delivery.refusals import Refusals
 from bridge.delivery.revoke import Drains
 from bridge.delivery.settle import Settler
 from bridge.delivery.tally import Tally
+from bridge.delivery.telling import tell_partition
 from bridge.flow import (
     RECORD_OVERHEAD,
     Assigned,
@@ -58,6 +59,13 @@ LANES: dict[str, LaneOf] = {
 }
 """The lane of a record, by `ordering`; None carries no order."""
 
+LANES_OF: dict[str, LanesOf] = {
+    "key": lambda records: [record.key() for record in records],
+    "partition": lambda records: [WHOLE] * len(records),
+    "none": lambda records: [None] * len(records),
+}
+"""The lanes of a run of records, likewise."""
+
 MANY = 1_000_000
 """As many calls as may be in flight."""
 
@@ -81,11 +89,13 @@ class Delivery:
         self.refusals = Refusals(self.brake, self.holds, self.settler, rng, version=version)
         self.refusals.rules_hash = mapping.rules_hash
         self.placer = Placer(policy, self.settler, self.refusals, self.holds)
-        self.batcher = Batcher(policy, lane_of, self.placer, self.settler, self.holds)
+        self.batcher = Batcher(policy, LANES_OF[policy.ordering], self.placer, self.settler, self.holds)
         self.gate = Gate(policy, self.holds, now)
         self.calls = Calls(policy, self.gate, self.placer, self.settler, self.refusals, judge, lane_of, rng)
         self.drains = Drains(self.placer, self.calls, self.refusals, lane_of, self.holds)
         self._orders: deque[Order] = deque()
+        self._revoking: dict[TopicPartition, float] = {}
+        """Since when a partition is being drained."""
         self._progress_at = now
 
     def take(self, items: Sequence[Intake], now: float, now_ms: int) -> None:
@@ -104,6 +114,7 @@ class Delivery:
             elif isinstance(item, Assigned):
                 self._assigned(item, now_ms)
             elif isinstance(item, Revoking):
+                self._revoking |= dict.fromkeys(item.partitions, now)
                 self.drains.begin([self.parts[name] for name in item.partitions if name in self.parts], item.deadline)
             elif isinstance(item, Lost):
                 self._lost(item.partitions)
@@ -115,13 +126,31 @@ class Delivery:
         if name in self.parts:
             self._fence(self.parts[name])
         serial = self.policy.ordering == "partition"
-        part = Partition(name, item.epoch, item.start, self.mapping.for_topic(item.topic), serial=serial)
+        joins = not self.policy.strict_order
+        mapper = self.mapping.for_topic(item.topic)
+        part = Partition(name, item.epoch, item.start, mapper, serial=serial, joins=joins)
         self.parts[name] = part
         self.tally.topic(item.topic)
+        tell_partition(self.settler.journal, "assigned", "info", part, item.start.offset)
         if item.start.hold is not None:
-            reason, start = Reason(item.start.hold), item.start
-            token = rewind_token(name, start.offset, start.detail) if reason is Reason.REWIND else None
-            self.holds.add(Hold(reason, name, now_ms, start.detail + start.age, start.offset, token=token))
+            self._start_held(part, Reason(item.start.hold), now_ms)
+
+    def _start_held(self, part: Partition, reason: Reason, now_ms: int) -> None:
+        """Hold a partition from its beginning, unless the settings accept that very rewind."""
+        start, token = part.start, None
+        detail = start.detail + start.age
+        if reason is Reason.REWIND:
+            token = rewind_token(part.name, start.offset, start.detail)
+            accepted = token in self.policy.accepted_rewinds
+            level = "warning" if accepted else "error"
+            tell_partition(self.settler.journal, "rewind", level, part, start.offset, detail=detail, accepted=accepted)
+            if accepted:
+                # The Kafka thread began held, too: it goes on as after a hold that was lifted.
+                part.paused = True
+                part.consented = max(part.ledger.newest, start.bound)
+                self.settler.dirty.add(part)
+                return
+        self.holds.add(Hold(reason, part.name, now_ms, detail, start.offset, token=token))
 
     def _of(self, topic: str, partition: int, epoch: int) -> Partition | None:
         part = self.parts.get((topic, partition))
@@ -168,12 +197,17 @@ class Delivery:
         for name in names:
             part = self.parts.get(name)
             if part is not None:
-                self._fence(part)
+                offset, released = part.ledger.watermark, self._fence(part)
+                tell_partition(self.settler.journal, "lost", "warning", part, offset, released=released)
 
-    def _fence(self, part: Partition) -> None:
-        """The assignment ends: what is unfinished is released, results that still come are dropped."""
+    def _fence(self, part: Partition) -> int:
+        """The assignment ends: what is unfinished is released, results that still come are dropped.
+
+        Returns how many records were released.
+        """
+        self._revoking.pop(part.name, None)
         if not part.live:
-            return
+            return 0
         part.live = False
         held = [record for record in part.ledger.unfinished.values() if record is not None]
         self.room.freed_bytes += sum(map(len, held)) + RECORD_OVERHEAD * len(held)
@@ -183,6 +217,7 @@ class Delivery:
         self.holds.drop(part.name)
         self.settler.dirty.discard(part)
         del self.parts[part.name]
+        return len(held)
 
     def answered(self, number: int, reply: Reply, now: float, now_ms: int) -> None:
         """One HTTP attempt ended."""
@@ -200,7 +235,7 @@ class Delivery:
             wanted = min(self.gate.limit.value - len(self.calls.in_flight), most)
             self.batcher.fill(1 if self.gate.one_at_a_time() else wanted, now, now_ms)
             flight = self.placer.open
-            if flight is not None and flight.items and (now >= flight.opened + self.policy.linger or self.drains.any()):
+            if flight is not None and flight.count and (now >= flight.opened + self.policy.linger or self.drains.any()):
                 self.placer.seal()
         return self.calls.starts(now, now_ms)
 
@@ -216,7 +251,9 @@ class Delivery:
                 # What an earlier owner may have handed over stays so, whether it came up again here or not.
                 handed = max(part.start.bound, -1 if part.draining is None else part.draining)
                 self._orders.append(Drained(self._progress(part), handed))
-                self._fence(part)
+                seconds, offset = now - self._revoking.get(part.name, now), part.ledger.watermark
+                facts = {"seconds": round(seconds, 3), "released": self._fence(part)}
+                tell_partition(self.settler.journal, "revoked", "info", part, offset, **facts)
         for name in self.holds.changed():
             if name in self.parts:
                 self.settler.dirty.add(self.parts[name])
@@ -248,19 +285,23 @@ class Delivery:
     def _pace_partition(self, part: Partition, note_bytes: int) -> None:
         """Stop reading a partition that is held, spans too much or whose note fills up; go on at half of that.
 
-        What was given back, or left by an earlier owner, is read whatever the span: only that moves the watermark.
+        What was given back, or left by an earlier owner, is read whatever the span: only that moves the watermark. So
+        is what was let in beside a record that keeps failing.
         """
         policy = self.policy
         held = bool(self.holds.on(part.name))
         again = part.ledger.rereading
         span = part.ledger.span()
-        if held or (not again and (span >= policy.span or note_bytes > policy.note_bytes)):
+        if held or (not again and (span >= policy.span + part.extra or note_bytes > policy.note_bytes)):
             if not part.paused:
                 part.paused = True
                 self._orders.append(Pause(*part.name, part.epoch))
+            part.extra = 0
             if held and part.unsent:
                 self._give_back(part)
-        elif part.paused and (again or (span <= policy.span // 2 and note_bytes <= policy.note_bytes // 2)):
+        elif part.paused and (
+            again or part.extra or (span <= policy.span // 2 and note_bytes <= policy.note_bytes // 2)
+        ):
             part.paused = False
             self._orders.append(Resume(*part.name, part.epoch))
 
@@ -294,7 +335,7 @@ class Delivery:
         """When something is due that no event announces, in monotonic seconds; None if nothing is."""
         times = [self.calls.next_at(now), self.refusals.next_at(), self.drains.next_at()]
         flight = self.placer.open
-        if flight is not None and flight.items and self.calls.closed is None:
+        if flight is not None and flight.count and self.calls.closed is None:
             times.append(flight.opened + self.policy.linger)
         if self.settler.dirty:
             times.append(self._progress_at)

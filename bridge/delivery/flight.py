@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import itemgetter
+from typing import NamedTuple
 
 from bridge.delivery.partition import Lane, Partition
 from bridge.flow import Event, Record
@@ -10,33 +14,70 @@ from bridge.flow import Event, Record
 Item = tuple[Partition, Record, Event]
 """One event of one record of one partition."""
 
+MOST_SPANS = 10
+
+
+class Leg(NamedTuple):
+    """A run of records of one partition that came aboard together, one event each: what it takes to end them at once."""
+
+    part: Partition
+    records: Sequence[Record]
+    events: Sequence[Event]
+    offsets: Sequence[int]
+    """Ascending."""
+    lanes: Sequence[Lane | None]
+    bodies: Sequence[bytes]
+    value_bytes: int
+    counts: Mapping[tuple[str, str], int]
+    """Events by rule and name."""
+
+
+_part_of: Callable[[Item], Partition] = itemgetter(0)
+
+
+def count_events(rules: Sequence[str], names: Sequence[str]) -> Mapping[tuple[str, str], int]:
+    """Events by rule and name. Nearly always all are of one kind, which comparing identities tells."""
+    total = len(rules)
+    if rules.count(rules[0]) == total and names.count(names[0]) == total:
+        return {(rules[0], names[0]): total}
+    return Counter(zip(rules, names, strict=True))
+
 
 class Flight:
     """Used by the delivery thread alone. The bytes of its events never change from one attempt to the next."""
 
     __slots__ = (
+        "_items",
         "attempts",
+        "batch",
         "failed",
         "first_ms",
         "guarded",
         "healthy",
         "healthy_since",
         "immediate",
-        "items",
+        "legs",
         "opened",
         "perishable",
         "sequel",
         "size",
         "started",
+        "taking",
         "tries",
     )
 
     def __init__(self, opened: float) -> None:
-        self.items: list[Item] = []
+        self._items: list[Item] = []
+        self.legs: list[Leg] = []
+        """Its items by run, as long as nobody has asked for `items`."""
         self.size = 2
         """Bytes of the body, brackets and commas included."""
         self.opened = opened
+        self.batch = 0
+        """Its name in the log: the number of its first call; 0 before that."""
         self.started = 0.0
+        self.taking = True
+        """Whether records may still join it; ends when it is sealed."""
         self.tries = 0
         """Attempts, whatever came of them."""
         self.attempts = 0
@@ -57,9 +98,57 @@ class Flight:
         self.sequel: Flight | None = None
         """The other half of a bisection: goes out when this one has ended, so that order holds."""
 
+    @property
+    def count(self) -> int:
+        """How many events it has."""
+        return len(self._items) if self._items else sum([len(leg.offsets) for leg in self.legs])
+
+    @property
+    def items(self) -> list[Item]:
+        """Its events one by one. Whoever asks may change the list, so that from then on there are no `legs`."""
+        for leg in self.legs:
+            self._items += zip(repeat(leg.part), leg.records, leg.events, strict=False)
+        self.legs = []
+        return self._items
+
+    def board(self, leg: Leg) -> None:
+        """Take in a run of records. `size` is the caller's."""
+        if self._items:
+            self._items += zip(repeat(leg.part), leg.records, leg.events, strict=False)
+        else:
+            self.legs.append(leg)
+
+    def parts(self) -> set[Partition]:
+        """The partitions in it."""
+        return {leg.part for leg in self.legs} if self.legs else set(map(_part_of, self._items))
+
+    def ends(self) -> tuple[Record, Record]:
+        """Its first and its last record."""
+        legs, items = self.legs, self._items
+        return (legs[0].records[0], legs[-1].records[-1]) if legs else (items[0][1], items[-1][1])
+
     def body(self) -> bytes:
         """The bulk call's body."""
-        return b"[" + b",".join([item[2].body for item in self.items]) + b"]"
+        bodies: list[bytes] = []
+        for leg in self.legs:
+            bodies += leg.bodies
+        bodies += [item[2].body for item in self._items]
+        if not bodies:
+            return b"[]"
+        # The brackets go to the first and the last event, so that the whole is copied once.
+        bodies[0] = b"[" + bodies[0]
+        bodies[-1] += b"]"
+        return b",".join(bodies)
+
+    def spans(self) -> tuple[str, ...]:
+        """For people: `topic:partition:first-last` of each partition in it, the first ten."""
+        ends: dict[tuple[str, int], tuple[int, int]] = {}
+        for part, record, _ in self.items:
+            offset = record.offset()
+            first, last = ends.get(part.name, (offset, offset))
+            ends[part.name] = (min(first, offset), max(last, offset))
+        shown = [f"{topic}:{partition}:{first}-{last}" for (topic, partition), (first, last) in ends.items()]
+        return (*shown[:MOST_SPANS], f"and {len(shown) - MOST_SPANS} more") if len(shown) > MOST_SPANS else tuple(shown)
 
     def family(self) -> Iterator[Flight]:
         """The flight itself and the halves that wait for it."""
@@ -80,7 +169,8 @@ class Flight:
 
     def keep(self, items: list[Item]) -> None:
         """Go on with some of the items only."""
-        self.items = items
+        self._items = items
+        self.legs = []
         self.size = 1 + sum([len(item[2].body) + 1 for item in items])
 
     def split(self) -> None:
@@ -95,6 +185,7 @@ class Flight:
     def apart(self, items: list[Item]) -> Flight:
         """A flight of some of the items, with the same past."""
         other = Flight(self.opened)
+        other.taking = False
         other.keep(items)
         other.tries = self.tries
         other.attempts = self.attempts

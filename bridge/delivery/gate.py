@@ -10,7 +10,7 @@ from bridge.delivery.policy import Policy
 from bridge.flow import Judged, Reply, Verdict
 
 FAILED = frozenset({Verdict.TRANSIENT, Verdict.UNKNOWN})
-"""Whole-call verdicts that speak of the API's health."""
+"""Verdicts of a call as a whole that speak of the API's health."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,9 @@ class Gate:
         elif whole is Verdict.SETUP:
             self.breaker.abandoned()
             self.hold_setup(judged.message, now, now_ms)
+        elif whole is Verdict.TRANSIENT and judged.items is not None:
+            self._answered_by_record(reply, len(judged.items), now)
+            self._be_silent(reply, now, now_ms)
         elif whole in FAILED:
             self.breaker.failed(now)
             self.limit.troubled(now, reply.seconds)
@@ -94,6 +97,16 @@ class Gate:
             self._lift(Reason.SETUP, Reason.UNREADABLE)
         if probing and self._holds.everything():
             self._probe_at = now + self._policy.probe_interval
+
+    def _answered_by_record(self, reply: Reply, events: int, now: float) -> None:
+        """Every event failed for a while, each by its own result: the API is up, so nothing is stopped.
+
+        Where several failed together it may be overloaded behind its front: fewer calls at a time. Why: ADR 0007.
+        """
+        self.breaker.succeeded()
+        if events > 1:
+            self.limit.troubled(now, reply.seconds)
+        self._lift(Reason.SETUP, Reason.UNREADABLE)
 
     def _throttled(self, reply: Reply, now: float, now_ms: int) -> None:
         self.breaker.abandoned()

@@ -6,6 +6,7 @@ whether the process is ready meanwhile, is the table `KINDS`.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
@@ -44,7 +45,7 @@ KINDS: dict[Reason, Kind] = {
     Reason.SETUP: Kind("a probe that is accepted; mend the credentials, host or proxy it names", heals=True),
     Reason.UNREADABLE: Kind("a probe whose answer can be read; see what stands between here and SuprSend", heals=True),
     Reason.WORKSPACE: Kind("the former workspace key, or a restart that accepts the new one", heals=False),
-    Reason.REWIND: Kind("bridge accept-rewind TOKEN", heals=False),
+    Reason.REWIND: Kind("bridge accept-rewind TOKEN, or TOKEN in delivery.accept_rewind", heals=False),
     Reason.RETENTION_GAP: Kind("bridge resume, which goes on behind the gap", heals=False, by_resume=True),
     Reason.BRAKE: Kind(
         "a reload with mended rules, bridge resume or bridge skip", heals=False, by_reload=True, by_resume=True
@@ -87,7 +88,7 @@ class Holds:
     __slots__ = ("_by_scope", "_changed")
 
     def __init__(self) -> None:
-        self._changed: set[TopicPartition] = set()
+        self._changed: dict[TopicPartition, None] = {}
         self._by_scope: dict[TopicPartition | None, dict[Reason, Hold]] = {}
 
     def add(self, hold: Hold) -> bool:
@@ -101,12 +102,12 @@ class Holds:
 
     def _note(self, scope: TopicPartition | None) -> None:
         if scope is not None:
-            self._changed.add(scope)
+            self._changed[scope] = None
 
-    def changed(self) -> set[TopicPartition]:
-        """Partitions on which a hold was put or lifted since the last call."""
-        changed, self._changed = self._changed, set()
-        return changed
+    def changed(self) -> AbstractSet[TopicPartition]:
+        """Partitions on which a hold was put or lifted since the last call, in that order."""
+        changed, self._changed = self._changed, {}
+        return changed.keys()
 
     def lift(self, scope: TopicPartition | None, reason: Reason) -> Hold | None:
         """End one hold; returns it if it was in force."""

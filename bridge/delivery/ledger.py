@@ -10,8 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import islice
-from operator import itemgetter, lt
+from operator import itemgetter
 
 from bridge.delivery.note import runs_of
 from bridge.flow import Record, Start
@@ -66,13 +65,18 @@ class Ledger:
         given back, and what an earlier owner finished above its watermark.
         """
         offsets = [record.offset() for record in records]
-        if offsets[0] <= self.newest or self._skip or self._given or not _ascending(offsets):
+        if offsets[0] <= self.newest or self._skip or self._given or sorted(offsets) != offsets:
             return self._sift(records)
-        self._append(offsets, records)
+        before = len(self.unfinished)
+        self.unfinished.update(zip(offsets, records, strict=True))
+        if len(self.unfinished) - before < len(offsets):
+            for offset in set(offsets):
+                del self.unfinished[offset]
+            return self._sift(records)
+        self._count(offsets)
         return records
 
-    def _append(self, offsets: list[int], records: Sequence[Record]) -> None:
-        self.unfinished.update(zip(offsets, records, strict=True))
+    def _count(self, offsets: list[int]) -> None:
         self._read += len(offsets)
         self._blocks.append((offsets[-1], self._read))
         self.newest = offsets[-1]
@@ -92,7 +96,8 @@ class Ledger:
                 self.newest = offset
                 self.next = max(self.next, offset + 1)
             else:
-                self._append([offset], [record])
+                self.unfinished[offset] = record
+                self._count([offset])
                 wanted.append(record)
         self._skip = self._skip and self.newest < self._start.delivered
         return wanted
@@ -176,7 +181,3 @@ class Ledger:
         record = next(iter(self.unfinished.values()))
         at = record.timestamp()[1] if record is not None else self._given_ms
         return at if at >= 0 else None
-
-
-def _ascending(offsets: list[int]) -> bool:
-    return all(map(lt, offsets, islice(offsets, 1, None)))

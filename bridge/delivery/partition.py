@@ -51,14 +51,18 @@ class Partition:
         "consented",
         "draining",
         "epoch",
+        "extra",
         "fans",
         "finished",
+        "joins",
         "lanes",
         "ledger",
+        "let_in_at",
         "live",
         "mapper",
         "name",
         "paused",
+        "plain",
         "queued",
         "runnable",
         "said",
@@ -70,7 +74,9 @@ class Partition:
         "waiting_since",
     )
 
-    def __init__(self, name: TopicPartition, epoch: int, start: Start, mapper: Mapper, *, serial: bool) -> None:
+    def __init__(
+        self, name: TopicPartition, epoch: int, start: Start, mapper: Mapper, *, serial: bool, joins: bool = True
+    ) -> None:
         self.name = name
         self.epoch = epoch
         self.start = start
@@ -78,7 +84,9 @@ class Partition:
         self.ledger = Ledger(start)
         self.unsent: deque[Record] = deque()
         self.serial = serial
-        """The whole partition is one lane: nothing is taken while a flight has something of it."""
+        """The whole partition is one lane: nothing is taken while a flight that is full or on its way has some of it."""
+        self.joins = joins
+        """Records of one lane may share a call (not so with `strict_order`)."""
         self.waiting: dict[Lane, deque[Record | Fan]] = {}
         self.runnable: deque[Lane] = deque()
         """Lanes in `waiting` that are free again."""
@@ -94,12 +102,18 @@ class Partition:
         self.paused = False
         self.seek: int | None = None
         """While given back: the reader was told to go back to this offset; what it read before is dropped."""
+        self.plain = True
+        """Whether the last records each became one plain event or none: then the next are mapped by the run."""
         self.queued = False
         """Whether it stands in the ring of partitions that have something to take."""
         self.finished = 0
         """Records with an outcome since the last `Progress`."""
         self.said: tuple[int, int, str] | None = None
         """The last `Progress`."""
+        self.extra = 0
+        """Records that may be read beyond the span, beside one that keeps failing (`suspects`)."""
+        self.let_in_at: float | None = None
+        """When they were last let in."""
         self.consented = -1
         """Up to this offset an operator let events go out that SuprSend may have forgotten it has seen."""
 
@@ -107,7 +121,11 @@ class Partition:
         """Whether something may be taken into a flight now (holds aside)."""
         if self.runnable:
             return True
-        if not self.unsent or (self.serial and self.lanes):
+        if not self.unsent or (self.serial and self.lanes and not self._open()):
             return False
         offset = self.unsent[0].offset()
         return offset <= self.bound and (self.draining is None or offset <= self.draining)
+
+    def _open(self) -> bool:
+        """Whether the flight that has something of a serial partition takes more of it."""
+        return self.joins and all(flight.taking for flight in self.lanes.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from bridge.delivery.coverage import since_of
 from bridge.delivery.dead import Refusal, refusal_of
 from bridge.delivery.flight import Flight
 from bridge.delivery.holds import Hold, Holds, Reason
@@ -37,14 +38,15 @@ class Placer:
         """The open flight, a new one if there is none."""
         if self.open is None:
             self.open = Flight(now)
-        elif not self.open.items:
+        elif self.open.count == 0:
             self.open.opened = now
         return self.open
 
     def seal(self) -> None:
         """No more events for the open flight; an empty one is dropped."""
         if self.open is not None:
-            if self.open.items:
+            self.open.taking = False
+            if self.open.count:
                 self.sealed.append(self.open)
             self.open = None
 
@@ -116,7 +118,7 @@ class Placer:
         if record.offset() <= part.consented or self._policy.on_dedupe_expired == "send":
             return False
         if record.offset() <= part.start.bound:
-            first_ms = part.start.bound_at
+            first_ms = handed_over_at(part, record)
         return first_ms is not None and now_ms - first_ms > self._policy.give_up_ms
 
     def _fault(self, part: Partition, record: Record, fault: Fault, now_ms: int) -> None:
@@ -152,7 +154,7 @@ class Placer:
                 flight.perishable = True
             if lane is not None:
                 part.lanes[lane] = flight
-        if self.open is not None and len(self.open.items) >= policy.batch_events:
+        if self.open is not None and self.open.count >= policy.batch_events:
             self.seal()
 
     def _current(self, part: Partition, record: Record, event: Event, now_ms: int) -> bool:
@@ -162,9 +164,15 @@ class Placer:
             return False
         if self.expired_for_dedupe(part, record, None, now_ms):
             self._settler.tally.dedupe_expired += 1
-            self._refusals.write(dedupe_refusal(part, record, event, part.start.bound_at))
+            self._refusals.write(dedupe_refusal(part, record, event, handed_over_at(part, record)))
             return False
         return True
+
+
+def handed_over_at(part: Partition, record: Record) -> int:
+    """When an earlier owner may first have handed the record over, in milliseconds; for one up to the start's bound."""
+    since = since_of(part.start.steps, record.offset())
+    return part.start.bound_at if since is None else since
 
 
 def storm_refusal(part: Partition, record: Record, event: Event) -> Refusal:

@@ -43,6 +43,8 @@ class Policy:
     stuck_attempts: int = 20
     stuck_seconds: float = 600.0
     unreadable_in_row: int = 10
+    accepted_rewinds: frozenset[str] = frozenset()
+    """Tokens of rewinds that a person has accepted in the settings."""
     note_bytes: int = 3_000
     """A partition whose coded runs are longer than this (three quarters of the room) reads no more for now."""
 

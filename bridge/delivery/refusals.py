@@ -10,6 +10,7 @@ from bridge.delivery.holds import Hold, Holds, Reason
 from bridge.delivery.pace import Backoff
 from bridge.delivery.partition import Partition
 from bridge.delivery.settle import Settler
+from bridge.delivery.telling import tell_dead_letter, tell_unwritten
 from bridge.flow import DeadLetter, Outcome, Record, TopicPartition
 
 WRITE_BACKOFF = Backoff(base=1.0, cap=30.0)
@@ -79,30 +80,18 @@ class Refusals:
             self._settler.tally.dead_letter_failures += 1
             if part.live:
                 failures += 1
+                tell_unwritten(self._settler.journal, refusal, failures, error)
                 self._failed.append((now + WRITE_BACKOFF.delay(failures, self._rng), refusal, failures))
                 self._holds.add(Hold(Reason.DEAD_LETTER_TOPIC, part.name, now_ms, error, refusal.record.offset()))
             return
         if part.live:
             self._settler.tally.topic(part.name[0]).dead_letters[refusal.cause] += 1
-        self._note(refusal)
+        tell_dead_letter(self._settler.journal, refusal)
         if refusal.event is not None:
             self._settler.tally.events[refusal.event.rule, refusal.event.name, "dead_lettered"] += 1
         self._settler.part_of_record(part, refusal.record, Outcome.DEAD_LETTERED)
         if part.live and not self._failing(part) and self._holds.lift(part.name, Reason.DEAD_LETTER_TOPIC):
             self._settler.woken.append(part)
-
-    def _note(self, refusal: Refusal) -> None:
-        self._settler.journal.note(
-            "dead_letter",
-            "warning",
-            rule=refusal.rule,
-            cause=refusal.cause,
-            code=refusal.code,
-            message=refusal.message,
-            topic=refusal.part.name[0],
-            partition=refusal.part.name[1],
-            offset=refusal.record.offset(),
-        )
 
     def _failing(self, part: Partition) -> bool:
         retried = any(refusal.part is part and failures for refusal, failures in self._out.values())

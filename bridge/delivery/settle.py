@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 
-from bridge.delivery.brake import Brake
-from bridge.delivery.flight import Flight, Item
+from bridge.delivery.brake import Brake, topic_key
+from bridge.delivery.flight import Flight, Item, Leg
 from bridge.delivery.journal import Journal
 from bridge.delivery.partition import Lane, Partition
 from bridge.delivery.tally import Tally
@@ -44,6 +44,8 @@ class Settler:
         self._room.freed_bytes += len(record) + RECORD_OVERHEAD
         self.tally.topic(part.name[0]).finished[outcome] += 1
         self.dirty.add(part)
+        if outcome is Outcome.DELIVERED or outcome is Outcome.FILTERED:
+            self._brake.passed(topic_key(part.name[0]), 1)
 
     def filtered(self, part: Partition, records: list[Record]) -> None:
         """Many records end at once that no rule wanted."""
@@ -61,6 +63,7 @@ class Settler:
         self._room.freed_bytes += value_bytes + records * RECORD_OVERHEAD
         self.tally.topic(part.name[0]).finished[outcome] += records
         self.dirty.add(part)
+        self._brake.passed(topic_key(part.name[0]), records)
 
     def event(self, item: Item, outcome: Outcome, result: str) -> None:
         """One event ends; with the last one, its record. Its lane is freed by `free`."""
@@ -84,11 +87,7 @@ class Settler:
 
     def delivered(self, items: Sequence[Item]) -> None:
         """Every one of these events was accepted. The hot path: everything that can be is done per run of a partition."""
-        counts = Counter(map(_rule_and_name, map(_event_of, items)))
-        events = self.tally.events
-        for (rule, name), n in counts.items():
-            events[rule, name, "accepted"] += n
-            self._brake.passed(rule, n)
+        self._accepted(Counter(map(_rule_and_name, map(_event_of, items))))
         start = 0
         total = len(items)
         while start < total:
@@ -124,17 +123,50 @@ class Settler:
         lane_of = self._lane_of
         for part, record, _ in items:
             lane = lane_of(record)
-            if lane is None or (still and (id(part), lane) in still):
-                continue
-            if part.lanes.pop(lane, None) is None:
-                continue
-            if part.waiting and lane in part.waiting:
-                part.runnable.append(lane)
-                self.woken.append(part)
-            elif part.serial:
-                self.woken.append(part)
+            if not (still and (id(part), lane) in still):
+                self._free(part, lane)
+
+    def _free(self, part: Partition, lane: Lane | None) -> None:
+        if lane is None or part.lanes.pop(lane, None) is None:
+            return
+        if part.waiting and lane in part.waiting:
+            part.runnable.append(lane)
+            self.woken.append(part)
+        elif part.serial:
+            self.woken.append(part)
 
     def ended(self, flight: Flight) -> None:
         """Every event of the flight was accepted at once."""
+        if flight.legs and flight.sequel is None:
+            for leg in flight.legs:
+                self._leg_ended(leg)
+            return
         self.delivered(flight.items)
         self.free(flight.items, flight.sequel.lanes(self._lane_of) if flight.sequel is not None else None)
+
+    def _leg_ended(self, leg: Leg) -> None:
+        """The hot path: a whole run of a partition, each record with its one event."""
+        part, offsets, lanes = leg.part, leg.offsets, leg.lanes
+        self._accepted(leg.counts)
+        if part.live:
+            unfinished = part.ledger.unfinished
+            for offset in offsets:
+                del unfinished[offset]
+            part.ledger.top = max(part.ledger.top, offsets[-1])
+            self._left(part, len(offsets), leg.value_bytes, Outcome.DELIVERED)
+        else:
+            self.tally.late_results += len(offsets)
+        if part.serial or (part.waiting and not part.waiting.keys().isdisjoint(lanes)):
+            for lane in lanes:
+                self._free(part, lane)
+        else:
+            free = part.lanes.pop
+            for lane in lanes:
+                if lane is not None:
+                    free(lane, None)
+
+    def _accepted(self, counts: Mapping[tuple[str, str], int]) -> None:
+        events = self.tally.events
+        for (rule, name), n in counts.items():
+            events[rule, name, "accepted"] += n
+            self._brake.passed(rule, n)

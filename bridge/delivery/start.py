@@ -4,11 +4,14 @@
 |---|---|---|
 | nothing, on no partition of the topic | no mark | `start_from`; committed at once |
 | nothing, on some | no mark | the beginning (the partition was added); committed at once |
+| nothing | this process had committed there: the topic was made anew | the beginning, whatever mark the old one left |
 | nothing | a mark: the offsets expired or were deleted | not beyond the mark; held as `rewind` where it is below |
+| ours | the note speaks of offsets beyond the end: the log was cut off | there, with what it says of those below |
 | ours | | there, with its note |
 | not ours (no note) | at or below the mark, or no mark though the topic's group is ours | there, held as `rewind` |
 | not ours | else | there: the group is new to us, or somebody skipped ahead |
 | below the beginning | | the beginning; the gap is counted, and held as `retention_gap` unless the settings say go on |
+| nothing | a mark that ends before the beginning | the same: the gap begins behind the mark |
 | beyond the end | the topic was recreated or truncated | the beginning, held as `rewind` |
 
 The mark is the highest offset known to be delivered, from the shadow group.
@@ -17,7 +20,7 @@ The mark is the highest offset known to be delivered, from the shadow group.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -53,6 +56,7 @@ class Known:
     """What Kafka says of one partition. `low` and `high` are its first offset and the one behind its last record.
 
     `at_time` is the first offset at or after the time of `start_from`, None where there is none or none is asked for.
+    `before` is what this process committed there earlier, whatever Kafka has of it now; with `fresh` not long ago.
     """
 
     name: TopicPartition
@@ -61,6 +65,22 @@ class Known:
     high: int
     at_time: int | None = None
     mark: int | None = None
+    before: int | None = None
+    fresh: bool = False
+
+    @property
+    def remade(self) -> bool:
+        """Whether the topic was deleted and made anew, if Kafka has no commit: that went with the old one.
+
+        Commits of a group go for other reasons only when it had no members for days, and then the log is not shorter.
+        """
+        return self.before is not None and (self.fresh or self.high < self.before)
+
+    @property
+    def delivered(self) -> int | None:
+        """The highest offset known to be delivered, if Kafka has no commit of ours."""
+        known = [each for each in (self.mark, None if self.before is None else self.before - 1) if each is not None]
+        return max(known, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +95,8 @@ class Resolved(NamedTuple):
     """A start. `runs` codes its finished offsets for the next commit; `fresh`: commit it at once.
 
     `lost` are offsets without an outcome that Kafka has deleted; they are lost whether it is held or not. `doubtful`:
-    the end may be told too low by a leader that is new; ask again before it is believed.
+    the end may be told too low by a leader that is new; ask again before it is believed. `remade`: marks of the topic
+    are of one that is gone.
     """
 
     start: Start
@@ -83,6 +104,7 @@ class Resolved(NamedTuple):
     fresh: bool
     lost: int = 0
     doubtful: bool = False
+    remade: bool = False
 
 
 def group_of(committed: Mapping[int, Committed]) -> Group:
@@ -95,28 +117,41 @@ def resolve(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) ->
     """Decide where to begin. Total."""
     committed = known.committed
     if committed is None:
-        return _without_commit(known, group, start_from)
+        return _without_commit(known, group, start_from, on_gap)
     note = decode(committed.metadata, committed.offset)
     if committed.offset > known.high:
         return _beyond_the_end(known, committed.offset)
     if note is None and _rewound(known, group, committed.offset):
         why = f"the committed offset {committed.offset} was set by somebody else"
-        return _rewind(known, max(committed.offset, known.low), why)
+        return _rewind(known, committed.offset, why)
+    if note is not None and max(note.delivered, note.bound) >= known.high:
+        cut_off = _cut_off(note, committed.offset, known.high)
+        return _go_on(known, committed, cut_off, on_gap)._replace(fresh=True, doubtful=True)
+    return _go_on(known, committed, note, on_gap)
+
+
+def _go_on(known: Known, committed: Committed, note: Note | None, on_gap: OnGap) -> Resolved:
     if committed.offset < known.low:
         return _gap(known, committed, note, on_gap)
     if note is None:
         return Resolved(Start(committed.offset), "", fresh=True)
-    start = Start(committed.offset, note.delivered, note.unfinished, note.bound, note.at_ms)
-    return Resolved(start, (committed.metadata or "").rsplit(";", 1)[1], fresh=False)
+    start = Start(committed.offset, note.delivered, note.unfinished, note.bound, note.at_ms, note.steps)
+    return Resolved(start, note.runs, fresh=False)
 
 
-def _without_commit(known: Known, group: Group, start_from: StartFrom) -> Resolved:
+def _without_commit(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) -> Resolved:
+    if known.remade:
+        return Resolved(Start(known.low), "", fresh=True, remade=True)
     wanted = known.low if group.has_commits else _wanted(known, start_from)
-    if known.mark is None:
+    delivered = known.delivered
+    if delivered is None:
         return Resolved(Start(wanted), "", fresh=True)
-    offset = max(known.low, min(wanted, known.mark + 1))
-    if offset <= known.mark:
-        return _rewind(known, offset, "the group's committed offset is gone")
+    if delivered < known.low - 1:
+        return _overtaken(known, delivered + 1, on_gap)
+    offset = max(known.low, min(wanted, delivered + 1))
+    if offset <= delivered:
+        shorter = " and the log ends before what was delivered" if delivered >= known.high else ""
+        return _rewind(known, offset, f"the group's committed offset is gone{shorter}")
     return Resolved(Start(offset), "", fresh=True)
 
 
@@ -134,13 +169,22 @@ def _rewound(known: Known, group: Group, offset: int) -> bool:
     return offset <= known.mark
 
 
-def _rewind(known: Known, offset: int, why: str) -> Resolved:
+def _rewind(known: Known, asked: int, why: str) -> Resolved:
+    """Held at the offset that somebody asked for, or at the beginning where that is deleted already.
+
+    Deleted records above the mark are lost. Where no mark is known they may all have been delivered.
+    """
+    offset, delivered = max(asked, known.low), known.delivered
     text = f"{known.name[0]}[{known.name[1]}]: {why}"
-    if known.mark is not None and known.mark >= offset:
-        text += f"; {known.mark + 1 - offset} records from offset {offset} on, already delivered, would go out again"
+    lost = 0 if delivered is None else max(0, offset - max(asked, delivered + 1))
+    if asked < offset:
+        undelivered = f" ({lost} records that were not delivered among it)" if lost else ""
+        text += f", and Kafka has deleted what was before {offset}{undelivered}"
+    if delivered is not None and delivered >= offset:
+        text += f"; {delivered + 1 - offset} records from offset {offset} on, already delivered, would go out again"
     else:
         text += f"; records from offset {offset} on may have been delivered before and would go out again"
-    return Resolved(Start(offset, hold="rewind", detail=text), "", fresh=True)
+    return Resolved(Start(offset, hold="rewind", detail=text), "", fresh=True, lost=lost)
 
 
 def age_of(offset: int, at_age: Mapping[int, int]) -> str:
@@ -160,22 +204,43 @@ def _beyond_the_end(known: Known, offset: int) -> Resolved:
     return _rewind(known, known.low, why)._replace(doubtful=True)
 
 
+def _cut_off(note: Note, offset: int, high: int) -> Note:
+    """The log ends below what the note speaks of: offsets from its end on will be those of other records."""
+    last = high - 1
+    delivered = min(note.delivered, last)
+    unfinished = tuple((first, min(end, last)) for first, end in note.unfinished if first <= last)
+    runs = _coded(offset, unfinished, delivered) if delivered >= offset else ""
+    if not runs:
+        delivered, unfinished = -1, ()
+    below = sum(end < last for end, _ in note.steps)
+    steps = tuple((min(end, last), since) for end, since in note.steps[: below + 1])
+    return Note(min(note.bound, last), note.at_ms, delivered, unfinished, runs, steps)
+
+
 def _gap(known: Known, committed: Committed, note: Note | None, on_gap: OnGap) -> Resolved:
     low = known.low
     finished = 0 if note is None else _finished_below(committed.offset, low, note)
-    lost = low - committed.offset - finished
+    found = _overtaken(known, committed.offset, on_gap, finished)
+    if note is None or note.delivered < low:
+        if note is not None and note.bound >= low:
+            found = found._replace(start=replace(found.start, bound=note.bound, bound_at=note.at_ms, steps=note.steps))
+        return found
+    unfinished = tuple((max(first, low), last) for first, last in note.unfinished if last >= low)
+    hold, text = found.start.hold, found.start.detail
+    start = Start(low, note.delivered, unfinished, note.bound, note.at_ms, note.steps, hold, text)
+    return found._replace(start=start, runs=_coded(low, unfinished, note.delivered))
+
+
+def _overtaken(known: Known, first: int, on_gap: OnGap, finished: int = 0) -> Resolved:
+    """Retention was quicker: of what was before the beginning all from `first` on was unread, save `finished` records."""
+    low = known.low
+    lost = low - first - finished
     text = (
         f"{known.name[0]}[{known.name[1]}]: Kafka deleted {lost} records before they were read "
-        f"(offsets {committed.offset} to {low - 1})"
+        f"(offsets {first} to {low - 1})"
     )
     hold = "retention_gap" if on_gap == "hold" and lost else None
-    if note is None or note.delivered < low:
-        bound, at_ms = (note.bound, note.at_ms) if note is not None and note.bound >= low else (-1, 0)
-        return Resolved(Start(low, bound=bound, bound_at=at_ms, hold=hold, detail=text), "", fresh=True, lost=lost)
-    unfinished = tuple((max(first, low), last) for first, last in note.unfinished if last >= low)
-    runs = _coded(low, unfinished, note.delivered)
-    start = Start(low, note.delivered, unfinished, note.bound, note.at_ms, hold, text)
-    return Resolved(start, runs, fresh=True, lost=lost)
+    return Resolved(Start(low, hold=hold, detail=text), "", fresh=True, lost=lost)
 
 
 def _finished_below(offset: int, low: int, note: Note) -> int:

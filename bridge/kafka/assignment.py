@@ -25,6 +25,7 @@ from bridge.flow import (
     Pause,
     Resume,
     Revoking,
+    Sought,
     TopicPartition as Name,
 )
 from bridge.kafka.config import Clients
@@ -173,8 +174,8 @@ class Assignment:
         self._retry_at = now + _RETRY_SECONDS
         if self._inquiry is None or set(self._inquiry.names) != self._new.keys():
             names, clients = tuple(self._new), self._clients
-            known = self._offsets.topics()
-            self._inquiry = Inquiry(names, clients.start_from, clients.on_gap, self._shadow, known)
+            earlier = self._offsets.earlier(now)
+            self._inquiry = Inquiry(names, clients.start_from, clients.on_gap, self._shadow, earlier)
         found = self._inquiry.ask(consumer)
         if found is None:
             self._retry_at = 0.0
@@ -206,11 +207,14 @@ class Assignment:
     def _started(self, name: Name, resolved: Resolved) -> list[Intake]:
         start = resolved.start
         held = start.hold is not None
-        reading = Reading(name, next(_EPOCHS), start.offset, started=True, held=held, lost=resolved.lost)
+        lost, why = resolved.lost, start.detail
+        reading = Reading(name, next(_EPOCHS), start.offset, started=True, held=held, lost=lost, why=why)
         self.readings[name] = reading
         if not held:
             self._count_lost(reading)
         self._offsets.committer.assigned(name, reading.epoch, start, runs=resolved.runs, fresh=resolved.fresh)
+        if resolved.remade and self._shadow is not None:
+            self._shadow.forget(name)
         items: list[Intake] = [Assigned(*name, reading.epoch, start)]
         if start.bound >= 0:
             items.append(Bounded(*name, reading.epoch, start.bound))
@@ -218,7 +222,11 @@ class Assignment:
 
     def _count_lost(self, reading: Reading) -> None:
         if reading.lost:
-            self._numbers.lost_records[reading.name[0]] += reading.lost
+            (topic, partition), lost = reading.name, reading.lost
+            self._numbers.lost_records[topic] += lost
+            self._numbers.journal.note(
+                "records_lost", "error", topic=topic, partition=partition, count=lost, message=reading.why
+            )
             reading.lost = 0
 
     def _pause_again(self, consumer: Consumer) -> None:
@@ -299,6 +307,23 @@ class Assignment:
         stopped = {name for name in self.seeks.unconfirmed() if self.stopped(self.readings[name])}
         for name, offset in self.seeks.do(consumer, stopped, now):
             self.readings[name].position = offset
+        for name, offset in self.seeks.doubted(stopped).items():
+            self._place(consumer, name, offset)
+
+    def _place(self, consumer: Consumer, name: Name, offset: int) -> None:
+        """Let a partition go and take it again at an offset, unseen by the group: whatever comes now is from there on."""
+        reading = self.readings[name]
+        reading.position = offset
+        part = TopicPartition(*name, offset)
+        if self._clients.eager:
+            consumer.assign([TopicPartition(*each.name, each.position) for each in self.readings.values()])
+        else:
+            consumer.incremental_unassign([TopicPartition(*name)])
+            consumer.incremental_assign([part])
+        consumer.resume([part])
+        self._pause_again(consumer)
+        self.seeks.placed(name)
+        self._intake([Sought(*name, reading.epoch, offset)])
 
     def drained(self, order: Drained) -> None:
         """The delivery thread is done with a partition."""

@@ -12,7 +12,15 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from bridge.flow import KafkaState, TopicPartition
-from bridge.kafka.errors import CommitAction, Trouble, commit_trouble, plain, trouble_of, unreleased_trouble
+from bridge.kafka.errors import (
+    GROUP_REFUSES,
+    CommitAction,
+    Trouble,
+    commit_trouble,
+    plain,
+    trouble_of,
+    unreleased_trouble,
+)
 
 _PROBE_SECONDS: Final = 0.8
 _PROBE_EVERY: Final = 1.5
@@ -76,7 +84,7 @@ class Condition:
     def topic_error(self, error: KafkaError, topic: str) -> None:
         """An error came instead of records."""
         found = trouble_of(error, what=topic)
-        if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+        if error.code() in GROUP_REFUSES:
             self._troubles[_GROUP] = trouble_of(error) or commit_trouble(error)
         elif found is not None and topic and found.kind in {"unknown_topic", "authorization"}:
             self._troubles[_TOPIC + topic] = found
@@ -161,7 +169,13 @@ class Condition:
         if trouble is None:
             return self._troubles.pop(_TOPIC + topic, None) is not None
         if topic == self._dead_letter_topic:
-            text = f"the dead-letter topic {topic} cannot be used: create it, or set kafka.dead_letter_create"
+            forbidden = trouble.kind == "authorization"
+            advice = (
+                "give the bridge's user Write and Describe on it"
+                if forbidden
+                else "create it, or set kafka.dead_letter_create"
+            )
+            text = f"the dead-letter topic {topic} cannot be used: {advice}"
             self._troubles[_TOPIC + topic] = Trouble("dead_letter_topic", f"{text} ({plain(error) if error else ''})")
         else:
             self._troubles[_TOPIC + topic] = trouble

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 END_REACHED: Final = KafkaError._PARTITION_EOF
 INVALID_ARGUMENT: Final = KafkaError._INVALID_ARG
@@ -57,6 +57,17 @@ COMMIT_ACTIONS: Final[Mapping[int, CommitAction]] = {
 """None of these says `retriable()`; an error that is not here is committed again, as `RETRIED`."""
 
 
+GROUP_REFUSES: Final = frozenset(
+    {
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_MAX_SIZE_REACHED,
+        KafkaError.INCONSISTENT_GROUP_PROTOCOL,
+    }
+)
+"""The group does not take the member; over when partitions are assigned."""
+
+_NO_WRITES: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
+"""Who may write nothing at all is refused as an idempotent producer, on the cluster."""
 _FATAL: Final = frozenset({KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID})
 # A fatal error has a code of its own; what it was is only in its text.
 _UNRELEASED_TEXT: Final = KafkaError(KafkaError.UNRELEASED_INSTANCE_ID).str()
@@ -126,6 +137,11 @@ _MEANINGS: Final[Mapping[int, _Meaning]] = {
     KafkaError.GROUP_MAX_SIZE_REACHED: _Meaning(
         "group", "the group is full: run fewer processes or raise group.max.size"
     ),
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: _Meaning(
+        "group",
+        "the group's other members share out partitions in another way: set their kafka.assignment, or stop them all "
+        "before this one starts",
+    ),
 }
 
 
@@ -173,3 +189,35 @@ def plain(error: KafkaError) -> str:
     """The error in one line, without librdkafka's prefixes."""
     text = (error.str() or error.name()).replace("\n", " ")
     return text[:300]
+
+
+def unwritten(topic: str, error: KafkaError) -> str:
+    """What to say of a dead letter that was not written."""
+    # A fatal error has a code of its own; what it was is only in its text.
+    forbidden = any(
+        error.code() == code or (KafkaError(code).str() or "?") in (error.str() or "") for code in _NO_WRITES
+    )
+    advice = "give the bridge's user Write and Describe on it: " if forbidden else ""
+    return f"the dead-letter topic {topic} takes no writes: {advice}{plain(error)}"
+
+
+def taken_from(error: BaseException) -> KafkaError:
+    """The client's error in what one of its calls raised.
+
+    What is fatal is raised by the client while it also serves callbacks: then CPython wraps it, or finds nothing.
+    """
+    found = error if isinstance(error, KafkaException) else error.__cause__
+    cause = found.args[0] if isinstance(found, KafkaException) and found.args else None
+    return cause if isinstance(cause, KafkaError) else KafkaError(KafkaError._FATAL)
+
+
+def pending() -> KafkaError | None:
+    """In a callback, first of all: what the client is about to raise, which the next call of a C function would break on.
+
+    Taken here it harms nothing; the call that serves the callback then raises a SystemError.
+    """
+    try:
+        len(())
+    except SystemError as error:
+        return taken_from(error)
+    return None

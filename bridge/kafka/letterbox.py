@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from bridge.flow import Headers, PlainRecord
 from bridge.kafka.config import consumer_conf, producer_conf
-from bridge.kafka.errors import END_REACHED
+from bridge.kafka.errors import END_REACHED, pending, taken_from, unwritten
 from bridge.kafka.peek import PeekError, clearest, partitions_of, plain_record, record_at
 from bridge.settings.kafka import Kafka
 
@@ -123,14 +123,19 @@ class Letterbox:
                 return
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failures.append(error)
+        failure = pending() or error
+        if failure is not None:
+            self._failures.append(failure)
 
     def flush(self) -> None:
-        """Wait until everything queued is written. Raises KafkaException where something is not."""
-        left = self._producer.flush(_SILENT_SECONDS) if self._producer is not None else 0
+        """Wait until everything queued is written. Raises PeekError where something is not."""
+        left = 0
+        try:
+            left = self._producer.flush(_SILENT_SECONDS) if self._producer is not None else 0
+        except (KafkaException, SystemError) as error:
+            self._failures.append(taken_from(error))
         if self._failures:
-            raise KafkaException(self._failures[0])
+            raise PeekError(unwritten(self.topic, self._failures[0]))
         if left:
             raise PeekError(f"{self.topic} takes no writes: {left} were not acknowledged in {_SILENT_SECONDS:.0f} s")
 
@@ -152,7 +157,19 @@ def opened(settings: Kafka) -> Iterator[Letterbox]:
             try:
                 yield Letterbox(settings, consumer)
             except KafkaException:
-                consumer.poll(0)
+                told += _told(consumer)
                 raise
     except KafkaException as error:
-        raise PeekError(clearest([*told, error.args[0]])) from None
+        errors = [*told, error.args[0]]
+        if any(each.code() == KafkaError.GROUP_AUTHORIZATION_FAILED for each in errors):
+            group = settings.group_id + _SUFFIX
+            advice = f"the brokers forbid the group {group}: give the user of `bridge dlq` Read on it"
+            raise PeekError(advice) from None
+        raise PeekError(clearest(errors)) from None
+
+
+def _told(consumer: Consumer) -> Iterator[KafkaError]:
+    """What the client has to say of a question that ran out of time: it comes among the messages."""
+    while (message := consumer.poll(0)) is not None:
+        if (error := message.error()) is not None:
+            yield error

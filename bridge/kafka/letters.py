@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -16,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from bridge.flow import DeadLetter, DeadLetterWritten
 from bridge.kafka.config import Conf
-from bridge.kafka.errors import INVALID_ARGUMENT, plain
+from bridge.kafka.errors import INVALID_ARGUMENT, is_fatal, pending, taken_from, unwritten
 from bridge.kafka.numbers import Numbers
 
 MOST_BYTES_IN_FLIGHT: Final = 4 * 1024 * 1024
@@ -53,6 +54,8 @@ class Letters:
         self._in_flight = 0
         self._bytes = 0
         self._alone = False
+        self._fatal: KafkaError | None = None
+        """Why the producer will never write again, once that is so."""
 
     def send(self, letter: DeadLetter) -> None:
         """Take a dead letter; it is written as soon as there is room."""
@@ -70,7 +73,15 @@ class Letters:
             self._producer = Producer(self._conf())
         while not self._alone and self._write_next(self._producer):
             pass
-        self._producer.poll(0)
+        try:
+            self._producer.poll(0)
+        except (KafkaException, SystemError) as error:
+            # Without the right to write an idempotent producer ends for good.
+            self._fatal = self._fatal or taken_from(error)
+        if self._fatal is not None:
+            # What it has is told as not written, and tried again later: with another producer, for whatever was wrong.
+            self.reopen()
+            self._fatal = None
 
     def _write_next(self, producer: Producer) -> bool:
         if self._retries:
@@ -117,10 +128,11 @@ class Letters:
         return True
 
     def _delivered(self, sending: _Sending, error: KafkaError | None, _: Message) -> None:
+        self._fatal = pending() or self._fatal
         try:
             self._ended(sending, error)
-        except Exception:  # noqa: BLE001 - an exception here would surface in whatever call serves the callback
-            self._numbers.callback_errors += 1
+        except Exception as bug:  # noqa: BLE001 - an exception here would surface in whatever call serves the callback
+            self._numbers.callback_failed(bug)
 
     def _ended(self, sending: _Sending, error: KafkaError | None) -> None:
         self._left(sending)
@@ -129,8 +141,13 @@ class Letters:
             return
         result = "failed" if error else "reference" if sending.reference else "written"
         self._numbers.dead_letters[result] += 1
-        text = None if error is None else f"the dead-letter topic {self._topic} takes no writes: {plain(error)}"
-        self._report(DeadLetterWritten(sending.letter.ticket, text))
+        self._report(DeadLetterWritten(sending.letter.ticket, None if error is None else self._why(error)))
+
+    def _why(self, error: KafkaError) -> str:
+        """What a person should know of a letter that was not written."""
+        if is_fatal(error):
+            self._fatal = self._fatal or error
+        return unwritten(self._topic, self._fatal or error)
 
     def _left(self, sending: _Sending) -> None:
         self._in_flight -= 1
@@ -139,11 +156,12 @@ class Letters:
 
     def close(self, seconds: float) -> None:
         """Wait for what is in flight, at most so long; the rest counts as not written."""
-        if self._producer is not None:
-            self._producer.flush(max(seconds, 0.0))
-            self._producer.purge()
-            self._producer.poll(0)
-            self._producer = None
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            for last in (partial(producer.flush, max(seconds, 0.0)), producer.purge, partial(producer.poll, 0)):
+                # What ended a producer for good is raised by whatever is called next.
+                with suppress(KafkaException, SystemError):
+                    last()
 
     def reopen(self) -> None:
         """Make a new producer with the next letter, as secrets have changed."""

@@ -1,54 +1,36 @@
-"""Whether an idle member has joined its group. Kafka thread only; the admin client has threads of its own.
+"""Whether an idle member has joined its group. Kafka thread only.
 
-Under the consumer protocol a member without partitions gets no callback, so the group itself is asked.
+Under the consumer protocol a member without partitions gets no callback, and librdkafka's statistics call it `init` for
+ever (measured). What the client itself knows of its membership tells: the broker gives each member an epoch from 1 on;
+before that it is -1, and 0 on the way in and out (KIP-848). Nobody is asked: an admin client that asks the group's
+coordinator can abort the whole process when that moves (librdkafka #4605).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Final, cast
+import struct
+from typing import Final, Protocol
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._group import ConsumerGroupDescription
-
-from bridge.kafka.config import Conf
-
-_PATIENCE_SECONDS: Final = 1.5
-"""So long a callback is waited for."""
-_AGAIN_SECONDS: Final = 3.0
-_REQUEST_SECONDS: Final = 3.0
+_EPOCH: Final = struct.Struct("=i")
+_BEGINNING: Final = b"CGMDv2:"
+"""How librdkafka begins what it knows: then the epoch in the machine's byte order, and names ended by NUL."""
 
 
-class Membership:
-    """Asks the group for its members until ours is among them."""
+class Member(Protocol):
+    """What a consumer offers for this; neither call waits for a broker."""
 
-    def __init__(self, conf: Callable[[], Conf], group: str, now: float) -> None:
-        self._conf = conf
-        self._group = group
-        self._admin: AdminClient | None = None
-        self._answer: Future[ConsumerGroupDescription] | None = None
-        self._ask_at = now + _PATIENCE_SECONDS
+    def consumer_group_metadata(self) -> object: ...
+    def memberid(self) -> str | None: ...
 
-    def joined(self, member: str, now: float) -> bool:
-        """Whether the group has the member; False while that is not known. Never blocks."""
-        if self._answer is not None and self._answer.done():
-            answer, self._answer = self._answer, None
-            return self._among(member, answer)
-        if self._answer is None and now >= self._ask_at and member:
-            self._ask_at = now + _AGAIN_SECONDS
-            if self._admin is None:
-                self._admin = AdminClient(cast("dict[str, str | int | float | bool]", self._conf()))
-            answers = self._admin.describe_consumer_groups([self._group], request_timeout=_REQUEST_SECONDS)
-            self._answer = answers[self._group]
+
+def has_joined(member: Member) -> bool:
+    """Whether the group has taken the member in; an empty assignment counts."""
+    known = member.consumer_group_metadata()
+    name = (member.memberid() or "").encode()
+    if not isinstance(known, bytes) or not known.startswith(_BEGINNING) or not name:
         return False
-
-    def _among(self, member: str, answer: Future[ConsumerGroupDescription]) -> bool:
-        try:
-            found = any(each.member_id == member for each in answer.result().members)
-        except KafkaException:
-            return False
-        if found:
-            self._admin = None
-        return found
+    names_at = len(_BEGINNING) + _EPOCH.size
+    if len(known) < names_at or name not in known[names_at:].split(b"\0"):
+        return False
+    epoch: int = _EPOCH.unpack_from(known, len(_BEGINNING))[0]
+    return epoch > 0

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bridge.delivery.journal import Journal, trace_of
 from bridge.delivery.tally import Buckets
 from bridge.flow import TopicPartition
 
@@ -50,9 +51,20 @@ class Numbers:
     """Times that everything was paused because there was no room for a second."""
     callback_errors: int = 0
     """Exceptions inside callbacks; 0 unless there is a bug."""
+    journal: Journal = field(default_factory=Journal)
+    """What is to be told in the log."""
     rebuilds: int = 0
     """Times that a new consumer was made after an error."""
     metadata_bytes: int = 0
     """The largest metadata of a commit so far."""
     refused_progress: int = 0
     partitions: Mapping[TopicPartition, PartitionNumbers] = field(default_factory=dict)
+
+    def callback_failed(self, error: Exception) -> None:
+        """A callback met an exception, which it must not let through: a bug."""
+        self.callback_errors += 1
+        self.unexpected("a callback of Kafka's client", error)
+
+    def unexpected(self, where: str, error: BaseException) -> None:
+        """An exception that nobody expects was met and survived: a bug."""
+        self.journal.note("unexpected", "error", where=where, exception=trace_of(error))

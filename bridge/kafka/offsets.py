@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bridge.delivery.commits import Commit, Committer
+from bridge.delivery.journal import Fact
 from bridge.flow import Bounded, TopicPartition as Name
-from bridge.kafka.errors import COMMIT_ACTIONS, CommitAction
+from bridge.kafka.errors import COMMIT_ACTIONS, CommitAction, plain
 from bridge.kafka.numbers import Numbers
+from bridge.kafka.starting import Earlier
+
+_FRESH_SECONDS: Final = 24 * 3600.0
 
 
 class Offsets:
@@ -35,6 +40,7 @@ class Offsets:
         self._now_ms = now_ms
         self._known: dict[Name, int] = {}
         """What librdkafka remembers as committed, over assignments, too: it commits nothing stored that is not above."""
+        self._committed_at = float("-inf")
 
     def commit_due(self, now: float) -> None:
         """Commit what is due; cheap when nothing is."""
@@ -48,9 +54,9 @@ class Offsets:
         found = (self.committer.final(name, now_ms, newest) for name, newest in handed.items())
         self._commit([commit for commit in found if commit is not None])
 
-    def topics(self) -> set[str]:
-        """The topics of which this consumer has committed something."""
-        return {topic for topic, _ in self._known}
+    def earlier(self, now: float) -> Earlier:
+        """What this consumer has committed; a group that had a member a day ago has lost nothing by age."""
+        return Earlier(dict(self._known), fresh=now - self._committed_at < _FRESH_SECONDS)
 
     def forget(self, names: Iterable[Name]) -> None:
         """Partitions are gone."""
@@ -82,14 +88,14 @@ class Offsets:
         """librdkafka's callback; total."""
         try:
             self._answered(error, parts)
-        except Exception:  # noqa: BLE001 - an exception in a callback would lose records that were taken
-            self._numbers.callback_errors += 1
+        except Exception as bug:  # noqa: BLE001 - an exception in a callback would lose records that were taken
+            self._numbers.callback_failed(bug)
             self.committer.fail_all(time.monotonic())
 
     def _answered(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
         if not parts and error is not None:
             self.committer.fail_all(time.monotonic())
-            self._count(error)
+            self._count(error, None)
             return
         bounds: list[Bounded] = []
         for part in parts:
@@ -97,20 +103,27 @@ class Offsets:
             if failure is None:
                 self._numbers.commits["ok"] += 1
                 self._known[part.topic, part.partition] = part.offset
+                self._committed_at = time.monotonic()
                 bound = self.committer.acknowledged((part.topic, part.partition), part.offset, part.metadata)
                 if bound is not None:
                     bounds.append(bound)
             else:
                 self.committer.failed((part.topic, part.partition), time.monotonic(), part.offset, part.metadata)
-                self._count(failure)
+                self._count(failure, part)
         if bounds:
             self._bounded(bounds)
         if any((part.error or error) is None for part in parts):
             self._refused(None, None)
 
-    def _count(self, error: KafkaError) -> None:
+    def _count(self, error: KafkaError, part: TopicPartition | None) -> None:
         action = COMMIT_ACTIONS.get(error.code(), CommitAction.RETRIED)
         self._numbers.commits[action.value] += 1
+        if action is not CommitAction.NOTHING:
+            level = "info" if action is CommitAction.KEPT else "warning"
+            place: dict[str, Fact] = (
+                {"topic": part.topic, "partition": part.partition, "offset": part.offset} if part is not None else {}
+            )
+            self._numbers.journal.note("commit_failed", level, **place, result=action.value, message=plain(error))
         self._refused(error, action)
 
 

@@ -122,8 +122,8 @@ class Reader:
 
     def _dispatch(self, messages: list[Message]) -> None:
         items: list[Intake] = []
-        # Identity, never equality: the client's errors do not compare with None.
-        if all(error is None for error in map(_error_of, messages)):
+        # By truth, never equality: the client's errors are true, and do not compare with None.
+        if not any(map(_error_of, messages)):
             for run in _runs(messages):
                 self._run(run, items)
         else:
@@ -151,11 +151,12 @@ class Reader:
         if self._assignment.unreadable:
             self._assignment.unreadable.pop(name, None)
         self._committer.read(name, newest)
-        value_bytes = sum(map(len, run))
-        self._record_bytes += 0.1 * (RECORD_OVERHEAD + value_bytes / len(run) - self._record_bytes)
-        self._room.taken_bytes += value_bytes + RECORD_OVERHEAD * len(run)
+        records = cast("list[Record]", run)
+        taken = sum(map(len, run)) + RECORD_OVERHEAD * len(run)
+        self._record_bytes += 0.1 * (taken / len(run) - self._record_bytes)
+        self._room.taken_bytes += taken
         self._room.taken_records += len(run)
-        items.append(Records(*name, reading.epoch, cast("list[Record]", run)))
+        items.append(Records(*name, reading.epoch, records))
         if not self._guarded:
             items.append(Bounded(*name, reading.epoch, newest))
 

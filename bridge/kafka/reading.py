@@ -20,3 +20,5 @@ class Reading:
     """By an order; a pause of everything is on top."""
     lost: int = 0
     """Records that Kafka deleted, to be counted when reading goes on behind the gap."""
+    why: str = ""
+    """What a person is told of that."""

@@ -2,7 +2,9 @@
 
 librdkafka forgets a seek when the partition is paused before a record of it was consumed (it goes on behind the last
 one), and does not tell of a seek that it refuses while another is under way (measured: one of 25 was lost). So a seek
-counts as done only when the record came that was asked for.
+counts as done only when the record came that was asked for. Where something else comes again and again the record may
+be gone (compacted), or the seek may be lost each time: the partition is placed anew then, by letting it go and taking
+it again at the offset, after which whatever comes is from there on.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from bridge.flow import TopicPartition as Name
 
 _MOST_OTHERS: Final = 5
-"""So often something else may come: then the record that was asked for is gone (compacted)."""
+"""So often something else may come before the partition is placed anew."""
 _SILENCE_SECONDS: Final = 1.0
 """So long nothing may come."""
 
@@ -36,35 +38,43 @@ class _Sought:
 
 
 class Seeks:
-    """The seeks of one consumer."""
+    """The seeks of one consumer. A partition is ordered, sought, doubted or placed; else what comes is taken in."""
 
     def __init__(self) -> None:
         self._ordered: dict[Name, int] = {}
         self._sought: dict[Name, _Sought] = {}
+        self._doubted: dict[Name, int] = {}
+        """To be placed anew: nothing that comes is taken in before."""
+        self._placed: dict[Name, int] = {}
+        """Placed anew, and nothing has come yet."""
 
     def order(self, name: Name, offset: int) -> None:
         """Read from `offset` on; a record is known to be there."""
+        self.forget(name)
         self._ordered[name] = offset
-        self._sought.pop(name, None)
 
     def forget(self, name: Name) -> None:
         """The partition is gone."""
         self._ordered.pop(name, None)
         self._sought.pop(name, None)
+        self._doubted.pop(name, None)
+        self._placed.pop(name, None)
 
     def paused(self, names: Iterable[Name]) -> None:
         """Partitions were paused: what was not confirmed is done again."""
         for name in names:
             if name in self._sought:
                 self._ordered[name] = self._sought[name].offset
+            elif name in self._placed:
+                self._doubted[name] = self._placed.pop(name)
 
     def any(self) -> bool:
         """Whether what comes has to be looked at with `expected`."""
-        return bool(self._ordered or self._sought)
+        return bool(self._ordered or self._sought or self._doubted or self._placed)
 
     def unconfirmed(self) -> Iterable[Name]:
-        """Partitions whose seek was done and not confirmed."""
-        return self._sought.keys()
+        """Partitions whose seek was done and not confirmed, or that are to be placed anew."""
+        return self._sought.keys() | self._doubted.keys()
 
     def do(self, consumer: Seeking, stopped: set[Name], now: float) -> Iterator[tuple[Name, int]]:
         """Do what was ordered, and again where a partition that is not `stopped` brought nothing; yields what was done.
@@ -82,6 +92,14 @@ class Seeks:
                 del self._ordered[name]
                 yield name, offset
 
+    def doubted(self, stopped: set[Name]) -> dict[Name, int]:
+        """Partitions to let go and to take again at an offset: those that are not `stopped`."""
+        return {name: offset for name, offset in self._doubted.items() if name not in stopped}
+
+    def placed(self, name: Name) -> None:
+        """The partition was let go and taken again: what comes from now on is from the offset on."""
+        self._placed[name] = self._doubted.pop(name)
+
     def wanted(self, name: Name) -> int | None:
         """The offset of the seek that was done and not confirmed."""
         sought = self._sought.get(name)
@@ -89,14 +107,18 @@ class Seeks:
 
     def expected(self, name: Name, offset: int | None) -> bool:
         """Whether what came of a partition may be taken in: its first offset, None for an end."""
-        if name in self._ordered:
+        if name in self._ordered or name in self._doubted:
             return False
+        self._placed.pop(name, None)
         sought = self._sought.get(name)
         if sought is None:
             return True
-        if offset != sought.offset and sought.others < _MOST_OTHERS:
-            sought.others += 1
+        if offset == sought.offset:
+            del self._sought[name]
+            return True
+        sought.others += 1
+        if sought.others < _MOST_OTHERS:
             self._ordered[name] = sought.offset
-            return False
-        del self._sought[name]
-        return True
+        else:
+            self._doubted[name] = self._sought.pop(name).offset
+        return False

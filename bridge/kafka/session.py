@@ -31,7 +31,7 @@ from bridge.kafka.counting import Counting
 from bridge.kafka.creating import TopicCreator
 from bridge.kafka.errors import POSITION_GONE, CommitAction, fatal_trouble, is_fatal, is_unreleased
 from bridge.kafka.letters import Letters
-from bridge.kafka.membership import Membership
+from bridge.kafka.membership import has_joined
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
 from bridge.kafka.reader import Reader
@@ -76,7 +76,6 @@ class Session:
         self._reader = Reader(
             self._assignment, self._committer, room, intake, self._failed, numbers, guarded=not clients.dry_run
         )
-        self._membership = Membership(clients.admin, clients.group_id, time.monotonic())
         self._creator: TopicCreator | None = None
         if clients.create_dead_letter_topic and not clients.dry_run and clients.dead_letter_topic is not None:
             self._creator = TopicCreator(clients.admin, clients.dead_letter_topic)
@@ -105,7 +104,8 @@ class Session:
         except KafkaException as error:
             self._broken(error.args[0] if error.args else None)
             return
-        except Exception:  # noqa: BLE001 - records were taken and are gone: begin anew from the committed offsets
+        except Exception as bug:  # noqa: BLE001 - records were taken and are gone: begin anew from committed offsets
+            self._numbers.unexpected("the Kafka thread, which begins anew with another consumer", bug)
             self._broken(None)
             return
         if self._condition.fatal is not None:
@@ -138,8 +138,8 @@ class Session:
                 return
             try:
                 callback(consumer, parts)
-            except Exception:  # noqa: BLE001
-                self._numbers.callback_errors += 1
+            except Exception as bug:  # noqa: BLE001
+                self._numbers.callback_failed(bug)
                 self._renew = True
 
         return total
@@ -151,7 +151,7 @@ class Session:
         if condition.probe_due(now):
             condition.probe(self._consumer, now)
         if self._clients.silent and not self._assignment.joined and condition.reachable():
-            self._assignment.joined = self._membership.joined(self._consumer.memberid() or "", now)
+            self._assignment.joined = has_joined(self._consumer)
         condition.say(joined=self._assignment.joined)
         self._mend(now)
         if self._assignment.waiting() and condition.cluster_id is not None:
@@ -239,8 +239,8 @@ class Session:
                 self._ended_by(error)
             else:
                 self._condition.client_error(error)
-        except Exception:  # noqa: BLE001 - rule 1
-            self._numbers.callback_errors += 1
+        except Exception as bug:  # noqa: BLE001 - rule 1
+            self._numbers.callback_failed(bug)
 
     def _commit_answered(self, error: KafkaError | None, action: CommitAction | None) -> None:
         if error is not None and action is CommitAction.FATAL:

@@ -51,6 +51,7 @@ class Shadow:
         self._write_at = time.monotonic() + _FIRST_SECONDS
         self._refresh_at = time.monotonic() + _REFRESH_SECONDS
         self._warned = False
+        self._refused: KafkaError | None = None
 
     def ask(self, names: Iterable[Name]) -> Mapping[Name, int]:
         """The marks of partitions. Blocks for less than a second.
@@ -59,18 +60,34 @@ class Shadow:
         """
         wanted = sorted(names)
         parts = [TopicPartition(*name) for name in wanted]
+        consumer = self._client()
         try:
-            found = _committed(self._client(), parts)
+            found = _committed(consumer, parts)
         except KafkaException as error:
-            if error.args[0].code() not in _NOT_FOR_US:
+            refusal = self._refusal(consumer, error.args[0])
+            if refusal is None:
                 raise
-            self._warn(error.args[0])
+            self._warn(refusal)
             return {}
+        self._refused = None
         marks = {(part.topic, part.partition): part.offset - 1 for part in found if part.offset >= 0}
         for name in wanted:
             self._marks.pop(name, None)
         self._marks |= marks
         return marks
+
+    def _refusal(self, consumer: Consumer, error: KafkaError) -> KafkaError | None:
+        """Why Kafka refuses for good; None where it may just be away.
+
+        Who may not even find the group's coordinator is told so once, among the messages; the question runs out of time.
+        """
+        if error.code() in _NOT_FOR_US:
+            return error
+        while (told := consumer.poll(0)) is not None:
+            reason = told.error()
+            if reason is not None and reason.code() in _NOT_FOR_US:
+                self._refused = reason
+        return self._refused
 
     def forget(self, name: Name) -> None:
         """A rewind was accepted: the mark follows from below."""

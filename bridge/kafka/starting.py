@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set as AbstractSet
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -32,6 +32,13 @@ _ENOUGH_SECONDS: Final = 0.4
 """After so long no further question is asked in one go: the consumer has to be polled."""
 
 
+class Earlier(NamedTuple):
+    """What this process committed, by partition. `fresh`: it has committed not long ago, so that nothing expired."""
+
+    offsets: Mapping[Name, int]
+    fresh: bool
+
+
 class Inquiry:
     """The questions about partitions that have no start yet, one after the other; answers are kept between calls."""
 
@@ -41,10 +48,11 @@ class Inquiry:
         start_from: StartFrom,
         on_gap: OnGap,
         shadow: Shadow | None,
-        committed: AbstractSet[str] = frozenset(),
+        earlier: Earlier | None = None,
     ) -> None:
-        """Ask about `names`. For topics in `committed` the group had commits, whatever Kafka has of them now."""
-        self._committed = committed
+        """Ask about `names`. `earlier` is what this process committed, whatever Kafka has of it now."""
+        self._earlier = earlier or Earlier({}, fresh=False)
+        self._committed = {topic for topic, _ in self._earlier.offsets}
         self.names = tuple(sorted(names))
         self._start_from = start_from
         self._on_gap = on_gap
@@ -116,6 +124,12 @@ class Inquiry:
         self._commits = commits
         self._groups = {topic: self._group(topic, of_topic) for topic, of_topic in commits.items()}
 
+    def _before(self, name: Name) -> int | None:
+        """What this process committed of a partition; where another had it and the topic lost all its commits, 0."""
+        commits = (self._commits or {}).get(name[0])
+        lost_all = self._earlier.fresh and name[0] in self._committed and not commits
+        return self._earlier.offsets.get(name, 0 if lost_all else None)
+
     def _group(self, topic: str, commits: Mapping[int, Committed]) -> Group:
         """A topic that was deleted and made anew has lost its commits, but is no new one: `start_from` is not asked."""
         found = group_of(commits)
@@ -137,6 +151,8 @@ class Inquiry:
             self._offsets[_LATEST][name],
             at_time if at_time >= 0 else None,
             mark,
+            self._before(name),
+            self._earlier.fresh,
         )
         return resolve(known, self._groups[topic], self._start_from, self._on_gap)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from bridge.delivery.dead import FIRST_HEADER, PREFIX
+from bridge.delivery.dead import FIRST_HEADER, PREFIX, listed
 from bridge.flow import Headers, PlainRecord, Record
 
 __all__ = ["REFERENCE", "Letter", "Mark", "Place", "Reference", "Result", "again", "mark_headers", "read"]
@@ -79,6 +79,8 @@ class Letter:
     replays: int = 0
     """How often it was replayed."""
     reference: Reference | None = None
+    files: tuple[str, ...] = ()
+    """The rule files that could not read the record, where others could; empty: it is about all of them."""
 
     @property
     def source(self) -> str:
@@ -142,6 +144,7 @@ def _letter(record: Record, headers: Headers, begin: int) -> Letter | None:
         facts.get("rules_hash") or "",
         numbers["replays"] or 0,
         reference,
+        tuple((facts.get("files") or "").split("/")) if facts.get("files") else (),
     )
 
 
@@ -212,6 +215,7 @@ def again(letter: Letter, **changes: object) -> Headers:
         ("source.partition", record.partition()),
         ("source.offset", record.offset()),
         ("source.timestamp", record.timestamp()[1]),
+        ("files", listed(new.files)),
         ("item", new.item),
         ("event", new.event),
         ("idempotency_key", new.key),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.flow import Event, Fault, Mapped, Record, Stage
@@ -26,6 +26,8 @@ class Rules:
     """Maps a record of any topic."""
     names: frozenset[str]
     hash: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The file of each rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def planned(letter: Letter, rules: Rules, limits: Limits, now_ms: int) -> Plan:
     if kept is not None:
         return Plan(letter, kept=kept)
     rule = wanted_rule(letter)
-    entries = _chosen(letter, rule, rules.map(letter.record))
+    entries = _chosen(letter, rule, rules.map(letter.record), rules.files)
     if rule is not None and letter.key is not None:
         found = _under_its_key(letter, entries)
         if found is None:
@@ -78,6 +80,8 @@ def _kept(letter: Letter, rules: Rules, limits: Limits, now_ms: int) -> str | No
     rule = wanted_rule(letter)
     if rule is not None and rule not in rules.names:
         return f"there is no rule {rule} today"
+    if rule is None and letter.files and not set(letter.files) & set(rules.files.values()):
+        return f"there is no rule file {' or '.join(letter.files)} today"
     if letter.replays >= limits.most:
         return f"it was replayed {letter.replays} times already (--most)"
     if limits.allow_repeats or refused(letter) or letter.cause not in _UNKNOWN:
@@ -88,17 +92,28 @@ def _kept(letter: Letter, rules: Rules, limits: Limits, now_ms: int) -> str | No
     return None
 
 
-def _chosen(letter: Letter, rule: str | None, mapped: Mapped) -> list[tuple[int, Event | Fault]]:
-    """What of a mapping is the letter's: of its rule, and of its item where it names one."""
+def _chosen(
+    letter: Letter, rule: str | None, mapped: Mapped, files: Mapping[str, str]
+) -> list[tuple[int, Event | Fault]]:
+    """What of a mapping is the letter's: of its rule, of its item where it names one, of the files that failed."""
     if rule is None:
-        return _numbered([entry for entry in mapped if not _unmatched(entry, letter)])
+        mine = [entry for entry in mapped if not letter.files or _of_files(entry, letter.files, files)]
+        return _numbered([entry for entry in mine if not _unmatched(entry, letter)])
     of_rule = [entry for entry in mapped if entry.rule == rule]
     if not of_rule:
         # What cannot be decoded reaches no rule.
-        return [(0, entry) for entry in mapped if entry.rule is None and not _unmatched(entry, letter)]
+        own = [entry for entry in mapped if rule not in files or _of_files(entry, (files[rule],), files)]
+        return [(0, entry) for entry in own if entry.rule is None and not _unmatched(entry, letter)]
     numbered = list(enumerate(of_rule))
     whole = len(of_rule) == 1 and isinstance(of_rule[0], Fault) and of_rule[0].item is None
     return numbered if letter.item is None or whole else numbered[letter.item : letter.item + 1]
+
+
+def _of_files(entry: Event | Fault, wanted: tuple[str, ...], files: Mapping[str, str]) -> bool:
+    """Whether one of these files made it; what names no file is of all."""
+    if entry.rule is not None:
+        return files.get(entry.rule) in wanted
+    return not entry.files or bool(set(entry.files) & set(wanted))
 
 
 def _under_its_key(letter: Letter, entries: list[tuple[int, Event | Fault]]) -> list[tuple[int, Event | Fault]] | None:

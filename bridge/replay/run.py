@@ -162,6 +162,7 @@ class Replay:
             rule=fault.rule,
             item=fault.item,
             event=None,
+            files=fault.files,
             **self._stamp(letter),
         )
         self.box.write(letter, headers, mark=False)
@@ -178,6 +179,7 @@ class Replay:
             rule=event.rule,
             item=item,
             event=event.name,
+            files=(),
             key=event.key,
             base_key=letter.base_key or letter.key or event.key,
             attempts=letter.attempts + 1,

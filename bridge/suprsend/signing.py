@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import math
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 from bridge.suprsend import limits
@@ -39,7 +41,12 @@ class Credentials(Protocol):
 
 def http_date(seconds: float) -> str:
     """Format a time as HTTP writes dates, in English whatever the locale: `Wed, 15 Nov 2023 06:13:20 GMT`."""
-    at = time.gmtime(seconds)
+    return _date_of(math.floor(seconds))
+
+
+@lru_cache(maxsize=4)
+def _date_of(second: int) -> str:
+    at = time.gmtime(second)
     return (
         f"{_DAYS[at.tm_wday]}, {at.tm_mday:02d} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04d} "
         f"{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d} GMT"

@@ -24,13 +24,16 @@ class CoreMachine(RuleBasedStateMachine):
     """One partition of one process, answered in every way; `sent` and `done` are kept from outside."""
 
     @initialize(
-        ordering=st.sampled_from(["key", "partition", "none"]), strict=st.booleans(), batch=st.sampled_from([1, 2, 5])
+        ordering=st.sampled_from(["key", "partition", "none"]),
+        strict=st.booleans(),
+        batch=st.sampled_from([1, 2, 5]),
+        linger=st.sampled_from([0.0, 1.5]),
     )
-    def begin(self, ordering: Ordering, strict: bool, batch: int) -> None:
+    def begin(self, ordering: Ordering, strict: bool, batch: int, linger: float) -> None:
         self.policy = Policy(
             ordering=ordering,
             strict_order=strict,
-            linger=0.0,
+            linger=linger,
             batch_events=batch,
             backoff=Backoff(0.1, 1.0),
             retry_floor=100.0,
@@ -162,6 +165,32 @@ def test_records_of_one_lane_share_a_call_in_order() -> None:
         bench.assign()
         bench.feed([record(0, key=b"a"), record(1, key=b"a")])
         assert [call.offsets for call in bench.start()] == expected
+
+
+def test_records_of_one_partition_share_a_call_in_order() -> None:
+    """Under `ordering: partition` what comes within the linger joins the call, in offset order, until it is full."""
+    bench = Bench(Policy(linger=0.02, ordering="partition", batch_events=5))
+    bench.assign()
+    for offset in range(7):
+        bench.feed([record(offset, key=b"%d" % offset)])
+        assert [call.offsets for call in bench.start()] == ([[0, 1, 2, 3, 4]] if offset == 4 else [])
+    bench.pass_time(1.0)
+    assert bench.start() == [], "the lane's next call waits for the answer"
+    bench.accept(*bench.calls.values())
+    assert [call.offsets for call in bench.start()] == [[5, 6]], "they have waited long enough"
+
+
+def test_strict_order_puts_one_record_of_a_partition_into_a_call() -> None:
+    """Under `ordering: partition` with `strict_order` nothing joins, and nothing is taken before the answer."""
+    bench = Bench(Policy(linger=0.02, ordering="partition", strict_order=True))
+    bench.assign()
+    bench.feed([record(0)])
+    bench.start()
+    bench.feed([record(1)])
+    bench.pass_time(0.02)
+    assert [call.offsets for call in bench.start()] == [[0]]
+    bench.pass_time(1.0)
+    assert bench.start() == []
 
 
 def test_null_keys_carry_no_order() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
+from bridge.delivery.coverage import MOST_STEPS, OLD_MS, Coverage, since_of
 from bridge.delivery.note import MAX_BYTES, decode, runs_of, text_of
 
 
@@ -57,3 +58,122 @@ def test_no_metadata_is_no_note() -> None:
     """A commit of somebody else, without metadata, has no note."""
     assert decode(None, 3) is None
     assert decode("", 3) is None
+
+
+HOUR = 3_600_000
+
+
+@given(
+    st.integers(0, 10**12),
+    st.sets(st.integers(0, 300)),
+    st.integers(-1, 300),
+    st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 4 * HOUR)), min_size=1, max_size=MOST_STEPS),
+)
+def test_steps_travel_in_the_note_and_change_nothing_else_of_it(
+    base: int, gaps: set[int], top: int, moves: list[tuple[int, int]]
+) -> None:
+    """Since when each offset may have been handed over is read back, early by less than a second a step, never late."""
+    unfinished = sorted(base + gap for gap in gaps)
+    watermark = unfinished[0] if unfinished else base
+    delivered = base + top
+    last, since = watermark - 1, 1_700_000_000_000
+    steps = []
+    for offsets, wait in moves:
+        last, since = last + offsets, since + wait
+        steps.append((last, since))
+    runs = runs_of(watermark, unfinished, delivered)
+
+    def told(*steps_told: tuple[int, int]) -> str:
+        at_ms = steps[0][1]
+        return text_of(at_ms=at_ms, bound=last, delivered=delivered, runs=runs, steps=steps_told, committed=watermark)
+
+    note, plain = decode(told(*steps), watermark), decode(told(), watermark)
+    assert note is not None
+    assert plain is not None
+    assert plain.steps == ((last, steps[0][1]),)
+    assert (note.unfinished, note.delivered, note.bound, note.at_ms, note.runs) == (
+        *(plain.unfinished, plain.delivered, plain.bound, plain.at_ms),
+        runs,
+    )
+    for offset, at in steps:
+        found = since_of(note.steps, offset)
+        assert found is not None
+        assert at - 1_000 < found <= at
+
+
+def older_bridge(text: str, committed: int) -> set[int]:
+    """What a bridge of before the steps takes for finished: all of RUNS are runs to it."""
+    delivered = int(text.split(";")[3])
+    lengths = [int(length, 36) for length in text.split(";")[4].split(",") if length]
+    at, finished = committed, set()
+    for unfinished, done in zip(lengths[::2], lengths[1::2], strict=True):
+        finished |= set(range(at + unfinished, at + unfinished + done))
+        at += unfinished + done
+    return {offset for offset in finished if offset <= delivered}
+
+
+@given(st.sets(st.integers(0, 100)), st.integers(-1, 100), st.integers(0, 400))
+def test_an_older_bridge_reads_a_note_with_steps_as_one_without(gaps: set[int], top: int, cut: int) -> None:
+    """What it skips is what is finished: in the middle of an upgrade, or after a step back, nothing is lost."""
+    unfinished = sorted(gaps)
+    watermark = unfinished[0] if unfinished else 0
+    runs = runs_of(watermark, unfinished, top)
+    pairs = runs.split(",")
+    kept = ",".join(pairs[: min(len(pairs), cut) // 2 * 2])
+    steps = ((watermark + 3, 0), (watermark + 500, HOUR))
+    text = text_of(at_ms=0, bound=watermark + 500, delivered=top, runs=kept, steps=steps, committed=watermark)
+    assert older_bridge(text, watermark) == finished_of(text, watermark)
+    assert not finished_of(text, watermark) & gaps
+
+
+@given(st.integers(0, 3_000))
+def test_long_runs_leave_less_room_for_steps(length: int) -> None:
+    """Beside runs that fill the room, times grow coarser: they are too early then, never too late."""
+    unfinished = list(range(0, 2 * length + 1, 2))
+    delivered = unfinished[-1] + 1
+    runs = runs_of(0, unfinished, delivered)
+    steps = tuple((10**9 * (at + 1), HOUR * at) for at in range(MOST_STEPS))
+    text = text_of(at_ms=0, bound=steps[-1][0], delivered=delivered, runs=runs, steps=steps)
+    assert len(text) <= MAX_BYTES
+    note = decode(text, 0)
+    assert note is not None
+    assert note.runs == runs
+    for last, since in steps:
+        found = since_of(note.steps, last)
+        assert found is not None
+        assert found <= since
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(-HOUR, 12 * HOUR), st.integers(0, 30)), max_size=400))
+def test_coverage_is_early_by_little_and_never_late(moves: list[tuple[int, int, int]]) -> None:
+    """Whatever is read when, few steps are kept, and none says later than the commit that first covered an offset."""
+    coverage = Coverage()
+    truth: dict[int, int] = {}
+    offset, bound, now = 0, -1, 1_700_000_000_000
+    for more, wait, finished in moves:
+        now += wait
+        truth = {each: min(since, now) for each, since in truth.items()}
+        truth |= dict.fromkeys(range(max(bound + 1, offset), bound + more + 1), now)
+        bound += more
+        offset = min(offset + finished, bound + 1)
+        steps = coverage.told(offset, bound, now)
+        assert len(steps) <= MOST_STEPS
+        for each in range(offset, bound + 1):
+            found = since_of(steps, each)
+            assert found is not None
+            assert found <= truth[each]
+
+
+def test_coverage_of_a_watermark_that_stands_still_for_days_stays_fine_enough() -> None:
+    """A record that is unfinished for a week makes newer ones at most half an hour older than they are."""
+    coverage = Coverage()
+    minute = 60_000
+    for at in range(7 * 24 * 60):
+        steps = coverage.told(0, at, at * minute)
+    now = at * minute
+    for offset in range(at - 23 * 60, at, 7):
+        since = since_of(steps, offset)
+        assert since is not None
+        assert 0 <= offset * minute - since <= 30 * minute
+    assert steps[0][1] == 0
+    assert steps[1][1] > now - OLD_MS

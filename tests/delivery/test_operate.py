@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bridge.delivery import operate
-from bridge.delivery.holds import Reason
+from bridge.delivery.holds import Reason, rewind_token
 from bridge.delivery.policy import Policy
 from bridge.flow import GiveBack, Outcome, Pause, PlainRecord, Records, Resume, Sought, Start
-from tests.delivery.bench import EPOCH_MS, TOPIC, Bench, record, reply
+from tests.delivery.bench import EPOCH_MS, TOPIC, Bench, dead_offsets, record, reply
 from tests.delivery.words import WordRules
 
 SCOPE = (TOPIC, 0)
@@ -202,6 +202,24 @@ def test_what_suprsend_may_have_forgotten_is_not_sent_again(hours: int) -> None:
     assert [dict(letter.headers)["bridge.class"] for letter in letters] == ([] if hours == 22 else [b"dedupe_expired"])
 
 
+def test_each_record_of_an_earlier_owner_has_its_own_time() -> None:
+    """An old unfinished record does not make the newer ones behind it expire."""
+    bench = Bench()
+    now_ms = EPOCH_MS + int(bench.now * 1000)
+    old, new = now_ms - 30 * HOUR_MS, now_ms - 2 * HOUR_MS
+    bench.assign(start=Start(0, bound=2, bound_at=old, steps=((0, old), (2, new))))
+    bench.feed([record(0), record(1), record(2), record(3)])
+    (call,) = bench.start()
+    assert call.offsets == [1, 2, 3]
+    (letter,) = bench.write_dead_letters()
+    assert dict(letter.headers)["bridge.first_attempt"] == str(old).encode()
+    bench.answer(call, reply(401))
+    bench.pass_time(22 * 3_600.0)
+    (again,) = bench.start()
+    assert again.offsets == [3]
+    assert dead_offsets(bench.write_dead_letters()) == [1, 2]
+
+
 def test_who_prefers_a_repeat_to_a_loss_can_say_so() -> None:
     """With `on_dedupe_expired: send` an expired repeat goes out, in the core as in a call, and nothing is held."""
     bench = Bench(Policy(linger=0.0, on_dedupe_expired="send"))
@@ -342,6 +360,26 @@ def test_a_rewind_waits_for_its_token() -> None:
     bench.lose(0)
     bench.assign(epoch=3, start=Start(6, hold="rewind", detail="93 records from offset 6 on"))
     assert bench.delivery.holds.all()[0].token != hold.token
+
+
+def test_a_rewind_that_the_settings_accept_does_not_hold() -> None:
+    """`delivery.accept_rewind` lets exactly the offsets of its tokens out; any other rewind holds as ever."""
+    detail = "94 records from offset 5 on"
+    token = rewind_token(SCOPE, 5, detail)
+    bench = Bench(Policy(linger=0.0, accepted_rewinds=frozenset({"0123456789", token})))
+    bench.assign(start=Start(5, hold="rewind", detail=detail))
+    assert not bench.delivery.holds.all()
+    assert any(isinstance(order, Resume) for order in bench.collect()), "the Kafka thread began held"
+    told = [entry for entry in bench.delivery.settler.journal.take() if entry.event == "rewind"]
+    assert [(entry.level, entry.facts["accepted"]) for entry in told] == [("warning", True)]
+    bench.feed([record(5)])
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 1}
+    bench.lose(0)
+    bench.assign(epoch=2, start=Start(4, hold="rewind", detail=detail))
+    assert [hold.reason for hold in bench.delivery.holds.all()] == [Reason.REWIND]
+    bench.pass_time(1.0)
+    assert not any(isinstance(order, Resume) for order in bench.collect())
 
 
 def test_another_workspace_holds_everything_and_is_not_even_probed() -> None:

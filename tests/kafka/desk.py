@@ -154,7 +154,9 @@ class Desk:
                 if part.seek is None:
                     part.ledger.end(item.offset)
             case Sought():
-                self.parts[item.topic, item.partition].seek = None
+                part = self.parts[item.topic, item.partition]
+                part.seek = None
+                part.ledger.sure = item.sure
             case Bounded():
                 part = self.parts[item.topic, item.partition]
                 part.bound = max(part.bound, item.bound)

@@ -144,6 +144,28 @@ def test_the_time_of_the_first_attempt_is_kept_while_the_record_is_unfinished() 
     assert found.at_ms == 90_000
 
 
+def test_a_restart_does_not_make_what_was_read_later_older() -> None:
+    """Beside an old unfinished record, newer ones keep the later time at which they were first covered."""
+    hour = 3_600_000
+    committer = started(Start(0), fresh=False)
+    committer.read(NAME, 0)
+    acknowledge(committer, committer.due(0.0, hour))
+    committer.read(NAME, 5)
+    acknowledge(committer, committer.due(10.0, 21 * hour))
+    committer.read(NAME, 9)
+    (commit,) = committer.due(20.0, 22 * hour)
+    note = decode(commit.metadata, 0)
+    assert note is not None
+    assert (note.at_ms, note.bound, note.steps) == (hour, 9, ((0, hour), (5, 21 * hour), (9, 22 * hour)))
+    start = Start(0, note.delivered, note.unfinished, note.bound, note.at_ms, note.steps)
+    heir = started(start, fresh=False)
+    heir.read(NAME, 12)
+    (later,) = heir.due(30.0, 23 * hour)
+    told = decode(later.metadata, 0)
+    assert told is not None
+    assert told.steps == (*note.steps, (12, 23 * hour))
+
+
 class Commits(RuleBasedStateMachine):
     """One partition after another assignment, with reads, progress, answers and losses in any order."""
 
@@ -170,11 +192,11 @@ class Commits(RuleBasedStateMachine):
         note = decode(metadata, offset)
         self.watermark = offset
         self.newest = offset - 1
-        self.delivered, self.runs = (note.delivered, metadata.rsplit(";", 1)[1]) if note else (-1, "")
+        self.delivered, self.runs = (note.delivered, note.runs) if note else (-1, "")
         bound = note.bound if note else -1
         at_ms = note.at_ms if note else 0
         self.handed = bound
-        start = Start(offset, self.delivered, note.unfinished if note else (), bound, at_ms)
+        start = Start(offset, self.delivered, note.unfinished if note else (), bound, at_ms, note.steps if note else ())
         self.committer.assigned(NAME, self.epoch, start, runs=self.runs, fresh=note is None)
 
     @rule(count=st.integers(1, 50))
@@ -207,7 +229,9 @@ class Commits(RuleBasedStateMachine):
         assert note is not None, "metadata is never left out"
         assert commit.offset == self.watermark
         assert note.delivered == self.delivered
-        assert commit.metadata.rsplit(";", 1)[1] == self.runs
+        assert note.runs == self.runs
+        assert [last for last, _ in note.steps] == sorted({last for last, _ in note.steps})
+        assert note.steps[-1][0] == note.bound
         assert note.bound == max(self.newest, self.handed)
         if self.kafka[1] and not self.outstanding:
             assert commit.offset >= self.kafka[0], "never backwards"

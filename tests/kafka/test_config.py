@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from bridge.kafka.config import ConfigError, clients_of
+from bridge.kafka.config import ConfigError, clients_of, consumer_conf
 from bridge.kafka.keys import ALLOWED, refused_key
 from bridge.kafka.quiet import Sparse
 from tests.kafka.desk import settings
@@ -163,3 +163,15 @@ def test_what_librdkafka_refuses_is_said_before_anything_connects(more: dict[str
     """A wrong value or a file that is not there is one clear error when the settings are put to use."""
     with pytest.raises(ConfigError, match=re.escape(says)):
         clients_of(settings("a:1", ["t"], "g", **more))
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_the_queues_of_the_client_are_bounded(small: bool) -> None:
+    """What librdkafka may hold beside the budget is a few megabytes, and a full queue is filled again at once."""
+    conf = consumer_conf(settings("127.0.0.1:1", ["t"], "g"), small=small)
+    assert int(conf["queued.max.messages.kbytes"]) <= 16_384  # type: ignore[arg-type]
+    assert int(conf["queued.min.messages"]) <= 10_000  # type: ignore[arg-type]
+    assert int(conf["fetch.max.bytes"]) <= 8 * 1024 * 1024  # type: ignore[arg-type]
+    assert int(conf["fetch.queue.backoff.ms"]) == 5  # type: ignore[arg-type]
+    assert conf["auto.offset.reset"] == "error"
+    assert conf["enable.auto.commit"] is conf["enable.auto.offset.store"] is False

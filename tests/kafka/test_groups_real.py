@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Message
 
 from bridge.delivery.note import decode, text_of
-from bridge.flow import Assigned, GiveBack, Intake, Lost, Pause, Resume, Revoking
+from bridge.flow import Assigned, EndReached, GiveBack, Intake, Lost, Pause, Resume, Revoking
 from bridge.kafka.reader import Reader
 from tests.brokers.real import RealKafka, Sent
 from tests.kafka.desk import desk
@@ -274,11 +274,36 @@ def test_what_is_given_back_while_paused_is_read_again_after_the_resume(kafka: R
         assert [record.offset() for record in side.records[10:]] == list(range(4, 10))
 
 
-@pytest.mark.parametrize("start_from", ["earliest", "latest"])
-def test_a_topic_made_anew_is_read_from_its_beginning_and_committed(kafka: RealKafka, start_from: str) -> None:
+def test_what_was_given_back_and_is_gone_does_not_hold_the_watermark(
+    kafka: RealKafka, protocol: dict[str, Any]
+) -> None:
+    """Where the offset that is sought has no record (any more), it is found out for certain, and reading goes on."""
+    topic, group, more = make(kafka, 2)
+    kafka.produce_in_transactions(topic, [[b"a"], [b"gone"]], aborted=[1])
+    with desk(kafka.bootstrap, [topic], group, **more, **protocol) as side:
+        side.stalled = True
+        side.until(lambda: side.values() == [b"a"] and len(side.of(EndReached)) == 2)
+        number = next(number for number, end in kafka.end_offsets(topic).items() if end)
+        part = side.parts[topic, number]
+        part.ledger.newest = 2
+        part.give_back(range(2, 3))
+        side.order(GiveBack(topic, number, part.epoch, 2))
+        side.until(lambda: part.seek is None and not part.ledger.rereading, what="the gap to be seen")
+        side.stalled = False
+        kafka.produce(topic, [Sent(b"b", partition=0), Sent(b"c", partition=1)])
+        side.until(lambda: set(side.values()) == {b"a", b"b", b"c"})
+        side.until(lambda: lag(kafka, group, topic) == 0)
+        assert side.parts[topic, number] is part, "the assignment went on"
+
+
+@pytest.mark.parametrize(("start_from", "marked"), [("earliest", True), ("latest", False)])
+def test_a_topic_made_anew_is_read_from_its_beginning_and_committed(
+    kafka: RealKafka, start_from: str, marked: bool
+) -> None:
     """It has lost its commits, yet it is no new topic to the group: no record is skipped, and offsets start low again.
 
-    librdkafka commits nothing stored that is not above what it remembers, over assignments too.
+    So it is where the old topic's mark was written to the shadow group when there was a new topic already. librdkafka
+    commits nothing stored that is not above what it remembers, over assignments too.
     """
     topic, group, more = make(kafka, 1)
     with desk(kafka.bootstrap, [topic], group, start_from=start_from, **more) as side:
@@ -288,6 +313,8 @@ def test_a_topic_made_anew_is_read_from_its_beginning_and_committed(kafka: RealK
         kafka.delete_topic(topic)
         side.until(lambda: side.kafka.state.kind == "unknown_topic", what="the topic to be missed")
         kafka.create_topic(topic)
+        if marked:
+            kafka.reset_offsets(f"{group}.delivered", topic, {0: 20})
         kafka.produce(topic, [b"new"])
         side.until(lambda: b"new" in side.values(), 60, what="the new record")
         side.until(lambda: kafka.committed(group, topic).get(0, (0, ""))[0] == 1, what="its commit")

@@ -52,13 +52,48 @@ def test_a_refused_seek_is_done_later_and_nothing_is_taken_in_before() -> None:
 
 
 def test_something_else_means_to_seek_again() -> None:
-    """A seek that was forgotten is done again when a later record or the end comes, and in the end is given up."""
+    """A seek that was forgotten is done again when a later record or the end comes."""
     seeks = ordered(consumer := Fake())
-    for tries in range(5):
+    for tries in range(4):
         assert not seeks.expected(NAME, 10 if tries % 2 else None)
         do(seeks, consumer, 0.1)
-    assert consumer.done == [4] * 6
+    assert consumer.done == [4] * 5
+    assert seeks.wanted(NAME) == 4
+    assert seeks.expected(NAME, 4)
+
+
+def doubted(consumer: Fake) -> Seeks:
+    seeks = ordered(consumer)
+    for _ in range(5):
+        assert not seeks.doubted(set())
+        assert not seeks.expected(NAME, 10)
+        do(seeks, consumer, 0.1)
+    return seeks
+
+
+def test_what_never_comes_has_the_partition_placed_anew() -> None:
+    """After five other answers nothing is taken in until it is placed; then everything is, whatever its offset."""
+    seeks = doubted(consumer := Fake())
+    assert consumer.done == [4] * 5
+    assert not seeks.expected(NAME, 10)
+    assert not seeks.doubted({NAME}), "a partition that is stopped is placed when it goes on"
+    assert seeks.doubted(set()) == {NAME: 4}
+    seeks.placed(NAME)
+    assert seeks.wanted(NAME) is None
+    assert not seeks.doubted(set())
     assert seeks.expected(NAME, 10)
+    assert not seeks.any()
+
+
+def test_a_pause_before_anything_came_means_to_place_again() -> None:
+    """What is forgotten with a pause is not believed afterwards."""
+    seeks = doubted(Fake())
+    seeks.placed(NAME)
+    seeks.paused([NAME])
+    assert not seeks.expected(NAME, 10)
+    assert seeks.doubted(set()) == {NAME: 4}
+    seeks.order(NAME, 7)
+    assert not seeks.doubted(set())
 
 
 def test_a_pause_means_to_seek_again() -> None:

@@ -28,8 +28,10 @@ def start(
     at_time: int | None = None,
     mark: int | None = None,
     on_gap: OnGap = "hold",
+    before: int | None = None,
+    fresh: bool = True,
 ) -> Resolved:
-    known = Known(NAME, Committed(*committed) if committed else None, low, high, at_time, mark)
+    known = Known(NAME, Committed(*committed) if committed else None, low, high, at_time, mark, before, fresh)
     return resolve(known, group, start_from, on_gap)
 
 
@@ -129,11 +131,82 @@ def test_a_gap_of_finished_records_only_is_no_loss() -> None:
     assert start((4, note(delivered=20, runs="0,h")), low=12).start.hold is None
 
 
+@pytest.mark.parametrize("on_gap", ["hold", "continue"])
+def test_retention_that_overtook_a_group_without_commits_is_counted_from_its_mark(on_gap: OnGap) -> None:
+    """Where the log begins behind what was delivered, what lies between them is lost, and counted."""
+    found = start(None, OURS, low=70, mark=60, on_gap=on_gap)
+    assert (found.start.offset, found.lost) == (70, 9)
+    assert found.start.hold == ("retention_gap" if on_gap == "hold" else None)
+    assert "deleted 9 records" in found.start.detail
+
+
+@pytest.mark.parametrize("asked", [4, 20])
+def test_a_rewind_below_the_log_counts_what_was_not_delivered_and_is_gone(asked: int) -> None:
+    """It holds, since somebody set it back; the number of lost records is exact up to the last mark."""
+    found = start((asked, ""), OURS, low=70, mark=60)
+    assert (found.start.offset, found.start.hold, found.lost) == (70, "rewind", 9)
+    assert "deleted what was before 70 (9 records that were not delivered among it)" in found.start.detail
+
+
+def test_a_reset_that_skips_ahead_into_a_gap_counts_from_there() -> None:
+    """What an operator skipped is not lost."""
+    found = start((66, ""), OURS, low=70, mark=60)
+    assert (found.start.offset, found.start.hold, found.lost) == (70, "retention_gap", 4)
+
+
+def test_a_log_that_begins_right_behind_the_mark_has_lost_nothing() -> None:
+    """Everything that was deleted had been delivered: reading goes on where it was."""
+    found = start(None, OURS, low=61, mark=60)
+    assert (found.start.offset, found.start.hold, found.lost) == (61, None, 0)
+
+
+def test_a_reset_partly_below_the_log_says_so() -> None:
+    """What is deleted cannot go out again: the text counts what can, and nothing is lost that was delivered."""
+    found = start((4, ""), OURS, low=10, mark=60)
+    assert (found.start.offset, found.start.hold, found.lost) == (10, "rewind", 0)
+    assert "Kafka has deleted what was before 10; 51 records from offset 10 on" in found.start.detail
+
+
+def test_a_topic_made_anew_is_read_from_its_beginning_whatever_mark_the_old_one_left() -> None:
+    """A mark that was written between a topic's end and its notice does not hold the new topic's partition."""
+    found = start(None, OURS, low=0, high=3, mark=60, before=61)
+    assert (found.start.offset, found.start.hold, found.remade) == (0, None, True)
+    longer = start(None, OURS, low=0, high=300, mark=60, before=61)
+    assert (longer.start.offset, longer.start.hold, longer.remade) == (0, None, True)
+
+
+def test_commits_that_expired_under_a_process_that_was_cut_off_do_not_send_history_again() -> None:
+    """A process that could not commit for days cannot tell a topic made anew that has grown from its commits' end."""
+    found = start(None, OURS, low=0, high=300, before=61, fresh=False)
+    assert (found.start.offset, found.start.hold) == (0, "rewind")
+    assert "61 records from offset 0 on" in found.start.detail
+    shorter = start(None, OURS, low=0, high=3, mark=60, before=61, fresh=False)
+    assert (shorter.start.offset, shorter.start.hold) == (0, None)
+
+
 def test_a_commit_beyond_the_end_holds() -> None:
     """A topic that was recreated or truncated under the group is not sent again unasked."""
     found = start((140, note()))
     assert (found.start.offset, found.start.hold, found.doubtful) == (10, "rewind", True)
     assert "recreated or truncated" in found.start.detail
+
+
+def test_what_a_note_says_of_records_that_were_cut_off_does_not_count_for_those_that_take_their_offsets() -> None:
+    """A log that ends before what the note speaks of was cut off: the end is doubted, then believed."""
+    runs = runs_of(20, [20, 21, 24], 29)
+    steps = ((22, 1_000), (29, 5_000), (40, 9_000))
+    metadata = text_of(at_ms=1_000, bound=40, delivered=29, runs=runs, steps=steps, committed=20)
+    found = start((20, metadata), high=26)
+    assert (found.start.offset, found.start.delivered, found.start.unfinished) == (20, 25, ((20, 21), (24, 24)))
+    assert (found.start.bound, found.start.steps) == (25, ((22, 1_000), (25, 5_000)))
+    assert (found.runs, found.fresh, found.doubtful, found.start.hold) == (
+        runs_of(20, [20, 21, 24], 25),
+        True,
+        True,
+        None,
+    )
+    nothing = start((20, metadata), high=20)
+    assert (nothing.start.delivered, nothing.start.unfinished, nothing.start.bound, nothing.runs) == (-1, (), 19, "")
 
 
 def test_a_commit_at_the_end_is_no_trouble() -> None:
@@ -154,12 +227,22 @@ def test_a_group_is_ours_when_any_partition_carries_our_note() -> None:
     low=st.integers(0, 50),
     length=st.integers(0, 100),
     mark=st.none() | st.integers(0, 200),
+    before=st.none() | st.integers(0, 200),
+    fresh=st.booleans(),
     on_gap=st.sampled_from(["hold", "continue"]),
 )
 def test_a_start_is_always_inside_the_log(
-    committed: tuple[int, str | None] | None, group: Group, low: int, length: int, mark: int | None, on_gap: OnGap
+    committed: tuple[int, str | None] | None,
+    group: Group,
+    low: int,
+    length: int,
+    mark: int | None,
+    before: int | None,
+    fresh: bool,
+    on_gap: OnGap,
 ) -> None:
     """Whatever Kafka holds, reading begins at an offset that exists, or behind the last."""
-    found = start(committed, group, low=low, high=low + length, mark=mark, on_gap=on_gap)
+    high = low + length
+    found = start(committed, group, low=low, high=high, mark=mark, on_gap=on_gap, before=before, fresh=fresh)
     assert low <= found.start.offset <= low + length
     assert found.lost >= 0

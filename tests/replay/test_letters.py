@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,6 +173,35 @@ def test_where_no_rule_was_reached_all_rules_of_the_topic_run(cause: str, stage:
     """A record that could not be decoded, or that no rule wanted, becomes what all of today's rules make of it."""
     plan = planned(letter(cause, stage, rule=None), rules(event(0), event(0, rule="s")), LIMITS, NOW)
     assert [each.rule for _, each in plan.events] == ["r", "s"]
+
+
+def test_of_a_topic_that_several_files_read_only_those_that_failed_run() -> None:
+    """What another file made of the record went out then: it does not again, nor does its failure become a letter."""
+    files = {"r": "orders.yaml", "s": "audit.yaml"}
+    unread = Fault(None, Stage.DECODE, "not_json", "no", None, "dead_letter", ("orders.yaml",))
+    found = letter("decode", Stage.DECODE, rule=None, files=("orders.yaml",))
+    assert found.files == ("orders.yaml",)
+    both = replace(rules(event(0), event(0, rule="s"), names=("r", "s")), files=files)
+    assert [each.rule for _, each in planned(found, both, LIMITS, NOW).events] == ["r"]
+    still = replace(rules(unread, event(0, rule="s"), names=("r", "s")), files=files)
+    plan = planned(found, still, LIMITS, NOW)
+    assert (plan.events, plan.faults) == ((), (unread,))
+    other = planned(letter(rule="s"), still, LIMITS, NOW)
+    assert ([each.rule for _, each in other.events], other.faults) == (["s"], ())
+    filtered = replace(rules(unread, names=("r", "s")), files=files)
+    assert planned(letter(rule="s"), filtered, LIMITS, NOW).faults == ()
+    gone = replace(rules(event(0, rule="s"), names=("s",)), files={"s": "audit.yaml"})
+    assert planned(found, gone, LIMITS, NOW).kept == "there is no rule file orders.yaml today"
+    renewed_headers = again(found, replays=1, files=unread.files)
+    new = read(PlainRecord("dead", 0, 9, b"v", headers=renewed_headers))
+    assert isinstance(new, Letter)
+    assert new.files == ("orders.yaml",)
+
+
+def test_names_of_files_that_do_not_fit_into_a_header_are_left_out_whole() -> None:
+    """Half a list would run too few files, and lose what the others are to send."""
+    many = tuple(f"{number:0200}.yaml" for number in range(10))
+    assert letter("decode", Stage.DECODE, rule=None, files=many).files == ()
 
 
 def test_what_fails_again_is_a_fault_and_what_nobody_wants_any_more_ends() -> None:

@@ -308,6 +308,27 @@ def test_a_changed_byte_never_accepts_more(data: st.DataObject) -> None:
     assert all(truly or not found for found, truly in zip(accepted, _really_accepted(answer, 3), strict=True))
 
 
+USUAL = (
+    b'{"status":"success","message_id":"01-ab","status_code":202}',
+    b'{"status":"success","status_code":202,"message_id":"}],{:202"}',
+)
+
+
+@given(st.lists(st.sampled_from(USUAL), min_size=1, max_size=4), st.integers(0, 5), st.data())
+def test_the_usual_answer_accepts_what_it_says_and_no_more(records: list[bytes], n: int, data: st.DataObject) -> None:
+    """An answer as the API writes it accepts as many events as it has records; a changed byte accepts no more."""
+    body = bytearray(b'{"status":"success","records":[%b]}' % b",".join(records))
+    assert items(JUDGE(reply(207, bytes(body)), len(records)), len(records)) == [V.ACCEPTED] * len(records)
+    wrong = n if n != len(records) else n + 1
+    assert V.ACCEPTED not in items(JUDGE(reply(207, bytes(body)), wrong), wrong)
+    body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    answer = reply(207, bytes(body))
+    accepted = [verdict is V.ACCEPTED for verdict in items(JUDGE(answer, len(records)), len(records))]
+    assert all(
+        truly or not found for found, truly in zip(accepted, _really_accepted(answer, len(records)), strict=True)
+    )
+
+
 def test_rules_of_settings_come_first() -> None:
     """A row of settings decides before the built-in table: for calls, for records, by shape and by message."""
     judge = make_judge(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from bridge.suprsend.endpoint import Endpoint, EndpointError
 from bridge.suprsend.signing import Bearer
 from bridge.suprsend.transport import CurlTransport
 from tests.suprsend.driving import DATA, KEY, answering, call, one, transport
-from tests.suprsend.raw_server import RawServer
+from tests.suprsend.raw_server import Peer, RawServer
 
 
 def test_environment_proxies_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +71,39 @@ def test_tls_trusts_nobody_else() -> None:
                 reply = call(made)
             assert (reply.error, reply.applied) == ("tls", False)
             assert server.requests == []
+
+
+def test_an_expired_certificate_is_refused() -> None:
+    """A trusted certificate whose time is over is refused before anything is sent."""
+    trusted = DATA / "expired.pem"
+    with RawServer(answering("207 X"), tls=_tls("expired")) as server:
+        with (
+            socket.create_connection(("127.0.0.1", server.port)) as plain,
+            pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"),
+        ):
+            ssl.create_default_context(cafile=trusted).wrap_socket(plain, server_hostname="127.0.0.1")
+        with transport(server.url, ca_file=str(trusted)) as made:
+            reply = call(made)
+        assert (reply.error, reply.applied) == ("tls", False)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "spoken", [b"", b"\x15\x03\x03\x00\x02\x02\x28", b"HTTP/1.1 400 X\r\n\r\n", b"\x16\x03\x03\xff\xff" * 9]
+)
+def test_a_handshake_that_fails_ends_at_once(spoken: bytes) -> None:
+    """A server that hangs up, alerts or speaks something else instead of TLS: nothing was applied."""
+
+    def script(peer: Peer) -> None:
+        peer.sock.recv(1 << 16)
+        peer.send(spoken)
+
+    with RawServer(script) as server:
+        url = server.url.replace("http:", "https:")
+        with transport(url, ca_file=str(DATA / "ca.pem")) as made:
+            reply = call(made)
+    assert (reply.status, reply.applied) == (0, False)
+    assert reply.error in ("tls", "connect")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
