@@ -7,11 +7,20 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bridge.assembly import context_of, credentials_of, endpoint_of, judge_of, memory_of, policy_of
+from bridge.assembly import (
+    context_of,
+    credentials_of,
+    endpoint_of,
+    judge_of,
+    memory_of,
+    policy_of,
+    secrets_by_setting,
+)
 from bridge.delivery import operate
 from bridge.delivery.delivery import Delivery
+from bridge.delivery.journal import trace_of
 from bridge.dry_run import DryTransport
-from bridge.flow import KafkaState, Room
+from bridge.flow import Room
 from bridge.kafka.config import clients_of
 from bridge.kafka.thread import KafkaThread
 from bridge.loading import RulesError, mapping_of, usable_rules
@@ -22,7 +31,8 @@ from bridge.road import Road
 from bridge.rules.model import RuleSet
 from bridge.settings.model import Settings
 from bridge.suprsend.transport import CurlTransport
-from bridge.view import Sight, snapshot_of
+from bridge.telling import SecretWatch, Teller
+from bridge.view import Sight, hold_view, snapshot_of
 from bridge.workspace import Workspace
 
 STOP_EXTRA = 10.0
@@ -67,8 +77,11 @@ class App:
         self._sight = Sight(settings.kafka.topics, self.kafka.numbers, settings.kafka.group_id, dry_run=dry is not None)
         self._sight.mapping = RulesView(mapping.rules_hash, time.time())
         self._snapshot = Snapshot(taken_at=time.time())
-        self._state: KafkaState | None = None
-        self._held: frozenset[tuple[str, str]] = frozenset()
+        self._swapping = threading.Lock()
+        self._journal = self.road.delivery.settler.journal
+        self._teller = Teller(logs, (self.kafka.numbers.journal, self._journal))
+        self._secrets = SecretWatch(logs, secrets_by_setting(settings))
+        self._ask_for_payloads()
 
     def start(self) -> None:
         """1. delivery and HTTP, 2. Kafka."""
@@ -77,14 +90,22 @@ class App:
     def stop(self) -> Ended:
         """Drain, commit, leave; blocks for the drain and `STOP_EXTRA` at most."""
         clean = self.road.stop(self.settings.kafka.drain + STOP_EXTRA)
+        if not self.road.alive:
+            self._teller.tell_journals(last=True)
+        self._tell_bugs()
         return Ended(clean, self.failure())
+
+    def _tell_bugs(self) -> None:
+        for where, error in (("the delivery thread", self.road.failure), ("the Kafka thread", self.kafka.error)):
+            if error is not None:
+                self._logs.logger.error("unexpected", where=where, exception=trace_of(error))
 
     def failure(self) -> str | None:
         """Why the process cannot go on (a bug, or fenced by Kafka), or None."""
         if self.road.failure is not None:
-            return f"the delivery thread ended: {self.road.failure!r}"
+            return f"the delivery thread ended: {type(self.road.failure).__qualname__}"
         if self.kafka.error is not None:
-            return f"the Kafka thread ended: {self.kafka.error!r}"
+            return f"the Kafka thread ended: {type(self.kafka.error).__qualname__}"
         if self.kafka.fatal:
             return self.kafka.state.trouble or "the Kafka thread ended"
         return None
@@ -121,13 +142,15 @@ class App:
     def _cluster_known(self, cluster_id: str) -> None:
         """Kafka's thread: before the first record, keys get the cluster's id as their namespace."""
         if not self.settings.delivery.namespace and cluster_id != self._namespace:
-            self._namespace = cluster_id
-            self._swap(self._rules)
+            self._swap(None, cluster_id)
 
-    def _swap(self, rules: RuleSet) -> None:
-        mapping = mapping_of(rules, context_of(self.settings, self._env, self._namespace))
-        self._rules = rules
-        self.road.ask(lambda delivery, _now, _ms: operate.reload(delivery, mapping))
+    def _swap(self, rules: RuleSet | None, cluster_id: str | None = None) -> None:
+        """Put new rules or a new namespace in force; a reload and Kafka's thread may want it at the same time."""
+        with self._swapping:
+            self._rules = rules or self._rules
+            self._namespace = cluster_id or self._namespace
+            mapping = mapping_of(self._rules, context_of(self.settings, self._env, self._namespace))
+            self.road.ask(lambda delivery, _now, _ms: operate.reload(delivery, mapping))
 
     def reload(self) -> bool:
         """Load the rules again and swap them in, or keep those in force and say why. Reads files: call it in a thread."""
@@ -149,28 +172,16 @@ class App:
     def _publish(self, delivery: Delivery, now: float, now_ms: int) -> None:
         """Delivery's thread, about once a second: what is seen becomes a snapshot, what happened becomes log lines."""
         operate.keep_to_workspace(delivery, self._env, self._workspace.other(), now_ms)
+        self._teller.tell(delivery.kafka, map(hold_view, delivery.holds.all()), now_ms / 1000)
+        self._sight.errors = self._logs.last_errors()
         self._snapshot = snapshot_of(delivery, self._sight, now, now_ms)
-        log = self._logs.logger
-        for entry in delivery.settler.journal.take():
-            getattr(log, entry.level)(entry.event, **entry.facts)
-        self._tell_state(delivery.kafka)
-        self._tell_holds()
+        self._ask_for_payloads()
 
-    def _tell_state(self, state: KafkaState) -> None:
-        if self._state is None or state.trouble != self._state.trouble:
-            if state.trouble is not None:
-                self._logs.logger.warning("kafka_trouble", kind=state.kind, message=state.trouble)
-            elif self._state is not None and self._state.trouble is not None:
-                self._logs.logger.info("kafka_well")
-        self._state = state
+    def _ask_for_payloads(self) -> None:
+        """The level may change while it runs: each event that is sent is shown at `debug` alone."""
+        self._journal.payloads = self.settings.logs.log_payloads
+        self._journal.sent = self._journal.payloads and self._logs.level == "debug"
 
-    def _tell_holds(self) -> None:
-        holds = {(hold.reason, hold.scope): hold for hold in self._snapshot.holds}
-        for key in sorted(holds.keys() - self._held):
-            hold = holds[key]
-            self._logs.logger.error(
-                "hold", reason=hold.reason, scope=hold.scope, detail=hold.detail, lifted_by=hold.lifted_by
-            )
-        for reason, scope in sorted(self._held - holds.keys()):
-            self._logs.logger.info("hold_lifted", reason=reason, scope=scope)
-        self._held = frozenset(holds)
+    def look_at_secrets(self) -> None:
+        """Tell when a secret's file changed or cannot be used. Reads files: call it in a thread."""
+        self._secrets.look()

@@ -11,7 +11,7 @@ from bridge.delivery.policy import Policy
 from bridge.delivery.storm import StormLimits
 from bridge.flow import Judge, MappingContext
 from bridge.memory import budget_of, cgroup_limit
-from bridge.secrets import SecretError
+from bridge.secrets import Secret, SecretError
 from bridge.settings.delivery import Delivery as DeliverySettings
 from bridge.settings.model import Settings
 from bridge.suprsend.answers import AnswerRule, make_judge
@@ -46,6 +46,7 @@ def policy_of(settings: Settings) -> Policy:
         storm=_storm_of(chosen),
         stuck_attempts=chosen.stuck.attempts,
         stuck_seconds=chosen.stuck.seconds,
+        accepted_rewinds=frozenset(chosen.accept_rewind),
     )
 
 
@@ -96,18 +97,28 @@ def credentials_of(settings: Settings) -> Callable[[], Credentials]:
     return hmac_source(key.read, secret.read)
 
 
-def secrets_of(settings: Settings) -> Callable[[], Sequence[str]]:
-    """Every secret of the settings as it is now, to be masked wherever it might turn up in a log."""
+def secrets_by_setting(settings: Settings) -> dict[str, Secret]:
+    """Every secret that is given, by the setting that names its file."""
     sasl, oauth = settings.kafka.security.sasl, settings.kafka.security.oauth
-    given = (
-        settings.suprsend.secret,
-        settings.suprsend.token,
-        settings.admin.secret,
-        settings.kafka.security.key_secret,
-        sasl.secret if sasl is not None else None,
-        oauth.secret if oauth is not None else None,
-    )
-    secrets = tuple(secret for secret in given if secret is not None)
+    given = {
+        "suprsend.workspace_key_file": settings.suprsend.key,
+        "suprsend.workspace_secret_file": settings.suprsend.secret,
+        "suprsend.api_key_file": settings.suprsend.token,
+        "admin.token_file": settings.admin.secret,
+        "kafka.security.key_password_file": settings.kafka.security.key_secret,
+        "kafka.security.sasl.password_file": sasl.secret if sasl is not None else None,
+        "kafka.security.oauth.client_secret_file": oauth.secret if oauth is not None else None,
+    }
+    return {name: secret for name, secret in given.items() if secret is not None}
+
+
+def secrets_of(settings: Settings) -> Callable[[], Sequence[str]]:
+    """Every secret of the settings as it is now, to be masked wherever it might turn up in a log.
+
+    The workspace's key is no secret: it names the workspace.
+    """
+    found = secrets_by_setting(settings)
+    secrets = tuple(secret for name, secret in found.items() if name != "suprsend.workspace_key_file")
 
     def now() -> Sequence[str]:
         texts = []

@@ -1,4 +1,8 @@
-"""The process of `bridge run`: signals, admin server, watch over the rules; ends with the exit code."""
+"""The process of `bridge run`: signals, admin server, watch over the rules; ends with the exit code.
+
+The admin server comes first; everything else is imported, compiled and connected while it answers, so that a process is
+seen to live as soon as it does.
+"""
 
 from __future__ import annotations
 
@@ -7,46 +11,61 @@ import gc
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-
-from watchfiles import awatch
+from typing import TYPE_CHECKING
 
 from bridge import __version__
-from bridge.app import App
-from bridge.dry_run import DryTransport
+from bridge.delivery.journal import trace_of
 from bridge.observe.admin import Admin, application, serving
 from bridge.observe.collector import BridgeCollector, registry
 from bridge.observe.logs import Logs
 from bridge.observe.stall import StallWatch, watch
-from bridge.operator import Operator
 from bridge.settings.model import Settings
+from bridge.stage import Stage
+
+if TYPE_CHECKING:
+    from bridge.app import App
+    from bridge.dry_run import DryTransport
 
 OK, FATAL, INTERRUPTED = 0, 70, 130
 COLLECT_AFTER = 50_000
 """Objects more than before at which the collector looks for cycles. Python's 700 cost a tenth of all CPU, measured."""
 LOOK_EVERY = 0.5
 """Seconds between two looks at whether the threads live."""
+RULES_EVERY_MS = 2_000
+"""Milliseconds between two looks at whether the rules directory is still the one that is watched."""
+SECRETS_EVERY = 1.0
+"""Seconds between two looks at the files of secrets."""
+
+
+class StartError(Exception):
+    """What is wrong on this machine, in one line: a key, an address, a file."""
 
 
 def run(settings: Settings, logs: Logs, dry: DryTransport | None = None) -> int:
-    """Run a bridge until a signal or a fatal error. Raises what `App` raises, and `AdminError` for a port in use.
+    """Run a bridge until a signal or a fatal error.
+
+    Raises `FindingsError` for broken rules, `AdminError` for a port in use, `StartError` for the rest.
 
     With `dry` nothing is sent, committed or dead-lettered.
     """
-    app = App(settings, logs, dry)
-    return asyncio.run(_run(app, settings, logs, dry))
+    return asyncio.run(_run(settings, logs, dry))
 
 
-async def _run(app: App, settings: Settings, logs: Logs, dry: DryTransport | None) -> int:
+async def _run(settings: Settings, logs: Logs, dry: DryTransport | None) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, _stop_or_leave, stop, name, logs)
-    loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, app.reload))
+    again = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    stage = Stage(settings.kafka.topics)
     stalls = StallWatch()
-    async with _admin(app, settings, logs, stalls) as port:
+    async with _admin(stage, settings, logs, stalls) as port:
+        loaded_at = time.time()
+        app = await loop.run_in_executor(None, _assembled, settings, logs, stage, dry)
         logs.logger.info(
             "started",
             version=__version__,
@@ -56,9 +75,18 @@ async def _run(app: App, settings: Settings, logs: Logs, dry: DryTransport | Non
             dry_run=dry is not None,
         )
         logs.logger.info("admin_listening", host=settings.admin.host, port=port)
+        if stop.is_set():
+            logs.logger.info("stopped", clean=True, why="a signal arrived before anything was begun")
+            return OK
         _spare_the_collector()
         app.start()
-        async with _background(watch(app, stalls, logs.logger), _watch_rules(app, settings)):
+        jobs = (
+            watch(app, stalls, logs.logger),
+            _watch_rules(settings, loaded_at, again),
+            _reload(app, logs, again),
+            _watch_secrets(app),
+        )
+        async with _background(*jobs):
             await _until(stop, app)
         logs.logger.info("stopping", drain_seconds=settings.kafka.drain)
         ended = await loop.run_in_executor(None, app.stop)
@@ -71,10 +99,29 @@ async def _run(app: App, settings: Settings, logs: Logs, dry: DryTransport | Non
     return OK if ended.clean else _leave(logs, FATAL)
 
 
+def _assembled(settings: Settings, logs: Logs, stage: Stage, dry: DryTransport | None) -> App:
+    """Everything else, in a thread: the imports alone take a good part of the start."""
+    from bridge.app import App
+    from bridge.kafka.config import ConfigError
+    from bridge.operator import Operator
+    from bridge.secrets import SecretError
+    from bridge.suprsend.answers import AnswerRuleError
+    from bridge.suprsend.endpoint import EndpointError
+    from bridge.suprsend.signing import CredentialsError
+
+    try:
+        app = App(settings, logs, dry)
+    except (ConfigError, SecretError, AnswerRuleError, EndpointError, CredentialsError) as error:
+        raise StartError(str(error)) from None
+    stage.enter(app, Operator(app.road, logs))
+    return app
+
+
 def _spare_the_collector() -> None:
     """What lives as long as the process is not looked through again, and records come and go without any cycle."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(COLLECT_AFTER, 20, 20)
 
 
@@ -99,12 +146,12 @@ async def _until(stop: asyncio.Event, app: App) -> None:
 
 
 @asynccontextmanager
-async def _admin(app: App, settings: Settings, logs: Logs, stalls: StallWatch) -> AsyncIterator[int]:
-    collector = BridgeCollector(app, logs_left_out=logs.left_out, stalls=lambda: stalls.count)
+async def _admin(stage: Stage, settings: Settings, logs: Logs, stalls: StallWatch) -> AsyncIterator[int]:
+    collector = BridgeCollector(stage, logs_left_out=logs.left_out, stalls=lambda: stalls.count)
     admin = Admin(
-        source=app,
+        source=stage,
         registry=registry(collector),
-        controls=Operator(app.road, logs),
+        controls=stage,
         token=settings.admin.secret,
         log=logs.logger.info,
         log_level=lambda: logs.level,
@@ -125,12 +172,67 @@ async def _background(*jobs: object) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _watch_rules(app: App, settings: Settings) -> None:
-    """Reload when something in the rules directory changed; a ConfigMap swaps a symlink there."""
+async def _watch_rules(settings: Settings, loaded_at: float, again: asyncio.Event) -> None:
+    """Ask for a reload when something in the rules directory changed; a ConfigMap swaps a symlink there.
+
+    A watch stays with the directory that it began with: another one under the same name needs a watch of its own.
+    """
     if not settings.rules.watch:
         return
+    from watchfiles import awatch
+
     path = Path(settings.rules.path)
+    seen = _identity(path)
+    if _changed_since(path, loaded_at):
+        again.set()
+    while True:
+        with suppress(FileNotFoundError):
+            async for changes in awatch(
+                path, recursive=False, debounce=200, step=50, rust_timeout=RULES_EVERY_MS, yield_on_timeout=True
+            ):
+                if changes:
+                    again.set()
+                if _identity(path) != seen:
+                    break
+        found = _identity(path)
+        if found != seen:
+            again.set()
+            seen = found
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which directory it is that the path leads to; None where it leads nowhere."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _changed_since(path: Path, when: float) -> bool:
+    """Whether the directory or a file in it is newer: what happens before the watch begins is not told by it."""
+    try:
+        return any(each.stat().st_mtime >= when for each in (path, *path.iterdir()))
+    except OSError:
+        return True
+
+
+async def _reload(app: App, logs: Logs, again: asyncio.Event) -> None:
+    """Load the rules again when asked to, one time after the other: what was read last is what counts."""
     loop = asyncio.get_running_loop()
-    reload: Callable[[], bool] = app.reload
-    async for _ in awatch(path, recursive=False, debounce=200, step=50):
-        await loop.run_in_executor(None, reload)
+    while True:
+        await again.wait()
+        again.clear()
+        try:
+            await loop.run_in_executor(None, app.reload)
+        except Exception as error:  # noqa: BLE001 (the rules in force stay; the next reload is to work)
+            logs.logger.error("unexpected", where="the reload of the rules", exception=trace_of(error))  # noqa: TRY400
+
+
+async def _watch_secrets(app: App) -> None:
+    """Tell when the file of a secret changed or cannot be used; a file system may let a look wait."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await loop.run_in_executor(None, app.look_at_secrets)
+        await asyncio.sleep(SECRETS_EVERY)

@@ -58,6 +58,15 @@ class Secret:
                 raise
             return self._known[1].get_secret_value()
 
+    def trouble(self) -> str | None:
+        """Why the secret cannot be read at this moment, though `read` may still know it; None where it can be."""
+        try:
+            if self._file is not None:
+                self._read_file()
+        except SecretError as error:
+            return str(error)
+        return None
+
     def _read_file(self) -> SecretStr:
         assert self._file is not None
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bridge.delivery.delivery import Delivery
+from bridge.delivery.flight import Flight
 from bridge.delivery.holds import KINDS, Hold
 from bridge.delivery.partition import Partition
 from bridge.delivery.tally import Buckets
@@ -56,7 +57,7 @@ def snapshot_of(delivery: Delivery, sight: Sight, now: float, now_ms: int) -> Sn
         calls=_calls(delivery),
         kafka=_kafka(delivery, numbers, sight.group),
         mapping=sight.mapping,
-        holds=tuple(_hold(hold) for hold in delivery.holds.all()),
+        holds=tuple(hold_view(hold) for hold in delivery.holds.all()),
         errors=sight.errors,
         waiting=_waiting(delivery, now),
         delivery_latency=_histogram(tally.latency),
@@ -148,7 +149,8 @@ def _kafka(delivery: Delivery, numbers: Numbers, group: str) -> KafkaView:
     )
 
 
-def _hold(hold: Hold) -> HoldView:
+def hold_view(hold: Hold) -> HoldView:
+    """A hold as people see it."""
     kind = KINDS[hold.reason]
     topic, partition = hold.scope if hold.scope is not None else (None, None)
     return HoldView(
@@ -173,11 +175,14 @@ def _waiting(delivery: Delivery, now: float) -> tuple[WaitingView, ...]:
         WaitingView("call", f"call {number}: {len(flight.items)} events", now - flight.started)
         for number, flight in calls.in_flight.items()
     ]
-    entries += [
-        WaitingView("retry", f"{len(flight.items)} events, {flight.tries} attempts", now - flight.opened)
-        for _, _, flight in calls.resting
-    ]
+    resting = sorted((flight for _, _, flight in calls.resting), key=lambda flight: flight.opened)
+    entries += [WaitingView("retry", _retried(flight), now - flight.opened) for flight in resting[:MOST_WAITING]]
     return tuple(sorted(entries, key=lambda entry: -entry.seconds)[:MOST_WAITING])
+
+
+def _retried(flight: Flight) -> str:
+    beside = f", {flight.healthy} of them while others were accepted" if flight.healthy else ""
+    return f"{', '.join(flight.spans())}: {len(flight.items)} events, {flight.tries} attempts{beside}"
 
 
 def _histogram(buckets: Buckets) -> Histogram:

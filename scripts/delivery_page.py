@@ -55,7 +55,7 @@ def _holds() -> str:
         )
         for reason in Reason
     ]
-    return _table(("reason", "what happened", "stops", "lifted by", "ready meanwhile"), rows)
+    return _table(("reason", "what happened", "stops", "lifted by", "goes on by itself"), rows)
 
 
 def _answers() -> str:

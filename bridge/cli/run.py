@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bridge.cli.failure import USAGE, Failure
+from bridge.cli.failure import INTERRUPTED, USAGE, Failure
 
 if TYPE_CHECKING:
     from bridge.dry_run import DryTransport
@@ -37,42 +40,59 @@ def command(
 
     Example: bridge run --config config/bridge.yaml
     """
-    # Until the bridge itself listens to signals: nothing was begun, so there is nothing to end.
-    signal.signal(signal.SIGTERM, _leave)
+    with _leaving_at_once():
+        return _started(config, log_level, dry_run=dry_run)
+
+
+def _started(config: Path | None, log_level: str | None, *, dry_run: bool) -> int:
+    # What is imported stays: looking for cycles meanwhile costs a tenth of the start. `running` switches it on again.
+    gc.disable()
 
     from bridge.assembly import secrets_of
     from bridge.dry_run import DryTransport
-    from bridge.kafka.config import ConfigError
     from bridge.observe.admin import AdminError
     from bridge.observe.logs import LEVELS, Logs
     from bridge.observe.redact import Redactor
-    from bridge.running import run
-    from bridge.secrets import SecretError
+    from bridge.running import StartError, run
     from bridge.settings.load import load_settings
-    from bridge.suprsend.answers import AnswerRuleError
-    from bridge.suprsend.endpoint import EndpointError
-    from bridge.suprsend.signing import CredentialsError
 
     settings = load_settings(config, os.environ)
     level = log_level or settings.logs.level
     if level not in LEVELS:
         message = f"--log-level {level}: write debug, info, warning or error"
         raise Failure(message)
-    logs = Logs(level=level, form=settings.logs.format, redactor=Redactor(secrets=secrets_of(settings)))
+    redactor = Redactor(
+        secrets=secrets_of(settings), log_payloads=settings.logs.log_payloads, redact=settings.logs.redact
+    )
+    logs = Logs(level=level, form=settings.logs.format, redactor=redactor)
     logs.capture_libraries()
     dry = DryTransport() if dry_run else None
     try:
         return run(settings, logs, dry)
-    except (ConfigError, AdminError, SecretError, AnswerRuleError, EndpointError, CredentialsError) as error:
+    except (AdminError, StartError) as error:
         raise Failure(str(error), USAGE) from None
     finally:
+        gc.enable()
         logs.close()
         if dry is not None and dry.last is not None:
             _show(dry)
 
 
-def _leave(*_: object) -> None:
-    raise SystemExit(0)
+@contextmanager
+def _leaving_at_once() -> Iterator[None]:
+    """Until the bridge itself listens to signals: nothing was begun, so there is nothing to end, or to load again."""
+    usual = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    usual[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _: object) -> None:
+    """Leave with no exception: where native code imports something it is caught, and the signal would be lost."""
+    os._exit(0 if number == signal.SIGTERM else INTERRUPTED)
 
 
 def _show(dry: DryTransport) -> None:

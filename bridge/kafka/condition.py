@@ -25,6 +25,8 @@ from bridge.kafka.errors import (
 _PROBE_SECONDS: Final = 0.8
 _PROBE_EVERY: Final = 1.5
 _FIRST_PROBE_EVERY: Final = 0.2
+_ROUTINE_SECONDS: Final = 30.0
+"""How often it asks though nothing is suspected: of a topic that is deleted the `consumer` protocol tells nothing."""
 
 _CLIENT: Final = "client"
 _COMMIT: Final = "commit"
@@ -56,6 +58,7 @@ class Condition:
         self._suspicion: Trouble | None = None
         self._to_ask: list[str] = []
         self._probe_at = 0.0
+        self._routine_at = 0.0
         self._said: KafkaState | None = None
 
     @property
@@ -127,7 +130,7 @@ class Condition:
 
     def probe_due(self, now: float) -> bool:
         """Whether `probe` should be called."""
-        wanted = self._suspect or bool(self._troubles) or self.cluster_id is None
+        wanted = self._suspect or bool(self._troubles) or self.cluster_id is None or now >= self._routine_at
         return bool(self._to_ask) or (now >= self._probe_at and wanted)
 
     def probe(self, consumer: Consumer, now: float) -> None:
@@ -135,6 +138,7 @@ class Condition:
         if not self._to_ask:
             self._to_ask = [*self._topics, *([self._dead_letter_topic] if self._dead_letter_topic else [])]
             self._suspect = False
+            self._routine_at = now + _ROUTINE_SECONDS
         self._probe_at = now + (_FIRST_PROBE_EVERY if self.cluster_id is None else _PROBE_EVERY)
         try:
             self._ask(consumer, self._to_ask.pop())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import subprocess
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,7 @@ from bridge import jsontext
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.real import RealKafka
 from tests.road.bridge_process import BridgeProcess, until
+from tests.road.test_troubles import starting
 from tests.road.world import World, accepted, expected, records
 
 
@@ -25,6 +28,10 @@ def _status(url: str) -> dict[str, Any]:
 
 def _logged(bridge: BridgeProcess, event: str) -> int:
     return sum(line["event"] == event for line in bridge.log())
+
+
+def _loaded_since(bridge: BridgeProcess, loads: int) -> bool:
+    return _logged(bridge, "rules_loaded") > loads
 
 
 def _text_of(sandbox: SandboxProcess, key: str) -> Any:
@@ -93,3 +100,69 @@ def test_sighup_loads_the_rules_again(kafka: RealKafka, sandbox: SandboxProcess,
         until(partial(_arrived, sandbox, expected(topic, range(1, 5))), 60, bridge.text)
         assert " goes to " in _text_of(sandbox, f"{topic}-1")
         assert bridge.terminate() == 0
+
+
+@pytest.mark.timeout(180)
+def test_of_a_storm_of_sighups_the_last_rules_count(kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path) -> None:
+    """However many signals come together, what was written last is in force, and a stop does not wait for the others."""
+    world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
+    topic = world.topics[0]
+    chosen = world.settings()
+    chosen["rules"]["watch"] = False
+    file = tmp_path / "rules" / "orders.yaml"
+    first = file.read_text()
+    with BridgeProcess(tmp_path, chosen) as bridge:
+        bridge.admin_url()
+        for number in range(200):
+            (tmp_path / "new").write_text(first.replace(" for ", f" goes-{number} "))
+            (tmp_path / "new").replace(file)
+            bridge.process.send_signal(signal.SIGHUP)
+        loads = until(lambda: _logged(bridge, "rules_loaded"), 30, bridge.text)
+        kafka.produce(topic, records(topic, range(1, 5)))
+        until(partial(_arrived, sandbox, expected(topic, range(1, 5))), 60, bridge.text)
+        assert " goes-199 " in _text_of(sandbox, f"{topic}-1")
+        assert loads < 200
+        for _ in range(200):
+            bridge.process.send_signal(signal.SIGHUP)
+        assert bridge.terminate() == 0, bridge.text()
+    assert "Traceback" not in bridge.text()
+
+
+@pytest.mark.timeout(180)
+def test_another_directory_under_the_same_name_is_noticed(
+    kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    """Rules removed and put there anew take effect, though the watch began with a directory that is gone."""
+    world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
+    topic = world.topics[0]
+    rules = tmp_path / "rules"
+    first = (rules / "orders.yaml").read_text()
+    with BridgeProcess(tmp_path, world.settings()) as bridge:
+        bridge.admin_url()
+        shutil.rmtree(rules)
+        until(lambda: _logged(bridge, "rules_refused"), 30, bridge.text)
+        kafka.produce(topic, records(topic, range(1, 5)))
+        until(partial(_arrived, sandbox, expected(topic, range(1, 5))), 60, bridge.text)
+        assert " for " in _text_of(sandbox, f"{topic}-1"), "the rules in force stay"
+        for text in (" goes to ", " belongs to "):
+            # Put in place in one step, as a release that is switched over is.
+            (tmp_path / "release").mkdir()
+            (tmp_path / "release" / "orders.yaml").write_text(first.replace(" for ", text))
+            loads = _logged(bridge, "rules_loaded")
+            if rules.exists():
+                rules.rename(tmp_path / "old")
+            (tmp_path / "release").rename(rules)
+            until(partial(_loaded_since, bridge, loads), 30, bridge.text)
+        kafka.produce(topic, records(topic, range(5, 9)))
+        until(partial(_arrived, sandbox, expected(topic, range(1, 9))), 60, bridge.text)
+        assert " belongs to " in _text_of(sandbox, f"{topic}-5")
+        assert bridge.terminate() == 0
+
+
+def test_a_sighup_while_it_starts_changes_nothing(tmp_path: Path) -> None:
+    """SIGHUP before there are rules to load again does not end the process."""
+    with starting(tmp_path) as bridge:
+        bridge.process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            bridge.process.wait(0.5)
+        assert bridge.terminate() == 0, bridge.text()

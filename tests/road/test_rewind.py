@@ -96,3 +96,29 @@ def test_a_rewound_partition_holds_alone_until_exactly_its_offsets_are_accepted(
         assert not _status(bridge.admin_url())["holds"]
         assert bridge.terminate() == 0
     assert _sent(world) == before + 2 + 6 + 1
+
+
+@pytest.mark.timeout(180)
+def test_a_token_in_the_settings_lets_the_rewind_go_out_at_the_next_start(
+    kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    """`delivery.accept_rewind`: where nobody can call the command, the settings say it; what the token names goes out."""
+    world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
+    topic = world.topics[0]
+    kafka.produce(topic, [_record(0, n) for n in range(10)])
+    with BridgeProcess(tmp_path, world.settings()) as bridge:
+        until(lambda: committed_everything(kafka, world.group, [topic]), 60, bridge.text)
+        assert bridge.terminate() == 0, bridge.text()
+        kafka.reset_offsets(world.group, topic, {0: 4})
+        bridge.start()
+        until(lambda: bridge.starts() == 2, 30, bridge.text)
+        (hold,) = until(lambda: _status(bridge.admin_url())["holds"], 60, bridge.text)
+        assert "delivery.accept_rewind" in hold["lifted_by"]
+        before = _sent(world)
+        assert bridge.terminate() == 0, bridge.text()
+    accepting = world.settings(delivery={"accept_rewind": [hold["token"]]})
+    with BridgeProcess(tmp_path, accepting, name="accepting") as bridge:
+        until(lambda: committed_everything(kafka, world.group, [topic]), 60, bridge.text)
+        assert _sent(world) == before + 6
+        assert not _status(bridge.admin_url())["holds"]
+        assert bridge.terminate() == 0, bridge.text()

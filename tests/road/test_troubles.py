@@ -7,6 +7,8 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -165,16 +167,23 @@ def test_wrong_credentials_hold_and_it_goes_on_when_the_secret_file_is_mended(
     assert not kafka.read(world.dead_letters)
 
 
-def test_a_stop_before_it_has_begun_is_no_failure(tmp_path: Path) -> None:
-    """SIGTERM while the process still starts: nothing was begun, exit code 0."""
-    (tmp_path / "rules").mkdir()
-    (tmp_path / "rules" / "r.yaml").write_text(ONE_RULE)
-    waiting = tmp_path / "secret"
+@contextmanager
+def starting(folder: Path) -> Iterator[BridgeProcess]:
+    """A process that still starts: it waits for whoever writes its secret."""
+    (folder / "rules").mkdir()
+    (folder / "rules" / "r.yaml").write_text(ONE_RULE)
+    waiting = folder / "secret"
     os.mkfifo(waiting)
-    chosen = _with(rules={"path": str(tmp_path / "rules")})
+    chosen = _with(rules={"path": str(folder / "rules")})
     del chosen["suprsend"]["workspace_secret"]
     chosen["suprsend"]["workspace_secret_file"] = str(waiting)
-    # The start waits for whoever writes the secret: opening the other end waits until it has come so far.
-    with BridgeProcess(tmp_path, chosen) as bridge, waiting.open("wb"):
+    # Opening the other end waits until it has come so far.
+    with BridgeProcess(folder, chosen) as bridge, waiting.open("wb"):
+        yield bridge
+
+
+def test_a_stop_before_it_has_begun_is_no_failure(tmp_path: Path) -> None:
+    """SIGTERM while the process still starts: nothing was begun, exit code 0."""
+    with starting(tmp_path) as bridge:
         assert bridge.terminate() == 0, bridge.text()
     assert "Traceback" not in bridge.text()

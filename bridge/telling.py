@@ -1,0 +1,126 @@
+"""What happened becomes lines of the log: the journals of both threads, Kafka's state, the holds, the secrets' files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from bridge.delivery.journal import Entry, Fact, Journal
+from bridge.flow import KafkaState
+from bridge.observe.logs import Logs
+from bridge.observe.snapshot import HoldView
+from bridge.secrets import Secret, SecretError
+
+BY_TOPIC = frozenset({"assigned", "revoked", "lost"})
+"""Events of many partitions at once: one line a topic."""
+
+
+class Teller:
+    """Used by the delivery thread, about once a second, and at the end by whoever has waited for that."""
+
+    def __init__(self, logs: Logs, journals: Sequence[Journal]) -> None:
+        self._logs = logs
+        self._journals = journals
+        self._state: KafkaState | None = None
+        self._held: dict[tuple[str, str], HoldView] = {}
+
+    def tell(self, state: KafkaState, holds: Iterable[HoldView], now: float) -> None:
+        """Log what is new since the last call; `now` is in seconds since 1970."""
+        self.tell_journals()
+        self._tell_state(state)
+        self._tell_holds({(hold.reason, hold.scope): hold for hold in holds}, now)
+
+    def tell_journals(self, *, last: bool = False) -> None:
+        """Log what the threads wrote down. `last`: they have ended, so that the counts are final, too."""
+        for journal in self._journals:
+            for event, level, facts in together([*journal.take(), *(journal.take() if last else ())]):
+                getattr(self._logs.logger, level)(event, **facts)
+
+    def _tell_state(self, state: KafkaState) -> None:
+        before = self._state.trouble if self._state is not None else None
+        if state.trouble != before:
+            if state.trouble is not None:
+                self._logs.logger.warning("kafka_trouble", kind=state.kind, message=state.trouble)
+            else:
+                self._logs.logger.info("kafka_well")
+        self._state = state
+
+    def _tell_holds(self, holds: dict[tuple[str, str], HoldView], now: float) -> None:
+        log = self._logs.logger
+        for key in sorted(holds.keys() - self._held.keys()):
+            hold = holds[key]
+            place = {"topic": hold.topic, "partition": hold.partition, "offset": hold.offset, "rule": hold.rule}
+            log.error(
+                "hold",
+                reason=hold.reason,
+                scope=hold.scope,
+                detail=hold.detail,
+                lifted_by=hold.lifted_by,
+                **{name: value for name, value in place.items() if value is not None},
+            )
+        for key in sorted(self._held.keys() - holds.keys()):
+            reason, scope = key
+            log.info("hold_lifted", reason=reason, scope=scope, seconds=round(now - self._held[key].since, 1))
+        self._held = holds
+
+
+def together(entries: Sequence[Entry]) -> list[tuple[str, str, Mapping[str, object]]]:
+    """The lines to write: what is told of many partitions of a topic at once becomes one. In order of the first."""
+    lines: dict[object, tuple[str, str, list[dict[str, Fact]]]] = {}
+    for number, (event, level, facts) in enumerate(entries):
+        key = (event, facts.get("topic")) if event in BY_TOPIC else number
+        lines.setdefault(key, (event, level, []))[2].append(facts)
+    return [(event, level, _joined(group) if event in BY_TOPIC else group[0]) for event, level, group in lines.values()]
+
+
+def _joined(group: Sequence[Mapping[str, Fact]]) -> dict[str, object]:
+    ordered = sorted(group, key=lambda facts: str(facts["partition"]).rjust(10))
+    made: dict[str, object] = {
+        "topic": group[0]["topic"],
+        "partitions": [facts["partition"] for facts in ordered],
+        "offsets": [facts["offset"] for facts in ordered],
+        "count": len(group),
+    }
+    if "seconds" in group[0]:
+        made["seconds"] = max(_number(facts["seconds"]) for facts in group)
+    if "released" in group[0]:
+        made["released"] = sum(_number(facts["released"]) for facts in group)
+    return made
+
+
+def _number(fact: Fact) -> int | float:
+    return fact if isinstance(fact, int | float) else 0
+
+
+class SecretWatch:
+    """Tells when the file of a secret changed or cannot be used. Reads files: call `look` where that may wait."""
+
+    def __init__(self, logs: Logs, secrets: Mapping[str, Secret]) -> None:
+        """`secrets` by the name of their setting; those that are no files cannot change."""
+        self._logs = logs
+        self._secrets = {name: secret for name, secret in secrets.items() if secret.file is not None}
+        self._known: dict[str, str] = {}
+        self._trouble: dict[str, str] = {}
+        self.look()
+
+    def look(self) -> None:
+        """Look at every file once."""
+        for name, secret in self._secrets.items():
+            file = str(secret.file)
+            trouble = secret.trouble()
+            if trouble is not None:
+                if self._trouble.get(name) != trouble:
+                    self._logs.logger.error("secret_unreadable", setting=name, file=file, message=trouble)
+                    self._trouble[name] = trouble
+                continue
+            self._trouble.pop(name, None)
+            self._compare(name, file, secret)
+
+    def _compare(self, name: str, file: str, secret: Secret) -> None:
+        try:
+            text = secret.read()
+        except SecretError:
+            return
+        known = self._known.setdefault(name, text)
+        if known != text:
+            self._known[name] = text
+            self._logs.logger.info("secret_changed", setting=name, file=file)
