@@ -14,6 +14,7 @@ from typing import Any
 from bridge.cli.live import LIVE_CODES
 from bridge.jsontext import OPT_INDENT_2, dumps
 from bridge.rules import schema_docs
+from bridge.rules.jq import reference as jq_reference
 from bridge.rules.schema import rules_schema, tests_schema
 from bridge.settings.reference import findings_page, settings_page, settings_schema
 from scripts import delivery_page
@@ -36,6 +37,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "config/rules/rules.schema.json": _json(rules_schema),
     "config/rules/tests.schema.json": _json(tests_schema),
     "docs/delivery.md": delivery_page.page,
+    "docs/jq-differences.md": jq_reference.page,
     "docs/rules/findings.md": lambda: schema_docs.findings_page(LIVE_CODES),
     "docs/rules/guide.md": guide,
     "docs/rules/reference.md": schema_docs.reference_page,

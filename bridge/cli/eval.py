@@ -18,6 +18,8 @@ _SPACE = " \t\r\n"
 _PAIRS = ("--arg", "--argjson")
 _PAIR = "\0"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NO_OPTION = re.compile(r"-[^A-Za-z-]")
+"""How an expression begins that is no option: `-1`, `-(.a)`."""
 
 
 class _Pairs(TyperCommand):
@@ -30,6 +32,8 @@ class _Pairs(TyperCommand):
         for word in rest:
             if word == "--":
                 joined += [word, *rest]
+            elif _NO_OPTION.match(word):
+                joined.append(f" {word}")
             elif word in _PAIRS:
                 joined += [word, _PAIR.join(part for part in (next(rest, None), next(rest, None)) if part is not None)]
             else:
@@ -67,6 +71,8 @@ def evaluate(
     Example: echo '{"total": 1999}' | bridge eval '.total / 100'
     """
     variables = _variables(_split(arg), _split(argjson))
+    if expression.startswith(" -"):
+        expression = expression[1:]
     program = _compiled(expression, tuple(variables))
     raise typer.Exit(_evaluated(program, tuple(variables.values()), null_input=null_input, raw=raw_output))
 
@@ -107,6 +113,10 @@ def _compiled(expression: str, variables: tuple[str, ...]) -> Program:
     try:
         return compile_program(expression, variables=variables)
     except JqProblem as problem:
+        if problem.code == "unknown-variable" and problem.hint is None:
+            name = expression[problem.start + 1 : problem.end]
+            hint = f"give it a value: --arg {name} text, or --argjson {name} '{{}}'"
+            problem = JqProblem(problem.code, problem.message, problem.start, problem.end, hint)
         _say(shown_problem(expression, problem))
         raise typer.Exit(DOES_NOT_COMPILE) from None
 

@@ -96,6 +96,8 @@ def _from_file(name: str | None, topic: str | None, key: str | None, *, envelope
     except OSError as error:
         hint = "" if ":" not in where else "; a record in Kafka is TOPIC:PARTITION:OFFSET"
         raise Failure(f"{where}: {error.strerror}{hint}") from None
+    if not data and name is None:
+        raise Failure("standard input is empty: give a record, a file, or TOPIC:PARTITION:OFFSET")
     if envelope:
         return envelope_record(data, where)
     if topic is None:

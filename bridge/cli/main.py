@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -85,6 +86,10 @@ class _Lazy(TyperGroup):
         return name, (load(name) if name in _BY_NAME else stub), rest
 
 
+_OUTPUT = frozenset((errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.EBADF))
+"""Why writing to standard output fails."""
+
+
 def _show_version(value: bool) -> None:
     if value:
         typer.echo(f"bridge {__version__}")
@@ -120,18 +125,29 @@ def run(args: list[str]) -> int:
         answer = _group().main(args=args, prog_name="bridge", standalone_mode=False)
     except (TyperException, Failure, FindingsError, typer.Abort, KeyboardInterrupt, BrokenPipeError) as error:
         return _refused(error)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OUTPUT:
+            return _bug()
+        return _refused(error)
     except Exception:  # noqa: BLE001 (the last line of defence: a bug is shown whole and has its own exit code)
-        traceback.print_exc()
-        sys.stderr.write("bridge: this is a bug; please report it with the lines above\n")
-        return FATAL
+        return _bug()
     return answer if isinstance(answer, int) else 0
+
+
+def _bug() -> int:
+    """Show the exception that is being handled whole; returns the exit code."""
+    traceback.print_exc()
+    sys.stderr.write("bridge: this is a bug; please report it with the lines above\n")
+    return FATAL
 
 
 def _refused(error: BaseException) -> int:
     """Say on stderr why a command ended; returns the exit code."""
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return INTERRUPTED
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, OSError):
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"bridge: the output cannot be written: {error.strerror}\n")
         # Whoever read our output has gone: nothing more can be said there, not even by the interpreter at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -155,4 +171,8 @@ def _line(error: BaseException) -> str:
 
 def main() -> None:
     """Run the command line of this process, and leave it."""
+    # A process may be started with its streams closed: then it reads nothing, and writes to nobody.
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     sys.exit(run(sys.argv[1:]))

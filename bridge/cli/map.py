@@ -51,22 +51,23 @@ def command(
 ) -> int:
     """Map records, and print the events, one per line. Errors go to standard error.
 
-    Exit code: 0, or 1 where a record could not be mapped. With --last records are read from Kafka, outside of any
+    Exit code: 0, or 1 where a record could not be mapped, with --summary too. With --last records are read from Kafka, outside of any
     group. Keys of events are those of the bridge but for the cluster's part.
 
     Example: bridge map --topic orders.v1 < orders.ndjson
     """
+    if last is not None and topic is None:
+        raise Failure("--last needs the topic: --topic orders.v1")
     settings = kafka_settings(config) if last is not None else settings_of(config)
     ruleset = loaded(directory(rules, settings))
     context = context_for(settings)
     with ExitStack() as stack:
         if last is not None:
-            records = _from_kafka(config, topic, last)
+            records = _from_kafka(config, topic or "", last)
         else:
             records = _from_lines(_opened(file, stack), topic, envelope=envelope)
         if summary:
-            _summarize(ruleset, context, records)
-            return 0
+            return _summarize(ruleset, context, records)
         return _map(ruleset, context, records)
 
 
@@ -95,13 +96,11 @@ def _from_lines(lines: Iterable[bytes], topic: str | None, *, envelope: bool) ->
             yield where, PlainRecord(topic or "", 0, number - 1, text)
 
 
-def _from_kafka(config: Path | None, topic: str | None, last: int) -> Iterator[Numbered]:
+def _from_kafka(config: Path | None, topic: str, last: int) -> Iterator[Numbered]:
     from bridge.kafka.config import ConfigError
     from bridge.kafka.peek import PeekError, last_records
     from bridge.secrets import SecretError
 
-    if topic is None:
-        raise Failure("--last needs the topic: --topic orders.v1")
     try:
         found = last_records(kafka_settings(config).kafka, topic, last)
     except (PeekError, ConfigError, SecretError) as error:
@@ -140,8 +139,23 @@ def _map(ruleset: RuleSet, context: MappingContext, records: Iterator[Numbered])
         flush()
     sys.stdout.buffer.flush()
     faults.end()
-    typer.echo(f"{read:,} records: {events:,} events, {filtered:,} filtered, {faults.count:,} errors", err=True)
+    counts = (
+        f"{_count(read, 'record')}: {_count(events, 'event')}, {filtered:,} filtered, {_count(faults.count, 'error')}"
+    )
+    typer.echo(counts, err=True)
+    _say_unread(ruleset, mappers)
     return FOUND if faults.count else 0
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def _say_unread(ruleset: RuleSet, topics: Iterable[str]) -> None:
+    """Say which topics no rule is for: nothing can become of their records."""
+    for topic in topics:
+        if not any(rule.enabled and rule.selects(topic) for rule in ruleset.rules):
+            typer.echo(f"no rule is for the topic {topic}", err=True)
 
 
 class _Faults:
@@ -162,17 +176,24 @@ class _Faults:
             typer.echo(f"… and {self.count - _MOST_SHOWN:,} more", err=True)
 
 
-def _summarize(ruleset: RuleSet, context: MappingContext, records: Iterator[Numbered]) -> None:
+def _summarize(ruleset: RuleSet, context: MappingContext, records: Iterator[Numbered]) -> int:
+    """Print the table; returns the exit code."""
+    from bridge.flow import Fault
     from bridge.rules.explain import Explainer
     from bridge.rules.explain_summary import Summary
 
     explainers: dict[str, Explainer] = {}
     summary: Summary | None = None
+    failed = False
     for _where, record in records:
         topic = record.topic()
         if topic not in explainers:
             explainers[topic] = Explainer(ruleset, topic, context)
         if summary is None:
             summary = Summary([rule.name for rule in explainers[topic].rules])
-        summary.add(explainers[topic].explain(record))
+        explained = explainers[topic].explain(record)
+        failed = failed or any(isinstance(result, Fault) for result in explained.results)
+        summary.add(explained)
     typer.echo("no records" if summary is None else "\n".join(summary.lines()))
+    _say_unread(ruleset, explainers)
+    return FOUND if failed else 0

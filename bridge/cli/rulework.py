@@ -29,10 +29,13 @@ _USUAL = (Path("config/rules"), Path("rules"))
 
 def settings_of(config: Path | None) -> Settings | None:
     """The settings that are named by the option or BRIDGE_CONFIG; None where none are. Raises SettingsError."""
+    named = config or (Path(os.environ["BRIDGE_CONFIG"]) if os.environ.get("BRIDGE_CONFIG") else None)
+    if named is None:
+        # Without settings their model is not even imported: a third of the start of `bridge events`.
+        return None
     from bridge.settings.load import load_settings
 
-    named = config or (Path(os.environ["BRIDGE_CONFIG"]) if os.environ.get("BRIDGE_CONFIG") else None)
-    return None if named is None else load_settings(named, os.environ, files=False)
+    return load_settings(named, os.environ, files=False)
 
 
 def kafka_settings(config: Path | None) -> Settings:

@@ -63,8 +63,11 @@ def command(
         _write_junit(junit, suites)
     if coverage or min_coverage is not None:
         _say_coverage(reached)
-    if total == 0 and only is not None:
-        raise Failure(f"no test has {only!r} in its name")
+    if total == 0:
+        named = (
+            f"no test has {only!r} in its name" if only is not None else "there are no tests: they are in *.test.yaml"
+        )
+        raise Failure(named)
     typer.echo(f"{_count(total, 'test')} in {_count(len(suites), 'file')}: {total - failed} passed, {failed} failed; "
                f"{reached.percent:.0f} % of rules and branches reached")  # fmt: skip
     short = min_coverage is not None and reached.percent < min_coverage

@@ -15,6 +15,8 @@ __all__ = ["cut_by_comments", "tab_findings"]
 
 _TAB = re.compile("\t+")
 _MOST_TABS = 20
+_HOLDS_JQ = re.compile(r"\$\{|(?:^|[\s(])[.$][A-Za-z_]")
+"""An expression, in `${ }` or alone as in `when`."""
 
 
 def cut_by_comments(source: Source, scalars: Iterable[Scalar]) -> list[Finding]:
@@ -29,7 +31,7 @@ def _cut(source: Source, scalar: Scalar) -> Finding | None:
     match = COMMENT.match(source.text, scalar.end.index)
     if match is None:
         return None
-    unfinished = "${" in scalar.text and is_open(scalar.text)
+    unfinished = _HOLDS_JQ.search(scalar.text) is not None and is_open(scalar.text)
     if not unfinished and "${" not in match.group(1):
         return None
     at = match.start() + match.group().index("#")

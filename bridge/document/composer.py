@@ -6,6 +6,7 @@ the first level too many, before anything recurses.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from bridge.document.advice import cut_by_comments, tab_findings
 from bridge.document.codes import DEEPEST, LARGEST, MOST_FINDINGS, MOST_NODES
 from bridge.document.decoding import decode
+from bridge.document.lines import COMMENT
 from bridge.document.nodes import Document, Entry, Mapping, Node, Place, Plain, Scalar, Sequence, Source, Style
 from bridge.document.scalars import Trap, resolve
 from bridge.document.syntax import syntax_finding
@@ -21,8 +23,10 @@ from bridge.findings import Finding, in_order
 
 __all__ = ["compose", "read"]
 
+_NO_TAG = "leave it out; quotes make a text"
 _STYLES: dict[str, Style] = {"": "plain", "'": "single", '"': "double", "|": "literal", ">": "folded"}
 _QUOTE_IT = "write it in quotes"
+_NO_VALUE = 'write the value, `null`, or `""` for an empty text'
 
 
 def read(path: Path, name: str | None = None) -> Document:
@@ -68,13 +72,15 @@ class _Stop(Exception):  # noqa: N818 (no error: control flow)
 class _Open:
     """A list or mapping that has begun; `keys` is None for a list."""
 
-    __slots__ = ("children", "event", "key", "keys")
+    __slots__ = ("children", "event", "key", "keys", "repeated")
 
     def __init__(self, event: Any, keys: dict[str, Scalar] | None) -> None:
         self.event = event
         self.children: list[Any] = []
         self.keys = keys
         self.key: Scalar | None = None
+        self.repeated: Finding | None = None
+        """The first key that was there twice."""
 
 
 class _Builder:
@@ -106,7 +112,10 @@ class _Builder:
                 if handler is not None:
                     handler(event)
         except yaml.YAMLError as error:
-            self.findings.append(syntax_finding(self.source, error))
+            wrong = syntax_finding(self.source, error)
+            # What stands behind it was read as something else than it is.
+            self.findings = [one for one in self.findings if one.line < wrong.line]
+            self.findings.append(wrong)
             return False
         except _Stop:
             return False
@@ -139,7 +148,10 @@ class _Builder:
 
     def _alias(self, event: Any) -> None:
         message = f"the alias `*{event.anchor}` is not followed here"
-        self._add("Y012", event, message, "write the value out again; rules share values through `defaults` and `defs`")
+        key = self._stack[-1].key if self._stack else None
+        if key is None or key.text != "<<":
+            hint = "write the value out again; rules share values through `defaults` and `defs`"
+            self._add("Y012", event, message, hint)
         self._put(Scalar(None, "", "plain", _place(event.start_mark), _place(event.end_mark), self.source))
 
     def _scalar(self, event: Any) -> None:
@@ -151,10 +163,12 @@ class _Builder:
         value = resolve(event.value) if style == "plain" and event.value else event.value
         if isinstance(value, Trap):
             scalar = Scalar(event.value, event.value, style, start, end, self.source)
-            self.findings.append(_trap_finding(scalar, value))
+            is_key = bool(self._stack) and self._stack[-1].keys is not None and self._stack[-1].key is None
+            self.findings.append(_trap_finding(scalar, value, is_key=is_key))
         elif style == "plain" and not event.value:
             scalar = Scalar(None, "", style, start, end, self.source)
-            self.findings.append(self._nothing(scalar))
+            if event.tag is None and event.anchor is None:
+                self.findings.append(self._nothing(scalar))
         else:
             scalar = Scalar(value, event.value, style, start, end, self.source)
         self.scalars.append(scalar)
@@ -162,9 +176,15 @@ class _Builder:
 
     def _nothing(self, scalar: Scalar) -> Finding:
         key = self._stack[-1].key if self._stack else None
-        where = scalar if key is None else key
-        what = "there is no value here" if key is None else f"there is no value behind `{key.text}:`"
-        return where.finding("Y008", what, 'write the value, `null`, or `""` for an empty text')
+        if key is None:
+            return scalar.finding("Y008", "there is no value here", _NO_VALUE)
+        if key.text.startswith((".", "$")) and self._stack[-1].event.flow_style:
+            message = f"`{{ {_short(key.text)} }}` is a mapping to YAML"
+            return key.finding("Y008", message, f"write an expression as ${{ {_short(key.text)} }}")
+        hint = _NO_VALUE
+        if COMMENT.match(self.source.text, key.end.index + 1):
+            hint = "` #` begins a comment: write the value in quotes if it is one"
+        return key.finding("Y008", f"there is no value behind `{_short(key.text)}:`", hint)
 
     def _properties(self, event: Any) -> None:
         """Refuse tags and anchors, and bound the number of nodes and findings."""
@@ -174,7 +194,8 @@ class _Builder:
             raise _Stop
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self._add("Y011", event, f"the tag `{tag[:60]}` is not used here", "leave it out; quotes make a text")
+            hint = f"jq has no `!`: write ({tag[1:61]} | not)" if tag.startswith("!.") else _NO_TAG
+            self._add("Y011", event, f"the tag `{tag[:60]}` is not used here", hint)
         if event.anchor is not None:
             message = f"the anchor `&{event.anchor}` is not used here"
             self._add("Y012", event, message, "leave it out, and write the value out again where it is needed")
@@ -210,24 +231,40 @@ class _Builder:
         keys = self._stack[-1].keys or {}
         first = keys.get(node.text)
         if first is not None:
-            message = f"the key `{_short(node.text)}` is there twice: it was set in line {first.start.line} already"
-            self.findings.append(node.finding("Y009", message, "keep one of the two"))
+            self._repeated(node, first)
         return (
             node
             if isinstance(key, str)
             else Scalar(node.text, node.text, node.style, node.start, node.end, self.source)
         )
 
+    def _repeated(self, node: Scalar, first: Scalar) -> None:
+        """A key that is there twice; several of them in an item of a list are an item whose dash was forgotten."""
+        top = self._stack[-1]
+        message = f"the key `{_short(node.text)}` is there twice: it was set in line {first.start.line} already"
+        told = node.finding("Y009", message, "keep one of the two")
+        in_list = len(self._stack) > 1 and self._stack[-2].keys is None
+        if top.repeated is None or not in_list:
+            top.repeated = top.repeated or told
+            self.findings.append(told)
+        elif top.repeated in self.findings:
+            where = top.repeated
+            message = "this key and those behind it are there twice: does a new item of the list begin here?"
+            self.findings.remove(where)
+            self.findings.append(replace(where, message=message, hint="begin it with `- `, as the item before"))
+
     def _add(self, code: str, event: Any, message: str, hint: str | None = None) -> None:
         start, end = event.start_mark.index, event.end_mark.index
         self.findings.append(self.source.finding(code, start, end, message, hint))
 
 
-def _trap_finding(scalar: Scalar, trap: Trap) -> Finding:
+def _trap_finding(scalar: Scalar, trap: Trap, *, is_key: bool) -> Finding:
     text = _short(scalar.text)
     quoted = f'"{text}"'
     hint = f"{_QUOTE_IT} if it is text: {quoted}"
-    if trap.instead is not None:
+    if is_key:
+        hint = f"{_QUOTE_IT}: {quoted}"
+    elif trap.instead is not None:
         hint = f"write {trap.instead} if you mean that, or {quoted} if it is text"
     elif trap.reads_as.startswith("a number"):
         hint += "; a number is written as in JSON (0.5, 1000)"

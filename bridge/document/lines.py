@@ -31,6 +31,10 @@ def as_quoted(line: str) -> str:
     before, value = match.groups()
     if value[0] in "'\"" and len(value) > 1 and value[0] == value[-1]:
         value = value[1:-1]
+    elif value[0] in "'\"" and value.count(value[0]) == 1:
+        value = value[1:]
+    elif value.startswith(("| ", "> ")):
+        value = value[2:].lstrip()
     if value[0] in "{[":
         quoted = _IN_FLOW.sub(_quoted, value)
         return f"{before.strip()} {quoted}" if quoted != value else "key: '${ … }'"

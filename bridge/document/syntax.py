@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from bridge.document.lines import COMMENT, as_quoted, is_open, line_at, line_before
@@ -12,10 +13,15 @@ __all__ = ["syntax_finding"]
 
 _QUOTES = "write the value in quotes"
 _NEVER_CLOSED = "this is opened here and never closed"
+_ODD_SPACE = re.compile(
+    "^[ \t]*(?:- *)?[\u00a0\u2000-\u200b\u202f\u2060\u3000\ufeff]|:[\u00a0\u2000-\u200b\u202f\u3000]"
+)
+_BLOCK = re.compile(r":[ \t]+[|>][-+0-9]*[ \t]*$")
+_NO_SPACE = re.compile(r"\s*(?:- +)?[\w.-]+:[^\s/]")
 
 _CLEARER: tuple[tuple[str, str, str | None], ...] = (
     ("mapping values are not allowed", "`: ` makes a key here, where no key can be", "write the whole value in quotes"),
-    ("found unexpected end of stream", _NEVER_CLOSED, None),
+    ("found unexpected end of stream", _NEVER_CLOSED, "close it, or write the value in quotes"),
     ("ends early", "the text ends here in the middle of a list or mapping", "close it with `]` or `}`"),
     ("did not find expected node content", "a value is missing here", "is there a `,` or `[` too many?"),
     ("did not find expected alphabetic", "`*` and `&` begin an alias or anchor", _QUOTES),
@@ -48,9 +54,24 @@ def syntax_finding(source: Source, error: Any) -> Finding:
     """Turn the parser's error into a finding."""
     trouble = _trouble(source, error)
     index = trouble.at
+    invisible = _invisible(source, index)
+    if invisible is not None:
+        return invisible
     if source.text[index : index + 1] == "\t":
         return source.finding("Y006", index, index + 1, "a tab cannot stand here", "indent and align with spaces")
     return _about_expression(source, trouble) or source.finding("Y005", index, index + 1, *_words(source, trouble))
+
+
+def _invisible(source: Source, index: int) -> Finding | None:
+    """A space that is none, in the indentation or behind a `:`, in the line of the trouble or the one before."""
+    start, line = line_at(source.text, index)
+    for at, text in (line_before(source.text, start), (start, line)):
+        found = _ODD_SPACE.search(text)
+        if found is not None:
+            where = at + found.end() - 1
+            message = f"an invisible character (U+{ord(source.text[where]):04X}) stands here, where a space belongs"
+            return source.finding("Y003", where, where + 1, message, "write an ordinary space")
+    return None
 
 
 def _trouble(source: Source, error: Any) -> _Trouble:
@@ -60,6 +81,11 @@ def _trouble(source: Source, error: Any) -> _Trouble:
     index = mark.index if mark is not None else 0
     began = context.index if context is not None else None
     end = len(source.text.rstrip())
+    if began is not None and line_at(source.text, began)[0] < line_at(source.text, index)[0]:
+        if "did not find expected ','" in problem:
+            problem, index = "found unexpected end of stream", began
+        elif "could not find expected ':'" in problem:
+            index = began
     if index >= end:
         # At the end of the file nothing can be shown: what is still open is, or else the last character.
         opened = began is not None and began < end
@@ -74,10 +100,22 @@ def _words(source: Source, trouble: _Trouble) -> tuple[str, str | None]:
     if "mapping values" in trouble.problem and ": " not in _before(source, trouble.at):
         message = "a key cannot stand here"
         return message, "is the indentation right, and does the line before have its `: `?"
+    if "could not find expected ':'" in trouble.problem and _NO_SPACE.match(line_at(source.text, trouble.at)[1]):
+        return "a `:` needs a space behind it to make a key", "write `key: value`"
+    if "expected '-' indicator" in trouble.problem and not _before(source, trouble.at).strip():
+        return _no_item(source, trouble)
     for part, message, hint in _CLEARER:
         if part in trouble.problem:
             return message, hint
     return f"the text is not YAML: {trouble.problem[:120]}", None
+
+
+def _no_item(source: Source, trouble: _Trouble) -> tuple[str, str]:
+    """A line where only `- ` can stand."""
+    message = "this does not belong to the list that it stands in"
+    if line_at(source.text, trouble.at)[1].lstrip().startswith("-"):
+        return message, "write `- ` with a space"
+    return message, "begin it with `- `, or indent it as the lines that it belongs to"
 
 
 def _before(source: Source, index: int) -> str:
@@ -91,6 +129,9 @@ def _about_expression(source: Source, trouble: _Trouble) -> Finding | None:
     """
     start, line = line_at(source.text, trouble.at)
     earlier, line_earlier = line_before(source.text, start)
+    if _BLOCK.search(line_earlier) and line.lstrip().startswith("${"):
+        at = start + len(line) - len(line.lstrip())
+        return source.finding("Y005", at, at + 1, "this does not belong to the block above it", "indent it more")
     if "${" in line_earlier and is_open(line_earlier):
         return _unquoted(source, earlier, line_earlier, trouble.at)
     if "${" in line[: trouble.at - start + 2]:

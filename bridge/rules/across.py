@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
 
 from bridge.document import Node
 from bridge.findings import Finding
@@ -10,6 +13,12 @@ from bridge.rules.model import Computed, Rule, RuleFile, Text, Value, expression
 from bridge.rules.scope import ITEM_VARIABLES
 
 __all__ = ["across"]
+
+_DIGITS: Final = re.compile(r"(?:\[0-9\]|\\d)[*+?]?")
+_ANY: Final = re.compile(r"(?:(?<!\\)\.|\[[^\]]*\]|\\[dw])[*+?]?")
+"""Any character, or one of some, once or more often."""
+_FIRST_OF: Final = re.compile(r"\((?:\?:)?([^()|]*)(?:\|[^()]*)?\)")
+"""A choice in ( )."""
 
 
 def across(files: Sequence[RuleFile]) -> list[Finding]:
@@ -19,7 +28,7 @@ def across(files: Sequence[RuleFile]) -> list[Finding]:
         *_names(rules),
         *_old_names(rules),
         *_keys_of_items(rules),
-        *_equal_keys(rules),
+        *_equal_keys(files),
         *_readings(files),
     ]
 
@@ -68,19 +77,44 @@ def _keys_of_items(rules: Sequence[Rule]) -> Iterator[Finding]:
             yield _place(rule, "idempotency_key").finding("R033", message, hint)
 
 
-def _equal_keys(rules: Sequence[Rule]) -> Iterator[Finding]:
-    first: dict[tuple[str, object], Rule] = {}
-    for rule in rules:
+def _equal_keys(files: Sequence[RuleFile]) -> Iterator[Finding]:
+    known = {entry.pattern.text for file in files for entry in file.topics if entry.pattern and entry.pattern.literal}
+    known |= {pattern.text for file in files for rule in file.rules for pattern in rule.topics if pattern.literal}
+    alike: dict[object, list[Rule]] = {}
+    for rule in (rule for file in files for rule in file.rules):
         if rule.idempotency_key is None or not rule.enabled:
             continue
-        spelled = _spelled(rule.idempotency_key)
-        for pattern in rule.topics:
-            other = first.setdefault((pattern.text, spelled), rule)
-            if other is not rule:
-                message = f"the rule `{other.name}` makes the same key: of one record only one of the two is sent"
-                hint = f"add something of its own: …-{rule.name}"
-                yield _place(rule, "idempotency_key").finding("R034", message, hint, severity="warning")
-                break
+        earlier = alike.setdefault(_spelled(rule.idempotency_key), [])
+        other = next((one for one in earlier if _share_a_topic(one, rule, known)), None)
+        if other is not None:
+            message = f"the rule `{other.name}` makes the same key: of one record only one of the two is sent"
+            hint = f"add something of its own: …-{rule.name}"
+            yield _place(rule, "idempotency_key").finding("R034", message, hint, severity="warning")
+        earlier.append(rule)
+
+
+def _share_a_topic(one: Rule, other: Rule, known: Collection[str]) -> bool:
+    """Say whether a record can go to both rules, as far as that is plain.
+
+    It is where a topic that is named anywhere is one of both, or a name that is made from their patterns.
+    """
+    if {pattern.text for pattern in one.topics} & {pattern.text for pattern in other.topics}:
+        return True
+    shapes = [[_shape(pattern.text) for pattern in rule.topics] for rule in (one, other)]
+    made = [
+        f"{first.partition('*')[0]}{'x' if '*' in first + second else ''}{second.rpartition('*')[2]}"
+        for first, second in [*itertools.product(*shapes), *itertools.product(*shapes[::-1])]
+    ]
+    made += [shape.replace("*", "x") for shape in itertools.chain(*shapes)]
+    return any(one.selects(name) and other.selects(name) for name in (*known, *made))
+
+
+def _shape(pattern: str) -> str:
+    r"""Write a topic or simple pattern with `*` for what may be anything: `/orders\..*/` is `orders.*`."""
+    if not pattern.startswith("/"):
+        return pattern
+    simple = _ANY.sub("*", _DIGITS.sub("1", pattern[1:-1]))
+    return _FIRST_OF.sub(r"\1", simple).replace("\\", "").removeprefix("^").removesuffix("$")
 
 
 def _spelled(value: Value) -> object:

@@ -40,8 +40,9 @@ def _read_item(field: str, node: Node, compiler: Expressions) -> AttachmentRule 
     if url is None:
         compiler.findings.append(node.finding("R029", "the attachment has no url", "add url: https://…"))
         return None
+    before = len(compiler.findings)
     address = _text(f"{field}.url", url, compiler)
-    if isinstance(address, Fixed):
+    if isinstance(address, Fixed) and len(compiler.findings) == before:
         problem = attachment_url_problem(str(address.value))
         if problem is not None:
             compiler.findings.append(url.finding("R029", problem))
@@ -57,7 +58,7 @@ def _text(field: str, node: Node, compiler: Expressions) -> Value | None:
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         compiler.findings.append(node.finding("R029", f"{field} must be text or one ${{ }}", "write it in quotes"))
         return None
-    value = compiler.value(field, node)
+    value = compiler.value(field, node, meant="error")
     return Fixed(str(value.value).strip()) if isinstance(value, Fixed) else value
 
 
@@ -68,5 +69,6 @@ def _ignore(field: str, node: Node | None, compiler: Expressions) -> Value | Non
     if isinstance(value, Computed) or (isinstance(value, Fixed) and isinstance(value.value, bool)):
         return value
     if value is not None or not isinstance(node, Scalar):
-        compiler.findings.append(node.finding("R029", f"{field} must be true, false or one ${{ }}"))
+        hint = "write ignore_if_error: true"
+        compiler.findings.append(node.finding("R029", f"{field} must be true, false or one ${{ }}", hint))
     return None

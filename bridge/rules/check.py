@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from bridge.findings import Finding, in_order
 from bridge.rules.check_counts import count_findings
 from bridge.rules.check_habits import habit_findings
-from bridge.rules.check_places import placed, type_findings
+from bridge.rules.check_places import Placed, placed, type_findings
 from bridge.rules.check_reach import reach_findings, topic_findings
 from bridge.rules.check_texts import text_findings
 from bridge.rules.model import RuleFile, RuleSet
@@ -28,6 +29,17 @@ def check_rules(rules: RuleSet, topics: Sequence[str] | None = None) -> list[Fin
     return in_order(found)
 
 
+def _of_place(place: Placed) -> list[Finding]:
+    """One finding for one mistake: what a habit explains is not told again as a wrong type."""
+    habits = list(habit_findings(place))
+    explained = any(finding.code in _EXPLAIN for finding in habits)
+    wrong = [finding for finding in type_findings(place) if not (explained and finding.code == "R037")]
+    return [*(wrong or ([] if explained else count_findings(place))), *habits]
+
+
+_EXPLAIN: Final = frozenset(("R037", "R038"))
+
+
 def _of_file(file: RuleFile) -> list[Finding]:
     found: list[Finding] = [*reach_findings(file)]
     for rule in file.rules:
@@ -38,7 +50,5 @@ def _of_file(file: RuleFile) -> list[Finding]:
             key = (id(place.expression), place.alone)
             if key not in seen:
                 seen.add(key)
-                wrong = list(type_findings(place))
-                found += wrong or count_findings(place)
-                found += habit_findings(place)
+                found += _of_place(place)
     return found

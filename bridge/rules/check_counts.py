@@ -13,6 +13,7 @@ from bridge.rules.jq.builtins import BUILTINS
 from bridge.rules.jq.nodes import (
     Alternative,
     Array,
+    Binary,
     Bind,
     Call,
     Comma,
@@ -55,12 +56,21 @@ def count_findings(place: Placed) -> Iterator[Finding]:
     call = _with_comma(node)
     if call is not None and count == _ALWAYS:
         message = f"the `,` gives `{call.name}` two values, one after the other: the result is two values"
-        yield place.finding("R052", call.start, call.end, message, "arguments are divided by `;`")
+        hint = "arguments are divided by `;`"
+        if f"{call.name}/{len(call.args) + 1}" not in BUILTINS:
+            hint = f"`{call.name}` takes one value; what it works on comes from the left: `… | {call.name}(…)`"
+        yield place.finding("R052", call.start, call.end, message, hint)
         return
     start, end = balanced(place.expression.text, node.start, node.end)
     shown = " ".join(place.expression.text[start:end].split())[:80]
     if place.expression.label == "when":
-        hint = "for one of them write `any(.items[]; .qty > 1)`, for each of them `all(…; …)`"
+        hint = "join conditions with `and` or `or`"
+        if isinstance(node, Binary) and node.op == "==" and isinstance(node.right, Comma):
+            text = place.expression.text
+            left, right = (text[slice(*balanced(text, part.start, part.end))] for part in (node.left, node.right))
+            hint = f"write `{left} | IN({right.removeprefix('(').removesuffix(')')})`"
+        elif not isinstance(node, Comma):
+            hint = "for one of them write `any(.items[]; .qty > 1)`, for each of them `all(…; …)`"
     elif place.expression.label.startswith(("properties", "attachments")) and place.alone:
         hint = f"write `[{shown}]` for a list, or `first({shown})`"
     else:

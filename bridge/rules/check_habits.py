@@ -6,6 +6,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from bridge.findings import Finding
+from bridge.rules.check_comparisons import (
+    comparison_remarks,
+    every,
+    far_pipe,
+    literals,
+    shown as shown_of,
+    text_remarks,
+)
 from bridge.rules.check_places import Placed, balanced
 from bridge.rules.check_types import asks_type, types_of
 from bridge.rules.jq.nodes import (
@@ -14,6 +22,7 @@ from bridge.rules.jq.nodes import (
     Assign,
     Binary,
     Call,
+    Comma,
     Format,
     Identity,
     If,
@@ -25,6 +34,7 @@ from bridge.rules.jq.nodes import (
     Object,
     Pipe,
     Slice,
+    Text,
     Try,
     Variable,
     children,
@@ -53,12 +63,17 @@ def _findings(place: Placed) -> Iterator[Finding]:
     if place.expression.label == "when":
         yield from _condition(root, place)
         yield from _selected(root, place)
+        yield from far_pipe(root, place)
     yield from _whole_record(root, place)
-    for node in _all(root):
+    for node in every(root):
         if isinstance(node, Alternative):
             yield from _alternative(node, place, text)
         elif isinstance(node, Logic):
             yield from _logic(node, place)
+        elif isinstance(node, Literal | Text):
+            yield from text_remarks(node, place)
+        elif isinstance(node, Binary) and node.op in ("==", "!="):
+            yield from comparison_remarks(node, place)
         elif isinstance(node, Pipe):
             yield from _milliseconds(node, place)
         elif isinstance(node, If):
@@ -67,14 +82,6 @@ def _findings(place: Placed) -> Iterator[Finding]:
             yield from _length(node, place)
         elif isinstance(node, Call):
             yield from _call(node, place)
-
-
-def _all(node: Node) -> Iterator[Node]:
-    waiting = [node]
-    while waiting:
-        found = waiting.pop()
-        yield found
-        waiting += children(found)
 
 
 def _condition(node: Node, place: Placed) -> Iterator[Finding]:
@@ -94,10 +101,25 @@ def _call(node: Call, place: Placed) -> Iterator[Finding]:
         yield from _condition(node.args[-1], place)
         literal = node.args[-1]
         if isinstance(literal, Literal) and type(literal.value) in (str, int, float):
-            shown = _shown(place.expression.text, literal)
+            shown = shown_of(place.expression.text, literal)
             message = f"this is always true: `{node.name}` takes a condition"
             hint = f"write `{node.name}(. == {shown})`"
             yield place.finding("R039", literal.start, literal.end, message, hint)
+    if node.key in ("any/1", "all/1") and isinstance(node.args[0], Comma):
+        message = f"the `,` gives `{node.name}` two conditions: arguments are divided by `;`"
+        left = shown_of(place.expression.text, node.args[0].left)
+        right = shown_of(place.expression.text, node.args[0].right)
+        yield place.finding(
+            "R052", node.start, node.end, message, f"write `{node.name}({left}[]; {right})`", warning=True
+        )
+    if node.key == "has/1" and isinstance(node.args[0], Index):
+        shown = shown_of(place.expression.text, node.args[0])
+        message = "`has` takes the name of a key, and this is the value of a field"
+        yield place.finding("R016", node.start, node.end, message, f'write `has("{shown.lstrip(".")}")`', warning=True)
+    if node.key == "IN/1" and literals(node.args[0]):
+        shown = ", ".join(shown_of(place.expression.text, item) for item in literals(node.args[0]))
+        message = "`IN` compares with the list as a whole: its values are divided by `,`, without [ ]"
+        yield place.finding("R050", node.args[0].start, node.args[0].end, message, f"write `IN({shown})`", warning=True)
     if node.key in _FORMATS:
         form = node.args[0]
         if isinstance(form, Literal) and isinstance(form.value, str) and "%" not in form.value:
@@ -112,7 +134,7 @@ def _selected(root: Node, place: Placed) -> Iterator[Finding]:
     while isinstance(last, Pipe):
         last = last.right
     if isinstance(last, Call) and last.key == "select/1":
-        inner = _shown(place.expression.text, last.args[0])
+        inner = shown_of(place.expression.text, last.args[0])
         message = "`select` gives the record itself, and `when` must give true or false"
         hint = f"write `{inner}`" if last is root else f"write `any(…; {inner})`"
         yield place.finding("R037", last.start, last.end, message, hint)
@@ -127,7 +149,7 @@ def _length(node: Index, place: Placed) -> Iterator[Finding]:
         message = f"this is `{name} | {field}`: arguments stand in ( )"
         yield place.finding("R016", node.start, node.end, message, f"write `{name}({field})`", warning=True)
     if isinstance(node.key, Literal) and node.key.value == "length" and not isinstance(node.target, Identity):
-        target = _shown(place.expression.text, node.target)
+        target = shown_of(place.expression.text, node.target)
         message = "`.length` is a field here: an array or a text has none"
         yield place.finding("R016", node.start, node.end, message, f"write `({target} | length)`", warning=True)
 
@@ -139,25 +161,34 @@ def _logic(node: Logic, place: Placed) -> Iterator[Finding]:
             message = f"this is always true, so that `{node.op}` does not compare it with anything"
             shown = place.expression.text[side.start : side.end]
             hint = f"write `… {node.op} .field == {shown}`, or `.field | IN(…, {shown})`"
+            if place.expression.label != "when" and node.op == "or" and side is node.right:
+                hint = f"write `{shown_of(place.expression.text, node.left)} // {shown}` for a default"
             yield place.finding("R039", side.start, side.end, message, hint)
+            return
 
 
 def _alternative(node: Alternative, place: Placed, text: str) -> Iterator[Finding]:
     left, right = node.left, node.right
-    shown = _shown(text, left)
+    shown = shown_of(text, left)
     types = types_of(left, frozenset(place.given), place.around, lambda _remark: None)
     if isinstance(right, Literal) and right.value is True and "boolean" in types:
         message = "this can never be false: `//` takes false for missing"
         hint = f"write `if {shown} == null then true else {shown} end`"
         yield place.finding("R042", node.start, node.end, message, hint, warning=True)
     if isinstance(right, Binary) and right.op in _COMPARISONS and isinstance(right.left, Literal):
-        default = _shown(text, right.left)
+        default = shown_of(text, right.left)
         rest = text[
             balanced(text, right.left.start, right.left.end)[1] : balanced(text, right.start, right.end)[1]
         ].strip()
-        message = f"`//` binds less than `{right.op}`: the default is `{_shown(text, right)}`"
+        message = f"`//` binds less than `{right.op}`: the default is `{shown_of(text, right)}`"
         hint = f"write `({shown} // {default}) {rest}`"
         yield place.finding("R043", right.start, right.end, message, hint)
+    elif _is_bare_sum(right, text):
+        first = _first(right)
+        rest = text[first.end : balanced(text, right.start, right.end)[1]].strip()
+        message = f"`//` binds less than `{rest[:1]}`: the default is `{shown_of(text, right)}`"
+        hint = f"write `({shown} // {shown_of(text, first)}) {rest}`, or ( ) around the default"
+        yield place.finding("R043", right.start, right.end, message, hint, warning=True)
     elif types and not types & {"null", "boolean"} and _is_single(left):
         message = f"this default is never used: `{shown[:60]}` is never null"
         hint = "put the `//` behind the path that may be missing, in ( )"
@@ -167,9 +198,20 @@ def _alternative(node: Alternative, place: Placed, text: str) -> Iterator[Findin
         yield place.finding("R044", node.start, node.end, message, "leave out the `?`: `//` takes null", warning=True)
 
 
-def _shown(text: str, node: Node) -> str:
-    start, end = balanced(text, node.start, node.end)
-    return text[start:end]
+def _first(node: Node) -> Node:
+    """The first operand of a sum."""
+    while isinstance(node, Binary):
+        node = node.left
+    return node
+
+
+def _is_bare_sum(node: Node, text: str) -> bool:
+    """Say whether a default is `0 - .x` without ( ): a literal, and then something of the record."""
+    if not isinstance(node, Binary) or node.op in _COMPARISONS:
+        return False
+    first = _first(node)
+    bare = text[: first.start].rstrip().endswith("//")
+    return bare and isinstance(first, Literal) and any(isinstance(part, Index) for part in every(node))
 
 
 def _is_single(node: Node) -> bool:
@@ -222,6 +264,10 @@ def _whole_record(root: Node, place: Placed) -> Iterator[Finding]:
             yield place.finding("R046", node.start, node.end, message, hint, warning=is_property)
         if not label.startswith("properties"):
             continue
+        if isinstance(node, Assign) and place.alone and label != "properties":
+            message = f"`{node.op}` gives the whole record, changed"
+            hint = "write the new value alone"
+            yield place.finding("R046", node.start, node.end, message, hint, warning=True)
         if isinstance(node, Identity):
             message = "this sends the whole record, personal data too, and whatever is added to it later"
             hint = "name what the template needs: `{id, total}`"

@@ -7,23 +7,29 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from bridge.document import Source
-from bridge.findings import Finding
+from bridge.findings import Finding, did_you_mean
 from bridge.rules.jq import JqProblem
 from bridge.rules.jq.builtins import BUILTINS
 from bridge.rules.scope import VARIABLES
 
-__all__ = ["advice", "with_expressions", "without_echoes"]
+__all__ = ["advice", "with_expressions", "without_echoes", "without_echoes_in_tests"]
 
 _HYPHENATED: Final = re.compile(r"[A-Za-z_][\w-]*$")
 _PATH: Final = re.compile(r"[\w.\[\]]*")
 _BRACES: Final = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 _YAML_ECHOES: Final = frozenset(("Y005", "Y008", "Y010", "Y016"))
-_SHAPE_ECHOES: Final = frozenset(("R005", "R023", "R029"))
+_SHAPE_ECHOES: Final = frozenset(("R005", "R023", "R029", "T003", "T004", "T005", "T006"))
 _MEANT: Final = re.compile(r"did you mean `([a-z_]+)`\?")
 _LONGEST_RULE: Final = 40
 """Lines."""
 _EXTRA: Final = {
     "now": "the record's own time is `$timestamp`, in milliseconds",
+    "env": "write the value itself, or a rule of its own for each environment",
+    "input": "`.` is the record; there is no other",
+    "inputs": "`.` is the record; there is no other",
+    "debug": "leave it out: `bridge explain` shows the value of each part",
+    "stderr": "leave it out: `bridge explain` shows the value of each part",
+    "halt": "write `empty` to leave a value out, or a `when`",
     "round": "`fixed(2)` gives two decimals, as text: `19.90`",
 }
 
@@ -32,8 +38,17 @@ def advice(problem: JqProblem, text: str) -> str | None:
     """Return what to write instead, where more is known than the problem's own hint."""
     start, end = problem.start, problem.end
     found = text[start:end]
+    if (
+        text.startswith("{")
+        and text.rstrip().endswith("}")
+        and _PATH.fullmatch(text[1:].strip().removesuffix("}").strip())
+    ):
+        return f"one pair of braces is enough: ${{ {_path(text.strip()[1:-1].strip())} }}"
     name = re.match(r"[A-Za-z_]\w*", found)
     word = "" if name is None else name.group()
+    if problem.message.startswith("there is no zone `"):
+        meant = _zone(found.strip('"'))
+        return problem.hint if meant is None else f'did you mean `"{meant}"`?'
     if problem.code == "unknown-function":
         return _function(problem, text, word)
     if word in _EXTRA:
@@ -50,9 +65,24 @@ def advice(problem: JqProblem, text: str) -> str | None:
     return problem.hint
 
 
+def _zone(name: str) -> str | None:
+    """The zone that was probably meant: of this spelling, or with this city."""
+    from importlib.resources import files
+
+    known = (files("tzdata") / "zones").read_text(encoding="utf-8").split()
+    asked = name.lower().replace(" ", "_")
+    for zone in known:
+        if zone.lower() == asked or zone.lower().rpartition("/")[2] == asked:
+            return zone
+    return did_you_mean(name, known)
+
+
 def with_expressions(text: str) -> str:
     """Write a text that was meant to hold an expression: `{{ name }}` or `.name` as `${ .name }`."""
     if "{{" not in text:
+        name = re.match(r"\$([A-Za-z_]\w*)", text)
+        if name is not None and name[1] not in VARIABLES:
+            text = f".{text[1:]}"
         return f"${{ {text} }}"
     return _BRACES.sub(lambda match: f"${{ {_path(match[1])} }}", text)
 
@@ -105,7 +135,14 @@ def _near(missing: Finding, unknown: Finding) -> bool:
     return abs(missing.line - unknown.line) < _LONGEST_RULE or "the file has no" in missing.message
 
 
-def _without_braces(source: Source, findings: list[Finding]) -> Iterator[Finding]:
+def without_echoes_in_tests(source: Source, findings: Iterable[Finding]) -> list[Finding]:
+    """Leave one finding for one mistake of YAML in a file of tests, whose values are all literal."""
+    found = list(_without_braces(source, list(findings), of_tests=True))
+    nothing = {one.line for one in found if one.code == "Y008"}
+    return [one for one in found if not (one.line in nothing and one.code in _SHAPE_ECHOES)]
+
+
+def _without_braces(source: Source, findings: list[Finding], *, of_tests: bool = False) -> Iterator[Finding]:
     lines = source.text.splitlines()
     told: dict[int, Finding] = {}
     for finding in findings:
@@ -115,8 +152,18 @@ def _without_braces(source: Source, findings: list[Finding]) -> Iterator[Finding
             column = braces.start() + 1
             message = "`{{ … }}` is another language's: expressions stand in `${ }`"
             hint = f"write ${{ {_path(braces.group(1))} }}"
+            if of_tests:
+                message = "`{{ … }}` is a mapping to YAML"
+                hint = f"write it in quotes: '{braces.group()}'"
             told[finding.line] = Finding(
-                "R016", "error", finding.path, finding.line, column, braces.end() + 1, message, hint
+                "T004" if of_tests else "R016",
+                "error",
+                finding.path,
+                finding.line,
+                column,
+                braces.end() + 1,
+                message,
+                hint,
             )
     yield from told.values()
     yield from (one for one in findings if not (one.line in told and one.code in _YAML_ECHOES | _SHAPE_ECHOES))

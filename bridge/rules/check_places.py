@@ -149,6 +149,8 @@ def type_findings(place: Placed) -> Iterator[Finding]:
         yield place.finding("R037", node.start, node.end, f"{label} never has a value here", "write a path, or a text")
     elif types and not types & place.wanted:
         message = f"{label} is always {kinds(types)} here, and must be {kinds(place.wanted - NULL)}"
+        if label == "for_each":
+            message = "for_each gives an array, which is one item"
         yield place.finding("R037", node.start, node.end, message, _advice(label, types, place, node))
 
 
@@ -164,6 +166,10 @@ def _advice(label: str, types: Types, place: Placed, node: Node) -> str | None:
         return 'compare it, for example `… == "…"`, or `… != null`'
     if label == "for_each":
         return "write `[]` behind it: each element becomes an event"
+    if types == NULL:
+        return 'write a path, or a text such as `"none"`'
+    if label == "distinct_id" and types == ARRAY:
+        return "for an event each use for_each; for one of them write `first(…)`"
     if place.wanted & STRING:
         return "write a path into it" if types & (ARRAY | OBJECT) else "write `(… | tostring)`"
     if "array" in place.wanted:

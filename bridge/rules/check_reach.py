@@ -11,6 +11,7 @@ from bridge.rules.check_texts import constant_of
 from bridge.rules.jq.facts import path_of
 from bridge.rules.jq.nodes import Binary, Literal, Logic, Node
 from bridge.rules.model import Expression, Rule, RuleFile, RuleSet
+from bridge.rules.patterns import topic_matcher
 from bridge.rules.scope import ITEM_VARIABLES
 
 __all__ = ["reach_findings", "topic_findings"]
@@ -24,6 +25,7 @@ def reach_findings(file: RuleFile) -> Iterator[Finding]:
         if rule.enabled:
             yield from _constant_when(rule)
             yield from _contradiction(rule)
+            yield from _tautology(rule)
             yield from _shadowed(rule, file.rules[:number])
             yield from _fan_out(rule)
     yield from _unused_topics(file)
@@ -71,15 +73,43 @@ def _contradiction(rule: Rule) -> Iterator[Finding]:
             yield rule.when.scalar.finding("R040", message, hint, span=span)
 
 
-def _conjuncts(node: Node) -> list[Node]:
-    if isinstance(node, Logic) and node.op == "and":
-        return _conjuncts(node.left) + _conjuncts(node.right)
+def _tautology(rule: Rule) -> Iterator[Finding]:
+    """`.type != "a" or .type != "b"`: one of the two always holds."""
+    if rule.when is None:
+        return
+    waiting = [rule.when.program.node]
+    while waiting:
+        node = waiting.pop()
+        waiting += [node.left, node.right] if isinstance(node, Logic) else []
+        if not (isinstance(node, Logic) and node.op == "or"):
+            continue
+        sides = [_compared(side, "!=") for side in _parts(node, "or")]
+        known = [side for side in sides if side is not None]
+        if any(path == other and value != against for path, value in known for other, against in known):
+            shown = rule.when.text[node.start : node.end]
+            message = f"`{shown[:80]}` is always true: no value equals both"
+            span = (rule.when.start + node.start, rule.when.start + node.end)
+            yield rule.when.scalar.finding("R039", message, 'write `and`, or `.type | IN("a", "b") | not`', span=span)
+            return
+
+
+def _parts(node: Node, op: str) -> list[Node]:
+    if isinstance(node, Logic) and node.op == op:
+        return _parts(node.left, op) + _parts(node.right, op)
     return [node]
 
 
+def _conjuncts(node: Node) -> list[Node]:
+    return _parts(node, "and")
+
+
 def _equality(node: Node) -> tuple[object, object] | None:
-    """The path and the constant of `PATH == CONSTANT`."""
-    if not isinstance(node, Binary) or node.op != "==":
+    return _compared(node, "==")
+
+
+def _compared(node: Node, op: str) -> tuple[object, object] | None:
+    """The path and the constant of `PATH == CONSTANT`, or of another comparison."""
+    if not isinstance(node, Binary) or node.op != op:
         return None
     for side, other in ((node.left, node.right), (node.right, node.left)):
         path = path_of(side)
@@ -145,6 +175,8 @@ def _fan_out(rule: Rule) -> Iterator[Finding]:
 
 def _unused_topics(file: RuleFile) -> Iterator[Finding]:
     """Entries under `topics` that no rule of their file selects: a misspelt one would read a topic as JSON."""
+    if not file.whole:
+        return
     names = [pattern.text for rule in file.rules for pattern in rule.topics if pattern.literal]
     patterns = [pattern for rule in file.rules for pattern in rule.topics if not pattern.literal]
     for entry in file.topics:
@@ -165,18 +197,29 @@ def _unused_topics(file: RuleFile) -> Iterator[Finding]:
 def topic_findings(rules: RuleSet, topics: Sequence[str]) -> Iterator[Finding]:
     """Compare the rules' topics with those that the settings read."""
     running = [rule for rule in rules.rules if rule.enabled]
+    # Topics that a misspelt one was told to be: said once.
+    excused: set[str] = set()
     for rule in running:
         for pattern in rule.topics:
             if not any(pattern.matches(topic) for topic in topics):
                 meant = did_you_mean(pattern.text, topics)
                 hint = f"did you mean `{meant}`?" if meant else f"kafka.topics of the settings are {', '.join(topics)}"
+                excused.update(() if meant is None else (meant,))
+                inside = [] if pattern.literal else [topic for topic in topics if _is_inside(pattern.text, topic)]
+                if inside:
+                    hint = f"it must match the whole of a name, such as {inside[0]}: write /.*{pattern.text[1:-1]}.*/"
+                    excused.update(inside)
                 never = "" if any(rule.selects(topic) for topic in topics) else ": this rule never fires"
                 message = f"the settings do not read {pattern.text}{never}"
                 yield _of_topic(rule, pattern.text).finding("R041", message, hint, severity="warning")
     files = rules.files
+    if not all(file.whole for file in files):
+        # A rule that could not be read may be the one for it.
+        return
     for topic in topics:
         if (
             running
+            and topic not in excused
             and not any(rule.selects(topic) for rule in running)
             and not any(file.names(topic) for file in files)
         ):
@@ -185,6 +228,11 @@ def topic_findings(rules: RuleSet, topics: Sequence[str]) -> Iterator[Finding]:
             yield Finding(
                 "R041", "warning", path or "kafka.topics", 0, 0, 0, message, "add a rule, or remove the topic"
             )
+
+
+def _is_inside(pattern: str, topic: str) -> bool:
+    """Say whether `/orders/` was meant to find its text anywhere in a name."""
+    return topic_matcher(f"/.*(?:{pattern[1:-1]}).*/")[0](topic)
 
 
 def _of_topic(rule: Rule, text: str) -> YamlNode:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from bridge.document import Entry, Node as YamlNode, Scalar
+from bridge.document import Entry, Mapping, Node as YamlNode, Scalar, Sequence as NodeList
 from bridge.findings import Finding
 from bridge.rules.jq import NOT_CONSTANT, Budget, BudgetExceeded, JqError
 from bridge.rules.jq.nodes import Array, Identity, If, Literal, Node, Object, Pipe, Text as JqText, Variable, children
@@ -21,7 +21,18 @@ _LOOKS_LIKE_FIELD: Final = re.compile(
     r"(?:[A-Za-z_]\w*(?:\[\d*\])?\.)+[A-Za-z_]\w*(?:\[\d*\])?"
     r"|[a-z]+_id|id|uid|user|customer|email|recipient|distinct_id|tenant|[a-z]+Id"
 )
-_OTHER_WAYS: Final = re.compile(r"\$\.[A-Za-z_]|#\{|%\{|<%|\$\(|(?<![\w.])\.[a-z_]\w*(?:\.[a-z_]\w*)+")
+_OTHER_LANGUAGE: Final = re.compile(r"\$[.({ ]|#\{|%\{|<%")
+_INVISIBLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]"
+)
+_MISPLACED: Final = frozenset(
+    ("when", "for_each", "idempotency_key", "max_age", "max_fan_out", "on_error", "drop_nulls", "attachments", "topics")
+)
+_OTHER_WAYS: Final = re.compile(
+    r"\$\.[A-Za-z_][\w.]*|[#%]?\{[.$]?[A-Za-z_][\w.]*\}|#\{|%\{|<%|\$\(|\$ \{|\\\(\.[\w.]*\)|(?<![\w.])\.[a-z_]\w*(?:\.[a-z_]\w*)+"
+)
+_STRAY: Final = frozenset(("'", '"', ",", ";", ")", "]", "`", "”"))
+_WITH_END: Final = 2
 _URLS: Final = ("https://", "http://")
 _FROM_RECORD: Final = frozenset(("key", "headers", "offset", "timestamp", "item", "index"))
 _LONGEST: Final = {"tenant_id": limits.MAX_TENANT_CHARS, "idempotency_key": limits.MAX_KEY_CHARS}
@@ -31,6 +42,8 @@ def text_findings(rule: Rule) -> Iterator[Finding]:
     """Find what is wrong with the texts of one rule."""
     yield from _literal_ids(rule)
     yield from _event(rule)
+    yield from _misplaced(rule)
+    yield from _invisible(rule)
     yield from _stray_braces(rule)
     yield from _lengths(rule)
     yield from _constant_key(rule)
@@ -57,7 +70,36 @@ def _literal_ids(rule: Rule) -> Iterator[Finding]:
             message = f"`{literal[:60]}` is the same {key} for every record: it is a text, not a field"
             yield node.finding("R048", message, f"write ${{ .{literal[:60]} }}", severity="warning")
         elif _OTHER_WAYS.search(literal):
-            yield node.finding("R048", f"this {key} is a text, not a field", _as_field(literal), severity="warning")
+            sure = _OTHER_LANGUAGE.match(literal) is not None
+            message = f"this {key} is a text, not a field"
+            yield node.finding("R048", message, _as_field(literal), severity="error" if sure else "warning")
+
+
+def _misplaced(rule: Rule) -> Iterator[Finding]:
+    """`on_error` under `properties`: one level too deep, and sent to the template."""
+    node = rule.node.get("properties")
+    for entry in node if isinstance(node, Mapping) else ():
+        if entry.name in _MISPLACED and rule.node.get(entry.name) is None:
+            message = f"`{entry.name}` is a property here, and no key of the rule"
+            yield entry.key.finding(
+                "R054", message, "indent it as `properties:` if it is for the rule", severity="warning"
+            )
+
+
+def _invisible(rule: Rule) -> Iterator[Finding]:
+    """A name with a character that nobody sees is another name."""
+    nodes = [rule.node.get(key) for key in ("event", "distinct_id", "tenant_id")]
+    events, properties = rule.node.get("events"), rule.node.get("properties")
+    nodes += [] if not isinstance(events, NodeList) else list(events)
+    nodes += [] if not isinstance(properties, Mapping) else [entry.key for entry in properties]
+    for node in nodes:
+        found = (
+            _INVISIBLE.search(node.text.strip(" \n")) if isinstance(node, Scalar) and "${" not in node.text else None
+        )
+        if found is not None:
+            assert node is not None
+            message = f"an invisible character (U+{ord(found.group()):04X}) is part of this name"
+            yield node.finding("R055", message, "delete it: write the name anew")
 
 
 def _as_field(text: str) -> str:
@@ -69,10 +111,12 @@ def _other_languages(node: YamlNode) -> Iterator[Finding]:
     """`#{name}`, `$.name`, `Hello .customer.name` in properties."""
     if isinstance(node, Scalar):
         found = _OTHER_WAYS.search(node.text) if isinstance(node.value, str) and "${" not in node.text else None
-        if found is not None and found.start() > 0 - ("." not in found.group()) and not node.text.startswith("."):
+        if found is not None and not node.text.lstrip().startswith(".") and "{{" not in node.text:
             message = "this is sent as it stands: it is a text, not a field"
             span = (found.start(), found.end())
-            yield node.finding("R048", message, "write fields as ${ .field }", severity="warning", span=span)
+            path = re.sub(r"[^\w.]", "", found.group()).strip(".")
+            hint = f"write ${{ .{path} }}" if path else "write fields as ${ .field }"
+            yield node.finding("R048", message, hint, severity="warning", span=span)
         return
     for part in node:
         yield from _other_languages(part.value if isinstance(part, Entry) else part)
@@ -82,11 +126,24 @@ def _stray_braces(rule: Rule) -> Iterator[Finding]:
     """`${ .a }}`."""
     texts: list[Value | None] = [rule.distinct_id, rule.tenant_id, rule.idempotency_key, rule.event, *rule.properties]
     for text in (found for value in texts for found in _texts_in(value)):
+        yield from _stray_end(text)
         for before, part in itertools.pairwise(text.parts):
             if isinstance(before, Expression) and isinstance(part, str) and part.startswith("}"):
                 at = before.start + len(before.text) + 1
                 message = "this `}` is sent as it stands: the `${ }` ended before it"
                 yield before.scalar.finding("R020", message, "remove it", severity="warning", span=(at, at + 1))
+
+
+def _stray_end(text: Text) -> Iterator[Finding]:
+    """`${ .a }'`, `${ .a },`: one sign behind the only expression."""
+    if len(text.parts) != _WITH_END:
+        return
+    before, part = text.parts
+    if isinstance(before, Expression) and isinstance(part, str) and part.strip() in _STRAY:
+        at = before.start + len(before.text) + 1
+        message = f"this `{part.strip()}` is sent as it stands, behind the value"
+        span = (at, at + len(part.rstrip()))
+        yield before.scalar.finding("R020", message, "remove it", severity="warning", span=span)
 
 
 def _texts_in(value: Value | None) -> Iterator[Text]:
@@ -113,10 +170,13 @@ def _event(rule: Rule) -> Iterator[Finding]:
     if first and limits.reserved(f"{first}x"):
         message = "the event name begins with `$` or `ss_`, which SuprSend keeps for itself; choose another name"
         yield _place(rule, "event").finding("R025", message)
-    for name in rule.events:
+    makes = f"{first}…{last}"
+    listed = _place(rule, "events")
+    for at, name in enumerate(rule.events):
         if not (name.startswith(first) and name.endswith(last) and len(name) >= len(first) + len(last)):
-            message = f"`event` can never make the name `{name}`: it begins with `{first}` and ends with `{last}`"
-            yield _place(rule, "events").finding("R027", message, "correct the name, or the event")
+            place = listed.items[at] if isinstance(listed, NodeList) and at < len(listed) else listed
+            message = f"`event` can never make the name `{name}`: it makes `{makes}`"
+            yield place.finding("R027", message, "correct the name, or the event")
 
 
 def _unlisted(rule: Rule, expression: Expression) -> Iterator[Finding]:

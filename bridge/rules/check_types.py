@@ -168,6 +168,8 @@ def _binary(node: Binary, given: Types, around: Around, tell: Tell) -> Types:
             if isinstance(side, Literal) and isinstance(side.value, str) and _is_number(side.value):
                 message = f"{_shown_text(side)} is text: `{node.op}` does something else with texts than with numbers"
                 tell(Remark(side.start, side.end, message, f"write {side.value} without quotes", fails=False))
+    if node.op in ("/", "%") and isinstance(node.right, Literal) and node.right.value == 0 and right == NUMBER:
+        return _fails(tell, node, "this can only fail: nothing can be divided by 0")
     found = [result for one, other, result in rows if one & left and other & right]
     if node.op == "+":
         found += [right] if "null" in left else []

@@ -91,7 +91,7 @@ CODES: dict[str, Code] = {
         "Name the fields: `{id, total}`, or `del(.customer)`.",
     ),
     "R047": Code("A `for_each` that does not fan out.", "warning", "Write `[]` behind the list, and use `$item`."),
-    "R048": Code("A literal that looks like a field of the record.", "warning", "Write it as `${ .field }`."),
+    "R048": Code("A literal that looks like a field of the record.", "error", "Write it as `${ .field }`."),
     "R049": Code(
         "An entry under `topics` that no rule of the file uses.", "warning", "Correct its name, or remove it."
     ),
@@ -109,6 +109,18 @@ CODES: dict[str, Code] = {
     "R053": Code(
         "A format of dates without a directive.", "warning", "Write `%Y`, `%m`, `%d`, `%H`, `%M`: `%d.%m.%Y`."
     ),
+    "R054": Code(
+        "A property that is named like a key of the rule.",
+        "warning",
+        "Indent it as `properties:` if it is for the rule.",
+    ),
+    "R055": Code("An invisible character in a name.", "error", "Delete it: write the name anew."),
+    "R056": Code(
+        "A text in an expression that looks as if it held a value.",
+        "warning",
+        'Values are put into a text by `\\( )`: `"Hello \\(.name)"`.',
+    ),
+    "R057": Code("A `|` that takes in more than it seems to.", "warning", "Write ( ) as the message shows."),
 }
 
 JQ_CODES: dict[str, str] = {

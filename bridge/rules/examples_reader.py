@@ -8,6 +8,7 @@ from typing import Any, Final
 from bridge.document import Document, Mapping, Node, Scalar, Sequence as NodeList
 from bridge.findings import Finding, did_you_mean
 from bridge.flow import PlainRecord
+from bridge.rules.check_hints import without_echoes_in_tests
 from bridge.rules.examples import OUTCOMES, Example, ExampleFile, Expected
 from bridge.rules.examples_given import GIVEN_KEYS, VALUE_KEYS, GivenError, milliseconds, record_of
 from bridge.rules.faults import FAULTS
@@ -62,7 +63,8 @@ def read_examples(document: Document, rules: Collection[str], read: ReadFile) ->
             if root is not None
             else Finding("T001", "error", source.path, 0, 0, 0, "the file is empty", hint)
         )
-    return ExampleFile(document.source.path, document.source, examples), reader.findings
+    findings = without_echoes_in_tests(document.source, reader.findings)
+    return ExampleFile(document.source.path, document.source, examples), findings
 
 
 def plain(node: Node) -> Any:
@@ -80,6 +82,7 @@ class _Reader:
         self._rules = rules
         self._read = read
         self._names: dict[str, int] = {}
+        self._shared_is_wrong = False
 
     def _add(self, node: Node, code: str, message: str, hint: str | None = None) -> None:
         self.findings.append(node.finding(code, message, hint))
@@ -91,6 +94,8 @@ class _Reader:
             if entry.name not in known:
                 meant = did_you_mean(entry.name, known)
                 hint = f"did you mean `{meant}`?" if meant else f"{what} has {', '.join(known)}"
+                if known is TEST_KEYS and entry.name in GIVEN_KEYS:
+                    meant, hint = "given", "write it below `given`"
                 self._add(entry.key, "T002", f"`{entry.name[:60]}` is no key of {what}", hint)
                 found |= set() if meant is None else {meant}
         return found
@@ -101,6 +106,7 @@ class _Reader:
         if version is not None and not (isinstance(version, Scalar) and version.value == 1):
             self._add(version, "T004", "this version of test files is not known", "write version: 1")
         shared = self._mapping("given", root.get("given"), "for example given: {topic: orders.v1}")
+        self._shared_is_wrong = shared is None and root.get("given") is not None
         if shared is not None:
             self._unknown("`given`", shared, GIVEN_KEYS)
         tests = root.get("tests")
@@ -131,7 +137,9 @@ class _Reader:
         own = self._mapping("given", given, "for example given: {topic: orders.v1, value: {…}}")
         if given is None and shared is None and "given" not in meant:
             self._add(node, "T003", "the test has no `given`", "add given: {topic: orders.v1, value: {…}}")
-        record = self._record(own, shared) if own is not None or given is None else None
+        record = None
+        if own is not None or (given is None and "given" not in meant):
+            record = self._record(own, shared)
         at = self._at(node.get("at"))
         outcome, expected = self._expect(node)
         if record is None or len(self.findings) > before:
@@ -141,7 +149,10 @@ class _Reader:
     def _name(self, node: Mapping) -> str:
         name = node.get("name")
         if not isinstance(name, Scalar) or not isinstance(name.value, str) or not name.value.strip():
-            self._add(name or node, "T003", "a test needs a `name`", "add name: a paid order")
+            if isinstance(name, Scalar) and name.text and not isinstance(name.value, str):
+                self._add(name, "T004", "the name must be text", f'write name: "{name.text[:60]}"')
+            else:
+                self._add(name or node, "T003", "a test needs a `name`", "add name: a paid order")
             return ""
         first = self._names.setdefault(name.text, name.start.line)
         if first != name.start.line:
@@ -162,7 +173,7 @@ class _Reader:
         except GivenError as error:
             entry = entries.get(error.key)
             where: Node | None = own if own is not None else shared
-            if entry is None and where is None:
+            if (entry is None and where is None) or (error.key == "topic" and self._shared_is_wrong):
                 return None
             code = "T002" if error.key not in GIVEN_KEYS else "T006"
             if code == "T006" or own is None:

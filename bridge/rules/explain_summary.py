@@ -72,7 +72,8 @@ class Summary:
 
     def lines(self) -> list[str]:
         """Write the counts, rule by rule."""
-        lines = [f"{self._records:,} records, {self._filtered:,} filtered"]
+        records = "1 record" if self._records == 1 else f"{self._records:,} records"
+        lines = [f"{records}, {self._filtered:,} filtered"]
         lines += [f"cannot be read: {count:,} [{code}]" for code, count in self._unread.most_common()]
         for name, tally in self._rules.items():
             lines += ["", *_table(name, tally)]

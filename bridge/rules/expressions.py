@@ -31,6 +31,7 @@ class Expressions:
         self._defs_are_whole = defs is not None
         self._known: dict[tuple[int, int], Expression | None] = {}
         self._programs: dict[str, Program | JqProblem] = {}
+        self._items_refused: set[int] = set()
 
     def program(self, field: str, node: Node) -> Expression | None:
         """Compile `when` or `for_each`: jq with or without `${ }` around all of it."""
@@ -39,7 +40,7 @@ class Expressions:
             return None
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             message = f"{field} must be jq, written as text"
-            self._add(node, "R023", message, f'for example {field}: .type == "order.placed"; quote it where YAML asks')
+            self._add(node, "R023", message, _program_hint(field, node))
             return None
         if not node.text.lstrip().startswith("${"):
             return self.expression(field, node, node.text, 0)
@@ -147,6 +148,11 @@ class Expressions:
                 if name in expression.program.reads:
                     found = re.search(rf"\${name}\b", expression.text)
                     at = expression.start + (found.start() if found else 0)
+                    place = expression.scalar.start.index + at
+                    if place in self._items_refused:
+                        # A default: told for the first rule that has no for_each.
+                        continue
+                    self._items_refused.add(place)
                     span = (at, at + len(name) + 1)
                     message = f"there is no ${name} here: the rule {rule} has no for_each, or this runs before it"
                     hint = "add for_each to the rule, or write a path of the record"
@@ -154,6 +160,20 @@ class Expressions:
 
     def _add(self, node: Node, code: str, message: str, hint: str) -> None:
         self.findings.append(node.finding(code, message, hint))
+
+
+def _program_hint(field: str, node: Node) -> str:
+    if field == "when" and isinstance(node, Scalar) and node.value is True:
+        return "leave `when` out: then the rule takes every record of its topics"
+    if field == "when" and isinstance(node, Scalar) and node.value is False:
+        return "to switch a rule off write enabled: false"
+    if field == "when" and isinstance(node, Mapping) and all(isinstance(entry.value, Scalar) for entry in node):
+        parts = (
+            f'.{entry.name.lstrip(".")} == "{entry.value.text}"' for entry in node if isinstance(entry.value, Scalar)
+        )
+        return f"write when: {' and '.join(parts)}"[:200]
+    example = ".items[]" if field == "for_each" else '.type == "order.placed"'
+    return f"for example {field}: {example}; quote it where YAML asks"
 
 
 def _is_reserved_name(text: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from bridge.document import Mapping, Node, Scalar, Sequence as NodeList
 from bridge.findings import Finding, did_you_mean
 
-__all__ = ["boolean", "duration_ms", "mapping", "number", "one_of", "refuse_unknown", "text", "texts"]
+__all__ = ["boolean", "duration_ms", "mapping", "meant_key", "number", "one_of", "refuse_unknown", "text", "texts"]
 
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _MILLISECONDS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -33,6 +33,31 @@ _OTHER_WORDS = {
 }
 """What others call the same."""
 _MEANT = {word: key for key, words in _OTHER_WORDS.items() for word in words.split()}
+
+_LONGEST_SHOWN = 200
+_MEANT_WORDS = {
+    "dlq": "dead_letter",
+    "deadletter": "dead_letter",
+    "dead-letter": "dead_letter",
+    "ignore": "skip",
+    "drop": "skip",
+    "discard": "skip",
+    "continue": "skip",
+    "stop": "halt",
+    "fail": "halt",
+    "retry": "halt",
+    "block": "halt",
+    "text": "string",
+    "raw": "bytes",
+    "binary": "bytes",
+    "jsonschema": "json",
+    "json_schema": "json",
+    "cloud_events": "cloudevents",
+}
+"""Words that others use, and ours."""
+_CONVERT = dict.fromkeys(
+    ("avro", "protobuf", "proto", "xml", "csv"), "no decoder reads it: convert it to JSON before, with Kafka Connect"
+)
 
 W = TypeVar("W", bound=str)
 
@@ -58,7 +83,9 @@ def number(findings: list[Finding], field: str, node: Node | None, low: int, hig
     value = node.value if isinstance(node, Scalar) else None
     if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return value
-    _wrong(findings, node, f"{field} must be a whole number between {low:,} and {high:,}")
+    text = node.text if isinstance(node, Scalar) else ""
+    hint = f"write {field}: {int(text)}" if text.isdecimal() and low <= int(text) <= high else None
+    _wrong(findings, node, f"{field} must be a whole number between {low:,} and {high:,}", hint)
     return None
 
 
@@ -81,8 +108,8 @@ def one_of(findings: list[Finding], field: str, node: Node | None, words: Sequen
     for word in words:
         if value == word:
             return word
-    meant = did_you_mean(value, words) if isinstance(value, str) else None
-    hint = f"did you mean `{meant}`?" if meant else None
+    meant = _near_word(value, words) if isinstance(value, str) else None
+    hint = f"did you mean `{meant}`?" if meant else _CONVERT.get(str(value).lower())
     _wrong(findings, node, f"{field} must be one of {', '.join(words)}", hint, code)
     return None
 
@@ -90,7 +117,10 @@ def one_of(findings: list[Finding], field: str, node: Node | None, words: Sequen
 def texts(findings: list[Finding], field: str, node: Node, example: str) -> list[Scalar] | None:
     """Read a list of texts that is not empty; None where it is no list, or an item is no text."""
     if not isinstance(node, NodeList) or not len(node):
-        _wrong(findings, node, f"{field} must be a list of texts", f"write {field}: [{example}]")
+        shown = example
+        if isinstance(node, Scalar) and isinstance(node.value, str) and len(node.text) < _LONGEST_SHOWN:
+            shown = ", ".join(node.text.replace(",", " ").split())
+        _wrong(findings, node, f"{field} must be a list of texts", f"write {field}: [{shown}]")
         return None
     found = [item for item in node if isinstance(item, Scalar) and isinstance(item.value, str)]
     for item in node:
@@ -122,14 +152,22 @@ def refuse_unknown(findings: list[Finding], what: str, node: Mapping, known: Col
     """Make a finding for each key that is not known."""
     for entry in node:
         if entry.name not in known and not entry.name.startswith("<<"):
-            meant = _other_word(entry.name, known) or did_you_mean(entry.name, known)
+            meant = meant_key(entry.name, known)
             hint = f"did you mean `{meant}`?" if meant else f"{what} has {_listed(known)}"
             _wrong(findings, entry.key, f"`{entry.name[:60]}` is no key of {what}", hint, "R003")
 
 
-def _other_word(name: str, known: Collection[str]) -> str | None:
+def meant_key(name: str, known: Collection[str]) -> str | None:
+    """Return the known key that is this one, is called so by others, or is spelt much like it."""
+    if name in known:
+        return name
     meant = _MEANT.get(name) or _MEANT.get(name.lower())
-    return meant if meant in known else None
+    return meant if meant in known else did_you_mean(name, known)
+
+
+def _near_word(value: str, words: Sequence[W]) -> str | None:
+    meant = _MEANT_WORDS.get(value.lower())
+    return meant if meant in words else did_you_mean(value, words)
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.document import Document, Entry, Mapping, Node, Scalar, Sequence
-from bridge.findings import Finding, Severity
+from bridge.findings import Finding, Severity, has_errors
 from bridge.rules.codes import JQ_CODES
 from bridge.rules.decode import DECODERS
 from bridge.rules.expressions import Expressions
@@ -28,6 +28,14 @@ _COMPUTED_DEFAULTS: Final[dict[str, Severity]] = {
 }
 """Defaults that hold expressions, compiled though no rule may use them; and how bad a forgotten `${ }` is there."""
 
+_ECHOES: Final = {
+    "Y008": ("R005", "R023", "R028", "R029"),
+    "Y011": ("R005", "R023", "R028"),
+    "Y012": ("R005", "R023", "R028"),
+    "Y015": ("R012", "R016", "R020"),
+}
+"""What else a mistake in YAML looks like in its line."""
+
 
 def read_file(document: Document, shared: Defs | None) -> tuple[RuleFile, list[Finding]]:
     """Read a composed file; `shared` are the functions of `defs.jq` (None where they do not compile).
@@ -39,14 +47,16 @@ def read_file(document: Document, shared: Defs | None) -> tuple[RuleFile, list[F
     if not isinstance(root, Mapping):
         if document.complete:
             findings.append(_not_rules(document))
-        return RuleFile(document.source.path, document.source, (), ()), findings
+        return RuleFile(document.source.path, document.source, (), (), whole=False), findings
     refuse_unknown(findings, "a rule file", root, FILE_KEYS)
     _check_version(findings, root.get("version"))
     topics = _read_topics(findings, root.get("topics"))
     compiler = Expressions(shared, _read_defs(findings, root.get("defs"), shared), findings)
     defaults = _read_defaults(compiler, root.get("defaults"))
     rules = _read_rules(compiler, document, root, defaults)
-    return RuleFile(document.source.path, document.source, topics, rules), _without_echoes(document, findings)
+    found = _without_echoes(document, findings)
+    whole = document.complete and not has_errors(found)
+    return RuleFile(document.source.path, document.source, topics, rules, whole), found
 
 
 def _not_rules(document: Document) -> Finding:
@@ -58,9 +68,14 @@ def _not_rules(document: Document) -> Finding:
 
 def _without_echoes(document: Document, findings: list[Finding]) -> list[Finding]:
     """Leave out what was found at a place where the YAML itself is wrong: one mistake, one finding."""
-    wrong = {(finding.line, finding.column) for finding in document.findings if finding.severity == "error"}
+    errors = [finding for finding in document.findings if finding.severity == "error"]
+    wrong = {(finding.line, finding.column) for finding in errors}
+    lines = {(finding.line, echo) for finding in errors for echo in _ECHOES.get(finding.code, ())}
     kept = findings[len(document.findings) :]
-    return [*document.findings, *(finding for finding in kept if (finding.line, finding.column) not in wrong)]
+    return [
+        *document.findings,
+        *(one for one in kept if (one.line, one.column) not in wrong and (one.line, one.code) not in lines),
+    ]
 
 
 def _check_version(findings: list[Finding], node: Node | None) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -23,6 +25,8 @@ __all__ = ["SHARED_DEFS", "Loaded", "is_rule_file", "load_rules", "load_texts", 
 SHARED_DEFS: Final = "defs.jq"
 _SUFFIXES: Final = (".yaml", ".yml")
 _TESTS: Final = (".test.yaml", ".test.yml")
+_ALMOST: Final = (".yaml", ".yml", ".yalm", ".ymal", ".ylm", ".yaml.txt", ".yml.txt")
+"""Ends of names of what was probably meant to hold rules, in small letters."""
 
 
 class Loaded(NamedTuple):
@@ -53,10 +57,19 @@ def load_rules(path: Path) -> Loaded:
     Paths in findings are as `path` is given. Reads files; everything else is pure.
     """
     try:
+        if not path.is_dir() and path.name.endswith(_TESTS):
+            message = "this is a file of tests, not of rules"
+            finding = Finding("R001", "error", str(path), 0, 0, 0, message, "name the directory, or a file of rules")
+            return Loaded(RuleSet((), ""), (finding,), {})
         paths = rule_paths(path) if path.is_dir() else [path]
         shared_path = (path if path.is_dir() else path.parent) / SHARED_DEFS
         shared = _bytes(shared_path) if shared_path.is_file() else None
-        return load_texts([(str(one), _bytes(one)) for one in paths], shared, str(path), str(shared_path))
+        loaded = load_texts([(str(one), _bytes(one)) for one in paths], shared, str(path), str(shared_path))
+        left = _not_read(path)
+        if not paths and left:
+            # What is there is said instead of what is not.
+            return loaded._replace(findings=tuple(replace(one, severity="error") for one in in_order(left)))
+        return loaded._replace(findings=tuple(in_order([*loaded.findings, *left])))
     except OSError as error:
         reason = error.strerror or "not a usable path"
         where = str(error.filename or path)
@@ -66,7 +79,30 @@ def load_rules(path: Path) -> Loaded:
         return Loaded(RuleSet((), ""), (finding,), {})
 
 
+def _not_read(path: Path) -> list[Finding]:
+    """Files and directories that look as if they held rules, and are not read."""
+    found = []
+    for one in path.iterdir() if path.is_dir() else ():
+        name = one.name.lower()
+        if name.startswith(".") or is_rule_file(one.name) or one.name.endswith(_TESTS):
+            continue
+        if one.is_dir():
+            holds = os.access(one, os.R_OK | os.X_OK) and any(is_rule_file(inner.name) for inner in one.iterdir())
+            message = "this directory holds rules that are not read: directories below are left out"
+            hint = "put the files beside the others, or name this directory"
+        else:
+            holds = name.endswith(_ALMOST)
+            message = "this file is not read: rules are in files named *.yaml or *.yml"
+            hint = "rename it, or move it away"
+        if holds:
+            found.append(Finding("R001", "warning", str(one), 0, 0, 0, message, hint))
+    return found
+
+
 def _bytes(path: Path) -> bytes:
+    """Read a file. Raises OSError; also for what is none: a pipe would never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
     with path.open("rb") as file:
         return file.read(LARGEST + 1)
 

@@ -188,6 +188,8 @@ class RuleFile:
     source: Source = field(repr=False, compare=False)
     topics: tuple[TopicRule, ...]
     rules: tuple[Rule, ...]
+    whole: bool = True
+    """False where something in the file is wrong, so that rules may be missing."""
 
     def reading(self, topic: str) -> TopicRule:
         """Return how this file reads a topic: the entry with its name, else the first pattern, else JSON."""

@@ -25,15 +25,29 @@ def topic_matcher(text: str) -> tuple[Callable[[str], bool], bool]:
         return _regex(text), False
     if not _TOPIC.fullmatch(text) or text in {".", ".."}:
         message = f"`{text[:60]}` is no name of a topic"
-        raise PatternError(message, r"topics have letters, digits, . _ - only; a pattern is written /orders\..*/")
+        raise PatternError(message, _topic_hint(text.strip()))
     return text.__eq__, True
+
+
+def _topic_hint(text: str) -> str:
+    """What was probably meant: several names, a wildcard, a pattern without slashes."""
+    names = text.replace(",", " ").split()
+    if len(names) > 1 and all(map(_TOPIC.fullmatch, names)):
+        return f"write each name by itself: [{', '.join(names)}]"
+    if re.fullmatch(r"[\w.*-]+", text) and len(text) <= 100:
+        pattern = re.escape(text).replace("\\*", ".*").replace("\\-", "-")
+        return f"a pattern is written /{pattern}/"
+    if re.match(r"[\w.^(\[\\]", text) and len(text) <= 100:
+        return f"a pattern is written /{text.removeprefix('^').removesuffix('$')}/: it matches whole names"
+    return r"topics have letters, digits, . _ - only; a pattern is written /orders\..*/"
 
 
 def _regex(text: str) -> Callable[[str], bool]:
     import re2
 
     if len(text) < 3 or not text.endswith("/"):
-        raise PatternError(f"`{text[:60]}` is no pattern", "a pattern stands between slashes: /orders\\..*/")
+        meant = text[1:60] or "orders\\..*"
+        raise PatternError(f"`{text[:60]}` is no pattern", f"a pattern stands between slashes: /{meant}/")
     options = re2.Options()
     options.log_errors = False
     try:

@@ -12,7 +12,7 @@ from bridge.findings import Finding
 from bridge.flow import OnError
 from bridge.rules.attachment_reader import read_attachments
 from bridge.rules.expressions import Expressions
-from bridge.rules.fields import boolean, duration_ms, number, one_of, refuse_unknown, text, texts
+from bridge.rules.fields import boolean, duration_ms, meant_key, number, one_of, refuse_unknown, text, texts
 from bridge.rules.model import Computed, Expression, Fields, Fixed, Rule, TopicPattern, Value, expressions_in
 from bridge.rules.patterns import PatternError, topic_matcher
 from bridge.rules.scope import VARIABLES
@@ -114,8 +114,13 @@ class _Reader:
     def _with_expressions(self, rule: Rule) -> Rule:
         before = tuple(expression for expression in (rule.when, rule.for_each) if expression is not None)
         per_event = tuple(_per_event(rule))
-        self.compiler.refuse_items(rule.name, before if rule.for_each is not None else before + per_event)
+        fans_out = rule.for_each is not None or self._meant("for_each")
+        self.compiler.refuse_items(rule.name, before if fans_out else before + per_event)
         return replace(rule, expressions=before + per_event)
+
+    def _meant(self, key: str) -> bool:
+        """Say whether the rule has this key, though wrong or misspelt."""
+        return any(meant_key(entry.name, RULE_KEYS) == key for entry in self.node)
 
     def _get(self, key: str) -> Node | None:
         node = self.node.get(key)
@@ -124,13 +129,20 @@ class _Reader:
     def _require(self, key: str, example: str) -> Node | None:
         node = self._get(key)
         if node is None:
-            name = self.node.entry("name")
-            place: Node = self.node if name is None else name.key
-            finding = self.node.source.finding(
-                "R004", place.start.index, place.start.index + 1, f"the rule has no `{key}`", f"add {key}: {example}"
-            )
-            self.findings.append(finding)
+            self.findings.append(self._missing(key, example))
         return node
+
+    def _missing(self, key: str, example: str) -> Finding:
+        """A key that is not there; or one level too deep."""
+        for entry in self.node:
+            inner = entry.value.entry(key) if isinstance(entry.value, Mapping) else None
+            if inner is not None:
+                message = f"`{key}` stands under `{entry.name}`, and the rule has none"
+                return inner.key.finding("R004", message, f"indent it as `{entry.name}:`")
+        name = self.node.entry("name")
+        place: Node = self.node if name is None else name.key
+        start = place.start.index
+        return self.node.source.finding("R004", start, start + 1, f"the rule has no `{key}`", f"add {key}: {example}")
 
     def _identity(self) -> tuple[str, str]:
         name = self._name("name", self._require("name", "order-placed"))
@@ -166,12 +178,19 @@ class _Reader:
         return tuple(layers)
 
     def _layer(self, node: Node) -> Fields | Computed | None:
-        value = self.compiler.value("properties", node)
+        before = len(self.findings)
+        value = self.compiler.value("properties", node, meant="error" if isinstance(node, Scalar) else "warning")
         if isinstance(node, Mapping):
             self._refuse_names(node)
         if value is None or isinstance(value, Fields | Computed):
             return value
+        if len(self.findings) > before:
+            # The `${ }` that was forgotten is all that is wrong.
+            return None
         hint = "write properties: followed by `name: value` lines, or properties: ${ {…} }"
+        line = re.match(r"([\w.-]+) *[:=] *(\S.*)", node.text) if isinstance(node, Scalar) else None
+        if line is not None:
+            hint = f"write {line[1]}: {line[2][:60]}"
         self.findings.append(
             node.finding("R005", "properties must be keys and values, or one ${ } that makes them", hint)
         )

@@ -7,6 +7,7 @@ from typing import Final
 
 from bridge.jsontext import dumps
 from bridge.rules import schema_keys as keys
+from bridge.rules.code_examples import EXAMPLES
 from bridge.rules.codes import CODES, TEST_CODES
 from bridge.rules.faults import FAULTS
 from bridge.rules.jq.builtins import BUILTINS, Builtin
@@ -151,6 +152,8 @@ def findings_page(live: Mapping[str, tuple[str, str]] | None = None) -> str:
     lines = [_FINDINGS]
     for code, row in (CODES | TEST_CODES).items():
         lines += [f"## {code}", "", row.title, "", f"**Instead:** {row.instead}", ""]
+        if code in EXAMPLES:
+            lines += ["For example this is found:", "", "```yaml", EXAMPLES[code].rstrip("\n"), "```", ""]
     for code, (title, instead) in (live or {}).items():
         lines += [f"## {code}", "", f"{title} {LIVE_TEXT}", "", f"**Instead:** {instead}", ""]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 __all__ = ["Piece", "TextError", "forgotten", "split"]
 
 _OPENING = re.compile(r"\$?\$\{")
+_QUOTE = re.compile(r'\\.|"', re.DOTALL)
 _LOOKS_LIKE_JQ = re.compile(r'\s*(?:\.(?:[A-Za-z_"]|\[)|\$(?:[A-Za-z_]\w*))')
 
 
@@ -85,12 +86,27 @@ def _literal(text: str, start: int, end: int) -> Piece:
 def _expression(text: str, start: int, closing_brace: ClosingBrace) -> Piece:
     end = closing_brace(text, start)
     if end is None:
+        quote = _open_quote(text, start)
+        if quote is not None:
+            message = "the text that begins here, in a `${`, is never closed"
+            raise TextError(message, 'add `"` where it ends', quote, len(text))
         message = "this `${` is never closed"
         raise TextError(message, "close it with `}`; a literal `${` is written `$${`", start - 2, len(text))
     if not text[start:end].strip():
         message = "there is nothing inside this `${ }`"
         raise TextError(message, "write a jq expression, for example ${ .id }", start - 2, end + 1)
     return Piece(code=True, text=text[start:end], start=start, end=end)
+
+
+def _open_quote(text: str, start: int) -> int | None:
+    """Return where the last text of jq begins that does not end, or None."""
+    quote: int | None = None
+    position = start
+    while found := _QUOTE.search(text, position):
+        position = found.end()
+        if found.group() == '"':
+            quote = found.start() if quote is None else None
+    return quote
 
 
 def _merged(pieces: list[Piece]) -> list[Piece]:

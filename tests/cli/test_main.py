@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -217,3 +218,24 @@ def test_an_unknown_kind_of_schema_is_told_which_there_are(capsys: pytest.Captur
     """`bridge schema nonsense` lists the kinds."""
     assert main.run(["schema", "nonsense"]) == 2
     assert "there is one of: settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["eval .", "map --topic t --rules ."])
+def test_closed_streams_are_no_bug(command: str, closed: str, tmp_path: Path) -> None:
+    """A process whose standard streams are closed reads nothing, writes to nobody, and ends as it would."""
+    (tmp_path / "a.yaml").write_text("rules:\n  - {name: a, topics: [t], event: told, distinct_id: u1}\n")
+    line = f"{shlex.quote(sys.executable)} -m bridge {command} {closed}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", line], cwd=tmp_path, capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False
+    )
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+
+
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    """A full disk is said in one line, with exit code 1."""
+    with Path("/dev/full").open("wb") as full:
+        line = [sys.executable, "-m", "bridge", "eval", "-n", "1"]
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, b"bridge: the output cannot be written: No space left on device\n")

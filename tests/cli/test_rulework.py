@@ -39,6 +39,8 @@ def _place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BRIDGE_CONFIG", raising=False)
     Path("config/rules").mkdir(parents=True)
+    Path("untested").mkdir()
+    Path("untested/a.yaml").write_text(RULES)
     Path("config/rules/a.yaml").write_text(RULES)
     Path("config/rules/a.test.yaml").write_text(TESTS)
 
@@ -63,7 +65,7 @@ def test_map_values_of_a_topic(said: Any) -> None:
     assert code == 0
     event = json.loads(out)
     assert (event["event"], event["distinct_id"], event["properties"]["id"]) == ("order_placed", "u1", 9007199254740993)
-    assert err == "2 records: 1 events, 1 filtered, 0 errors\n"
+    assert err == "2 records: 1 event, 1 filtered, 0 errors\n"
 
 
 def test_map_whole_records(said: Any) -> None:
@@ -95,7 +97,10 @@ def test_map_says_what_could_not_be_mapped(said: Any) -> None:
         (["map", "--envelope"], "[]", "line 1: with --envelope a record is an object"),
         (["map", "--envelope"], '{"topic": "t", "valu": 1}', "a record has no `valu`"),
         (["map", "--envelope"], "{", "line 1: this is not JSON"),
-        (["map", "--last", "5", "-c", "nowhere.yaml"], "", "nowhere.yaml"),
+        (["map", "--last", "5"], "", "--last needs the topic: --topic orders.v1"),
+        (["map", "--last", "5", "-t", "orders", "-c", "nowhere.yaml"], "", "nowhere.yaml"),
+        (["explain", "-t", "orders"], "", "standard input is empty"),
+        (["test", "untested"], "", "there are no tests: they are in *.test.yaml"),
         (["map", "nowhere.ndjson", "-t", "orders"], "", "nowhere.ndjson: No such file"),
         (["map", "-t", "orders", "-r", "nowhere"], "", "nowhere: there is no such file or directory"),
         (["explain"], "{}", None),

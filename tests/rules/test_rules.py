@@ -129,6 +129,10 @@ def test_two_files_may_read_one_topic_differently() -> None:
     assert outline(made_of(record({"x": 1}))) == ["a>u1", "b>u1"]
     assert outline(made_of(record(raw=b"text"))) == ["a>u1", "None!not_json[None]"]
     assert outline(made_of(record(raw=b""))) == ["None!empty_value[None]"]
+    assert [each.files for each in made_of(record(raw=b"text")) if isinstance(each, Fault)] == [("b.yaml",)]
+    assert [each.files for each in made_of(record(raw=b"")) if isinstance(each, Fault)] == [("a.yaml", "b.yaml")]
+    alone = compile_mapping(load_texts(files[1:]).rules, CONTEXT).for_topic("t")
+    assert [each.files for each in alone(record(raw=b"text")) if isinstance(each, Fault)] == [()]
 
 
 def test_unmatched() -> None:

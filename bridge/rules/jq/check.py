@@ -20,6 +20,7 @@ from bridge.rules.jq.nodes import (
     Function,
     If,
     Label,
+    Literal,
     Node,
     Pipe,
     Reduce,
@@ -30,6 +31,9 @@ from bridge.rules.jq.nodes import (
 from bridge.rules.jq.patterns_names import pattern_keys, pattern_names
 from bridge.rules.jq.problems import JqProblem
 from bridge.rules.jq.refused import REFUSED
+
+_THE_RECORD = frozenset(("value", "record", "payload", "message", "event", "body", "root", "this", "self", "json"))
+"""What people call the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ def unknown_function(node: Call, names: Names) -> JqProblem:
     if arities and not node.name.startswith("_"):
         given = f"{len(node.args)} argument{'' if len(node.args) == 1 else 's'}"
         takes = " or ".join(map(str, arities)) if arities != [0] else "no"
-        hint = "arguments are divided by `;`, not `,`" if _has_comma(node) else None
+        hint = _arguments_hint(node, arities)
         message = f"`{node.name}` takes {takes} argument{'' if arities == [1] else 's'}, not {given}"
         return JqProblem("unknown-function", message, node.start, node.end, hint)
     if node.name in FOREIGN_FUNCTIONS:
@@ -117,16 +121,22 @@ def unknown_function(node: Call, names: Names) -> JqProblem:
     return JqProblem("unknown-function", f"there is no function `{node.name}`", node.start, end, hint)
 
 
+def _arguments_hint(node: Call, arities: list[int]) -> str | None:
+    if len(node.args) < arities[-1] and any(isinstance(arg, Comma) for arg in node.args):
+        return "arguments are divided by `;`, not `,`"
+    builtin = BUILTINS.get(f"{node.name}/{arities[-1]}")
+    if builtin is not None and len(node.args) == arities[-1] + 1 and not isinstance(node.args[0], Literal):
+        rest = "(…)" if arities[-1] else ""
+        return f"what it works on comes from the left: `… | {node.name}{rest}`"
+    return None if builtin is None else f"for example `{builtin.example[0]}`"
+
+
 def _code(text: str) -> str:
     return text if "`" in text else f"`{text}`"
 
 
 def _field_hint(node: Call) -> str | None:
     return None if node.args else f'write `.{node.name}` for the field, `"{node.name}"` for the text'
-
-
-def _has_comma(node: Call) -> bool:
-    return any(isinstance(arg, Comma) for arg in node.args)
 
 
 def _variable(checker: Checker, node: Node, names: Names, _: bool) -> None:
@@ -138,10 +148,17 @@ def _variable(checker: Checker, node: Node, names: Names, _: bool) -> None:
         near = did_you_mean(node.name, names.variables)
         hint = near.replace("`", "`$", 1) if near else None
         if hint is None and names.variables:
-            hint = "known here: " + ", ".join(f"`${name}`" for name in sorted(names.variables))
+            hint = _variable_hint(node.name, names)
         raise JqProblem("unknown-variable", f"there is no variable `{key}`", node.start, node.end, hint)
     if node.name in names.outer:
         checker.reads.add(node.name)
+
+
+def _variable_hint(name: str, names: Names) -> str:
+    known = ", ".join(f"`${variable}`" for variable in sorted(names.variables))
+    if name in _THE_RECORD:
+        return f"`.` is the record's value, `.{name}` a field of it; known here: {known}"
+    return f"write `.{name}` for the field; known here: {known}"
 
 
 def _format(_: Checker, node: Node, __: Names, ___: bool) -> None:

@@ -78,13 +78,21 @@ def gmtime(value: JSON) -> list[JSON]:
     return parts
 
 
+def _int(part: float) -> int:
+    """A number as an `int` of C."""
+    return 0 if part != part else math.trunc(max(min(part, 2**31 - 1), -(2**31)))  # noqa: PLR0124 - nan
+
+
 def _seconds(value: JSON, name: str) -> int:
     """Seconds since 1970 of a broken-down time in UTC; fields beyond their range carry over, missing ones are zero."""
     if type(value) is not list:
         raise JqError(f"{name} requires array inputs")
     if any(type(part) not in _NUMBERS for part in value[:8]):
         raise JqError(f"{name} requires parsed datetime inputs")
-    given = [0 if part != part else math.trunc(max(min(part, 2**31 - 1), -(2**31))) for part in value[:_FIELDS]]  # noqa: PLR0124
+    given = [_int(part) for part in value[:_FIELDS]]
+    if given and value[0] == value[0]:
+        # C counts years from 1900, and cuts what is left of a fraction then.
+        given[0] = _int(value[0] - 1900) + 1900
     filled: list[int] = [*given, *_EMPTY[len(given) :]]
     year, month, day, hour, minute, second = filled
     return days_of(year, month, day) * _DAY + hour * 3600 + minute * 60 + second

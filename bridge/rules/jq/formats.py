@@ -14,8 +14,12 @@ from bridge.rules.jq.problems import JqError
 from bridge.rules.jq.text import number_text, tojson_text, tostring
 from bridge.rules.jq.values import JSON
 
-_HTML = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", "'": "&apos;", '"': "&quot;"})
-_TSV = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"})
+_NUL = {"\0": "\\0"}
+"""How these formats of libjq write the character 0."""
+_HTML = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", "'": "&apos;", '"': "&quot;", **_NUL})
+_TSV = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\", **_NUL})
+_CSV = str.maketrans({'"': '""', **_NUL})
+_SHELL = str.maketrans({"'": "'\\''", **_NUL})
 _PERCENT = re.compile(rb"%(..?)?", re.DOTALL)
 _HEX = re.compile(rb"[0-9a-fA-F]{2}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*")
@@ -69,8 +73,7 @@ def tsv(value: JSON, budget: Budget) -> str:
 
 
 def _csv_text(cell: str) -> str:
-    doubled = cell.replace('"', '""')
-    return f'"{doubled}"'
+    return f'"{cell.translate(_CSV)}"'
 
 
 def _row(value: JSON, budget: Budget, name: str, separator: str, written: Callable[[str], str]) -> str:
@@ -101,8 +104,7 @@ def shell(value: JSON, budget: Budget) -> str:
 
 def _word(word: JSON, budget: Budget) -> str:
     if type(word) is str:
-        quoted = word.replace("'", "'\\''")
-        return f"'{quoted}'"
+        return f"'{word.translate(_SHELL)}'"
     if type(word) in (list, dict):
         raise JqError(f"{described(word)} can not be escaped for shell")
     return tostring(word, budget)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -17,6 +18,15 @@ _STRAY: dict[str, tuple[str, str]] = {
     "”": ("a typographic quote does not end a text", 'write `"…"`'),
     "‘": ("a typographic quote does not begin a text", 'write `"…"`'),
     "’": ("a typographic quote does not end a text", 'write `"…"`'),
+    "–": ("`–` is a dash, and no minus", "write `-`"),
+    "—": ("`—` is a dash, and no minus", "write `-`"),
+    "×": ("`×` is not an operator of jq", "write `*`"),
+    "÷": ("`÷` is not an operator of jq", "write `/`"),
+    "≥": ("`≥` is not an operator of jq", "write `>=`"),
+    "≤": ("`≤` is not an operator of jq", "write `<=`"),
+    "≠": ("`≠` is not an operator of jq", "write `!=`"),
+    "«": ("a typographic quote does not begin a text", 'write `"…"`'),
+    "„": ("a typographic quote does not begin a text", 'write `"…"`'),
     "^": ("`^` is not an operator of jq", "write `pow(x; y)`"),
     "~": ("`~` is not an operator of jq", 'write `test("pattern")` to match a pattern'),
     "\\": ("a backslash means something in texts only", 'write `"…"` around the text'),
@@ -28,10 +38,32 @@ _STRAY: dict[str, tuple[str, str]] = {
 def stray_character(text: str, at: int) -> JqProblem:
     """The problem for a character that begins no token."""
     found = text[at : at + 2] if text[at : at + 2] in _STRAY else text[at]
+    if found == "$" and text.startswith("{", at + 1):
+        hint = "leave out the `${` and its `}`: what stands here is an expression already"
+        return JqProblem("other-language", "`${` is no part of jq", at, at + 2, hint)
+    if found == "$" and text[at + 1 : at + 2].isdigit():
+        return JqProblem("syntax", "`$` needs the name of a variable", at, at + 1, "write the number alone")
     if found in _STRAY:
         message, hint = _STRAY[found]
         return JqProblem("other-language", message, at, at + len(found), hint)
+    if not found.isascii():
+        return _odd_character(text, at, found)
     return JqProblem("syntax", f"`{found}` means nothing here", at, at + len(found))
+
+
+def _odd_character(text: str, at: int, found: str) -> JqProblem:
+    if not found.isprintable() or found.isspace():
+        message = f"an invisible character (U+{ord(found):04X}) stands here"
+        return JqProblem("syntax", message, at, at + 1, "write an ordinary space, or leave it out")
+    begin = re.search(r"\w*$", text[:at])
+    assert begin is not None
+    if text[: begin.start()].endswith("."):
+        rest = re.match(r"[^\s.|,;:()\[\]{}+*/=<>!?\"'-]*", text[at:])
+        name = begin[0] + (found if rest is None else rest[0])
+        end = at - len(begin[0]) + len(name)
+        hint = f'write `["{name}"]` without the dot'
+        return JqProblem("syntax", f"`{found}` cannot be in a name without quotes", begin.start(), end, hint)
+    return JqProblem("syntax", f"`{found}` means nothing here", at, at + 1, 'write `"…"` around a text')
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
@@ -94,6 +126,46 @@ FOREIGN_FUNCTIONS: dict[str, str] = {
     "toarray": '(if type == "array" then . else [.] end)',
     "ascii": "([.] | implode)",
     "leaf_paths": "paths(scalars)",
+    "recurse_down": "recurse",
+    "pow10": "exp10",
+    "isvalid": "(try (… | true) catch false)",
+    "dateadd": "(. + 60)",
+    "datesub": "(. - 60)",
+    "_nwise": "(. as $all | range(0; length; 2) as $at | $all[$at:$at + 2])",
+    "strip_html": 'gsub("<[^>]*>"; "")',
+    "title": "((.[:1] | ascii_upcase) + .[1:])",
+    "capitalize": "((.[:1] | ascii_upcase) + .[1:])",
+    "format_date": 'format_time("%d.%m.%Y"; "Europe/Paris")',
+    "formatDate": 'format_time("%d.%m.%Y"; "Europe/Paris")',
+    "strptime_tz": "parse_time",
+    "parse_date": "parse_time",
+    "parseDate": "parse_time",
+    "fromtimestamp": "todate",
+    "ascii_upper": "ascii_upcase",
+    "ascii_lower": "ascii_downcase",
+    "group": "group_by(…)",
+    "order_by": "sort_by(…)",
+    "orderBy": "sort_by(…)",
+    "sortBy": "sort_by(…)",
+    "mapValues": "map_values(…)",
+    "isString": '(type == "string")',
+    "isNumber": '(type == "number")',
+    "equals": "`.a == .b`",
+    "uuid": "`$topic`, `$partition` and `$offset`: they tell records apart, and are the same when one is read again",
+    "random": "`$offset`: a record must give the same result when it is read again",
+    "None": "null",
+    "nil": "null",
+    "undefined": "null",
+    "always": "true",
+    "never": "false",
+    "return": "the expression without `return`",
+    "value": "`.`: it is the record's value, `.value` a field of it",
+    "record": "`.`: it is the record's value, `.record` a field of it",
+    "payload": "`.`: it is the record's value, `.payload` a field of it",
+    "message": "`.`: it is the record's value, `.message` a field of it",
+    "this": "`.`",
+    "self": "`.`",
+    "root": "`.`",
     "splitlines": 'split("\\n")',
     "lines": 'split("\\n")',
     "forEach": ".[]",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bridge.rules.jq.lexer import Token
 from bridge.rules.jq.nodes import ArrayPattern, Call, Comma, Literal, Node, ObjectPattern, Pattern, VariablePattern
 from bridge.rules.jq.problems import JqProblem
@@ -36,6 +38,47 @@ _METHODS = {
     "format": '`"… \\(.path) …"`',
 }
 _OPENERS = frozenset(("(", "[", "{"))
+_OPERATORS = {
+    "in": '`.field | IN("a", "b")` for one of some, `contains(…)` for a part',
+    "is": "`==`, or `!=` for `is not`",
+    "not": "`(… | not)`, or `!=`",
+    "like": '`test("^abc")`, `startswith("abc")` or `contains("abc")`',
+    "matches": '`test("pattern")`',
+    "contains": "`| contains(…)`",
+    "startswith": "`| startswith(…)`",
+    "endswith": "`| endswith(…)`",
+    "AND": "`and`",
+    "And": "`and`",
+    "OR": "`or`",
+    "Or": "`or`",
+    "eq": "`==`",
+    "ne": "`!=`",
+    "gt": "`>`",
+    "gte": "`>=`",
+    "lt": "`<`",
+    "lte": "`<=`",
+    "div": "`/`",
+    "mod": "`%`",
+    "xor": "`!=`",
+    "between": "`… >= 1 and … <= 9`",
+}
+"""Words that other languages have between two operands."""
+_CHOICE = 'write `if … then … elif … then … else … end`, or `{"a": "one"}[.field]`'
+_FOREIGN_WORDS = {
+    "not": "write `(… | not)`",
+    "NOT": "write `(… | not)`",
+    "return": "leave `return` out: an expression is its own result",
+    "let": "write `… as $name | …` for a variable",
+    "var": "write `… as $name | …` for a variable",
+    "const": "write `… as $name | …` for a variable",
+    "null": "write `… as $name | …` for a variable",
+    "case": _CHOICE,
+    "switch": _CHOICE,
+    "when": _CHOICE,
+    "for": "write `map(…)`, or `.[] | …`",
+    "new": "leave `new` out",
+}
+"""Words that other languages have before an expression."""
 
 
 class Mistakes:
@@ -50,7 +93,8 @@ class Mistakes:
         start, end = token.start, token.end
         if token.kind == "end":
             after = f" after {words(self.tokens.last)}" if self.tokens.last.kind != "start" else ""
-            return JqProblem("syntax", f"the expression ends too early{after}", max(start - 1, 0), end)
+            hint = "write what is missing, or remove what waits for it"
+            return JqProblem("syntax", f"the expression ends too early{after}", max(start - 1, 0), end, hint)
         last = self.tokens.last
         if token.kind == "op" and token.text == last.text == "|" and last.end == token.start:
             hint = "write `or`, or `//` for a default"
@@ -65,25 +109,45 @@ class Mistakes:
             return JqProblem("refused", f"`{token.text}`: there are no modules here", start, end, "use `defs`")
         if token.kind == "keyword" and token.text in ("def", "label"):
             return JqProblem("syntax", f"`{token.text}` needs ( ) around it here", start, end)
-        if isinstance(before, Call) and before.name in ("not", "return", "let", "var", "const", "null"):
+        if isinstance(before, Call) and before.name in _FOREIGN_WORDS:
             return self._foreign_word(before)
-        if token.kind == "name" and token.text in ("in", "is", "not", "like", "matches", "contains"):
-            hint = (
-                f"write `| {token.text}(…)`" if token.text == "contains" else "write `==`, `contains(…)` or `test(…)`"
-            )
-            return JqProblem("other-language", f"`{token.text}` is no operator of jq", start, end, hint)
-        joining = "parts are joined by an operator, `|` or `,`" if before is not None else None
-        return JqProblem("syntax", f"{words(token)} cannot stand here", start, end, joining)
+        if token.kind == "name" and token.text in _OPERATORS and before is not None:
+            message = f"`{token.text}` is no operator of jq"
+            return JqProblem("other-language", message, start, end, f"write {_OPERATORS[token.text]}")
+        return JqProblem("syntax", f"{words(token)} cannot stand here", start, end, self._missing(before))
+
+    def _missing(self, before: Node | None) -> str:
+        """What is probably missing, or too much, before the next token."""
+        token, text = self.tokens.peek, self.tokens.text
+        if before is None:
+            if token.text == "/" and self.tokens.last.text == "(":
+                return 'a pattern is a text: `"…"`'
+            return f"an expression is missing before {words(token)}, or {words(token)} is too much"
+        end = token.start + len(re.match(r"[.\w]*", text[token.start :])[0])  # type: ignore[index]
+        found = text[token.start : end]
+        if token.kind == "number" and found.startswith(".") and token.start == before.end:
+            name = found[1:].partition(".")[0]
+            return f"write `[{name}]` for an element" if name.isdigit() else f'write `["{name}"]` without the dot'
+        if token.kind == "name" and self.tokens.last.kind == "field" and token.start == before.end + 1:
+            whole = f"{self.tokens.last.text} {token.text}"
+            return f'parts are joined by an operator, `|` or `,`; a name with a space is written `["{whole}"]`'
+        if token.kind == "name" and self.tokens.last.text == "..":
+            return f"write `.{token.text}` for the field, `.. | .{token.text}?` for it at any depth"
+        if self.tokens.last.kind == "number" and token.start == before.end:
+            return "numbers are written as in JSON: 1000, 0.5"
+        if token.kind == "name" and token.start == before.end:
+            return f"write `.{token.text}` for the field"
+        return "parts are joined by an operator, `|` or `,`"
 
     @staticmethod
     def _foreign_word(call: Call) -> JqProblem:
-        hint = "write `(… | not)`" if call.name == "not" else "write `… as $name | …` for a variable"
+        hint = _FOREIGN_WORDS.get(call.name, "write `… as $name | …` for a variable")
         return JqProblem("other-language", f"`{call.name} …` is not jq", call.start, call.end, hint)
 
     def reject_foreign(self, left: Node) -> None:
         """`a ? b : c` behind an operand, and `not x`."""
         token = self.tokens.peek
-        if isinstance(left, Call) and left.name == "not" and not left.args:
+        if isinstance(left, Call) and left.name in ("not", "NOT") and not left.args:
             starts = token.kind in ("field", "variable", "name", "number", "quote")
             if starts or (token.kind == "op" and token.text in _OPENERS | {"."}):
                 message = "`not x` is not jq: `not` looks at its input"
@@ -110,6 +174,7 @@ class Mistakes:
             "**": "write `pow(x; y)`",
             "=>": "write `>=`, or `as $x | …`",
             "=<": "write `<=`",
+            "++": "write `+ 1`",
             "<>": "write `!=`",
             "||": "write `or`, or `//` for a default",
         }
@@ -177,7 +242,20 @@ class Mistakes:
         if token.kind == "op" and token.text == "*":
             return JqProblem("other-language", "`.*` is not jq", dot.start, token.end, "write `.[]`")
         hint = 'write `.["name"]` for a name with other characters than letters, digits and `_`'
+        if token.kind == "variable":
+            hint = f'write `[${token.text}]` for the field that it names, `["${token.text}"]` for a field of this name'
         return JqProblem("syntax", f"{words(token)} cannot follow the `.`", dot.start, token.end, hint)
+
+    def reject_bad_entry(self, key: Node) -> None:
+        """`{a = 1}`, `{a-b: 1}`, `{a.b: 1}`: what follows a key that is no name."""
+        token = self.tokens.peek
+        if token.kind == "op" and token.text in ("=", "=>", "|="):
+            raise JqProblem("other-language", f"`{token.text}` in an object", token.start, token.end, "write `:`")
+        found = re.match(r"[\w.-]+", self.tokens.text[key.start :])
+        if token.start == key.end and found is not None and len(found[0]) > key.end - key.start:
+            name = found[0].rstrip(".-")
+            hint = f'write `"{name}"`: a name with other characters stands in quotes'
+            raise JqProblem("syntax", f"`{name}` is not a name", key.start, key.start + len(name), hint)
 
     def bad_key(self, token: Token) -> JqProblem:
         """Something that is no key of an object."""

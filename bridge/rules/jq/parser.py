@@ -120,7 +120,10 @@ class Parser(Terms):
         if level in (_SET, _EQUALS) and _LEVELS.get(self.tokens.peek.text, 0) == level:
             token = self.tokens.peek
             message = f"`{op}` and `{token.text}` do not follow one another"
-            raise JqProblem("syntax", message, token.start, token.end, "put one of them in ( )")
+            hint = "put one of them in ( )"
+            if level == _EQUALS:
+                hint = "write `and` between two comparisons (`1 < .n and .n < 5`), or ( ) around one"
+            raise JqProblem("syntax", message, token.start, token.end, hint)
         if level == _ALTERNATIVE:
             return Alternative(left.start, right.end, left, right)
         if level == _SET:

@@ -21,7 +21,7 @@ _INTRO = """\
 Expressions are jq. What libjq 1.8.2 does is what they do; this page lists every difference. Whatever is not supported is
 refused by name when the rules load, never while a record is mapped. `bridge eval` runs one expression.
 
-<!-- Made by `python -m bridge.rules.jq.reference`; do not edit. -->
+<!-- Made by `make docs`; do not edit. -->
 """
 
 _DIFFERENT: list[tuple[str, str]] = [
@@ -66,8 +66,10 @@ _DIFFERENT: list[tuple[str, str]] = [
     (
         "Paths",
         (
-            "`reduce`, `foreach`, `last(f)`, `?//` and functions that make a value (`tostring`, `ltrimstr`, `abs` …) are refused "
-            "where a path is needed (left of `|=`, in `path`, `del`, `pick`): jq loses the path or fails."
+            "`reduce`, `foreach`, `last(f)`, `?//`, patterns (`as [$a]`, `as {$a}`) and functions that make a value (`tostring`, `ltrimstr`, `abs` …) are refused "
+            "where a path is needed (left of `|=`, in `path`, `del`, `pick`): jq loses the path or fails. What was "
+            "made there and equals the input (null, true, false, a number: `path(1)` on 1, `path(.a |= .)` on null) may "
+            "have its path here and fail in jq, or the other way round."
         ),
     ),
     (
@@ -96,6 +98,21 @@ _DIFFERENT: list[tuple[str, str]] = [
     (
         "Weekdays",
         "`strftime` computes the weekday from the date; jq's is wrong for some broken-down times that are not complete.",
+    ),
+    ("The last two seconds of 1969", "`mktime` gives −1 and −2 for them; jq takes these for failures."),
+    (
+        "Last digits",
+        (
+            "`log`, `log2`, `log10`, `exp`, `exp2`, `exp10` and `pow` are right to 14 digits; the digits behind them may be "
+            "others than libjq's (`8 | exp10` is 100000000 here and 99999999.99999999 there)."
+        ),
+    ),
+    (
+        "Texts of errors",
+        (
+            "What `catch` is given is libjq's text for indexing, iterating and arithmetic. Of other errors the text may "
+            "differ; that there is one does not."
+        ),
     ),
     (
         "`fromjson`",

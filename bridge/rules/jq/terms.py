@@ -93,7 +93,11 @@ class Terms(Mistakes):
             optional = self.tokens.skip("?")
             return Index(node.start, self.tokens.last_end, node, key, optional)
         if self.tokens.is_op("["):
-            return self._bracket(node)
+            found = self._bracket(node)
+            if isinstance(found, Slice):
+                hint = "leave out the dot before the `[`"
+                raise JqProblem("syntax", "no slice can follow a dot", dot.start, found.end, hint)
+            return found
         raise self.bad_field(dot)
 
     def _bracket(self, node: Node) -> Node:
@@ -231,6 +235,8 @@ class Terms(Mistakes):
         key = self._key()
         if self.tokens.skip(":"):
             return key, self._entry_value()
+        if token.kind in {"name", "keyword"}:
+            self.reject_bad_entry(key)
         if token.kind == "op":
             self.tokens.expect(":", "a computed key is followed by `:` and a value")
         return key, Index(key.start, key.end, Identity(key.start, key.start), key, optional=False)
@@ -261,7 +267,9 @@ class Terms(Mistakes):
                 if whole_format:
                     return Format(first.start, first.end, name[1:])
                 message = f"`{name}` is followed by a text here"
-                raise JqProblem("syntax", message, first.start, first.end, f'write `{name} "…"`')
+                field = self.tokens.text[: first.start].endswith(".")
+                hint = f'write `["{name}"]` without the dot for the field' if field else f'write `{name} "…"`'
+                raise JqProblem("syntax", message, first.start, first.end, hint)
             self.tokens.take()
         parts: list[str | Node] = []
         while self.tokens.peek.kind != "quote":

@@ -13,6 +13,7 @@ MAX_TEXT = 100_000
 MAX_DEPTH = 90
 _EXACT_DIGITS = 20
 """No integer of 64 bits has more digits."""
+_ELSE_IF = ("elseif", "elsif", "elsif", "ElseIf")
 
 
 def number_value(text: str) -> int | float:
@@ -85,7 +86,10 @@ class Tokens:
         """Take this keyword."""
         if not self.is_keyword(text):
             token = self.peek
-            raise JqProblem("syntax", f"expected `{text}`, found {words(token)}", token.start, token.end)
+            hint = "write `if … then … else … end`"
+            if token.text in _ELSE_IF or "else if " in self.text:
+                hint = "write `elif`: `if … then … elif … then … else … end`"
+            raise JqProblem("syntax", f"expected `{text}`, found {words(token)}", token.start, token.end, hint)
         self.take()
 
     def close(self) -> None:

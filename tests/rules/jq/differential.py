@@ -12,7 +12,8 @@ from random import Random
 from bridge.rules.jq import Budget, BudgetExceeded, JqError, JqProblem, compile_program, tojson_text
 from bridge.rules.jq.values import JSON
 from tests.rules.jq.oracle import Oracle
-from tests.rules.jq.programs import Programs, random_value
+from tests.rules.jq.programs import Programs
+from tests.rules.jq.words import random_value
 
 BATCH = 40
 _SILENT = "libjq ran out of time or memory"

@@ -21,9 +21,10 @@ THEIRS = jq.compile(f"[strftime({json.dumps(FORMAT)}), todate, gmtime, (gmtime |
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.integers(-(10**11), 10**12))
+@given(st.integers(-(10**11), 10**12).filter(lambda seconds: seconds not in (-1, -2)))
 def test_times_are_written_as_libjq_does(seconds: int) -> None:
     """Every directive of `strftime` gives what the oracle gives, from the years of the Romans on."""
+    # libjq takes -1 and -2 of `mktime` for failures: the page of differences says so.
     assert WRITE.one(seconds, (), Budget()) == THEIRS.input_value(seconds).first()
 
 

@@ -50,6 +50,18 @@ def test_input_that_is_no_json_ends_with_2() -> None:
         assert err.startswith("bridge: error: standard input is not JSON")
 
 
+def test_an_expression_may_begin_with_a_minus() -> None:
+    """`-1` and `-(.a)` are no options; the place of a mistake in them is right."""
+    assert ran("-(.a)", given='{"a": 2}')[:2] == (0, "-2\n")
+    assert ran("-n", "-1")[:2] == (0, "-1\n")
+    assert "error: 1:4: `&&`" in ran("-1 && 2", given="1")[2]
+
+
+def test_a_variable_without_a_value_says_how_to_give_it_one() -> None:
+    """The hint is the option."""
+    assert "--arg key text" in ran("$key", given="1")[2]
+
+
 def test_variables_and_options() -> None:
     """`--arg` and `--argjson` bind variables, `-n` reads nothing, `-r` prints texts bare."""
     code, out, _ = ran("-n", "-r", '"\\($x)-\\($y.a)"', "--arg", "x", "1", "--argjson", "y", '{"a": 2}')

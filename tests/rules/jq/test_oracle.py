@@ -11,7 +11,9 @@ import pytest
 from tests.rules.jq.differential import Report, check, compare
 from tests.rules.jq.oracle import Oracle
 
-CORPUS = Path(__file__).parent / "corpus.txt"
+HERE = Path(__file__).parent
+CORPUS = (HERE / "corpus.txt", HERE / "oneliners.txt")
+"""Corners of jq, and programs as people write them."""
 PROGRAMS = int(os.environ.get("JQ_FUZZ_PROGRAMS", "1000"))
 VALUES = int(os.environ.get("JQ_FUZZ_VALUES", "8"))
 SEED = int(os.environ.get("JQ_FUZZ_SEED", str(SystemRandom().randrange(2**31))))
@@ -20,7 +22,7 @@ SEED = int(os.environ.get("JQ_FUZZ_SEED", str(SystemRandom().randrange(2**31))))
 def corpus() -> list[tuple[str, str]]:
     """Programs and inputs, one pair a line."""
     found = []
-    for line in CORPUS.read_text(encoding="utf-8").splitlines():
+    for line in "\n".join(file.read_text(encoding="utf-8") for file in CORPUS).split("\n"):
         program, _, given = line.partition(" ### ")
         if program:
             found.append((program, given or "null"))
@@ -39,11 +41,11 @@ def test_random_programs_give_what_libjq_gives(capsys: pytest.CaptureFixture[str
 
 
 def test_the_corpus_gives_what_libjq_gives() -> None:
-    """Several hundred programs that each ask about one corner of jq: the oracle's answer, or a refusal."""
+    """Some 2,000 programs, of corners of jq and as people write them: the oracle's answer, or a refusal."""
     oracle = Oracle()
     report = Report()
     for program, given in corpus():
         check([program], [given], oracle, report)
     oracle.close()
     assert report.differences == []
-    assert report.compared > 400
+    assert report.compared > 1800

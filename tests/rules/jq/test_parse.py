@@ -110,7 +110,7 @@ def test_what_is_unknown_or_refused_is_named(text: str, code: str, hint: str | N
 def test_an_unknown_variable_gets_the_nearest_one() -> None:
     """A misspelt variable gets a "did you mean", another one the list of those there are."""
     assert problem("$heders", variables=("key", "headers")).hint == "did you mean `$headers`?"
-    assert problem("$x", variables=("key",)).hint == "known here: `$key`"
+    assert problem("$x", variables=("key",)).hint == "write `.x` for the field; known here: `$key`"
 
 
 def test_nodes_know_their_places() -> None:

@@ -10,5 +10,5 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "jq-differences.md"
 
 
 def test_the_page_is_current() -> None:
-    """`python -m bridge.rules.jq.reference > docs/jq-differences.md` has been run since the tables changed."""
+    """`make docs` has been run since the tables changed."""
     assert PAGE.read_text(encoding="utf-8") == page()

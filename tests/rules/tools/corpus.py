@@ -155,7 +155,7 @@ properties:
         (
             Break(".quiet == true", ".quiet // true", "R042", "if .quiet == null then true else .quiet end"),
             Break("and .inside == false", "&& .inside == false", "R016", "and"),
-            Break("topics: [fleet.trips]", "topics: fleet.trips", "R005", "[orders.v1]"),
+            Break("topics: [fleet.trips]", "topics: fleet.trips", "R005", "[fleet.trips]"),
         ),
     ),
     Case(

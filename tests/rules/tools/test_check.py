@@ -101,7 +101,7 @@ CASES: list[tuple[str, str, str | None]] = [
     ("distinct_id: user_id", "R048", "user_id"),
     ("tenant_id: tenant.id", "R048", "tenant.id"),
     ("distinct_id: $.customer.id", "R048", None),
-    ("properties: {p: 'Hello #{name}'}", "R048", "#{"),
+    ("properties: {p: 'Hello #{name}'}", "R048", "#{name}"),
     ("properties: {p: 'Hello .customer.name'}", "R048", ".customer.name"),
     # comparisons
     ('when: (.items | length) == "3"', "R050", '(.items | length) == "3"'),
@@ -123,7 +123,7 @@ CASES: list[tuple[str, str, str | None]] = [
     ("distinct_id: '${ if .vip then .id end }'", "R046", None),
     ('properties: {p: \'${ .at | parse_time | format_time("DD.MM.YYYY"; "UTC") }\'}', "R053", None),
     # what SuprSend refuses
-    ("event: pay_${ .status }\nevents: [pay_ok, failed]", "R027", "[pay_ok, failed]"),
+    ("event: pay_${ .status }\nevents: [pay_ok, failed]", "R027", "failed"),
     ("event: ss_${ .status }\nevents: [told]", "R025", None),
     ("properties: '${ {ss_a: 1} }'", "R026", "ss_a"),
     ("properties: '${ .a | {\"$b\": .x} }'", "R026", None),

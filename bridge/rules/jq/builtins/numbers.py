@@ -101,6 +101,12 @@ def ldexp(_: JSON, number: JSON, exponent: JSON) -> JSON:
     return whole(_scaled(float(_number(number)), float(_number(exponent))))
 
 
+def scalb(_: JSON, number: JSON, exponent: JSON) -> JSON:
+    """`scalb(number; exponent)`: nan for an exponent that is not whole, as in C."""
+    mantissa, power = float(_number(number)), float(_number(exponent))
+    return whole(_scaled(mantissa, power if math.isinf(power) or power % 1 == 0 else math.nan))
+
+
 def frexp(value: JSON) -> list[JSON]:
     """Mantissa and exponent."""
     mantissa, exponent = math.frexp(float(_number(value)))
@@ -214,7 +220,7 @@ ROWS: list[Builtin] = [
         _of_two(math.copysign),
     ),
     Builtin("ldexp/2", "`ldexp(x; n)`: x times 2 to the power of n.", ("ldexp(3; 2)", ("12",)), NUMBER, ldexp),
-    Builtin("scalb/2", "`scalb(x; n)`: x times 2 to the power of n.", ("scalb(3; 2)", ("12",)), NUMBER, ldexp),
+    Builtin("scalb/2", "`scalb(x; n)`: x times 2 to the power of n.", ("scalb(3; 2)", ("12",)), NUMBER, scalb),
     Builtin("scalbln/2", "`scalbln(x; n)`: x times 2 to the power of n.", ("scalbln(3; 2)", ("12",)), NUMBER, ldexp),
     Builtin("frexp/0", "Mantissa and exponent.", ("8 | frexp", ("[0.5,4]",)), ARRAY, frexp),
     Builtin("modf/0", "Fraction and whole part.", ("1.5 | modf", ("[0.5,1]",)), ARRAY, modf),

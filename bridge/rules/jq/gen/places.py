@@ -22,6 +22,7 @@ from bridge.rules.jq.nodes import (
     Node,
     Slice,
     Try,
+    VariablePattern,
 )
 from bridge.rules.jq.problems import JqProblem
 
@@ -203,6 +204,9 @@ def bind(generator: Generator, node: Node, scope: Scope, v: str, path: PathAt, s
     assert isinstance(node, Bind)
     if len(node.patterns) > 1:
         raise JqProblem("refused", "`?//` in a path", node.start, node.end, "use one pattern, and `if` on its type")
+    if not isinstance(node.patterns[0], VariablePattern):
+        message = "a pattern with `[ ]` or `{ }` in a path: jq takes its keys for a part of the path"
+        raise JqProblem("refused", message, node.start, node.end, "use one variable: `.a as $a | …`")
 
     def taken(value: str) -> None:
         generator.destructure(
