@@ -1,4 +1,4 @@
-"""Plant each bug of `tests/simulation/planted.py` in the delivery core, and print which seed finds it.
+"""Plant each bug of `tests/simulation/planted` in the delivery core, and print which seed finds it.
 
     python scripts/simulate_bugs.py
 
@@ -21,7 +21,7 @@ def main() -> int:
     """Read the options, hunt, print."""
     options = argparse.ArgumentParser(description="Find planted bugs with the simulator.")
     options.add_argument("--seed", type=int, default=0, help="the first seed")
-    options.add_argument("--seeds", type=int, default=300, help="how many to try for each bug")
+    options.add_argument("--seeds", type=int, default=1_000, help="how many to try for each bug")
     options.add_argument("bugs", nargs="*", help="names of bugs; all if none is given")
     given = options.parse_args()
     missed = 0

@@ -7,7 +7,7 @@ simulator of the tests drives the same object.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from operator import methodcaller
 from random import Random
@@ -163,7 +163,7 @@ class Delivery:
         wanted = part.ledger.accept(records) if part is not None and part.seek is None else ()
         if len(wanted) < len(records):
             dropped = sum(map(len, records)) - sum(map(len, wanted))
-            self.room.freed_bytes += dropped + RECORD_OVERHEAD * (len(records) - len(wanted))
+            self.room.free(item.topic, dropped + RECORD_OVERHEAD * (len(records) - len(wanted)))
         if part is None:
             return
         self.settler.dirty.add(part)
@@ -210,7 +210,7 @@ class Delivery:
             return 0
         part.live = False
         held = [record for record in part.ledger.unfinished.values() if record is not None]
-        self.room.freed_bytes += sum(map(len, held)) + RECORD_OVERHEAD * len(held)
+        self.room.free(part.name[0], sum(map(len, held)) + RECORD_OVERHEAD * len(held))
         self.tally.topic(part.name[0]).finished[Outcome.RELEASED] += len(held)
         self.tally.released += len(held)
         self.refusals.forget(part)
@@ -313,7 +313,7 @@ class Delivery:
             return
         part.unsent = deque(record for record in part.unsent if record.offset() in culprits)
         part.ledger.give_back([record.offset() for record in given], given[0].timestamp()[1])
-        self.room.freed_bytes += sum(map(len, given)) + RECORD_OVERHEAD * len(given)
+        self.room.free(part.name[0], sum(map(len, given)) + RECORD_OVERHEAD * len(given))
         self.tally.topic(part.name[0]).finished[Outcome.RELEASED] += len(given)
         self.tally.released += len(given)
         part.seek = part.ledger.given
@@ -329,7 +329,23 @@ class Delivery:
         """Enough unsent records to keep every call busy are enough: the rest stays in Kafka."""
         unsent = sum([len(part.unsent) for part in self.parts.values() if part.unsent])
         enough = max(2_000, self.gate.limit.value * self.policy.batch_events // 2)
+        if unsent >= enough // 2:
+            unsent -= self._beyond_share(enough // 2)
         self.room.open = unsent < (enough if self.room.open else enough // 2)
+
+    def _beyond_share(self, enough: int) -> int:
+        """Records that wait for their partition's one lane, of those a topic has more of than its share of `enough`.
+
+        They keep no call busy, and may wait for long: where there are several topics they stop nobody else.
+        """
+        topics = {name[0] for name in self.parts}
+        if len(topics) < 2:
+            return 0
+        stuck: Counter[str] = Counter()
+        for part in self.parts.values():
+            if part.serial and part.lanes and not part.ready():
+                stuck[part.name[0]] += len(part.unsent)
+        return sum(max(0, count - enough // len(topics)) for count in stuck.values())
 
     def wake_at(self, now: float) -> float | None:
         """When something is due that no event announces, in monotonic seconds; None if nothing is."""

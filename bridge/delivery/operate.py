@@ -9,7 +9,7 @@ from collections import deque
 
 from bridge.delivery.dead import Refusal
 from bridge.delivery.delivery import Delivery
-from bridge.delivery.flight import Flight
+from bridge.delivery.flight import Flight, Item
 from bridge.delivery.holds import KINDS, Hold, Reason
 from bridge.delivery.partition import Fan, Lane, Partition
 from bridge.flow import Mapping, Record, Stage, TopicPartition
@@ -196,12 +196,14 @@ def _take_out(delivery: Delivery, part: Partition, record: Record) -> None:
         part.waiting[lane] = deque(
             entry for entry in entries if (entry.record if isinstance(entry, Fan) else entry) is not record
         )
-    flights = [
-        *delivery.placer.unstarted(),
-        *(flight for entry in delivery.calls.resting for flight in entry[2].family()),
-    ]
-    for flight in flights:
-        gone = [item for item in flight.items if item[0] is part and item[1] is record]
+    calls, lane_of = delivery.calls, delivery.calls.lane_of
+    for root in (*delivery.placer.unstarted(), *calls.in_flight.values(), *(entry[2] for entry in calls.resting)):
+        gone: list[Item] = []
+        for flight in root.family():
+            mine = [item for item in flight.items if item[0] is part and item[1] is record]
+            if mine:
+                flight.keep([item for item in flight.items if item[0] is not part or item[1] is not record])
+                gone += mine
         if gone:
-            flight.keep([item for item in flight.items if not (item[0] is part and item[1] is record)])
-            delivery.settler.free(gone, flight.lanes(delivery.calls.lane_of))
+            # A half that goes out before may hold the same lane.
+            delivery.settler.free(gone, root.lanes(lane_of))

@@ -41,7 +41,7 @@ class Settler:
         del part.ledger.unfinished[offset]
         part.ledger.top = max(part.ledger.top, offset)
         part.finished += 1
-        self._room.freed_bytes += len(record) + RECORD_OVERHEAD
+        self._room.free(part.name[0], len(record) + RECORD_OVERHEAD)
         self.tally.topic(part.name[0]).finished[outcome] += 1
         self.dirty.add(part)
         if outcome is Outcome.DELIVERED or outcome is Outcome.FILTERED:
@@ -60,7 +60,7 @@ class Settler:
 
     def _left(self, part: Partition, records: int, value_bytes: int, outcome: Outcome) -> None:
         part.finished += records
-        self._room.freed_bytes += value_bytes + records * RECORD_OVERHEAD
+        self._room.free(part.name[0], value_bytes + records * RECORD_OVERHEAD)
         self.tally.topic(part.name[0]).finished[outcome] += records
         self.dirty.add(part)
         self._brake.passed(topic_key(part.name[0]), records)

@@ -116,7 +116,7 @@ class Bench:
 
     def feed(self, records: Sequence[PlainRecord], *, epoch: int = 1) -> None:
         """Hand over a run of records of one partition."""
-        self.room.taken_bytes += sum(len(each) + RECORD_OVERHEAD for each in records)
+        self.room.take(TOPIC, sum(len(each) + RECORD_OVERHEAD for each in records), 0)
         self.fed += records
         self.take(Records(TOPIC, records[0].partition(), epoch, list(records)))
 
@@ -165,7 +165,7 @@ class Bench:
             self.take(Sought(*part.name, part.epoch, seek))
             again = {each.offset(): each for each in self.fed if each.partition() == part.name[1]}
             run = [again[offset] for offset in sorted(again) if offset >= seek]
-            self.room.taken_bytes += sum(len(each) + RECORD_OVERHEAD for each in run)
+            self.room.take(part.name[0], sum(len(each) + RECORD_OVERHEAD for each in run), 0)
             self.take(Records(*part.name, part.epoch, list(run)))
 
     def pass_time(self, seconds: float) -> None:
@@ -211,7 +211,7 @@ class Bench:
             for record in part.ledger.unfinished.values()
             if record is not None
         )
-        assert self.room.taken_bytes - self.room.freed_bytes == held
+        assert self.room.used() == self.room.used_by(TOPIC) == held
 
     def progress(self, partition: int = 0) -> Progress:
         """The last progress told of a partition."""

@@ -76,6 +76,28 @@ def test_a_skip_of_what_is_already_on_its_way_is_declined() -> None:
         operate.skip(bench.delivery, SCOPE, 7, "", bench.now_ms)
 
 
+def test_a_skip_takes_a_record_out_of_the_half_that_waits_for_another() -> None:
+    """After a split the record is never sent again, and its lane stays with the half that is out."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(offset, key=b"a") for offset in range(4)])
+    (whole,) = bench.start()
+    bench.answer(whole, reply(400, b'{"status":"error","error":{"type":"validation_error","message":"bad"}}'))
+    (first,) = bench.start()
+    assert first.offsets == [0, 1]
+    operate.skip(bench.delivery, SCOPE, 3, "not wanted", bench.now_ms)
+    bench.feed([record(4, key=b"a")])
+    bench.write_dead_letters()
+    assert bench.start() == []
+    bench.accept(first)
+    (second,) = bench.start()
+    assert second.offsets == [2]
+    bench.accept(second)
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 4, Outcome.DEAD_LETTERED: 1}
+    assert bench.progress().watermark == 5
+
+
 def test_a_skip_replaces_a_dead_letter_that_cannot_be_written() -> None:
     """The failed letter is forgotten: the record ends once."""
     bench = Bench()
@@ -316,7 +338,7 @@ def test_what_nobody_wants_any_more_is_not_sent() -> None:
     bench.assign()
     stamp = bench.now_ms
     late = PlainRecord(TOPIC, 0, 0, b"t5000", timestamp=stamp)
-    bench.room.taken_bytes += len(late) + 400
+    bench.room.take(TOPIC, len(late) + 400, 1)
     bench.take(Records(TOPIC, 0, 1, [late]))
     (call,) = bench.start()
     bench.answer(call, reply(503))

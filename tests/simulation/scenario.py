@@ -1,4 +1,8 @@
-"""What differs between runs beside the faults: settings, group protocol, partitions, how the records look."""
+"""What differs between runs beside the faults: settings, group protocol, partitions, how the records look.
+
+Each run draws its own strengths of the faults, none among them (swarm testing): what hides behind the noise of one kind
+shows in a run without it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,25 @@ from typing import Any, Literal
 from bridge.delivery.brake import BrakeLimits
 from bridge.delivery.pace import Backoff
 from bridge.delivery.policy import OnDedupeExpired, Ordering, Policy
+from bridge.delivery.start import OnGap, StartFrom
+from bridge.delivery.storm import StormLimits
+from tests.simulation.records import STUCK
 
 Protocol = Literal["eager", "cooperative", "consumer"]
+Shadow = Literal["well", "slow", "refused"]
 HOUR = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """Probabilities: how often what may go wrong does."""
+
+    call: float
+    commit: float
+    letter: float
+    crash: float
+    """At each point where a process may die."""
+    read: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,51 +43,67 @@ class Scenario:
     members: int
     partitions: int
     keys: int
-    trouble: float
-    """Probability that a call meets a fault."""
+    strength: Strength
     words: tuple[str, ...]
     """What records say (`tests.delivery.words`), drawn with equal chance."""
     room: int
+    start_from: StartFrom
+    on_gap: OnGap
+    shadow: Shadow
+    """How the group that keeps the delivered marks does."""
+    note_limit: int
+    """Bytes of metadata that the brokers take."""
+    wrong_clocks: bool
+    """Wall clocks jump by hours: what depends on the time may be wrong, the rest may not."""
+    unsafe_topic: bool
+    """The topic is made anew or cut off now and then."""
 
 
 WORDS = ("e", "e", "e", "e", "e", "e", "e", "e e", "e e e", "", "s", "e s")
-SPICE = ("ex", "ex", "d", "e ex", "e d e", "t3000", "t60000 e", "o e", "h", "eS")
+SPICE = ("ex", "ex", "d", "e ex", "e d e", "t3000", "t60000 e", "o e", "h", STUCK)
 
-
-STUCK = "eS"
 PATIENT: dict[str, Any] = {"span": 10_000, "note_bytes": 3_000, "retry_share": 0.1, "retry_floor": 0.5}
 
 
-def scenario(rng: Random) -> Scenario:
-    """Draw a run's settings."""
+def _policy(rng: Random) -> Policy:
     orderings: tuple[Ordering, ...] = ("key", "key", "key", "partition", "none")
     expired: tuple[OnDedupeExpired, ...] = ("dead_letter", "dead_letter", "dead_letter", "hold", "send")
-    protocols: tuple[Protocol, ...] = ("eager", "cooperative", "cooperative", "consumer")
-    policy = Policy(
+    storm = StormLimits(rng.choice((6, 20)), rng.choice((500, 3_000)), rng.choice(("dead_letter", "hold")))
+    return Policy(
         ordering=rng.choice(orderings),
         strict_order=rng.random() < 0.15,
-        linger=rng.choice((0.0, 0.02, 0.1)),
-        batch_events=rng.choice((1, 2, 4, 6, 6, 8)),
+        linger=rng.choice((0.0, 0.02, 0.3)),
+        batch_events=rng.choice((1, 3, 6, 10, 16)),
         batch_bytes=rng.choice((819_200, 819_200, 700)),
         initial_in_flight=rng.choice((2, 6, 12)),
         max_in_flight=12,
         progress_interval=0.1,
         progress_records=rng.choice((5, 5_000)),
         span=rng.choice((20, 60, 10_000)),
+        rate_limit=rng.choice((None, None, None, 200.0)),
         backoff=Backoff(0.05, 2.0),
         retry_share=1.0,
         retry_floor=50.0,
-        breaker_failures=rng.choice((10, 40)),
+        breaker_failures=rng.choice((5, 10, 400)),
         probe_interval=rng.choice((1.0, 5.0)),
         on_dedupe_expired=rng.choice(expired),
-        brake=BrakeLimits(row=rng.choice((4, 50))),
+        brake=BrakeLimits(row=rng.choice((2, 4, 50))),
+        storm=storm if rng.random() < 0.1 else None,
         stuck_attempts=5,
         stuck_seconds=20.0,
         unreadable_in_row=4,
         note_bytes=rng.choice((60, 3_000)),
     )
+
+
+def scenario(rng: Random) -> Scenario:
+    """Draw a run's settings."""
+    policy = _policy(rng)
+    protocols: tuple[Protocol, ...] = ("eager", "cooperative", "cooperative", "consumer")
+    shadows: tuple[Shadow, ...] = ("well", "well", "slow", "refused")
+    gaps: tuple[OnGap, ...] = ("hold", "hold", "continue")
     spice = tuple(rng.choice(SPICE) for _ in range(rng.choice((0, 1, 3, 5))))
-    if policy.ordering == "partition":
+    if policy.ordering == "partition" or policy.storm is not None:
         # A record is `stuck` only while others succeed: where it blocks all others nobody can tell.
         spice = tuple(word for word in spice if word != STUCK)
     found = Scenario(
@@ -76,11 +112,24 @@ def scenario(rng: Random) -> Scenario:
         members=rng.choice((3, 3, 4)),
         partitions=rng.choice((2, 4, 6)),
         keys=rng.choice((1, 3, 8, 8)),
-        trouble=rng.choice((0.3, 0.6, 0.8, 0.9)),
+        strength=Strength(
+            call=rng.choice((0.4, 0.8, 0.9, 0.95, 0.97)),
+            commit=rng.choice((0.0, 0.1, 0.25, 0.5)),
+            letter=rng.choice((0.0, 0.15, 0.4)),
+            crash=rng.choice((0.0, 0.003, 0.01)),
+            read=rng.choice((0.0, 0.02, 0.1)),
+        ),
         words=WORDS + spice,
         room=rng.choice((8_000, 60_000)),
+        start_from=rng.choice(("earliest", "latest")),
+        on_gap=rng.choice(gaps),
+        shadow=rng.choice(shadows),
+        note_limit=rng.choice((4_096, 4_096, 4_096, 64)),
+        wrong_clocks=rng.random() < 0.15 and not any(word[0] == "t" for say in spice for word in say.split()),
+        unsafe_topic=rng.random() < 0.2,
     )
     if STUCK in spice:
         # Others have to get past a stuck record, or nobody can tell that it is one.
-        return replace(found, keys=8, room=1_000_000, policy=replace(policy, **PATIENT))
+        policy = replace(policy, **PATIENT, rate_limit=None)
+        return replace(found, keys=8, room=1_000_000, note_limit=4_096, policy=policy)
     return found

@@ -20,45 +20,57 @@ def outcome(case: Case) -> tuple[str | None, World]:
 
 
 def shrink(case: Case, seconds: float = 60.0) -> Case:
-    """Make a failing case smaller for as long as there is time. Any violation counts, not only the first."""
-    until = time.monotonic() + seconds
+    """Make a failing case smaller for as long as there is time; it goes on breaking the same invariant."""
     found, world = outcome(case)
     if found is None:
         return case
-    case = _fewer_steps(replace(case, steps=min(case.steps, world.steps)), until)
-    for kind in sorted(world.faults.counts):
-        smaller = replace(case, off=(*case.off, kind))
-        if time.monotonic() < until and outcome(smaller)[0] is not None:
-            case = smaller
-    case = _fewer_faults(case, until)
-    return _fewer_steps(case, until)
+    return _Shrink(found.split()[0], time.monotonic() + seconds).shrunk(case, world)
 
 
-def _fewer_steps(case: Case, until: float) -> Case:
-    step = case.steps // 2
-    while step and time.monotonic() < until:
-        smaller = replace(case, steps=case.steps - step)
-        if smaller.steps > 0 and outcome(smaller)[0] is not None:
-            case = smaller
-        else:
-            step //= 2
-    return case
+class _Shrink:
+    """What has to stay as it is, and until when there is time."""
 
+    def __init__(self, invariant: str, until: float) -> None:
+        self._invariant = invariant
+        self._until = until
 
-def _fewer_faults(case: Case, until: float) -> Case:
-    """Mute faults in ever smaller runs (delta debugging)."""
-    total = outcome(case)[1].faults.numbers
-    size = total // 2
-    while size and time.monotonic() < until:
-        for first in range(1, total + 1, size):
-            if time.monotonic() >= until:
-                break
-            run = (first, min(first + size - 1, total))
-            smaller = replace(case, muted=_merged((*case.muted, run)))
-            if smaller.muted != case.muted and outcome(smaller)[0] is not None:
+    def _time(self) -> bool:
+        return time.monotonic() < self._until
+
+    def _fails(self, case: Case) -> bool:
+        found = outcome(case)[0]
+        return found is not None and found.split()[0] == self._invariant
+
+    def shrunk(self, case: Case, world: World) -> Case:
+        case = self._fewer_steps(replace(case, steps=max(1, min(case.steps, world.steps))))
+        for kind in sorted(world.faults.counts):
+            smaller = replace(case, off=(*case.off, kind))
+            if self._time() and self._fails(smaller):
                 case = smaller
-        size //= 2
-    return case
+        return self._fewer_steps(self._fewer_faults(case))
+
+    def _fewer_steps(self, case: Case) -> Case:
+        step = case.steps // 2
+        while step and self._time():
+            smaller = replace(case, steps=case.steps - step)
+            if smaller.steps > 0 and self._fails(smaller):
+                case = smaller
+            else:
+                step //= 2
+        return case
+
+    def _fewer_faults(self, case: Case) -> Case:
+        """Mute faults in ever smaller runs (delta debugging)."""
+        total = outcome(case)[1].faults.numbers
+        size = total // 2
+        while size and self._time():
+            for first in range(1, total + 1, size):
+                run = (first, min(first + size - 1, total))
+                smaller = replace(case, muted=_merged((*case.muted, run)))
+                if self._time() and smaller.muted != case.muted and self._fails(smaller):
+                    case = smaller
+            size //= 2
+        return case
 
 
 def _merged(runs: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.flow import Reply
 from tests.simulation.faults import Faults
-from tests.simulation.truth import Known, Track, Truth
+from tests.simulation.records import REFUSED, STUCK, Known, Track
+from tests.simulation.truth import Truth
 
 if TYPE_CHECKING:
     from tests.simulation.member import Member
@@ -18,6 +19,17 @@ INVALID = b'{"status":"error","status_code":422,"error":{"type":"validation_erro
 TRANSIENT = b'{"status":"error","status_code":500,"error":{"type":"internal_error","message":"redis eval error: EOF"}}'
 THROTTLED = b'{"status":"error","status_code":"429","error":{"type":"too_many","message":"slow down"}}'
 ODD = (b"null", b'{"status":"success"}', b'{"status":"success","status_code":202,"error":{}}', b'{"status":"queued"}')
+NO_RIGHTS = b'{"status":"error","status_code":403,"error":{"type":"forbidden","message":"not for this key"}}'
+AFTER = (None, None, "0", "1", "soon", "-5", "Thu, 01 Jan 1970 00:00:00 GMT")
+"""What a server may say of when to come back."""
+NEVER = "99999999999999999999"
+"""Longer than anybody may be believed."""
+RIGHTS = 0.99
+"""Above it a result says that the keys have no rights: it was not applied."""
+WHOLE = (400, 422, 413)
+"""With an error of SuprSend's own the call is refused for what is in it."""
+NEVER_TAKEN = (REFUSED, STUCK)
+"""Words of events that are never taken."""
 ERROR = b'{"status":"error","error":{"type":"validation_error","message":"one of the events is bad"}}'
 HTML = b"<html><body>Bad gateway</body></html>"
 
@@ -73,19 +85,18 @@ class SuprSend:
             ("api: connection reset", self._reset),
             ("api: no connection", self._no_connection),
             ("api: throttled", self._throttled),
-            ("api: partial answer", self._partial),
-            ("api: partial answer", self._partial),
-            ("api: partial answer", self._partial),
+            *[("", self._partial)] * 6,
             ("api: wrong count", self._wrong_count),
             ("api: malformed answer", self._malformed),
             ("api: cut answer", self._cut),
         )
         self._moods: dict[str, Callable[[Call, float, int], Answer]] = {
-            "outage": self._failed,
-            "setup": self._setup,
-            "unreadable": self._malformed,
-            "timeouts": self._timeout,
-            "throttling": self._throttled,
+            "api: outage": self._failed,
+            "api: wrong set-up": self._setup,
+            "api: nothing is readable": self._malformed,
+            "api: no answers": self._timeout,
+            "api: throttles all": self._throttled,
+            "api: refuses all connections": self._no_connection,
         }
 
     def answer(self, call: Call, now: float, now_ms: int) -> Answer:
@@ -93,19 +104,19 @@ class SuprSend:
         faults = self.faults
         self.answered += 1
         if self.mood is not None:
-            if now < self.mood_until and faults.take(f"api: {self.mood}"):
+            if now < self.mood_until and faults.take(self.mood):
                 return self._moods[self.mood](call, now, now_ms)
             self.mood = None
         if faults.rng.random() < self.trouble:
             kind, fate = faults.rng.choice(self._table)
-            if faults.take(kind):
+            if not kind or faults.take(kind):
                 return fate(call, now, now_ms)
         return self._well(call, now_ms)
 
     def _apply(self, events: Sequence[Known], now_ms: int) -> None:
         for event in events:
             word = event.rec.words[event.item]
-            if word not in ("ex", "eS"):
+            if word not in NEVER_TAKEN:
                 self.truth.applied(event, now_ms)
 
     def _note_failures(self, call: Call, indices: Sequence[int] | None = None) -> None:
@@ -118,23 +129,24 @@ class SuprSend:
         events = call.events
         words = [event.rec.words[event.item] for event in events]
         n = len(events)
-        if "ex" in words:
-            self.faults.take("api: poison event", words.count("ex"))
-            if "eS" not in words and self.faults.rng.random() < 0.5:
-                return Answer(call, plain(400, ERROR), (), (0,) if n == 1 else ())
+        if REFUSED in words:
+            self.faults.take("api: poison event", words.count(REFUSED))
+            if STUCK not in words and self.faults.rng.random() < 0.5:
+                return Answer(call, plain(self.faults.rng.choice(WHOLE), ERROR), (), (0,) if n == 1 else ())
         self._apply(events, now_ms)
-        if "ex" not in words and "eS" not in words:
+        if REFUSED not in words and STUCK not in words:
             return Answer(call, plain(207 if n % 2 else 200, ALL_OK[n]), range(n), ())
-        if "eS" in words:
+        if STUCK in words:
             self.faults.take("api: an event that always fails")
-            self._note_failures(call, [i for i, word in enumerate(words) if word == "eS"])
-        results = [INVALID if word == "ex" else TRANSIENT if word == "eS" else OK for word in words]
-        accepted = [i for i, word in enumerate(words) if word not in ("ex", "eS")]
-        return Answer(call, plain(207, bulk(results)), accepted, [i for i, word in enumerate(words) if word == "ex"])
+            self._note_failures(call, [i for i, word in enumerate(words) if word == STUCK])
+        results = [INVALID if word == REFUSED else TRANSIENT if word == STUCK else OK for word in words]
+        accepted = [i for i, word in enumerate(words) if word not in NEVER_TAKEN]
+        return Answer(call, plain(207, bulk(results)), accepted, [i for i, word in enumerate(words) if word == REFUSED])
 
     def _partial(self, call: Call, now: float, now_ms: int) -> Answer:
-        """Results per record: some accepted, some refused, some failed, some unreadable."""
-        rng = self.faults.rng
+        """Results per record: some accepted, some refused, some failed, some unreadable. Each that fails is a fault."""
+        faults = self.faults
+        rng = faults.rng
         results: list[bytes] = []
         accepted: list[int] = []
         refused: list[int] = []
@@ -142,26 +154,34 @@ class SuprSend:
         for index, event in enumerate(call.events):
             word = event.rec.words[event.item]
             chance = rng.random()
-            if word == "ex" and chance < 0.7:
+            if word == REFUSED and chance < 0.7 and faults.take("api: one of many refused"):
                 refused.append(index)
                 results.append(INVALID)
-            elif chance < 0.5 and word not in ("ex", "eS"):
+            elif word not in NEVER_TAKEN and (chance < 0.5 or not faults.take("api: one of many failed")):
                 accepted.append(index)
                 results.append(OK)
-                self._apply((event,), now_ms)
+                self.truth.applied(event, now_ms)
             else:
                 failed.append(index)
-                results.append(TRANSIENT if chance < 0.75 else THROTTLED if chance < 0.85 else rng.choice(ODD))
-                if chance > 0.9:
+                results.append(self._failure(chance))
+                if 0.9 < chance <= RIGHTS:
                     self._apply((event,), now_ms)
-        self.faults.take("api: result of one event", len(failed) + len(refused))
         self._note_failures(call, failed)
         return Answer(call, plain(207, bulk(results)), accepted, refused)
+
+    def _failure(self, chance: float) -> bytes:
+        if chance < 0.75:
+            return TRANSIENT
+        if chance < 0.85:
+            return THROTTLED
+        return NO_RIGHTS if chance > RIGHTS else self.faults.rng.choice(ODD)
 
     def _failed(self, call: Call, now: float, now_ms: int) -> Answer:
         rng = self.faults.rng
         self._note_failures(call)
-        return Answer(call, plain(rng.choice((500, 502, 503, 504, 408, 425)), rng.choice((ERROR, HTML, b""))), (), ())
+        status = rng.choice((500, 502, 503, 504, 408, 425))
+        after = self._after(now_ms) if status == 503 else None
+        return Answer(call, Reply(status, None, after, rng.choice((ERROR, HTML, b"")), True, 0.05), (), ())
 
     def _failed_but_applied(self, call: Call, now: float, now_ms: int) -> Answer:
         self._apply(call.events, now_ms)
@@ -188,8 +208,14 @@ class SuprSend:
 
     def _throttled(self, call: Call, now: float, now_ms: int) -> Answer:
         self._note_failures(call)
-        after = self.faults.rng.choice((None, "0", "1", "soon", formatdate(now_ms / 1000 + 2, usegmt=True)))
-        return Answer(call, Reply(429, None, after, b"", True, 0.05), (), ())
+        return Answer(call, Reply(429, None, self._after(now_ms), b"", True, 0.05), (), ())
+
+    def _after(self, now_ms: int) -> str | None:
+        rng = self.faults.rng
+        chance = rng.random()
+        if chance < 0.005:
+            return NEVER
+        return formatdate(now_ms / 1000 + 2, usegmt=True) if chance < 0.1 else rng.choice(AFTER)
 
     def _setup(self, call: Call, now: float, now_ms: int) -> Answer:
         rng = self.faults.rng
@@ -233,7 +259,7 @@ class SuprSend:
         if body.count(b'"status_code":500') and n > 1:
             # The other records of that one are readable: they count as accepted, and were applied or they would be lost.
             self._apply(call.events[1:], now_ms)
-            accepted = [i for i in range(1, n) if call.events[i].rec.words[call.events[i].item] not in ("ex", "eS")]
+            accepted = [i for i in range(1, n) if call.events[i].rec.words[call.events[i].item] not in NEVER_TAKEN]
             return answer._replace(accepted=accepted) if len(accepted) == n - 1 else self._failed(call, now, now_ms)
         return answer
 
@@ -247,7 +273,8 @@ class SuprSend:
     def apply_late(self, now: float, now_ms: int, *, everything: bool = False) -> None:
         """What timed out for its sender may be processed now."""
         if self.late:
-            due = [entry for entry in self.late if everything or entry[0] <= now]
-            self.late = [entry for entry in self.late if entry not in due] if due else self.late
-            for _, events in due:
+            due = [events for at, events in self.late if everything or at <= now]
+            if due:
+                self.late = [] if everything else [entry for entry in self.late if entry[0] > now]
+            for events in due:
                 self._apply(events, now_ms)

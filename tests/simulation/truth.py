@@ -2,148 +2,73 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
-from bridge.delivery.policy import Policy
-from bridge.flow import PlainRecord
+from bridge.jsontext import loads
 from tests.simulation.faults import Violation
+from tests.simulation.records import REFUSED, Known, Place, Produced, Rec, Track
+from tests.simulation.scenario import Scenario
 
 DAY_MS = 86_400_000
 SURELY_KNOWN_MS = 22 * 3_600_000
 """A dead letter of class `dedupe_expired` before this age (window, margin and wrong clocks off) is a wrong one."""
 
-Place = tuple[int, int]
-"""(offset, item) of an event."""
-
-
-class Rec:
-    """One produced record: what has to become of it and what did."""
-
-    __slots__ = (
-        "dead",
-        "deleted",
-        "events",
-        "expires",
-        "failed",
-        "gone",
-        "handed_ms",
-        "keys",
-        "lane",
-        "notified",
-        "offset",
-        "open",
-        "partition",
-        "record",
-        "replayed",
-        "skipped",
-        "words",
-    )
-
-    def __init__(self, record: PlainRecord, lane: bytes | None) -> None:
-        self.record = record
-        self.offset = record.offset()
-        self.partition = record.partition()
-        self.lane = lane
-        self.words = (record.value() or b"").decode().split()
-        self.open = 0
-        """Bits of the items that still need an outcome: neither applied nor dead-lettered."""
-        self.events = 0
-        """Bits of the items that are events under every version of the rules."""
-        self.expires: dict[int, int] | None = None
-        for item, word in enumerate(self.words):
-            if word[0] in "etdh":
-                self.open |= 1 << item
-            if word[0] in "et":
-                self.events |= 1 << item
-            if word[0] == "t":
-                self.expires = self.expires or {}
-                self.expires[item] = record.timestamp()[1] + int(word[1:])
-        self.dead: dict[int, str] = {}
-        self.notified: dict[int, int] = {}
-        self.failed: dict[int, int] = {}
-        self.keys: dict[int, str] = {}
-        self.handed_ms: int | None = None
-        self.gone = False
-        """Not to be read any more."""
-        self.deleted = False
-        """By retention, not by compaction."""
-        self.skipped = False
-        self.replayed = False
-        """Somebody let it go out again."""
-
-    def lost(self, now_ms: int) -> bool:
-        """Whether it has no outcome although something was claimed."""
-        left = self.open
-        if not left or self.gone:
-            return False
-        for item, at in (self.expires or {}).items():
-            if at < now_ms:
-                left &= ~(1 << item)
-        return bool(left)
-
-    def __repr__(self) -> str:
-        return f"{self.partition}:{self.offset} {self.words} open={self.open:b} dead={self.dead}"
-
-
-class Known(NamedTuple):
-    """One event's bytes, read once."""
-
-    rec: Rec
-    item: int
-    key: str
-
-
-class Track:
-    """One assignment of one partition to one member, as seen from outside."""
-
-    __slots__ = ("base", "epoch", "open", "partition", "pending", "rewound", "sent", "settled", "start")
-
-    def __init__(self, partition: int, epoch: int, start: int, base: set[int]) -> None:
-        self.partition = partition
-        self.epoch = epoch
-        self.start = start
-        self.rewound = False
-        """Held because somebody set the group back, and not accepted yet."""
-        self.base = base
-        """Offsets that were finished by the commit this assignment began with: never to be sent again."""
-        self.settled: dict[int, int] = {}
-        """Offset → sequence number of when it got its outcome in this assignment."""
-        self.open: dict[int, int] = {}
-        """Offset → bits of the items without an outcome in this assignment."""
-        self.pending: dict[bytes, dict[Place, Rec]] = {}
-        """Per lane, in order: events that were handed over and have no answer yet."""
-        self.sent: dict[Place, bytes] = {}
-
-    def done_by(self, sequence: int) -> set[int]:
-        return self.base | {offset for offset, at in self.settled.items() if at <= sequence}
-
 
 class Truth:
     """The oracle. Every method is told of one thing that crossed an edge, and raises `Violation`."""
 
-    def __init__(self, policy: Policy, partitions: int) -> None:
-        self.policy = policy
-        self.logs: list[list[Rec]] = [[] for _ in range(partitions)]
-        self.offsets: list[list[int]] = [[] for _ in range(partitions)]
-        self.by_offset: list[dict[int, Rec]] = [{} for _ in range(partitions)]
+    def __init__(self, scenario: Scenario) -> None:
+        self.policy = scenario.policy
+        self.wrong_clocks = scenario.wrong_clocks
+        self.recs: list[Rec] = []
+        """Every record ever produced, by its serial number."""
+        self.logs: list[list[Rec]] = []
+        self.offsets: list[list[int]] = []
         self.now_ms = 0
         self.sequence = 0
-        self.committed = [0] * partitions
-        self.checked = [0] * partitions
-        self.runs: list[tuple[int, str]] = [(-1, "")] * partitions
-        self.bound = [-1] * partitions
+        self.committed: list[int] = []
+        self.checked: list[int] = []
+        self.runs: list[tuple[int, str]] = []
+        self.bound: list[int] = []
+        self.incarnation: list[int] = []
+        """How often each log was cut or made anew."""
         self.memory: dict[str, int] = {}
-        self.twice_allowed = policy.on_dedupe_expired == "send"
+        self.twice_allowed = self.policy.on_dedupe_expired == "send" or scenario.wrong_clocks
         self._bytes: dict[bytes, Known] = {}
         self._bodies: dict[tuple[str, int], bytes] = {}
+        for _ in range(scenario.partitions):
+            self.add_partition()
 
-    def produced(self, rec: Rec) -> None:
+    def add_partition(self) -> None:
+        """The topic has one partition more."""
+        self.logs.append([])
+        self.offsets.append([])
+        self.committed.append(0)
+        self.checked.append(0)
+        self.runs.append((-1, ""))
+        self.bound.append(-1)
+        self.incarnation.append(0)
+
+    def produced(self, record: Produced, lane: bytes | None) -> Rec:
+        """A record is in its topic."""
+        rec = Rec(record, lane, len(self.recs))
+        self.recs.append(rec)
         self.logs[rec.partition].append(rec)
         self.offsets[rec.partition].append(rec.offset)
-        self.by_offset[rec.partition][rec.offset] = rec
+        return rec
+
+    def cut(self, partition: int, end: int) -> None:
+        """Kafka forgot what it had acknowledged: the records from an offset on are gone, their offsets begin again."""
+        place = bisect_left(self.offsets[partition], end)
+        self.incarnation[partition] += 1
+        for rec in self.logs[partition][place:]:
+            rec.gone = True
+        del self.logs[partition][place:], self.offsets[partition][place:]
+        self.committed[partition] = min(self.committed[partition], end)
+        self.checked[partition] = min(self.checked[partition], end)
+        self.runs[partition] = (-1, "")
+        self.bound[partition] = min(self.bound[partition], end - 1)
 
     def between(self, partition: int, first: int, last: int) -> Sequence[Rec]:
         """Records with first ≤ offset ≤ last."""
@@ -152,8 +77,9 @@ class Truth:
 
     def consent(self, partition: int) -> None:
         """A person lets everything of the partition go out, though it may notify again."""
-        for rec in self.logs[partition]:
-            rec.replayed = True
+        for rec in self.recs:
+            if rec.partition == partition:
+                rec.replayed = True
 
     def reset(self, partition: int, offset: int) -> None:
         """Somebody set the committed offset back."""
@@ -174,11 +100,10 @@ class Truth:
         for rec in recs:
             if rec.offset in track.base or rec.offset in track.open or rec.offset in track.settled:
                 continue
-            mask = sum(1 << item for item, word in enumerate(rec.words) if word[0] in "etdh")
-            if not mask:
+            if not rec.needs:
                 self._settle(track, rec.offset)
                 continue
-            track.open[rec.offset] = mask
+            track.open[rec.offset] = rec.needs
             if rec.lane is not None and rec.events:
                 waits = track.pending.setdefault(rec.lane, {})
                 for item in range(len(rec.words)):
@@ -199,9 +124,9 @@ class Truth:
         return events
 
     def _new(self, text: bytes) -> Known:
-        event = json.loads(b"{" + text + b"}")
+        event = loads(b"{" + text + b"}")
         key, item = event["$idempotency_key"], event["i"]
-        rec = self.by_offset[event["p"]][event["o"]]
+        rec = self.recs[event["n"]]
         if rec.keys.setdefault(item, key) != key:
             message = f"I4 another key for the same event: {key} after {rec.keys[item]}"
             raise Violation(message)
@@ -227,8 +152,12 @@ class Truth:
             if not track.open.get(rec.offset, 0) >> item & 1:
                 message = f"I7 {rec} item {item} has its outcome in epoch {track.epoch} and is sent again"
                 raise Violation(message)
-            if rec.offset > self.bound[rec.partition]:
+            covered = rec.offset <= self.bound[rec.partition]
+            if not covered and not rec.gone and track.incarnation == self.incarnation[rec.partition]:
                 message = f"bound: {rec} is sent, the commit covers only {self.bound[rec.partition]}"
+                raise Violation(message)
+            if rec.expires is not None and rec.expires.get(item, now_ms) < now_ms:
+                message = f"max_age: {rec} item {item} is sent though nobody wants it any more"
                 raise Violation(message)
             place = (rec.offset, item)
             if track.sent.setdefault(place, text) != text:
@@ -299,23 +228,33 @@ class Truth:
             message = f"twice: {rec} item {item} notifies again"
             raise Violation(message)
 
-    def dead_lettered(self, rec: Rec, item: int, cause: str, now_ms: int) -> None:
-        """A dead letter is in its topic (I5: only what had to be).
-
-        A note holds one time for all, that of the oldest unfinished, and hands it on to the next owner's note: a
-        record may count as handed over since any one before it was.
-        """
-        handed = [other.handed_ms or now_ms for other in self.between(rec.partition, 0, rec.offset)]
-        since = min(handed)
+    def _due(self, rec: Rec, item: int, cause: str, now_ms: int) -> bool:
+        """Whether an event may be dead-lettered for that cause."""
         word = rec.words[item]
-        right = {
-            "mapping": word == "d",
-            "invalid": word.startswith("ex"),
-            "stuck": rec.failed.get(item, 0) >= self.policy.stuck_attempts,
-            "dedupe_expired": now_ms - since > SURELY_KNOWN_MS,
-            "skipped_by_operator": rec.skipped,
-        }
-        if not right.get(cause, False):
+        if cause == "mapping":
+            return word == "d"
+        if cause in ("invalid", "too_large"):
+            return word == REFUSED
+        if cause == "stuck":
+            return rec.failed.get(item, 0) >= self.policy.stuck_attempts
+        if cause == "dedupe_expired":
+            return self.wrong_clocks or now_ms - (rec.handed_ms or now_ms) > SURELY_KNOWN_MS
+        if cause == "storm":
+            return self._stormy(rec)
+        return cause == "skipped_by_operator" and rec.skipped
+
+    def _stormy(self, rec: Rec) -> bool:
+        """Whether as many events as are let through were there for its one recipient in the time before it."""
+        limits = self.policy.storm
+        if limits is None or limits.action != "dead_letter":
+            return False
+        at = rec.record.timestamp()[1]
+        near = [each for each in self.recs if at - limits.per_ms <= each.record.timestamp()[1] <= at]
+        return sum(len(each.words) for each in near) > limits.events
+
+    def dead_lettered(self, rec: Rec, item: int, cause: str, now_ms: int) -> None:
+        """A dead letter is in its topic (I5: only what had to be)."""
+        if not self._due(rec, item, cause, now_ms):
             message = f"I5 {rec} item {item} is dead-lettered as {cause}"
             raise Violation(message)
         rec.dead[item] = cause
@@ -333,7 +272,10 @@ class Truth:
             raise Violation(message)
         self._none_lost(partition, self.checked[partition], offset - 1, now_ms, "is below the commit")
         self.committed[partition] = self.checked[partition] = offset
-        _, _, bound, delivered, runs = metadata.split(";") if metadata else ("", "", "-1", "-1", "")
+        if not metadata:
+            message = f"note: {partition}: {offset} is committed without what is finished above it"
+            raise Violation(message)
+        _, _, bound, delivered, runs = metadata.split(";")
         if (offset, runs) != self.runs[partition]:
             self.runs[partition] = (offset, runs)
             for first, last in finished_runs(offset, runs, int(delivered)):
@@ -355,7 +297,7 @@ class Truth:
             self._none_lost(partition, 0, end, now_ms, "is committed")
             for rec in self.logs[partition]:
                 for item, word in enumerate(rec.words):
-                    if word.startswith("ex") and item not in rec.dead and not rec.gone:
+                    if word == REFUSED and item not in rec.dead and not rec.gone:
                         message = f"I5 {rec} item {item} had to be dead-lettered"
                         raise Violation(message)
 

@@ -1,0 +1,214 @@
+"""The group's coordinator: who reads what, in each protocol, and commits that are taken, refused or not answered."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.delivery.commits import Commit
+from bridge.delivery.start import Committed
+from tests.simulation.faults import Faults
+from tests.simulation.log import Log, Told, Topic
+from tests.simulation.scenario import Scenario
+from tests.simulation.truth import Truth, finished_runs
+
+if TYPE_CHECKING:
+    from tests.simulation.consumer import Consumer
+
+RETRIED = ("REBALANCE_IN_PROGRESS", "STALE_MEMBER_EPOCH", "NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS")
+
+
+@dataclass(slots=True)
+class Request:
+    """A commit request of a member on its way to the coordinator."""
+
+    member: Consumer
+    generation: int
+    commits: list[Told]
+
+
+class Kafka(Topic):
+    """The cluster: one topic, one group."""
+
+    def __init__(self, scenario: Scenario, faults: Faults, truth: Truth) -> None:
+        super().__init__(scenario, faults, truth)
+        self.members: list[Consumer] = []
+        self.generation = 1
+        self.barrier = False
+        """Eager: nobody gets anything before all have given up everything."""
+        self.requests: deque[Request] = deque()
+        self.late: list[tuple[Consumer, list[tuple[Commit, str | None]]]] = []
+
+    # who reads what
+
+    def join(self, member: Consumer) -> None:
+        self.members.append(member)
+        self.rebalance()
+
+    def leave(self, member: Consumer) -> None:
+        """It left, or its session timed out: whatever it owned is free."""
+        if member in self.members:
+            self.members.remove(member)
+        for log in self.logs:
+            if log.owner is member:
+                log.owner = None
+        self.rebalance()
+
+    def add_partition(self) -> None:
+        """The topic gets one more, and something is in it before anybody reads it."""
+        self.logs.append(Log())
+        self.truth.add_partition()
+        self.rebalance()
+
+    def rebalance(self) -> None:
+        """Decide anew who reads what, as sticky as the protocol is."""
+        rng = self.faults.rng
+        self.generation += 1
+        members = self.members
+        if not members:
+            for log in self.logs:
+                log.target = None
+            return
+        eager = self.scenario.protocol == "eager"
+        order = rng.sample(members, len(members))
+        for index, log in enumerate(self.logs):
+            stays = not eager and log.owner in members and rng.random() < 0.5
+            log.target = log.owner if stays else order[index % len(order)]
+        self.barrier = eager
+        for number, log in enumerate(self.logs):
+            if log.owner is not None and (eager or log.target is not log.owner):
+                log.owner.asked_to_give_up(number)
+
+    def given_up(self, member: Consumer, numbers: Iterable[int]) -> None:
+        """A member let go of partitions; its commits on the same connection come first."""
+        self.flush(member)
+        for number in numbers:
+            if self.logs[number].owner is member:
+                self.logs[number].owner = None
+
+    def hand_out(self) -> None:
+        """Partitions that nobody owns go to whom they are meant for."""
+        if self.barrier:
+            if any(log.owner is not None for log in self.logs):
+                return
+            self.barrier = False
+        for number, log in enumerate(self.logs):
+            if log.owner is None and log.target is not None and log.target.reachable:
+                log.owner = log.target
+                log.owner.assigned(number)
+
+    # commits
+
+    def flush(self, member: Consumer) -> None:
+        """Take in what a member asked for before."""
+        for request in [request for request in self.requests if request.member is member]:
+            self.requests.remove(request)
+            self.take(request)
+
+    def take(self, request: Request) -> None:
+        """The coordinator takes a commit request, or refuses it, or its answer gets lost."""
+        member, faults = request.member, self.faults
+        error = self._refusal(request)
+        taken = request.commits
+        if error is None:
+            limit = self.scenario.note_limit
+            taken = [
+                told
+                for told in request.commits
+                if len(told.commit.metadata) <= limit or not faults.take("commit: OFFSET_METADATA_TOO_LARGE")
+            ]
+            for told in taken:
+                self._store(told)
+            if faults.hit("commit: answer lost", self.scenario.strength.commit / 2):
+                error = "REQUEST_TIMED_OUT"
+        answers = [(told.commit, error if told in taken else "OFFSET_METADATA_TOO_LARGE") for told in request.commits]
+        if faults.hit("commit: answer late", self.scenario.strength.commit / 2):
+            self.late.append((member, answers))
+        elif member.alive:
+            member.commit_answers += answers
+
+    def answer_late(self) -> None:
+        """Answers that took their time arrive, whatever has become of the assignment."""
+        late, self.late = self.late, []
+        for member, answers in late:
+            if not self.faults.calm and self.faults.rng.random() < 0.9:
+                self.late.append((member, answers))
+            elif member.alive:
+                member.commit_answers += answers
+
+    def _refusal(self, request: Request) -> str | None:
+        faults = self.faults
+        if request.member not in self.members:
+            return "UNKNOWN_MEMBER_ID"
+        if (
+            request.generation < self.generation
+            and self.scenario.protocol != "consumer"
+            and faults.hit("commit: ILLEGAL_GENERATION", 0.7)
+        ):
+            return "ILLEGAL_GENERATION"
+        if faults.hit("commit: refused", self.scenario.strength.commit):
+            return faults.rng.choice(RETRIED)
+        return None
+
+    def _store(self, told: Told) -> None:
+        commit = told.commit
+        log = self.logs[commit.partition]
+        log.committed = Committed(commit.offset, commit.metadata)
+        log.told = told
+        if told.track.incarnation == self.truth.incarnation[commit.partition]:
+            # Else Kafka does not know that the commit speaks of a log that is no more.
+            self.truth.commit(commit.partition, commit.offset, commit.metadata, self.truth.now_ms, log.end)
+            log.quiet, log.cut_at = False, 1 << 62
+
+    def known_finished(self, number: int) -> set[int]:
+        """What the commit in force has to say is finished, and what else it says (what expired, say)."""
+        told = self.logs[number].told
+        if told is None:
+            return set()
+        done = told.track.done_by(told.sequence)
+        delivered, runs = told.commit.metadata.split(";")[3:]
+        for first, last in finished_runs(told.commit.offset, runs, int(delivered)):
+            done.update(range(first, last + 1))
+        end = self.logs[number].cut_at
+        return {offset for offset in done if offset < end}
+
+    # what others do to the group
+
+    def reset(self, number: int) -> None:
+        """Somebody sets the group to another offset: a commit without a note; or the commit is gone."""
+        log, rng = self.logs[number], self.faults.rng
+        if log.committed is None or log.quiet:
+            return
+        chance = rng.random()
+        if chance < 0.35 and self.faults.take("kafka: committed offset gone"):
+            log.committed, log.told = None, None
+            self.truth.reset(number, log.low)
+            log.set_back = log.mark is not None and log.mark >= log.low and self.scenario.shadow != "refused"
+            if not log.set_back:
+                # Nothing is left that could tell: it begins anew.
+                self.truth.consent(number)
+        elif chance < 0.55 and self.faults.take("kafka: group set ahead"):
+            offset = log.committed.offset + rng.below(log.end - log.committed.offset + 1)
+            for rec in self.truth.between(number, 0, offset - 1):
+                rec.gone = True
+            self._set(log, number, offset)
+        elif log.committed.offset > log.low and self.faults.take("kafka: group set back"):
+            self._set(log, number, log.low + rng.below(log.committed.offset - log.low))
+
+    def _noticed(self, log: Log) -> bool:
+        """Whether anything is left that tells of a reset: a mark beyond it, or without marks another partition's note.
+
+        Marks are written every ten seconds: what was delivered after the last one may go out again unnoticed.
+        """
+        if log.mark is not None and self.scenario.shadow != "refused":
+            return log.committed is not None and log.committed.offset <= log.mark
+        return any(other.committed is not None and other.committed.metadata for other in self.logs)
+
+    def _set(self, log: Log, number: int, offset: int) -> None:
+        log.committed, log.told = Committed(offset, ""), None
+        self.truth.reset(number, offset)
+        log.set_back = self._noticed(log)
+        if not log.set_back:
+            self.truth.consent(number)

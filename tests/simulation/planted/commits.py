@@ -1,0 +1,214 @@
+"""Offsets, notes and the guard of 24 hours."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from bridge.delivery.calls import Calls
+from bridge.delivery.commits import Commit, Committer
+from bridge.delivery.coverage import Coverage
+from bridge.delivery.delivery import Delivery
+from bridge.delivery.ledger import Ledger
+from bridge.delivery.placing import Placer
+from bridge.flow import Bounded
+from tests.simulation.planted.table import instead, planted
+
+RIGHT_RUNS = Ledger.runs
+RIGHT_START = Calls._start
+
+
+@planted
+def watermark_one_too_high() -> AbstractContextManager[Any]:
+    """The commit steps over the oldest unfinished record."""
+    right = Ledger.__dict__["watermark"].fget
+    return instead(Ledger, "watermark", property(lambda self: right(self) + (1 if self.unfinished else 0)))
+
+
+@planted
+def newest_is_committed() -> AbstractContextManager[Any]:
+    """The newest finished record is committed, as if all before it were finished."""
+    return instead(
+        Ledger, "watermark", property(lambda self: max(self.top + 1, next(iter(self.unfinished), self.next)))
+    )
+
+
+@planted
+def epoch_not_looked_at() -> AbstractContextManager[Any]:
+    """What an earlier assignment finished is committed in the present one."""
+    return instead(Committer, "_of", lambda self, name, epoch: self._parts.get(name))
+
+
+@planted
+def commit_without_metadata() -> AbstractContextManager[Any]:
+    """An offset is stored without its note."""
+    right = Committer._issue
+
+    def issue(self: Committer, *args: Any) -> Commit:
+        made = right(self, *args)
+        return made._replace(metadata="") if made.moved else made
+
+    return instead(Committer, "_issue", issue)
+
+
+@planted
+def finished_set_forgotten() -> AbstractContextManager[Any]:
+    """What is finished above the watermark is not in the note."""
+    return instead(Ledger, "runs", lambda self: "")
+
+
+@planted
+def finished_set_of_the_earlier_owner_forgotten() -> AbstractContextManager[Any]:
+    """The note leaves out what the earlier owner had finished and nobody has read again yet."""
+    right = Ledger.runs
+    return instead(Ledger, "runs", lambda self: right(self) if self.unfinished else "")
+
+
+@planted
+def unread_counts_as_finished() -> AbstractContextManager[Any]:
+    """What the earlier owner left unfinished and nobody has read again yet is called finished."""
+
+    def runs(self: Any) -> str:
+        self._skip, skip = False, self._skip
+        try:
+            return RIGHT_RUNS(self)
+        finally:
+            self._skip = skip
+
+    return instead(Ledger, "runs", runs)
+
+
+@planted
+def last_of_a_range_skipped() -> AbstractContextManager[Any]:
+    """The last unfinished record of each range in the note counts as finished."""
+
+    def finished(self: Any, offset: int) -> bool:
+        begun = self._start
+        if not begun.offset <= offset <= begun.delivered:
+            return bool(offset < begun.offset)
+        return not any(first <= offset < last for first, last in begun.unfinished)
+
+    return instead(Ledger, "_finished_before", finished)
+
+
+@planted
+def bound_after_the_send() -> AbstractContextManager[Any]:
+    """Records go out before a commit says that they may have."""
+    right = Delivery._assigned
+
+    def assigned(self: Any, item: Any, *args: Any) -> None:
+        right(self, item, *args)
+        self.parts[item.topic, item.partition].bound = 1 << 60
+
+    return instead(Delivery, "_assigned", assigned)
+
+
+@planted
+def bound_of_the_earlier_owner_forgotten() -> AbstractContextManager[Any]:
+    """A clean stop says of nothing that it was handed over."""
+    right = Committer.final
+    return instead(Committer, "final", lambda self, name, now_ms, handed: right(self, name, now_ms, -1))
+
+
+@planted
+def clock_of_the_newest_commit() -> AbstractContextManager[Any]:
+    """The note's time is that of each commit, not of the first that covered the oldest unfinished record."""
+    return instead(Coverage, "told", lambda self, offset, bound, now_ms: ((bound, now_ms),))
+
+
+@planted
+def guard_of_24_hours_off() -> AbstractContextManager[Any]:
+    """What SuprSend has forgotten is sent again."""
+    return instead(Placer, "expired_for_dedupe", lambda self, part, record, first_ms, now_ms: False)
+
+
+@planted
+def offset_goes_back_by_one() -> AbstractContextManager[Any]:
+    """Each commit is one short, and the first of an assignment goes back."""
+    right = Committer._issue
+
+    def issue(self: Committer, *args: Any) -> Commit:
+        made = right(self, *args)
+        return made._replace(offset=max(0, made.offset - 1))
+
+    return instead(Committer, "_issue", issue)
+
+
+@planted
+def clock_of_the_latest_attempt() -> AbstractContextManager[Any]:
+    """The guard of 24 hours runs from the newest attempt, not from the first."""
+
+    def begin(self: Any, flight: Any, now: float, now_ms: int) -> Any:
+        flight.first_ms = None
+        return RIGHT_START(self, flight, now, now_ms)
+
+    return instead(Calls, "_start", begin)
+
+
+@planted
+def any_answer_acknowledges() -> AbstractContextManager[Any]:
+    """The answer to a commit of an earlier assignment, or of another offset, is taken for that of the outstanding one."""
+
+    def acknowledged(self: Any, name: Any, offset: int, metadata: str | None) -> Bounded | None:
+        commit = self._outstanding.pop(name, None)
+        part = self._parts.get(name)
+        if commit is None or part is None:
+            part = self._parts.get(name)
+            return None if part is None else Bounded(name[0], name[1], part.epoch, part.bound)
+        part.acknowledged = part.issued
+        return Bounded(name[0], name[1], part.epoch, commit.bound)
+
+    return instead(Committer, "acknowledged", acknowledged)
+
+
+@planted
+def refused_commit_forgotten() -> AbstractContextManager[Any]:
+    """A commit that was refused is not made again."""
+
+    def again(self: Any, name: Any, now: float) -> None:
+        self._outstanding.pop(name)
+
+    return instead(Committer, "_again", again)
+
+
+@planted
+def held_partition_commits() -> AbstractContextManager[Any]:
+    """A partition that starts held commits at once, over what somebody set."""
+    right = Committer.assigned
+
+    def assigned(self: Any, name: Any, *args: Any, **more: Any) -> None:
+        right(self, name, *args, **more)
+        part = self._parts[name]
+        if part.held:
+            self.release(name, part.epoch)
+
+    return instead(Committer, "assigned", assigned)
+
+
+@planted
+def steps_one_record_off() -> AbstractContextManager[Any]:
+    """The time of the newest records counts for all that the commit covers."""
+    right = Coverage.told
+
+    def told(self: Any, offset: int, bound: int, now_ms: int) -> Any:
+        steps = right(self, offset, bound, now_ms)
+        return ((bound, steps[-1][1]),) if steps else steps
+
+    return instead(Coverage, "told", told)
+
+
+@planted
+def end_is_not_committed() -> AbstractContextManager[Any]:
+    """The offset behind markers is not committed: lag never ends."""
+    return instead(Ledger, "end", lambda self, offset: None)
+
+
+@planted
+def end_is_computed() -> AbstractContextManager[Any]:
+    """The end that was reached is committed though records before it are unfinished."""
+    right = Ledger.__dict__["watermark"].fget
+
+    def watermark(self: Any) -> Any:
+        return self.next if self.next > self.newest + 1 else right(self)
+
+    return instead(Ledger, "watermark", property(watermark))

@@ -1,0 +1,90 @@
+"""What people do: reload, pause, resume, skip, secrets."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from bridge.delivery import operate
+from bridge.delivery.holds import KINDS, Kind, Reason
+from bridge.delivery.refusals import Refusals
+from bridge.delivery.storm import StormGuard
+from tests.simulation.planted.table import instead, planted
+
+
+@planted
+def other_workspace_is_used_at_once() -> AbstractContextManager[Any]:
+    """New secrets are new secrets."""
+    return instead(operate, "keep_to_workspace", lambda delivery, own, other, now_ms: None)
+
+
+@planted
+def skip_leaves_it_in_its_flight() -> AbstractContextManager[Any]:
+    """What an operator skips is dead-lettered, and sent all the same."""
+    return instead(operate, "_take_out", lambda delivery, part, record: None)
+
+
+@planted
+def skip_leaves_it_in_the_other_half() -> AbstractContextManager[Any]:
+    """What an operator skips stays in a half of a split batch that waits for another."""
+    right = operate._take_out
+
+    def take_out(delivery: Any, part: Any, record: Any) -> None:
+        sequels = [(flight, flight.sequel) for flight in delivery.calls.in_flight.values()]
+        for flight, _ in sequels:
+            flight.sequel = None
+        right(delivery, part, record)
+        for flight, sequel in sequels:
+            flight.sequel = sequel
+
+    return instead(operate, "_take_out", take_out)
+
+
+@planted
+def release_of_the_brake_drops_what_it_kept() -> AbstractContextManager[Any]:
+    """What the brake kept back is forgotten when it is released."""
+    right = Refusals.loosen
+
+    def loosen(self: Any, scope: Any) -> None:
+        self._braked = [refusal for refusal in self._braked if refusal.part.name != scope]
+        right(self, scope)
+
+    return instead(Refusals, "loosen", loosen)
+
+
+@planted
+def reload_drops_what_the_brake_kept() -> AbstractContextManager[Any]:
+    """A reload forgets what the brake kept back."""
+    return instead(operate, "_remap_braked", lambda delivery, scope: delivery.refusals.take_braked(scope))
+
+
+@planted
+def reload_leaves_the_halt() -> AbstractContextManager[Any]:
+    """A halt can be lifted by nothing."""
+
+    return instead(operate, "KINDS", {**KINDS, Reason.HALT: Kind("nothing", heals=False)})
+
+
+@planted
+def storm_counts_twice() -> AbstractContextManager[Any]:
+    """What was let through counts again when it is mapped again."""
+    right = StormGuard.admits
+
+    def admits(self: Any, event: Any, at_ms: int) -> bool:
+        right(self, event, at_ms)
+        return bool(right(self, event._replace(key=event.key + "x"), at_ms))
+
+    return instead(StormGuard, "admits", admits)
+
+
+@planted
+def reload_forgets_the_waiting() -> AbstractContextManager[Any]:
+    """A reload empties the lanes, and what waited in them is neither here nor there."""
+    right = operate._put_back
+
+    def put_back(delivery: Any, part: Any) -> None:
+        part.waiting.clear()
+        part.runnable.clear()
+        right(delivery, part)
+
+    return instead(operate, "_put_back", put_back)

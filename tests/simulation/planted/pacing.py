@@ -1,0 +1,71 @@
+"""Back-off, breaker, holds that heal: what waits has to go on."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from bridge.delivery import gate
+from bridge.delivery.calls import Calls
+from bridge.delivery.gate import Gate
+from bridge.delivery.pace import Breaker, Limit, retry_after_seconds
+from tests.simulation.planted.table import instead, planted
+
+
+@planted
+def retry_after_not_clamped() -> AbstractContextManager[Any]:
+    """Who says "in three thousand billion years" is believed."""
+    return instead(gate, "retry_after_seconds", lambda text, now_ms: retry_after_seconds(text, now_ms, longest=1e9))
+
+
+@planted
+def probe_without_an_answer_is_for_ever() -> AbstractContextManager[Any]:
+    """A probe that was throttled leaves the breaker waiting for its result."""
+    return instead(Breaker, "abandoned", lambda self: None)
+
+
+@planted
+def failed_probe_is_the_last() -> AbstractContextManager[Any]:
+    """After a failed probe nobody probes again."""
+
+    def failed(self: Any, now: float) -> None:
+        probing = self._probing
+        RIGHT_FAILED(self, now)
+        self._probing = probing
+
+    return instead(Breaker, "failed", failed)
+
+
+RIGHT_FAILED = Breaker.failed
+
+
+@planted
+def limit_falls_to_nothing() -> AbstractContextManager[Any]:
+    """Trouble halves the calls in flight until none may go out."""
+
+    def troubled(self: Any, now: float, seconds: float) -> None:
+        self._lowest = 0
+        RIGHT_TROUBLED(self, now, seconds)
+
+    return instead(Limit, "troubled", troubled)
+
+
+RIGHT_TROUBLED = Limit.troubled
+
+
+@planted
+def hold_of_the_setup_heals_never() -> AbstractContextManager[Any]:
+    """An accepted probe does not lift the hold."""
+    return instead(Gate, "_lift", lambda self, *reasons: None)
+
+
+@planted
+def retried_flight_is_lost() -> AbstractContextManager[Any]:
+    """A flight that fails while it waits for a half before it forgets that half."""
+    right = Calls._sequel
+
+    def sequel(self: Any, flight: Any) -> None:
+        if flight.tries < 3:
+            right(self, flight)
+
+    return instead(Calls, "_sequel", sequel)

@@ -1,0 +1,180 @@
+"""Keys, bytes, lanes and dead letters."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from bridge.delivery import operate
+from bridge.delivery.batcher import Batcher
+from bridge.delivery.calls import Calls
+from bridge.delivery.delivery import Delivery
+from bridge.delivery.flight import Flight
+from bridge.delivery.refusals import Refusals
+from bridge.delivery.settle import Settler
+from bridge.flow import Outcome
+from tests.simulation.planted.table import instead, planted
+from tests.simulation.rules import SimRules
+
+RIGHT_PUSH = Calls._push
+RIGHT_PRUNE = Calls._prune
+
+
+@planted
+def process_in_the_key() -> AbstractContextManager[Any]:
+    """The idempotency key depends on the process (or its group) that makes it."""
+    number = count()
+    right = SimRules.__init__
+
+    def init(self: Any, memo: Any, version: int = 1, namespace: str = "cluster", *, mended: bool = False) -> None:
+        right(self, memo, version, f"{namespace}-{next(number)}", mended=mended)
+
+    return instead(SimRules, "__init__", init)
+
+
+@planted
+def bytes_differ_on_retry() -> AbstractContextManager[Any]:
+    """The attempt is part of the body."""
+    right = Flight.body
+    return instead(
+        Flight,
+        "body",
+        lambda self: right(self).replace(b'"w":', b'"tries":%d,"w":' % self.tries if self.tries else b'"w":'),
+    )
+
+
+@planted
+def lane_freed_before_the_other_half() -> AbstractContextManager[Any]:
+    """After a bisection, the accepted half frees the lanes that the other half still holds."""
+
+    def ended(self: Any, flight: Flight) -> None:
+        self.delivered(flight.items)
+        self.free(flight.items)
+
+    return instead(Settler, "ended", ended)
+
+
+@planted
+def lane_freed_on_failure() -> AbstractContextManager[Any]:
+    """A failed call frees its lanes, so that successors overtake it."""
+    right = Calls._rest
+
+    def rest(self: Any, flight: Flight, *args: Any) -> None:
+        self._settler.free(flight.items)
+        right(self, flight, *args)
+
+    return instead(Calls, "_rest", rest)
+
+
+@planted
+def lanes_not_looked_at() -> AbstractContextManager[Any]:
+    """Records of one key go out side by side."""
+    right = Delivery.__init__
+
+    def begin(self: Any, *args: Any, **more: Any) -> None:
+        right(self, *args, **more)
+        self.batcher._lanes_of = lambda records: [None] * len(records)
+
+    return instead(Delivery, "__init__", begin)
+
+
+@planted
+def runs_go_aboard_whatever_their_lanes() -> AbstractContextManager[Any]:
+    """A run of plain events is taken as a whole though one of its lanes is busy."""
+    return instead(Batcher, "_together", lambda self, part, run, flight: True)
+
+
+@planted
+def guard_not_asked_for_runs() -> AbstractContextManager[Any]:
+    """What an earlier owner may have handed over is taken aboard like everything else."""
+    return instead(Batcher, "_guarded", lambda self, part: -1)
+
+
+@planted
+def runs_reach_beyond_the_bound() -> AbstractContextManager[Any]:
+    """A run is taken as far as there is room, not only as far as a commit covers it."""
+    right = Batcher._next_run
+    return instead(Batcher, "_next_run", lambda self, unsent, most, last: right(self, unsent, most, 1 << 60))
+
+
+@planted
+def dead_letter_finished_at_once() -> AbstractContextManager[Any]:
+    """A refused record is finished before its dead letter is acknowledged."""
+    right = Refusals._write
+
+    def write(self: Any, refusal: Any, failures: int) -> None:
+        right(self, refusal, failures)
+        self._out.pop(self._tickets)
+        self._settler.part_of_record(refusal.part, refusal.record, Outcome.DEAD_LETTERED)
+
+    return instead(Refusals, "_write", write)
+
+
+@planted
+def failed_dead_letter_dropped() -> AbstractContextManager[Any]:
+    """A dead letter that could not be written is taken for written."""
+    right = Refusals.written
+    return instead(Refusals, "written", lambda self, ticket, error, now, now_ms: right(self, ticket, None, now, now_ms))
+
+
+@planted
+def reload_maps_what_was_sent() -> AbstractContextManager[Any]:
+    """A reload maps records again of which something was handed over."""
+    return instead(operate, "_fresh", lambda part, record, started: True)
+
+
+@planted
+def halves_side_by_side() -> AbstractContextManager[Any]:
+    """The halves of a bisection go out together, so that the second overtakes a first one that fails."""
+
+    def push(self: Any, flight: Any, at: float) -> None:
+        sequel, flight.sequel = flight.sequel, None
+        RIGHT_PUSH(self, flight, at)
+        if sequel is not None:
+            push(self, sequel, at)
+
+    return instead(Calls, "_push", push)
+
+
+@planted
+def strict_order_not_looked_at() -> AbstractContextManager[Any]:
+    """`strict_order` is read from the settings and used nowhere."""
+    right = Delivery.__init__
+    return instead(
+        Delivery,
+        "__init__",
+        lambda self, policy, *args, **more: right(self, replace(policy, strict_order=False), *args, **more),
+    )
+
+
+@planted
+def too_old_is_sent() -> AbstractContextManager[Any]:
+    """`max_age` is looked at when a record is mapped, not before each attempt."""
+
+    def prune(self: Any, flight: Any, now: float, now_ms: int) -> bool:
+        flight.keep([(part, record, event._replace(expires=None)) for part, record, event in flight.items])
+        return RIGHT_PRUNE(self, flight, now, now_ms)
+
+    return instead(Calls, "_prune", prune)
+
+
+@planted
+def failed_dead_letter_not_tried_again() -> AbstractContextManager[Any]:
+    """A dead letter that could not be written is kept, and that is all."""
+    return instead(Refusals, "retry", lambda self, now: None)
+
+
+@planted
+def dead_letter_of_a_fenced_partition_forgotten() -> AbstractContextManager[Any]:
+    """A dead letter that comes back with an error finishes its record where the partition has other ones."""
+
+    def written(self: Any, ticket: int, error: str | None, now: float, now_ms: int) -> None:
+        failing = error is not None and len(self._out) > 1
+        RIGHT_WRITTEN(self, ticket, None if failing else error, now, now_ms)
+
+    return instead(Refusals, "written", written)
+
+
+RIGHT_WRITTEN = Refusals.written

@@ -1,0 +1,70 @@
+"""Where an assigned partition begins."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from bridge.delivery import start
+from bridge.flow import Start
+from tests.simulation import reading
+from tests.simulation.planted.table import instead, planted
+
+RIGHT = start.resolve
+
+
+@planted
+def added_partition_begins_at_its_end() -> AbstractContextManager[Any]:
+    """`start_from` counts for a partition that was added later, too: what was in it before is lost."""
+
+    def without_commit(known: Any, group: Any, start_from: Any, on_gap: Any) -> Any:
+        return start.Resolved(Start(start._wanted(known, start_from)), "", fresh=True)
+
+    return instead(start, "_without_commit", without_commit)
+
+
+@planted
+def beyond_the_end_is_the_end() -> AbstractContextManager[Any]:
+    """A topic that was made anew is read from where the old one was."""
+    return instead(start, "_beyond_the_end", lambda known, offset: start.Resolved(Start(known.high), "", fresh=True))
+
+
+@planted
+def first_word_of_an_end_is_believed() -> AbstractContextManager[Any]:
+    """A leader that is new tells the end too low, and the topic counts as cut off."""
+    return instead(reading, "resolve", lambda *known: RIGHT(*known)._replace(doubtful=False))
+
+
+@planted
+def note_of_a_log_that_was_cut() -> AbstractContextManager[Any]:
+    """What was finished beyond the end counts for the records that come there."""
+
+    return instead(start, "_cut_off", lambda note, offset, high: note)
+
+
+@planted
+def deleted_records_not_counted() -> AbstractContextManager[Any]:
+    """Retention overtakes the group, and nobody says what it took."""
+    return instead(reading, "resolve", lambda *known: RIGHT(*known)._replace(lost=0))
+
+
+@planted
+def gap_forgets_what_is_finished() -> AbstractContextManager[Any]:
+    """Behind a gap everything is new."""
+    right = start._gap
+
+    def gap(*args: Any) -> Any:
+        found = right(*args)
+        return found._replace(start=Start(found.start.offset, hold=found.start.hold, detail="gap"), runs="")
+
+    return instead(start, "_gap", gap)
+
+
+@planted
+def gone_commit_begins_anew() -> AbstractContextManager[Any]:
+    """A committed offset that is gone is a first start, whatever the mark says."""
+
+    def without_commit(known: Any, group: Any, start_from: Any, on_gap: Any) -> Any:
+        return start.Resolved(Start(known.low), "", fresh=True)
+
+    return instead(start, "_without_commit", without_commit)

@@ -1,0 +1,252 @@
+"""Reading of one member: where a partition begins, what is fetched, seeks that are refused, lost or forgotten.
+
+The decisions are the real ones: `bridge.delivery.start` resolves, `bridge.kafka.seeks` sees to it that a seek arrives.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaException, TopicPartition
+
+from bridge.delivery.start import Group, Known, Resolved, group_of, resolve
+from bridge.flow import RECORD_OVERHEAD, Assigned, Bounded, EndReached, Lost, Records, Sought
+from bridge.kafka.seeks import Seeks
+from tests.simulation.faults import Violation
+from tests.simulation.log import TOPIC
+from tests.simulation.records import Rec, Track
+
+if TYPE_CHECKING:
+    from tests.simulation.consumer import Consumer
+
+MOST = (1, 3, 10, 30)
+"""Records that one fetch brings."""
+RETRY = 0.3
+RECENT = 24 * 3600.0
+BEYOND_END = 5.0
+"""How long an end below the committed offset is doubted."""
+
+
+class Reading:
+    """A partition that is read."""
+
+    __slots__ = ("before_seek", "end_told", "held", "newest", "paused", "position", "sequence", "track")
+
+    def __init__(self, track: Track, position: int, *, held: bool) -> None:
+        self.track = track
+        self.position = position
+        """Where the client fetches next."""
+        self.before_seek = position
+        self.newest = position - 1
+        """The highest offset read, or spoken of by the commit that reading began with."""
+        self.held = held
+        self.paused = False
+        self.sequence = 0
+        """The state of the truth at the last `Progress` that the committer was told of."""
+        self.end_told = -1
+
+
+class Reader:
+    """The partitions that a member has, with and without a start. It is its own client for `Seeks`."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self.consumer = consumer
+        self.world = consumer.world
+        self.readings: dict[int, Reading] = {}
+        self.new: dict[int, float] = {}
+        """Partitions without a start yet, and since when."""
+        self.seeks = Seeks()
+        self._retry_at = 0.0
+        self.earlier: dict[int, int] = {}
+        """What this process committed, by partition."""
+        self.committed_at = float("-inf")
+
+    def forget(self, number: int) -> None:
+        """The partition is not read any more."""
+        self.readings.pop(number, None)
+        self.seeks.forget((TOPIC, number))
+
+    # where it begins
+
+    def begin_new(self) -> None:
+        """Ask Kafka where the new partitions begin."""
+        world = self.world
+        if not self.new or world.now < self._retry_at:
+            return
+        self._retry_at = world.now + RETRY
+        if world.kafka.away or world.faults.hit("kafka: no answer about a start", world.scenario.strength.read):
+            return
+        logs = world.kafka.logs
+        commits = {number: log.committed for number, log in enumerate(logs) if log.committed is not None}
+        found = group_of(commits)
+        group = Group(found.has_commits or bool(self.earlier), found.is_ours)
+        for number in sorted(self.new):
+            resolved = self._resolve(number, group, lost_all=bool(self.earlier) and not commits)
+            if not resolved.doubtful or world.now >= self.new[number] + BEYOND_END:
+                del self.new[number]
+                self._begin(number, resolved, new_group=not group.has_commits)
+
+    def _resolve(self, number: int, group: Group, *, lost_all: bool) -> Resolved:
+        world = self.world
+        log = world.kafka.logs[number]
+        end = log.end
+        fresh = world.now < self.new[number] + BEYOND_END / 2
+        if fresh and log.committed is not None and end > log.low and world.faults.hit("kafka: end told too low", 0.03):
+            end = log.low + world.rng.below(end - log.low)
+        recent = world.now - self.committed_at < RECENT
+        known = Known(
+            (TOPIC, number),
+            log.committed,
+            log.low,
+            end,
+            mark=self.consumer.shadow.ask(number),
+            before=self.earlier.get(number, 0 if lost_all and recent else None),
+            fresh=recent,
+        )
+        return resolve(known, group, world.scenario.start_from, world.scenario.on_gap)
+
+    def _begin(self, number: int, resolved: Resolved, *, new_group: bool) -> None:
+        world, consumer = self.world, self.consumer
+        log, start = world.kafka.logs[number], resolved.start
+        self._check_lost(number, resolved.lost)
+        if resolved.remade:
+            consumer.shadow.forget(number)
+        if log.quiet:
+            if start.hold == "rewind":
+                world.truth.reset(number, start.offset)
+            world.truth.bound[number] = max(world.truth.bound[number], start.bound)
+        if new_group and world.scenario.start_from == "latest":
+            for rec in world.truth.between(number, 0, start.offset - 1):
+                rec.gone = True
+        base = set() if start.hold == "rewind" else world.kafka.known_finished(number)
+        track = Track(number, next(world.epochs), start.offset, base, world.truth.incarnation[number])
+        if log.committed is None and log.mark is not None and start.offset > log.mark:
+            # Behind the mark nobody can tell what was delivered.
+            log.set_back = False
+            world.truth.consent(number)
+        track.rewound = log.set_back
+        reading = self.readings[number] = Reading(track, start.offset, held=start.hold is not None)
+        reading.newest = max(reading.newest, start.delivered, start.bound)
+        name = (TOPIC, number)
+        consumer.committer.assigned(name, track.epoch, start, runs=resolved.runs, fresh=resolved.fresh)
+        world.tracks[track.epoch] = track
+        consumer.intake.append(Assigned(*name, track.epoch, start))
+        if start.bound >= 0:
+            consumer.intake.append(Bounded(*name, track.epoch, start.bound))
+
+    def _check_lost(self, number: int, counted: int) -> None:
+        """What Kafka deleted before it had an outcome is counted."""
+        log, truth = self.world.kafka.logs[number], self.world.truth
+        if log.committed is None or not log.committed.metadata or log.quiet:
+            return
+        gap = truth.between(number, log.committed.offset, log.low - 1)
+        lost = [rec for rec in gap if rec.deleted and rec.open and not rec.expires]
+        if len(lost) > counted:
+            message = f"lost: retention took {lost}, {counted} are counted"
+            raise Violation(message)
+
+    def restart(self, number: int) -> None:
+        """The place to read from is gone (retention, truncation): commit, let go, and resolve it anew."""
+        consumer = self.consumer
+        consumer.commit_finally({number: None})
+        self.world.kafka.flush(consumer)
+        self.forget(number)
+        consumer.committer.forget([(TOPIC, number)])
+        consumer.intake.append(Lost(((TOPIC, number),)))
+        self.new[number] = self.world.now
+        self._retry_at = 0.0
+
+    # seeks
+
+    def seek(self, partition: TopicPartition) -> None:
+        """As a client seeks: refused, or lost without a word, or done."""
+        faults, reading = self.world.faults, self.readings[partition.partition]
+        if faults.hit("kafka: seek refused", 0.2):
+            raise KafkaException
+        reading.before_seek = reading.position
+        if not faults.hit("kafka: seek lost", 5 * self.world.scenario.strength.read):
+            reading.position = partition.offset
+            reading.end_told = -1
+
+    def seek_due(self) -> None:
+        """Do the seeks that were ordered, or have to be done again."""
+        if self.seeks.any():
+            stopped = {name for name in self.seeks.unconfirmed() if self._stopped(name[1])}
+            for _ in self.seeks.do(self, stopped, self.world.now):
+                pass
+            for name, offset in self.seeks.doubted(stopped).items():
+                self._place(name[1], offset)
+
+    def _place(self, number: int, offset: int) -> None:
+        """Let a partition go and take it again at an offset: whatever comes now is from there on."""
+        reading, name = self.readings[number], (TOPIC, number)
+        reading.position, reading.end_told = offset, -1
+        self.seeks.placed(name)
+        self.consumer.intake.append(Sought(*name, reading.track.epoch, offset))
+
+    def _stopped(self, number: int) -> bool:
+        reading = self.readings[number]
+        return reading.paused or reading.held
+
+    def pause(self, number: int) -> None:
+        """A client forgets a seek when its partition is paused before a record came."""
+        reading, name = self.readings[number], (TOPIC, number)
+        reading.paused = True
+        if self.seeks.wanted(name) is not None and self.world.faults.hit("kafka: seek forgotten", 0.5):
+            reading.position = reading.before_seek
+        self.seeks.paused([name])
+
+    # what is read
+
+    def read(self) -> None:
+        """Fetch once from each partition that is read."""
+        world = self.world
+        rng, kafka, strength = world.rng, world.kafka, world.scenario.strength
+        if kafka.away:
+            return
+        for number, reading in list(self.readings.items()):
+            if reading.held or reading.paused:
+                continue
+            log = kafka.logs[number]
+            if reading.position == log.end == reading.end_told:
+                continue
+            chance = rng.random()
+            if chance < 0.3:
+                continue
+            recs = kafka.fetch(number, reading.position, MOST[int(chance * 10) & 3])
+            if recs is None:
+                self.restart(number)
+            elif recs:
+                reading.position = recs[-1].offset + 1
+                self._hand_over(number, reading, recs)
+                if strength.read and world.faults.hit("kafka: delivered twice", strength.read):
+                    self._hand_over(number, reading, recs)
+            else:
+                self._end(number, reading, log.end)
+
+    def _hand_over(self, number: int, reading: Reading, recs: list[Rec]) -> None:
+        consumer = self.consumer
+        if self.seeks.any() and not self._arrived(number, reading, recs[0].offset):
+            return
+        self.world.truth.fetched(recs)
+        reading.newest = max(reading.newest, recs[-1].offset)
+        consumer.room.taken_bytes += sum(len(rec.record) + RECORD_OVERHEAD for rec in recs)
+        consumer.room.taken_records += len(recs)
+        consumer.committer.read((TOPIC, number), recs[-1].offset)
+        consumer.intake.append(Records(TOPIC, number, reading.track.epoch, [rec.record for rec in recs]))
+
+    def _end(self, number: int, reading: Reading, end: int) -> None:
+        reading.end_told = reading.position = end
+        if not self.seeks.any() or self._arrived(number, reading, None):
+            self.consumer.committer.end((TOPIC, number), end)
+            self.consumer.intake.append(EndReached(TOPIC, number, reading.track.epoch, end))
+
+    def _arrived(self, number: int, reading: Reading, offset: int | None) -> bool:
+        """Whether what came of a partition may be taken in; says so where it is the end of a seek."""
+        name = (TOPIC, number)
+        wanted = self.seeks.wanted(name)
+        if not self.seeks.expected(name, offset):
+            return False
+        if wanted is not None:
+            self.consumer.intake.append(Sought(*name, reading.track.epoch, wanted, offset == wanted))
+        return True

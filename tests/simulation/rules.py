@@ -1,0 +1,82 @@
+"""The words of `tests.delivery.words` as rules, made for speed: what a record becomes is made once for each version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import cast
+
+from bridge.flow import Event, Fault, Mapped, Mapper, Record, RuleInfo, Stage
+from bridge.rules.key import KeyMaker, key_maker
+from tests.delivery.words import ON_ERROR
+from tests.simulation.records import Produced, Rec
+
+Memo = dict[tuple[str, int, bool], dict[int, Mapped]]
+"""What records became: by namespace, version and mended, then by the record's serial number."""
+
+
+@cache
+def keys_of(namespace: str, topic: str) -> KeyMaker:
+    """The real keys."""
+    return key_maker(namespace, topic, "words", "said")
+
+
+class SimRules:
+    """A `Mapping`. `version` is part of each event's bytes, not of its key, as for real rules.
+
+    `mended` says whether `d` and `h` become events: what a reload with better rules does.
+    """
+
+    def __init__(self, memo: Memo, version: int = 1, namespace: str = "cluster", *, mended: bool = False) -> None:
+        self.version = version
+        self.namespace = namespace
+        self.mended = mended
+        self._made = memo.setdefault((namespace, version, mended), {})
+
+    @property
+    def rules_hash(self) -> str:
+        return f"words-{self.version}"
+
+    @property
+    def rules(self) -> tuple[RuleInfo, ...]:
+        return (RuleInfo("words", ("t",), ("said",)),)
+
+    def for_topic(self, topic: str) -> Mapper:
+        made = self._made
+        find = made.get
+        make = self._maker(topic)
+
+        def mapper(record: Record) -> Mapped:
+            rec = cast("Produced", record).rec
+            found = find(rec.serial)
+            if found is None:
+                found = made[rec.serial] = make(rec)
+            return found
+
+        return mapper
+
+    def _maker(self, topic: str) -> Callable[[Rec], Mapped]:
+        version, mended, namespace = self.version, self.mended, self.namespace
+        make_key = keys_of(namespace, topic)
+
+        def event(rec: Rec, word: str, item: int) -> Event:
+            stamp = rec.record.timestamp()[1]
+            key = rec.made.get((namespace, item))
+            if key is None:
+                key = rec.made[namespace, item] = make_key(rec.partition, rec.offset, stamp, "someone", item)
+            body = f'{{"$idempotency_key":"{key}","n":{rec.serial},"i":{item},"w":"{word}","v":{version}}}'
+            expires = stamp + int(word[1:]) if word[0] == "t" else None
+            return Event("words", "said", "someone", key, body.encode(), expires)
+
+        def make(rec: Rec) -> Mapped:
+            found: list[Event | Fault] = []
+            for item, word in enumerate(rec.words):
+                if word[0] in "et":
+                    found.append(event(rec, word, item))
+                elif mended and word in "dh":
+                    found.append(event(rec, "e", item))
+                else:
+                    found.append(Fault("words", Stage.MAP, "bad_word", f"word {item}", item, ON_ERROR[word[0]]))
+            return tuple(found)
+
+        return make
