@@ -7,6 +7,7 @@ handed from one thread to another.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -402,10 +403,10 @@ Order = Progress | Drained | DeadLetter | Pause | Resume | GiveBack
 
 @dataclass(slots=True)
 class Room:
-    """How much more may be read. Two counters, each written by one thread, so that no lock is needed.
+    """How much more may be read. Each counter is written by one thread, so that no lock is needed.
 
-    The Kafka thread adds `len(record) + RECORD_OVERHEAD` of each record that it hands over to `taken_bytes`; the
-    delivery thread adds the same to `freed_bytes` when the record has left, and sets `open`.
+    The Kafka thread takes `len(record) + RECORD_OVERHEAD` for each record that it hands over (`take`); the delivery
+    thread frees the same when the record has left (`free`), and sets `open`. Both count by topic, too.
     """
 
     budget_bytes: int
@@ -417,10 +418,34 @@ class Room:
     """Records that came out of the queue between the two; the delivery thread's."""
     open: bool = field(default=True)
     """False while the delivery thread has enough unsent records."""
+    taken_of: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Of `taken_bytes`, by topic; the Kafka thread's."""
+    freed_of: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Of `freed_bytes`, by topic; the delivery thread's: others use `get`."""
+
+    def take(self, topic: str, taken: int, records: int) -> None:
+        """So many bytes and records of a topic are handed over. Kafka thread, once for a run."""
+        self.taken_bytes += taken
+        self.taken_records += records
+        self.taken_of[topic] += taken
+
+    def free(self, topic: str, freed: int) -> None:
+        """So many bytes of a topic have left. Delivery thread."""
+        self.freed_bytes += freed
+        self.freed_of[topic] += freed
+
+    def used(self) -> int:
+        """Bytes of the records in work."""
+        return self.taken_bytes - self.freed_bytes
+
+    def used_by(self, topic: str) -> int:
+        """Bytes of the records in work of one topic. Kafka thread."""
+        return self.taken_of.get(topic, 0) - self.freed_of.get(topic, 0)
+
+    def busy(self) -> bool:
+        """Whether the delivery thread has enough to do, whatever the bytes."""
+        return not self.open or self.taken_records - self.seen_records >= MOST_ON_THE_WAY
 
     def full(self) -> bool:
-        return (
-            not self.open
-            or self.taken_bytes - self.freed_bytes >= self.budget_bytes
-            or self.taken_records - self.seen_records >= MOST_ON_THE_WAY
-        )
+        """Whether nothing more may be read."""
+        return self.busy() or self.used() >= self.budget_bytes

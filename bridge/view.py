@@ -98,15 +98,17 @@ def _partition(delivery: Delivery, part: Partition, numbers: PartitionNumbers | 
         end=end,
         lag=max(0, end - watermark) if end is not None else None,
         oldest_unfinished_ms=ledger.oldest_ms(),
-        paused=_paused(delivery, part),
+        paused=_paused(delivery, part, no_room=numbers is not None and numbers.no_room),
     )
 
 
-def _paused(delivery: Delivery, part: Partition) -> str | None:
+def _paused(delivery: Delivery, part: Partition, *, no_room: bool) -> str | None:
     held = delivery.holds.on(part.name)
     if held:
         return next(iter(held)).value
-    return "span" if part.paused else None
+    if part.paused:
+        return "span"
+    return "budget" if no_room else None
 
 
 def _rule(delivery: Delivery, rule: RuleInfo) -> RuleView:

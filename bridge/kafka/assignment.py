@@ -60,6 +60,8 @@ class Assignment:
         self.readings: dict[Name, Reading] = {}
         self.joined = False
         self.all_paused = False
+        self.crowded: set[str] = set()
+        """Topics that are not read because they have enough of the room (`shares`), new partitions included."""
         self.unreadable: dict[Name, KafkaError] = {}
         """Partitions that may not be read, and why: librdkafka says so once, and a record or an end says it is over."""
         self._clients = clients
@@ -239,7 +241,11 @@ class Assignment:
 
     def stopped(self, reading: Reading) -> bool:
         """Whether the partition is not read at the moment."""
-        return self.all_paused or reading.paused or reading.held
+        return reading.paused or reading.held or self.no_room(reading)
+
+    def no_room(self, reading: Reading) -> bool:
+        """Whether it is not read because there is no room for more, in all or of its topic."""
+        return self.all_paused or reading.name[0] in self.crowded
 
     def restart(self, consumer: Consumer, name: Name) -> None:
         """The place to read from is gone (retention, truncation): commit, let go, and resolve it anew."""
@@ -264,9 +270,28 @@ class Assignment:
     def resume_all(self, consumer: Consumer) -> None:
         """Read again where no order and no hold says otherwise."""
         self.all_paused = False
-        parts = [TopicPartition(*each.name) for each in self.readings.values() if not self.stopped(each)]
+        self._resume(consumer, self.readings.values())
+
+    def _resume(self, consumer: Consumer, readings: Iterable[Reading]) -> None:
+        parts = [TopicPartition(*each.name) for each in readings if not self.stopped(each)]
         if parts:
             consumer.resume(parts)
+
+    def topics(self) -> set[str]:
+        """Those of which a partition is ours."""
+        return {name[0] for name in self.readings}
+
+    def crowd(self, consumer: Consumer, topics: set[str]) -> None:
+        """Stop reading these topics; polling and the others go on."""
+        names = [each.name for each in self.readings.values() if each.name[0] in topics and not self.stopped(each)]
+        self.crowded |= topics
+        self._numbers.pauses += 1
+        self._pause(consumer, names)
+
+    def uncrowd(self, consumer: Consumer, topics: set[str]) -> None:
+        """Read these topics again where nothing else says otherwise."""
+        self.crowded -= topics
+        self._resume(consumer, [each for each in self.readings.values() if each.name[0] in topics])
 
     def paused(self, consumer: Consumer, order: Pause) -> None:
         """An order to read no more of a partition."""

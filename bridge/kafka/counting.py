@@ -53,6 +53,7 @@ class Counting:
                 self._end(consumer, name),
                 self._assignment.stopped(reading),
                 reading.started,
+                self._assignment.no_room(reading),
             )
             for name, reading in self._assignment.readings.items()
         }

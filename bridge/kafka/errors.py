@@ -12,6 +12,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 END_REACHED: Final = KafkaError._PARTITION_EOF
 INVALID_ARGUMENT: Final = KafkaError._INVALID_ARG
+TIMED_OUT: Final = KafkaError._MSG_TIMED_OUT
+"""A message was not acknowledged in its time."""
 POSITION_GONE: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 """The offset to read from is not in the log (any more)."""
 

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from bridge.flow import DeadLetter, DeadLetterWritten
 from bridge.kafka.config import Conf
-from bridge.kafka.errors import INVALID_ARGUMENT, is_fatal, pending, taken_from, unwritten
+from bridge.kafka.errors import INVALID_ARGUMENT, TIMED_OUT, is_fatal, pending, taken_from, unwritten
 from bridge.kafka.numbers import Numbers
 
 MOST_BYTES_IN_FLIGHT: Final = 4 * 1024 * 1024
@@ -55,7 +55,7 @@ class Letters:
         self._bytes = 0
         self._alone = False
         self._fatal: KafkaError | None = None
-        """Why the producer will never write again, once that is so."""
+        """Why the producer will never write again, or may not, once that is so."""
 
     def send(self, letter: DeadLetter) -> None:
         """Take a dead letter; it is written as soon as there is room."""
@@ -145,7 +145,8 @@ class Letters:
 
     def _why(self, error: KafkaError) -> str:
         """What a person should know of a letter that was not written."""
-        if is_fatal(error):
+        # Threads of a client wait by the wall clock (librdkafka's issue 2145): set back, they may sleep on for hours.
+        if is_fatal(error) or error.code() == TIMED_OUT:
             self._fatal = self._fatal or error
         return unwritten(self._topic, self._fatal or error)
 

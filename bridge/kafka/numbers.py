@@ -24,6 +24,8 @@ class PartitionNumbers:
     end: int | None
     paused: bool
     started: bool
+    no_room: bool = False
+    """Not read because there is no room for more, in all or of its topic."""
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class Numbers:
     dropped_records: int = 0
     """Records that came for a partition that is not ours any more, or not yet."""
     pauses: int = 0
-    """Times that everything was paused because there was no room for a second."""
+    """Times that everything, or a topic, was paused because there was no room for a second."""
     callback_errors: int = 0
     """Exceptions inside callbacks; 0 unless there is a bug."""
     journal: Journal = field(default_factory=Journal)

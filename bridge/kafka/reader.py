@@ -19,6 +19,7 @@ from bridge.kafka.assignment import Assignment
 from bridge.kafka.errors import END_REACHED
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.reading import Reading
+from bridge.kafka.shares import eased, over, topics_matter
 
 MOST_RECORDS: Final = 500
 _IDLE_SECONDS: Final = 0.25
@@ -26,7 +27,9 @@ _BUSY_SECONDS: Final = 0.1
 """A poll may last so long while something is to be committed, or partitions are about to come."""
 _ANSWER_SECONDS: Final = 0.003
 _PATIENCE_SECONDS: Final = 1.0
-"""So long there may be no room before everything is paused: a pause throws away what was fetched ahead."""
+"""So long there may be no room before anything is paused: a pause throws away what was fetched ahead."""
+_PATIENCE_PART: Final = 8
+"""Nor so much of the budget, as one part of so many, that the polls meanwhile bring: a record may be large."""
 _NO_ROOM_SECONDS: Final = 0.004
 _PAUSED_SECONDS: Final = 0.02
 _POLL_SECONDS: Final = 0.05
@@ -61,26 +64,51 @@ class Reader:
         self._failed = failed
         self._numbers = numbers
         self._full_since: float | None = None
-        self._record_bytes = 1_000.0
+        self._full_taken = 0
+        """What had been taken by then."""
+        self._record_bytes = 65_536.0
+        """A moving mean, high at first: what is read before it is known must fit a small budget, too."""
         self.polled = time.monotonic()
         """When the consumer was polled last, in monotonic seconds."""
 
     def step(self, consumer: Consumer, wake: Event) -> None:
         """Read once, or wait a moment where there is no room."""
         now = time.monotonic()
-        room = self._room
-        if self._assignment.all_paused:
+        assignment = self._assignment
+        if assignment.crowded:
+            self._ease(consumer)
+        if assignment.all_paused:
             self._step_paused(consumer)
-        elif room.full() and self._assignment.readings:
+        elif assignment.readings and self._full():
             self._step_full(consumer, wake, now)
         else:
             self._full_since = None
             self._read(consumer, self._timeout(now))
 
+    def _full(self) -> bool:
+        """Whether nothing more may be read: in all, or of one topic that is not paused yet."""
+        room = self._room
+        if room.busy() or not topics_matter(room):
+            return room.busy()
+        return bool(self._over()) if len(self._assignment.topics()) > 1 else room.full()
+
+    def _over(self) -> set[str]:
+        """Topics that are read and have more than their share of the room; none where there is one topic only."""
+        return over(self._room, self._assignment.topics()) - self._assignment.crowded
+
+    def _ease(self, consumer: Consumer) -> None:
+        """Go on with topics that have room again."""
+        assignment = self._assignment
+        again = assignment.crowded & eased(self._room, assignment.crowded, len(assignment.topics()))
+        if again:
+            assignment.uncrowd(consumer, again)
+
     def _timeout(self, now: float) -> float:
         committer = self._committer
         waiting = self._assignment.waiting() or not self._assignment.joined
         timeout = _BUSY_SECONDS if waiting or committer.behind() else _IDLE_SECONDS
+        if self._assignment.crowded:
+            timeout = _PAUSED_SECONDS
         if committer.urgent():
             # A poll that serves the answer to a commit does not return for it.
             timeout = _ANSWER_SECONDS
@@ -89,21 +117,33 @@ class Reader:
 
     def _step_full(self, consumer: Consumer, wake: Event, now: float) -> None:
         if self._full_since is None:
-            self._full_since = now
-        elif now - self._full_since > _PATIENCE_SECONDS:
-            self._assignment.pause_all(consumer)
+            self._full_since, self._full_taken = now, self._room.taken_bytes
+        elif now - self._full_since > _PATIENCE_SECONDS or self._brought_much():
+            self._full_since = None
+            greedy = self._over()
+            if greedy:
+                self._assignment.crowd(consumer, greedy)
+            else:
+                self._assignment.pause_all(consumer)
             return
         if self._committer.outstanding() or now - self.polled > _POLL_SECONDS:
-            # A poll serves callbacks; the one record that it may bring is over the budget and does no harm.
+            # A poll serves callbacks; the one record that it may bring is over the budget and does little harm.
             self._read(consumer, 0.0, more=False)
         wake.wait(_NO_ROOM_SECONDS)
         wake.clear()
 
-    def _step_paused(self, consumer: Consumer) -> None:
+    def _brought_much(self) -> bool:
         room = self._room
-        if room.open and room.taken_bytes - room.freed_bytes <= room.budget_bytes // 2:
-            self._full_since = None
-            self._assignment.resume_all(consumer)
+        return room.taken_bytes - self._full_taken > room.budget_bytes // _PATIENCE_PART
+
+    def _step_paused(self, consumer: Consumer) -> None:
+        room, assignment = self._room, self._assignment
+        greedy = self._over()
+        if greedy:
+            # Else what does not leave would keep everything paused.
+            assignment.crowd(consumer, greedy)
+        if room.open and room.used() - sum(map(room.used_by, assignment.crowded)) <= room.budget_bytes // 2:
+            assignment.resume_all(consumer)
         self._read(consumer, _PAUSED_SECONDS, more=False)
 
     def _read(self, consumer: Consumer, timeout: float, *, more: bool = True) -> None:
@@ -117,7 +157,7 @@ class Reader:
         self._dispatch(messages)
 
     def _how_many(self) -> int:
-        left = self._room.budget_bytes - (self._room.taken_bytes - self._room.freed_bytes)
+        left = self._room.budget_bytes - self._room.used()
         return max(1, min(MOST_RECORDS, int(left / self._record_bytes)))
 
     def _dispatch(self, messages: list[Message]) -> None:
@@ -154,8 +194,7 @@ class Reader:
         records = cast("list[Record]", run)
         taken = sum(map(len, run)) + RECORD_OVERHEAD * len(run)
         self._record_bytes += 0.1 * (taken / len(run) - self._record_bytes)
-        self._room.taken_bytes += taken
-        self._room.taken_records += len(run)
+        self._room.take(name[0], taken, len(run))
         items.append(Records(*name, reading.epoch, records))
         if not self._guarded:
             items.append(Bounded(*name, reading.epoch, newest))

@@ -189,7 +189,7 @@ class Desk:
                 assert record is not None
                 self.finished.append(record)
                 ledger.top = max(ledger.top, offset)
-                self.room.freed_bytes += len(record) + RECORD_OVERHEAD
+                self.room.free(name[0], len(record) + RECORD_OVERHEAD)
             self.order(self._progress(name, part))
 
     def _progress(self, name: TopicPartition, part: Part) -> Progress:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from bridge.flow import Headers, PlainRecord, Record
+from bridge.flow import DeadLetter, DeadLetterWritten, Headers, PlainRecord, Record
+from bridge.kafka.letters import Letters
+from bridge.kafka.numbers import Numbers
+from tests.brokers.node import free_ports
 from tests.brokers.real import RealKafka, Sent
 from tests.kafka.desk import desk
+from tests.road.bridge_process import until
 
 
 def make(kafka: RealKafka, config: dict[str, str] | None = None) -> tuple[str, str, dict[str, Any]]:
@@ -105,3 +110,28 @@ def test_many_large_dead_letters_do_not_overflow_the_queue(kafka: RealKafka) -> 
         side.until(lambda: len(side.written) == 60, what="all reports")
         assert set(side.written.values()) == {None}
     assert kafka.end_offsets(letters) == {0: 60}
+
+
+def test_after_a_time_out_another_producer_writes(kafka: RealKafka) -> None:
+    """A producer whose messages time out may never write again: the next attempt is another's, with the settings of then."""
+    topic, letters, _ = make(kafka)
+    record = PlainRecord(topic, 0, 0, b"a")
+    (nobody,) = free_ports(1)
+    addresses = iter((f"127.0.0.1:{nobody}", kafka.bootstrap))
+    told: list[DeadLetterWritten] = []
+
+    def conf() -> dict[str, Any]:
+        return {"bootstrap.servers": next(addresses), "message.timeout.ms": 500, "log_level": 0}
+
+    writing = Letters(conf, letters, told.append, Numbers())
+
+    def pumped(ticket: int) -> bool:
+        writing.pump()
+        return len(told) == ticket
+
+    for ticket in (1, 2):
+        writing.send(DeadLetter(ticket, record, ()))
+        until(partial(pumped, ticket), 30)
+    writing.close(5.0)
+    assert [(each.ticket, each.error is None) for each in told] == [(1, False), (2, True)]
+    assert len(kafka.read(letters)) == 1
