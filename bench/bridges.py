@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import yaml
 
 from bench.floor import KEY, SECRET
-from bench.processes import Figures, Usage, until, usage
+from bench.processes import Figures, Usage, stop, until, usage
 from bench.sinks import Sink
 from bridge.jsontext import loads
 from tests.brokers.real import RealKafka
@@ -81,12 +81,7 @@ class Bridge:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         assert self._process is not None
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(_STOP_SECONDS)
+        stop(self._process, _STOP_SECONDS)
 
     @property
     def pid(self) -> int:
@@ -139,7 +134,7 @@ class Program(Protocol):
 
 def committed(kafka: RealKafka, program: Program) -> int:
     """How many records its group has committed."""
-    return sum(sum(at for at, _ in kafka.committed(program.group, topic).values()) for topic in program.topics)
+    return sum(sum(kafka.committed_offsets(program.group, topic).values()) for topic in program.topics)
 
 
 def run_through(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,16 @@ def usage(pid: int | str = "self") -> Usage:
     return Usage(time.monotonic(), (int(fields[11]) + int(fields[12])) / _TICKS, int(peak[1]) / 1024 if peak else 0.0)
 
 
+def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """End a process in order, or by force where that takes too long."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(seconds)
+
+
 class Figures(NamedTuple):
     """What one run of one program cost."""
 
@@ -48,7 +59,7 @@ class Figures(NamedTuple):
     @property
     def microseconds(self) -> float:
         """CPU per record."""
-        return 1e6 * self.cpu_seconds / max(self.records, 1)
+        return 1e6 * max(self.cpu_seconds, 1e-3) / max(self.records, 1)
 
 
 def until(done: Callable[[], bool], seconds: float, what: str, *, every: float = 0.02) -> None:

@@ -32,11 +32,22 @@ def command() -> tuple[str, list[str]]:
 
 
 class Sink:
-    """One sink. A context manager: leaving it ends the process."""
+    """One sink. A context manager: leaving it ends the process.
 
-    def __init__(self, *, delay: float = 0.0, ages: bool = False, start: tuple[str, list[str]] | None = None) -> None:
+    `count` is what each event has once and the sink counts events by, where it is not the bridge's `$insert_id`.
+    """
+
+    def __init__(
+        self,
+        *,
+        delay: float = 0.0,
+        count: str | None = None,
+        ages: bool = False,
+        start: tuple[str, list[str]] | None = None,
+    ) -> None:
         self.made_of, self._command = start or command()
         self._command = [*self._command, "-delay", f"{round(delay * 1000)}ms", *(["-ages"] if ages else [])]
+        self._command += ["-count", count] if count else []
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
         """The base URL, as the bridge is told."""

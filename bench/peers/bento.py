@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from bench.processes import Usage, usage
+from bench.processes import Usage, stop, usage
 from bench.sinks import BULK, Sink
 from tests.brokers.real import RealKafka
 
@@ -61,12 +61,7 @@ class Bento:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         assert self._process is not None
-        self._process.terminate()
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(_END_SECONDS)
+        stop(self._process, _END_SECONDS)
 
     def usage(self) -> Usage:
         """What it has spent so far. Raises RuntimeError where it has ended."""

@@ -37,7 +37,6 @@ type counts struct {
 var (
 	seen     counts
 	record   = []byte(`{"status":"success","status_code":202,"message_id":"01234567-89ab-4cde-8f01-23456789abcd"}`)
-	insertID = []byte(`"$insert_id":`)
 	timeKey  = []byte(`"$time":`)
 	prepared sync.Map
 	buffers  = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -137,8 +136,10 @@ func (c *counts) reset() {
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address to listen on")
 	delay := flag.Duration("delay", 0, "wait before each answer")
+	count := flag.String("count", `"$insert_id":`, "what each event has once: the events of a body are counted by it")
 	ages := flag.Bool("ages", false, "measure each event's age")
 	flag.Parse()
+	needle := []byte(*count)
 	http.HandleFunc("/stats", func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(seen.stats())
 	})
@@ -153,7 +154,7 @@ func main() {
 		buffer.Reset()
 		defer buffers.Put(buffer)
 		_, err := io.Copy(buffer, r.Body)
-		events := bytes.Count(buffer.Bytes(), insertID)
+		events := bytes.Count(buffer.Bytes(), needle)
 		time.Sleep(*delay)
 		seen.end(buffer.Bytes(), events, *ages)
 		if err != nil {

@@ -70,8 +70,9 @@ class Counts:
 class Sink:
     """Serves connections of one server."""
 
-    def __init__(self, *, delay: float, ages: bool) -> None:
+    def __init__(self, *, delay: float, count: bytes, ages: bool) -> None:
         self.delay = delay
+        self.count = count
         self.ages = ages
         self.counts = Counts()
 
@@ -97,7 +98,7 @@ class Sink:
             return _response("401 Unauthorized", b'{"status":"error","error":{"message":"no authorization"}}')
         counts = self.counts
         counts.begin()
-        events = body.count(b'"$insert_id":')
+        events = body.count(self.count)
         if self.delay:
             await asyncio.sleep(self.delay)
         counts.end(body, events, ages=self.ages)
@@ -111,7 +112,7 @@ def seconds(text: str) -> float:
 
 async def main(options: Any) -> None:
     host, port = options.listen.rsplit(":", 1)
-    sink = Sink(delay=seconds(options.delay), ages=options.ages)
+    sink = Sink(delay=seconds(options.delay), count=options.count.encode(), ages=options.ages)
     server = await asyncio.start_server(sink.serve, host, int(port), limit=2**22)
     address, chosen = server.sockets[0].getsockname()
     print(f"{address}:{chosen}", flush=True)
@@ -122,5 +123,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-listen", default="127.0.0.1:0")
     parser.add_argument("-delay", default="0s")
+    parser.add_argument("-count", default='"$insert_id":')
     parser.add_argument("-ages", action="store_true")
     asyncio.run(main(parser.parse_args()))

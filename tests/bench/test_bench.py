@@ -17,9 +17,11 @@ from bench import floor, report
 from bench.chart import drawn
 from bench.micro.__main__ import NAMES, worse
 from bench.micro.work import all_works
+from bench.peers.connect import COUNTED, Connect, built, run_through
 from bench.processes import Figures, usage
 from bench.records import events_of, orders
 from bench.scenarios import SCENARIOS
+from bench.scenarios.peers import run_connect
 from bench.scenarios.throughput import run
 from bench.sinks import BULK, SOURCE, Sink, command
 from bench.world import World
@@ -29,6 +31,7 @@ from bridge.rules.load import load_rules
 from bridge.rules.mapping import compile_mapping
 from bridge.suprsend.answers import make_judge
 from bridge.suprsend.signing import Hmac, http_date
+from tests.brokers.jars import Unavailable
 from tests.brokers.real import RealKafka
 
 RULES = Path(floor.__file__).with_name("rules")
@@ -96,6 +99,15 @@ def test_the_sink_s_answer_is_one_that_the_bridge_takes_as_accepted(sink: Sink) 
     assert (judged.whole, judged.items) == (Verdict.ACCEPTED, None)
 
 
+@pytest.mark.parametrize("start", [None, PYTHON])
+def test_the_sink_counts_by_what_it_is_told(start: tuple[str, list[str]] | None) -> None:
+    """Records that are no events are counted by a field that each has once, and answered one by one."""
+    body = b"[" + b",".join(value for _, value in orders(5)) + b"]"
+    with Sink(count=COUNTED, start=start) as sink:
+        _, answer = post(sink, body, Authorization="x")
+        assert len(loads(answer)["records"]) == sink.stats()["events"] == 5
+
+
 def test_usage_is_what_was_spent() -> None:
     """CPU grows with work and the peak is what was held at most."""
     before = usage()
@@ -140,9 +152,9 @@ def test_bench_runs_floor_and_bridge_on_the_same_records(
     """A small run of the real thing: each program read all records, and the last line is as promised."""
     if "bench-dead-letters" not in kafka.admin.list_topics(timeout=30).topics:
         kafka.create_topic("bench-dead-letters")
-    found = run(World(kafka, tmp_path, records=2_000, rounds=1))
+    found = run(World(kafka, tmp_path, records=20_000, rounds=1))
     assert [row.name for row in found.rows] == ["floor, pycurl", "floor, aiohttp", "bridge"]
-    assert all(row.records == 2_000 and row.cpu_seconds > 0 and row.peak_mib > 10 for row in found.rows)
+    assert all(row.records == 20_000 and row.cpu_seconds > 0 and row.peak_mib > 10 for row in found.rows)
     line = r"bridge [\d,]+ records per CPU-second, \d+\.\d\d times the floor's CPU, \d+ MiB"
     assert re.fullmatch(line, found.summary)
     monkeypatch.setattr(report, "RESULTS", tmp_path)
@@ -151,6 +163,35 @@ def test_bench_runs_floor_and_bridge_on_the_same_records(
     assert kept is not None
     assert kept["summary"] == found.summary
     assert kept["machine"]["cores"] >= 1
+
+
+def test_kafka_connect_sends_every_record_whole(kafka: RealKafka, tmp_path: Path) -> None:
+    """The peer does the work it is measured by: each record once, in arrays of at most 100, none of its bytes lost."""
+    try:
+        built()
+    except Unavailable as missing:
+        assert os.environ.get("CI") != "true", missing
+        pytest.skip(f"REAL KAFKA CONNECT NOT TESTED: {missing}")
+    count = 2_000
+    topic = World(kafka, tmp_path, records=count, rounds=1).topic(count)
+    with Sink(count=COUNTED) as sink, Connect(tmp_path, kafka, sink, topic, kafka.unique("bench")) as worker:
+        whole, warm = run_through(kafka, sink, worker, count)
+        stats = sink.stats()
+    assert stats["events"] == count
+    assert stats["calls"] >= count / 100
+    assert stats["bytes"] == sum(len(value) for _, value in orders(count)) + count + stats["calls"]
+    assert (whole.records, whole.cpu_seconds > warm.cpu_seconds, whole.peak_mib > 50) == (count, True, True)
+
+
+def test_kafka_connect_is_left_out_where_it_cannot_be_had(
+    kafka: RealKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a Java the other peers are measured, and the results say what was missing."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    world = World(kafka, tmp_path, records=10, rounds=1)
+    assert run_connect(world, "orders") == ()
+    assert world.facts == {"kafka connect": "not measured: Java 17 or later is not on the PATH"}
 
 
 def test_every_scenario_has_a_title() -> None:

@@ -40,29 +40,34 @@ def _version(path: str) -> int:
 
 def jars() -> Path:
     """The folder with Kafka's jars, fetched where they are not there yet; raises Unavailable."""
+    return fetched(f"kafka-{KAFKA_VERSION}", _POM)
+
+
+def fetched(name: str, pom: Path) -> Path:
+    """The folder with the jars that a `pom.xml` names, kept under a name of their own; raises Unavailable."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = base / "suprsend-kafka-bridge" / f"kafka-{KAFKA_VERSION}"
+    cache = base / "suprsend-kafka-bridge" / name
     library = cache / "lib"
-    marker = cache / f".complete-{zlib.crc32(_POM.read_bytes()):08x}"
+    marker = cache / f".complete-{zlib.crc32(pom.read_bytes()):08x}"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not marker.exists():
-            _fetch(library)
+            _fetch(name, pom, library)
             marker.touch()
     return library
 
 
-def _fetch(library: Path) -> None:
+def _fetch(name: str, pom: Path, library: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
-        raise Unavailable(f"Maven is not on the PATH, and Kafka's jars are not in {library}")
+        raise Unavailable(f"Maven is not on the PATH, and the jars of {name} are not in {library}")
     shutil.rmtree(library, ignore_errors=True)
     command = [
-        *(maven, "-B", "-q", "-f", str(_POM), "dependency:copy-dependencies"),
+        *(maven, "-B", "-q", "-f", str(pom), "dependency:copy-dependencies"),
         *(f"-DoutputDirectory={library}", "-DincludeScope=runtime"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False)
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).splitlines()[-5:])
-        raise Unavailable(f"Maven could not fetch Kafka {KAFKA_VERSION}: {tail}")
+        raise Unavailable(f"Maven could not fetch {name}: {tail}")

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Self
 from confluent_kafka import (
     Consumer,
     ConsumerGroupTopicPartitions,
+    ElectionType,
     IsolationLevel,
     KafkaException,
     Message,
@@ -20,7 +21,9 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from tests.brokers.node import Node, free_ports
@@ -131,6 +134,19 @@ class RealKafka:
     def delete_topic(self, name: str) -> None:
         self.admin.delete_topics([name])[name].result(_ANSWER_SECONDS)
 
+    def alter_topic(self, name: str, config: Mapping[str, str]) -> None:
+        """Change these of its settings, and leave the others."""
+        entries = [
+            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in config.items()
+        ]
+        asked = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+        for future in self.admin.incremental_alter_configs([asked]).values():
+            future.result(_ANSWER_SECONDS)
+
+    def elect_leaders(self) -> None:
+        """Give every partition back to its preferred leader."""
+        self.admin.elect_leaders(ElectionType.PREFERRED).result(_ANSWER_SECONDS)
+
     def add_partitions(self, name: str, total: int) -> None:
         self.admin.create_partitions([NewPartitions(name, total)])[name].result(_ANSWER_SECONDS)
         self._await_partitions(name, total)
@@ -166,6 +182,13 @@ class RealKafka:
 
     def committed(self, group: str, topic: str) -> dict[int, tuple[int, str]]:
         """Partition → committed offset and its metadata text; partitions without a commit are left out."""
+        return {each.partition: (each.offset, each.metadata or "") for each in self._committed(group, topic)}
+
+    def committed_offsets(self, group: str, topic: str) -> dict[int, int]:
+        """The same without the metadata, which is not always text where another client has committed."""
+        return {each.partition: each.offset for each in self._committed(group, topic)}
+
+    def _committed(self, group: str, topic: str) -> list[TopicPartition]:
         # Not by the admin client: where the coordinator has just moved, its question ends the process (librdkafka 2.16.0).
         conf = {"bootstrap.servers": self.bootstrap, "group.id": group, "enable.auto.commit": False, **_QUIET}
         consumer = Consumer(conf)
@@ -177,7 +200,7 @@ class RealKafka:
         for each in found:
             if each.error:
                 raise KafkaException(each.error)
-        return {each.partition: (each.offset, each.metadata or "") for each in found if each.offset >= 0}
+        return [each for each in found if each.offset >= 0]
 
     def reset_offsets(self, group: str, topic: str, offsets: Mapping[int, int], metadata: str = "") -> None:
         """Commit for an idle group from outside, as `kafka-consumer-groups --reset-offsets` does."""
