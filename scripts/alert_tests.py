@@ -32,7 +32,7 @@ FROZEN = from_then("0+15", f"{15 * (BEGIN - 1)}+0")
 RAISED = from_then("0+0", "1+0")
 
 HOLDS = ("setup", "rewind", "brake", "dead_letter_topic", "operator")
-TROUBLES = ("unreachable", "authentication", "commit")
+TROUBLES = ("unreachable", "authentication", "commit", "dead_letter_topic")
 
 HEALTHY: dict[str, str] = {
     "up": stays(1),
@@ -123,6 +123,21 @@ CASES = (
         "a third of the calls are throttled", {'bridge_http_requests_total{code="429"}': grows(7)}, ("BridgeThrottled",)
     ),
     Case("a tenth of the calls are throttled", {'bridge_http_requests_total{code="429"}': grows(1.5)}),
+    Case(
+        "the dead-letter topic is not there, before anything is to be written",
+        {'bridge_kafka_trouble{kind="dead_letter_topic"}': RAISED},
+        ("BridgeDeadLetterTopicUnwritable",),
+    ),
+    Case(
+        "the dead-letter topic is gone, and Kafka says so, too",
+        {
+            **NOTHING_DONE,
+            **held("dead_letter_topic"),
+            "bridge_dlq_produce_failures_total": from_then("0+0", "0+1"),
+            'bridge_kafka_trouble{kind="dead_letter_topic"}': RAISED,
+        },
+        ("BridgeDeadLetterTopicUnwritable",),
+    ),
     Case(
         "the dead-letter topic is gone",
         {**NOTHING_DONE, **held("dead_letter_topic"), "bridge_dlq_produce_failures_total": from_then("0+0", "0+1")},

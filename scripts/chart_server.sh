@@ -84,6 +84,12 @@ third=$(kubectl -n notify get deployment bridge-suprsend-kafka-bridge -o jsonpat
 [[ $first == "$third" ]] || { echo "the rollback did not bring back the settings" >&2; exit 1; }
 [[ -z $(kubectl -n notify get scaledobject -o name) ]] || { echo "the rollback left the autoscaler" >&2; exit 1; }
 
+say "the quick start, as it stands in the docs"
+ln -s "$PWD/helm" "$PWD/config" "$work/"
+"$python" -m scripts.quick_start | sed 's/\bnotify\b/quick/g' >"$work/quick-start.sh"
+(cd "$work" && PATH="$bin:$PATH" bash quick-start.sh)
+kubectl -n quick get deployment bridge-suprsend-kafka-bridge -o jsonpath='{.spec.template.spec.containers[0].image}{"\n"}'
+
 say "its account may do nothing"
 account=system:serviceaccount:notify:bridge-suprsend-kafka-bridge
 for what in "get secrets" "list pods" "create pods" "get configmaps"; do

@@ -18,6 +18,7 @@ say "scripts"
 for script in scripts/*.sh deploy/compose/*.sh; do
     bash -n "$script"
 done
+shellcheck scripts/*.sh deploy/compose/*.sh .ci/run
 
 say "alerts: syntax, and which fire when"
 promtool check rules deploy/prometheus/alerts.yaml >"$work/rules" || { cat "$work/rules"; exit 1; }

@@ -1,4 +1,4 @@
-"""What is generated for operators: metrics reference, dashboard, alert tests, the chart's schema and its copies.
+"""What is generated for operators: references of metrics and log events, dashboard, alert tests, the chart's schema and its copies.
 
 python -m scripts.deploy_files            writes; `make docs` does too
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from scripts.alert_tests import alert_tests
 from scripts.dashboard import dashboard
+from scripts.logs_page import logs_page
 from scripts.metrics_page import metrics_page
 from scripts.values_schema import values_schema
 
@@ -31,6 +32,7 @@ def _alerts() -> str:
 
 
 DEPLOY_FILES: dict[str, Callable[[], str]] = {
+    "docs/reference/logs.md": logs_page,
     "docs/reference/metrics.md": metrics_page,
     "deploy/grafana/bridge.json": _dashboard,
     "deploy/prometheus/alerts_test.yaml": alert_tests,

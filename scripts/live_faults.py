@@ -4,8 +4,8 @@
 
 Everything of scripts/live_deploy.py, scraped every 15 seconds as in deploy/prometheus/prometheus.yaml, with the alerts
 as they are. Each fault begins with a bridge that works. A row per fault is printed: alert, seconds until it fires,
-what /livez and /readyz say then, and the other alerts that fire within a further minute. Exit code 1 when the alert does
-not come within ten minutes, or another cause does.
+what /livez and /readyz say then, the panel of the dashboard that shows it, and the other alerts that fire within a further
+minute. Exit code 1 when the alert does not come within ten minutes, or another cause does, or no panel shows it.
 """
 
 from __future__ import annotations
@@ -24,18 +24,36 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer
 
+from scripts.dashboard_rules import expressions
 from scripts.live_deploy import Live, get, process, until
 from scripts.stop_thread import let_go, stop_poll_thread
 
 
+class Shown(NamedTuple):
+    """A query of the dashboard, by panel and legend, and the series in which the fault is to be seen above a value."""
+
+    query: str
+    labels: dict[str, str]
+    above: float = 0.0
+
+    def by(self, live: Live) -> bool:
+        """Whether the dashboard shows it now."""
+        samples = live.query(expressions()[self.query])
+        return any(
+            self.labels.items() <= sample["metric"].items() and float(sample["value"][1]) > self.above
+            for sample in samples
+        )
+
+
 class Fault(NamedTuple):
-    """What happens, the alert that names it, and what the probes must say meanwhile (200 or 503)."""
+    """What happens, the alert that names it, what the probes must say meanwhile (200 or 503), and who shows it."""
 
     what: str
     make: Callable[[Live, ExitStack], object]
     alert: str
     live: int
     ready: int
+    shown: Shown
 
 
 def api_down(live: Live, _: ExitStack) -> None:
@@ -95,16 +113,52 @@ def rebalance_storm(live: Live, stack: ExitStack) -> None:
     stack.callback(over.set)
 
 
+HOLDS = "Holds by reason / {{reason}}"
 FAULTS: dict[str, Fault] = {
-    "api": Fault("the API is down", api_down, "BridgeApiFailing", 200, 200),
-    "credentials": Fault("credentials revoked", credentials_revoked, "BridgeCredentialsRejected", 200, 503),
-    "dead-letters": Fault(
-        "dead-letter topic deleted", dead_letter_topic_deleted, "BridgeDeadLetterTopicUnwritable", 200, 503
+    "api": Fault("the API is down", api_down, "BridgeApiFailing", 200, 200, Shown("Circuit / __auto", {})),
+    "credentials": Fault(
+        "credentials revoked",
+        credentials_revoked,
+        "BridgeCredentialsRejected",
+        200,
+        503,
+        Shown(HOLDS, {"reason": "setup"}),
     ),
-    "broker": Fault("broker gone", broker_gone, "BridgeKafkaUnreachable (unreachable)", 200, 503),
-    "poll": Fault("poll thread blocked", poll_thread_blocked, "BridgePollStuck", 503, 200),
-    "poison": Fault("a poison deploy", poison_deploy, "BridgeHeld (brake)", 200, 503),
-    "storm": Fault("a rebalance storm", rebalance_storm, "BridgeRebalanceStorm", 200, 200),
+    "dead-letters": Fault(
+        "dead-letter topic deleted",
+        dead_letter_topic_deleted,
+        "BridgeDeadLetterTopicUnwritable",
+        200,
+        503,
+        Shown(HOLDS, {"reason": "dead_letter_topic"}),
+    ),
+    "broker": Fault(
+        "broker gone",
+        broker_gone,
+        "BridgeKafkaUnreachable (unreachable)",
+        200,
+        503,
+        Shown("Trouble / {{kind}}", {"kind": "unreachable"}),
+    ),
+    "poll": Fault(
+        "poll thread blocked",
+        poll_thread_blocked,
+        "BridgePollStuck",
+        503,
+        200,
+        Shown("Since the last poll / {{instance}}", {}, 30.0),
+    ),
+    "poison": Fault(
+        "a poison deploy", poison_deploy, "BridgeHeld (brake)", 200, 503, Shown(HOLDS, {"reason": "brake"})
+    ),
+    "storm": Fault(
+        "a rebalance storm",
+        rebalance_storm,
+        "BridgeRebalanceStorm",
+        200,
+        200,
+        Shown("Rebalances / {{event}}", {"event": "revoked"}),
+    ),
 }
 
 
@@ -135,12 +189,16 @@ def suffer(fault: Fault) -> bool:
             seconds = math.inf
         alive = code(live.bridge + "/livez")
         ready = code(live.bridge + "/readyz")
+        shown = fault.shown.by(live)
         time.sleep(60)
         if fault.live == 503 and alive == 200:
             alive = code(live.bridge + "/livez")
         others = [alert for alert in live.alerts("firing") if alert != fault.alert]
-        good = seconds < math.inf and not others and not before and (alive, ready) == (fault.live, fault.ready)
-        row = (fault.what, f"`{fault.alert}`", f"{seconds:.0f} s", alive, ready, ", ".join(others) or "none")
+        good = (
+            seconds < math.inf and shown and not others and not before and (alive, ready) == (fault.live, fault.ready)
+        )
+        panel = f"*{fault.shown.query.split(' / ')[0]}*" if shown else "not seen"
+        row = (fault.what, f"`{fault.alert}`", f"{seconds:.0f} s", alive, ready, panel, ", ".join(others) or "none")
         sys.stdout.write("| " + " | ".join(map(str, row)) + (" |\n" if good else " | <- not as it should be\n"))
         sys.stdout.flush()
         with suppress(OSError):

@@ -10,12 +10,13 @@ set -euo pipefail
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/suprsend-kafka-bridge/tools
 bin=$tools/bin
 here=$(cd "$(dirname "$0")" && pwd)
-quick=(prometheus python)
-all=(prometheus python helm helm-unittest image grafana browser kubectl-validate promql apiserver)
+quick=(prometheus shell python)
+all=(prometheus shell python helm helm-unittest image grafana browser kubectl-validate promql apiserver)
 
 # What comes from the distribution's packages (looked at each time: it is quick).
 declare -A packages=(
     [prometheus]="prometheus"
+    [shell]="shellcheck"
     [image]="buildah mmdebstrap"
     [browser]="chromium fonts-dejavu-core"
     [apiserver]="etcd-server"

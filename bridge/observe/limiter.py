@@ -20,8 +20,8 @@ class Limiter:
     """
 
     def __init__(self, burst: int = 20, seconds: float = 10.0) -> None:
-        self._burst = burst
-        self._seconds = seconds
+        self.burst = burst
+        self.seconds = seconds
         self._since: dict[str, float] = {}
         self._seen: dict[str, int] = {}
         self._next_end = float("inf")
@@ -30,10 +30,10 @@ class Limiter:
         """Whether to write a line of that kind."""
         if kind not in self._since:
             self._since[kind] = now
-            self._next_end = min(self._next_end, now + self._seconds)
+            self._next_end = min(self._next_end, now + self.seconds)
         seen = self._seen.get(kind, 0) + 1
         self._seen[kind] = seen
-        return seen <= self._burst
+        return seen <= self.burst
 
     def ended(self, now: float, *, all_of_them: bool = False) -> list[LeftOut]:
         """End the stretches that are over (or all), and tell what each left out. Cheap while none is over."""
@@ -41,11 +41,11 @@ class Limiter:
             return []
         left_out = []
         for kind, since in list(self._since.items()):
-            if now - since < self._seconds and not all_of_them:
+            if now - since < self.seconds and not all_of_them:
                 continue
             del self._since[kind]
-            over = self._seen.pop(kind) - self._burst
+            over = self._seen.pop(kind) - self.burst
             if over > 0:
                 left_out.append(LeftOut(kind, over, now - since))
-        self._next_end = min((since + self._seconds for since in self._since.values()), default=float("inf"))
+        self._next_end = min((since + self.seconds for since in self._since.values()), default=float("inf"))
         return left_out

@@ -15,8 +15,10 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from bridge import jsontext
+from bridge.observe.errors import LastErrors
 from bridge.observe.limiter import LeftOut, Limiter
 from bridge.observe.redact import Redactor
+from bridge.observe.snapshot import ErrorView
 from bridge.observe.writer import Writer
 
 Format = Literal["auto", "json", "console"]
@@ -50,6 +52,7 @@ class Logs:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._left_out = 0
+        self._errors = LastErrors()
         self._writer = Writer(descriptor)
         self._render = _renderer(form, descriptor)
         self.level = level
@@ -72,6 +75,10 @@ class Logs:
         """Lines not written so far, by why: too many of their `rate`, or a full `queue`."""
         return {"rate": self._left_out, "queue": self._writer.dropped}
 
+    def last_errors(self) -> tuple[ErrorView, ...]:
+        """What was logged last as a warning or worse, by kind, whether a line of it was written or left out."""
+        return self._errors.views()
+
     def capture_libraries(self) -> None:
         """Send what libraries log by the standard library (warnings and worse) the same way."""
         handler = _Forward(self.logger)
@@ -88,7 +95,10 @@ class Logs:
 
     def _process(self, _: Any, method: str, facts: Facts) -> bytes:
         """The whole way of one line; whatever is in it, the caller sees no exception but structlog's `DropEvent`."""
-        if LEVELS.get(method, 20) < self._least:
+        level = LEVELS.get(method, 20)
+        if level >= LEVELS["warning"]:
+            self._keep(facts)
+        if level < self._least:
             raise structlog.DropEvent
         kind = str(facts.get("event", ""))
         with self._lock:
@@ -100,6 +110,13 @@ class Logs:
         if not allowed:
             raise structlog.DropEvent
         return self._line(method, facts)
+
+    def _keep(self, facts: Mapping[str, Any]) -> None:
+        try:
+            told = {key: value for key, value in _with_trace(facts).items() if key != "stacks"}
+            self._errors.note(self._clock(), self._redactor.facts(told))
+        except Exception:  # noqa: BLE001 - the line itself says that it cannot be shown
+            return
 
     def _line(self, level: str, facts: Mapping[str, Any]) -> bytes:
         try:

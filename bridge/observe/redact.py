@@ -89,13 +89,26 @@ class Redactor:
                 payload = jsontext.loads(payload)
             except jsontext.JSONDecodeError:
                 return f"<{len(payload)} bytes, not JSON>"
+            payload = _bounded(payload)
         for path in self._paths:
             payload = without(payload, path)
         return payload
 
 
+def _bounded(value: Any, depth: int = 0) -> Any:
+    """The value to the depth that is shown at all: what is below is dropped, before any path is gone through."""
+    if isinstance(value, dict):
+        return {key: _bounded(item, depth + 1) for key, item in value.items()} if depth < DEPTH else "…"
+    if isinstance(value, list):
+        return [_bounded(item, depth + 1) for item in value[:ITEMS]] if depth < DEPTH else "…"
+    return value
+
+
 def parse_path(text: str) -> tuple[str, ...]:
-    """Read `customer.email`, `.items[].name` or `headers.*`: keys with dots between, `*` for any of them."""
+    """Read `customer.email`, `.items[].name`, `headers.*` or `**.email`.
+
+    Keys with dots between, `*` for any one of them, `**` for any number of them, none included.
+    """
     return tuple(part for part in text.replace("[]", "").split(".") if part)
 
 
@@ -108,4 +121,7 @@ def without(value: Any, path: Sequence[str]) -> Any:
     if not isinstance(value, dict):
         return value
     first, rest = path[0], path[1:]
+    if first == "**":
+        below = {key: without(item, path) for key, item in value.items()}
+        return without(below, rest) if rest else MASK
     return {key: without(item, rest) if first in ("*", key) else item for key, item in value.items()}

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from bridge.settings.checks import Problem, complain
-from bridge.settings.kinds import Duration, Name, Section, Size
+from bridge.settings.kinds import Duration, Name, RewindToken, Section, Size
 
 __all__ = ["Brake", "Delivery", "Retry", "Storm", "Stuck"]
 
@@ -106,6 +106,11 @@ class Delivery(Section):
     """Gives up on a record that fails for ever while others succeed."""
     only_recipients: tuple[Name, ...] = Field(default=(), examples=[["test-*", "jane@example.com"]])
     """If set, events for all other recipients are dropped and counted: for staging. `*` stands for anything."""
+    accept_rewind: tuple[RewindToken, ...] = Field(default=(), examples=[["4f1c2a9b7e"]])
+    """Tokens of rewinds that may be sent again, as `bridge status` shows them: exactly those offsets, nothing else.
+
+    For where nobody can call `bridge accept-rewind`. Take a token out once it has done its work: the same rewind, made
+    once more, would not hold."""
     namespace: Name | None = Field(default=None, max_length=64, examples=["orders-eu"])
     """The first part of every idempotency key; without it the Kafka cluster's id. Changing it makes all keys new."""
 

@@ -17,6 +17,7 @@ __all__ = [
     "FilePath",
     "HttpUrl",
     "Name",
+    "RewindToken",
     "SecretHttpUrl",
     "SecretText",
     "Section",
@@ -37,6 +38,7 @@ _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)?")
 _BYTES = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _ADDRESS = re.compile(r"(?:[A-Z_]+://)?(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})")
+_REWIND_TOKEN = re.compile(r"[0-9a-f]{10}")
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -131,6 +133,13 @@ def _topic(value: str) -> str:
     return value
 
 
+def _rewind_token(value: str) -> str:
+    if not _REWIND_TOKEN.fullmatch(value):
+        message = 'write a token as `bridge status` shows it, in quotes: "4f1c2a9b7e"'
+        raise ValueError(message)
+    return value
+
+
 def _address(value: str) -> str:
     match = _ADDRESS.fullmatch(value)
     if match is None or not 0 < int(match[1]) < 65536:
@@ -198,6 +207,7 @@ FilePath = Annotated[Path, BeforeValidator(_path), _schema("string", minLength=1
 """A path; in the settings file relative to that file, in the environment to the working directory."""
 Name = Annotated[str, AfterValidator(check_name), Field(min_length=1, max_length=255)]
 Topic = Annotated[str, AfterValidator(_topic), _schema("string", pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+RewindToken = Annotated[str, AfterValidator(_rewind_token), _schema("string", pattern="^[0-9a-f]{10}$")]
 Address = Annotated[str, AfterValidator(_address)]
 HttpUrl = Annotated[str, AfterValidator(_plain_url), _schema("string", pattern="^https?://")]
 SecretHttpUrl = Annotated[SecretStr, BeforeValidator(_secret_url), _schema("string", pattern="^https?://")]

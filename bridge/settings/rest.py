@@ -13,6 +13,24 @@ from bridge.settings.kinds import FilePath, Name, SecretText, Section
 
 __all__ = ["Admin", "Logs", "Rules"]
 
+PERSONAL = tuple(
+    f"**.{name}"
+    for name in (
+        "email",
+        "$email",
+        "phone",
+        "phone_number",
+        "mobile",
+        "$sms",
+        "$whatsapp",
+        "address",
+        "date_of_birth",
+        "iban",
+        "card_number",
+    )
+)
+"""What is masked in payloads unless the settings say otherwise: the usual names of what leads to a person."""
+
 
 class Rules(Section):
     """Where the rules are."""
@@ -53,6 +71,6 @@ class Logs(Section):
     format: Literal["auto", "json", "console"] = Field(default="auto", examples=["json"])
     """`auto` is `console` in a terminal and `json` elsewhere."""
     log_payloads: bool = Field(default=False, examples=[True])
-    """Show records and events in debug lines. They hold personal data: never in production."""
-    redact: tuple[Name, ...] = Field(default=(), examples=[["customer.email", "items[].note"]])
-    """Paths whose values are hidden where payloads are logged."""
+    """Show each record that becomes a dead letter and each event that is refused, and at level `debug` each event that is sent, in lines named `payload`. They hold personal data: not in production, and never for long."""
+    redact: tuple[Name, ...] = Field(default=PERSONAL, examples=[["**.email", "customer.name", "items[].note"]])
+    """Paths whose values are masked where payloads are logged: keys with dots between, `[]` for each item, `*` for any key, `**` for any keys on the way. What is named like a secret (password, token, api_key, …) is masked always. A list of your own replaces this one."""

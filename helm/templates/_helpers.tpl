@@ -21,6 +21,14 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/component: bridge
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/component" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels of the pods: podLabels add to the others and change none of them. */}}
+{{- define "bridge.podLabels" -}}
+{{- toYaml (merge (include "bridge.labels" . | fromYaml) (.Values.podLabels | default dict)) -}}
 {{- end -}}
 
 {{- define "bridge.serviceAccountName" -}}

@@ -2,10 +2,7 @@
 {{- define "bridge.pod" -}}
 metadata:
   labels:
-    {{- include "bridge.labels" . | nindent 4 }}
-    {{- with .Values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "bridge.podLabels" . | nindent 4 }}
   annotations:
     # Settings are read once, so a change of them rolls the pods; rules and secrets change in place.
     checksum/settings: {{ include "bridge.settings" . | sha256sum }}
@@ -24,6 +21,9 @@ spec:
   {{- end }}
   {{- with .Values.priorityClassName }}
   priorityClassName: {{ . }}
+  {{- end }}
+  {{- with .Values.extraPodSpec }}
+  {{- toYaml . | nindent 2 }}
   {{- end }}
   securityContext:
     {{- toYaml .Values.podSecurityContext | nindent 4 }}
@@ -65,6 +65,12 @@ spec:
       secret:
         secretName: {{ .Values.secret.name }}
         defaultMode: 0440
+    {{- range .Values.extraSecrets }}
+    - name: secret-{{ .name | replace "." "-" | trunc 55 | trimSuffix "-" }}
+      secret:
+        secretName: {{ .name }}
+        defaultMode: 0440
+    {{- end }}
     - name: tmp
       emptyDir: {sizeLimit: 16Mi}
     {{- with .Values.extraVolumes }}
@@ -109,6 +115,12 @@ env:
   - name: BRIDGE_{{ $setting | upper | replace "." "__" }}
     value: {{ printf "/etc/bridge/secrets/%s" $key | quote }}
   {{- end }}
+  {{- range $secret := .Values.extraSecrets }}
+  {{- range $setting, $key := $secret.files }}
+  - name: BRIDGE_{{ $setting | upper | replace "." "__" }}
+    value: {{ printf "/etc/bridge/more-secrets/%s/%s" $secret.name $key | quote }}
+  {{- end }}
+  {{- end }}
   {{- if .Values.staticMembership }}
   - name: BRIDGE_KAFKA__INSTANCE_ID
     valueFrom:
@@ -131,6 +143,11 @@ volumeMounts:
   - {name: settings, mountPath: /etc/bridge/settings, readOnly: true}
   - {name: rules, mountPath: /etc/bridge/rules, readOnly: true}
   - {name: secrets, mountPath: /etc/bridge/secrets, readOnly: true}
+  {{- range .Values.extraSecrets }}
+  - name: secret-{{ .name | replace "." "-" | trunc 55 | trimSuffix "-" }}
+    mountPath: /etc/bridge/more-secrets/{{ .name }}
+    readOnly: true
+  {{- end }}
   - {name: tmp, mountPath: /tmp}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}

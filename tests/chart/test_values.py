@@ -15,7 +15,7 @@ HELM = Path(__file__).resolve().parents[2] / "helm"
 VALUES: dict[str, Any] = yaml.safe_load((HELM / "values.yaml").read_text())
 SCHEMA: dict[str, Any] = json.loads((HELM / "values.schema.json").read_text())
 CI = sorted((HELM / "ci").glob("*-values.yaml"))
-FREE = {"settings", "rules", "resources", "podSecurityContext", "global"}
+FREE = {"settings", "rules", "resources", "podSecurityContext", "extraPodSpec", "global"}
 """Values whose keys are the user's, or of another schema."""
 
 

@@ -122,6 +122,15 @@ def test_our_image_runs_our_commands() -> None:
         assert set(service.get("environment", ())) <= variables
 
 
+def test_commands_of_the_page_name_services_that_there_are() -> None:
+    """Each `docker compose` command of the docs acts on a service of the file, and runs a command of ours in it."""
+    text = (ROOT / "docs/deploy/compose.md").read_text("utf-8")
+    acted = re.findall(r"docker compose (?:stop|start|kill|logs|exec) ([a-z]+)(?: bridge ([a-z-]+))?", text)
+    assert len(acted) >= 7
+    assert {service for service, _ in acted} <= SERVICES.keys()
+    assert {command for _, command in acted if command} <= {entry.name for entry in COMMANDS}
+
+
 def test_the_bridge_s_settings_load() -> None:
     """The settings file with the service's environment is complete, and leads to the services beside it."""
     bridge = SERVICES["bridge"]

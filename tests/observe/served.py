@@ -50,8 +50,8 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def served(world: World | None = None, *, token: Token | None = SECRET) -> Iterator[Server]:
-    """Serve a world until the block is left."""
+def served(world: World | None = None, *, token: Token | None = SECRET, up: float = 600) -> Iterator[Server]:
+    """Serve a world until the block is left; `up` is for how many seconds the process is said to run."""
     made = world or World()
     logged: list[dict[str, Any]] = []
     admin = Admin(
@@ -61,7 +61,7 @@ def served(world: World | None = None, *, token: Token | None = SECRET) -> Itera
         token=token,
         log=lambda event, **facts: logged.append({"event": event, **facts}),
         clock=lambda: NOW,
-        started_at=NOW - 600,
+        started_at=NOW - up,
     )
     ready: list[int] = []
     started = threading.Event()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
@@ -13,6 +15,7 @@ from prometheus_client import generate_latest
 from prometheus_client.core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
+import bridge
 from bridge.flow import KafkaState, Outcome
 from bridge.kafka import errors
 from bridge.observe import labels
@@ -200,3 +203,20 @@ def test_a_large_scrape_is_quick() -> None:
         generate_latest(made)
         times.append(time.thread_time() - start)
     assert min(times) < 0.3
+
+
+def test_each_kind_of_trouble_with_kafka_is_a_word_of_its_own() -> None:
+    """Whatever kind Kafka's room tells of is a label value, so that alerts and dashboard can name it; none is `other`."""
+    kinds = {
+        node.args[0].value
+        for file in (Path(bridge.__file__).parent / "kafka").glob("*.py")
+        if file.name != "live.py"  # of `bridge check --live`, which has no metrics
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"Trouble", "_Meaning"}
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert len(kinds) >= 10
+    assert kinds <= set(labels.KAFKA_TROUBLE.words) - {labels.OTHER}

@@ -62,10 +62,8 @@ def test_a_delivery_thread_that_hangs_is_a_stall() -> None:
     assert found == [(60, "the delivery thread publishes nothing")]
 
 
-def test_the_log_tells_what_is_waited_for_and_all_stacks() -> None:
-    """One line has what is waited for, and where every thread and task stands."""
-    reading, writing = os.pipe()
-    logs = Logs(descriptor=writing, form="json")
+def play_a_stall(logs: Logs) -> None:
+    """A bridge stands still for ten seconds, and has nothing left to do twenty seconds later."""
     world = World(snapshot(waiting=WAITING, taken_at=NOW))
 
     async def main() -> None:
@@ -85,6 +83,13 @@ def test_the_log_tells_what_is_waited_for_and_all_stacks() -> None:
             await task
 
     asyncio.run(main())
+
+
+def test_the_log_tells_what_is_waited_for_and_all_stacks() -> None:
+    """One line has what is waited for, and where every thread and task stands."""
+    reading, writing = os.pipe()
+    logs = Logs(descriptor=writing, form="json")
+    play_a_stall(logs)
     logs.close()
     os.close(writing)
     with os.fdopen(reading, "rb") as file:
