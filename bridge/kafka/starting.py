@@ -120,7 +120,7 @@ class Inquiry:
             if part.error is not None:
                 raise KafkaException(part.error)
             if part.offset >= 0:
-                commits[part.topic][part.partition] = Committed(part.offset, part.metadata)
+                commits[part.topic][part.partition] = Committed(part.offset, metadata_of(part))
         self._commits = commits
         self._groups = {topic: self._group(topic, of_topic) for topic, of_topic in commits.items()}
 
@@ -155,6 +155,18 @@ class Inquiry:
             self._earlier.fresh,
         )
         return resolve(known, self._groups[topic], self._start_from, self._on_gap)
+
+
+def metadata_of(part: TopicPartition) -> str | None:
+    """The metadata of a commit as Kafka has it; None where it cannot be read, so it is nobody's note.
+
+    confluent-kafka 2.16 reads on behind the end of metadata that another client committed without a closing NUL, up to
+    bytes that are no text (seen with a Go client's groups); what we commit has one.
+    """
+    try:
+        return part.metadata
+    except UnicodeDecodeError:
+        return None
 
 
 def offsets_at(consumer: Consumer, names: Sequence[Name], at: int, seconds: float) -> dict[Name, int]:

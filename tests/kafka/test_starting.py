@@ -1,0 +1,67 @@
+"""What Kafka is asked about partitions that were just assigned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from bridge.kafka.starting import Inquiry
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer
+
+TOPIC = "orders.v1"
+
+
+class Unreadable:
+    """A commit of another client, whose metadata confluent-kafka reads beyond its end."""
+
+    topic, partition, offset, error = TOPIC, 0, 7, None
+
+    @property
+    def metadata(self) -> str:
+        return b"go-client\xdc".decode()
+
+
+class Plain:
+    """A commit without metadata, or the first and last offset of a partition."""
+
+    metadata: str | None = None
+    error = None
+
+    def __init__(self, partition: int, offset: int) -> None:
+        self.topic, self.partition, self.offset = TOPIC, partition, offset
+
+
+class Topics:
+    """The cluster's topics: one, with two partitions."""
+
+    class One:
+        error = None
+        partitions = (0, 1)
+
+    topics = {TOPIC: One}  # noqa: RUF012 (never changed)
+
+
+class Answers:
+    """A consumer of a group whose commits another client made."""
+
+    def list_topics(self, _topic: str, **_: float) -> type[Topics]:
+        return Topics
+
+    def committed(self, _asked: object, **_: float) -> list[object]:
+        return [Unreadable(), Plain(1, 3)]
+
+    def offsets_for_times(self, asked: list[Plain], **_: float) -> list[Plain]:
+        return [Plain(part.partition, 0 if part.offset == -2 else 20) for part in asked]
+
+
+def test_metadata_that_cannot_be_read_is_nobodys_note() -> None:
+    """A group whose last commits came from a client with other metadata is taken over at its offsets."""
+    inquiry = Inquiry([(TOPIC, 0), (TOPIC, 1)], "latest", "hold", None)
+    consumer = cast("Consumer", Answers())
+    found = inquiry.ask(consumer)
+    assert found is not None
+    assert {name: (resolved.start.offset, resolved.start.hold) for name, resolved in found.items()} == {
+        (TOPIC, 0): (7, None),
+        (TOPIC, 1): (3, None),
+    }
