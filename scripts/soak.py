@@ -4,7 +4,7 @@
 
 Prints a line a row and every violation, writes the whole report as JSON where it is told to, and exits 1 when an
 invariant was broken. `--faults` and `--records` are for the whole run: they are shared out over the rows in the
-proportions of a full run. `--rows` names some rows (`--list` shows them), `--group` the group protocols. `--table`
+proportions of a full run; `--share 0.1` is a tenth of each row. `--rows` names some rows (`--list` shows them), `--group` the group protocols. `--table`
 plays nothing and puts reports together.
 """
 
@@ -12,20 +12,22 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
+import multiprocessing
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from random import SystemRandom
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bridge import jsontext
-from tests.brokers.real import RealKafka
-from tests.soak.matrix import ROWS, Result, play
+from tests.soak.matrix import ROWS, Part, Result, end_shared, play_part
 from tests.soak.report import COLUMNS, lines, markdown, total
-from tests.soak.spoiled import SpoiledNode
 from tests.soak.stage import PROTOCOLS
 
 _FEWEST_RECORDS = 1_000
@@ -62,6 +64,9 @@ def _options() -> argparse.Namespace:
     options.add_argument("--group", nargs="+", choices=sorted(PROTOCOLS), default=["classic"])
     options.add_argument("--faults", type=int, help="faults of the whole run, shared out; else each row's full count")
     options.add_argument("--records", type=int, help="records of the whole run, shared out likewise")
+    options.add_argument("--share", type=float, default=1.0, help="this part of each row's full count instead")
+    options.add_argument("--times", type=int, default=1, help="play everything so often, with one seed after another")
+    options.add_argument("--jobs", type=int, default=1, help="rows to play at the same time")
     options.add_argument("--seed", type=int)
     options.add_argument("--minutes", type=float, default=24 * 60.0, help="begin no further row after so long")
     options.add_argument("--json", metavar="FILE", help="write the report there, row by row")
@@ -72,34 +77,48 @@ def _options() -> argparse.Namespace:
 
 
 def _run(given: argparse.Namespace, names: Sequence[str], seed: int, folder: Path) -> Iterator[Result]:
-    rows = [ROWS[name] for name in names]
-    runs = len(given.group)
-    faults_share = given.faults / sum(row.faults for row in rows) / runs if given.faults else 1.0
-    records_share = given.records / sum(row.records for row in rows) / runs if given.records else 1.0
+    parts = list(_parts(given, names, seed))
     ends = time.monotonic() + given.minutes * 60
-    shared: RealKafka | None = None
-    try:
-        for protocol in given.group:
-            for name in names:
+    if given.jobs == 1:
+        for part in parts:
+            if time.monotonic() > ends:
+                _left_out(part)
+            else:
+                yield play_part(part, folder)
+        end_shared()
+        return
+    with ProcessPoolExecutor(given.jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=None) as pool:
+        waiting = deque(parts)
+        running: set[Future[Result]] = set()
+        while waiting or running:
+            while waiting and len(running) < given.jobs:
+                part = waiting.popleft()
                 if time.monotonic() > ends:
-                    print(f"the time is over: {name} in {protocol} is not played", flush=True)
-                    continue
-                row = ROWS[name]
-                faults = max(1, round(row.faults * faults_share))
-                records = max(_FEWEST_RECORDS, faults * 20, round(row.records * records_share))
-                place = folder / f"{name}-{protocol}"
-                if row.own:
-                    kafka = RealKafka.start(folder / f"kafka-{name}-{protocol}", kind=SpoiledNode)
+                    _left_out(part)
                 else:
-                    kafka = shared = shared or RealKafka.start(folder / "kafka", kind=SpoiledNode)
-                try:
-                    yield play(name, kafka, place, seed=seed, protocol=protocol, faults=faults, records=records)
-                finally:
-                    if row.own:
-                        kafka.close()
-    finally:
-        if shared is not None:
-            shared.close()
+                    running.add(pool.submit(play_part, part, folder))
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (each.result() for each in done)
+        for _ in range(given.jobs):
+            pool.submit(end_shared)
+
+
+def _parts(given: argparse.Namespace, names: Sequence[str], seed: int) -> Iterator[Part]:
+    """The rows to play, each as often as it is asked for."""
+    rows = [ROWS[name] for name in names]
+    runs = len(given.group) * given.times
+    faults_share = given.faults / sum(row.faults for row in rows) / runs if given.faults else given.share
+    records_share = given.records / sum(row.records for row in rows) / runs if given.records else given.share
+    for time_of_it in range(given.times):
+        for protocol in given.group:
+            for name, row in zip(names, rows, strict=True):
+                faults = max(1, math.ceil(row.faults * faults_share))
+                records = max(_FEWEST_RECORDS, faults * 20, round(row.records * records_share))
+                yield Part(name, protocol, seed + time_of_it, faults, records)
+
+
+def _left_out(part: Part) -> None:
+    print(f"the time is over: {part.row} in {part.protocol} is not played", flush=True)
 
 
 def _print(result: Result, *, header: bool) -> None:

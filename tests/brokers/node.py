@@ -79,6 +79,8 @@ class Node:
     settings: Mapping[str, str]
     port: int = 0
     sasl_port: int = 0
+    heap: str = "1g"
+    """The most that the Java heap may grow to."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -112,7 +114,7 @@ class Node:
     def start(self) -> None:
         """Start the process; it answers some seconds later."""
         with self.logs.open("ab") as log:
-            command = [*self._java("1g"), "kafka.Kafka", str(self.folder / "server.properties")]
+            command = [*self._java(self.heap), "kafka.Kafka", str(self.folder / "server.properties")]
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final, NamedTuple
 
-from bridge.delivery.note import Note, decode
+from bridge.delivery.note import decode
 from tests.brokers.real import RealKafka
 
 TOPIC: Final = "__consumer_offsets"
@@ -26,28 +25,22 @@ class Commit(NamedTuple):
     metadata: str
     at_ms: int
 
-    def finished(self, offset: int) -> bool:
-        """Whether it says that the record at this offset has an outcome."""
+    def finished_ranges(self) -> list[tuple[int, int]]:
+        """The offsets that it calls finished, as ranges (first, last)."""
         if self.offset is None:
-            return False
-        if offset < self.offset:
-            return True
-        note = _note(self.metadata, self.offset)
-        if note is None or offset > note.delivered:
-            return False
-        return not any(first <= offset <= last for first, last in note.unfinished)
-
-    def top(self) -> int:
-        """The offset above which it speaks of no record, exclusive."""
-        if self.offset is None:
-            return 0
-        note = _note(self.metadata, self.offset)
-        return max(self.offset, note.delivered + 1 if note else 0)
-
-
-@lru_cache(maxsize=10_000)
-def _note(metadata: str, offset: int) -> Note | None:
-    return decode(metadata, offset)
+            return []
+        found = [(0, self.offset - 1)] if self.offset else []
+        note = decode(self.metadata, self.offset)
+        if note is None:
+            return found
+        at = self.offset
+        for first, last in note.unfinished:
+            if first > at:
+                found.append((at, first - 1))
+            at = last + 1
+        if at <= note.delivered:
+            found.append((at, note.delivered))
+        return found
 
 
 def commits_of(kafka: RealKafka, group: str) -> list[Commit]:

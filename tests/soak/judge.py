@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tests.soak.accepted import Accepted
 from tests.soak.commitlog import Commit, by_partition, commits_of
-from tests.soak.load import Fact, Kind, Place
+from tests.soak.facts import Column, Fact, Kind, Name, Place
+from tests.soak.outcomes import Outcomes, outcomes_of
 from tests.soak.stage import Allowed, Stage
 
 _CLOCK_MS: Final = 20
@@ -30,6 +32,7 @@ class Judgement:
     repeats_different: int = 0
     resent: int = 0
     """Repeats of what a commit had called finished before."""
+    letters: int = 0
     letters_twice: int = 0
     rewinds: int = 0
     ahead: int = 0
@@ -43,35 +46,23 @@ class Judgement:
 class Evidence:
     """What came out. Times in milliseconds of this machine's clock."""
 
-    facts: Mapping[Place, Fact]
-    keys: Mapping[str, Mapping[str, Any]]
-    """In the order of first acceptance."""
+    columns: Mapping[Name, Column]
+    accepted: Accepted
     letters: Mapping[Place, list[int]]
     """When the brokers took each dead letter of a record."""
     commits: Sequence[Commit]
     past: AbstractSet[str]
-    """Keys that came of records which are gone with their topic."""
-
-    def done_ms(self, fact: Fact) -> int | None:
-        """When a record had its outcome; None where it has none, 0 for one that is filtered."""
-        if fact.kind is Kind.FILTERED:
-            return 0
-        times = list(self.letters.get(fact.place, ()))
-        entry = self.keys.get(fact.key) if fact.key else None
-        if entry is not None:
-            times.append(entry["first_ms"])
-        return min(times, default=None)
+    """Keys that came of records which are gone with their topic, or which retention took."""
 
 
 def gather(stage: Stage) -> Evidence:
     """Read what came out, when all members have ended."""
-    keys = {entry["key"]: entry for entry in stage.sandbox.keys()}  # noqa: SIM118 (a stream of its own)
     letters: dict[Place, list[int]] = defaultdict(list)
-    for message in [*stage.letters, *stage.kafka.read(stage.dead_letters, seconds=90)]:
+    for message in stage.read_letters():
         letters[_source(message)].append(message.timestamp()[1])
     born = stage.load.born_ms
     commits = [each for each in commits_of(stage.kafka, stage.group) if each.at_ms >= born.get(each.topic, 0)]
-    return Evidence(stage.load.facts(), keys, letters, commits, stage.load.past)
+    return Evidence(stage.load.columns(), Accepted(stage.sandbox.keys()), letters, commits, stage.load.past)
 
 
 def judge(stage: Stage, evidence: Evidence) -> Judgement:
@@ -85,105 +76,101 @@ def judge(stage: Stage, evidence: Evidence) -> Judgement:
 
 def judge_outcomes(evidence: Evidence, allowed: Allowed) -> Judgement:
     """I1 to I7. Pure."""
-    found = Judgement(records=len(evidence.facts), commits=len(evidence.commits))
-    for invariant in (_outcomes, _commits, _repeats, _order):
-        invariant(found, evidence, allowed)
+    records = sum(map(len, evidence.columns.values()))
+    found = Judgement(records=records, commits=len(evidence.commits))
+    outcomes = [outcomes_of(column, evidence.accepted, evidence.letters) for column in evidence.columns.values()]
+    _fates(found, outcomes, allowed)
+    _strangers(found, outcomes, evidence)
+    _commits(found, outcomes, evidence.commits, allowed)
+    _repeats(found, evidence.accepted, allowed)
+    _order(found, outcomes, allowed)
+    found.letters_twice = sum(len(times) - 1 for times in evidence.letters.values())
+    found.letters = sum(map(len, evidence.letters.values()))
     return found
 
 
-def _outcomes(found: Judgement, evidence: Evidence, allowed: Allowed) -> None:
-    """I1, I5: each record ended as it had to, and nothing came out that was not put in."""
-    lost, wrong, unknown = [], [], []
-    for fact in evidence.facts.values():
-        dead, accepted = fact.place in evidence.letters, bool(fact.key) and fact.key in evidence.keys
-        if fact.kind is Kind.DELIVERED:
-            excused = allowed.dead_any and dead
-            if not accepted and not dead:
-                lost.append(fact)
-            elif dead and not excused:
-                wrong.append(fact)
-        elif fact.kind is Kind.FILTERED:
-            if dead:
-                wrong.append(fact)
-        elif not dead:
-            lost.append(fact)
-    known = {fact.key for fact in evidence.facts.values() if fact.key} | evidence.past
-    unknown = [key for key in evidence.keys if key not in known]
+def _fates(found: Judgement, outcomes: Sequence[Outcomes], allowed: Allowed) -> None:
+    """I1, I5: each record ended as it had to."""
+    lost: list[Fact] = []
+    wrong: list[Fact] = []
+    for each in outcomes:
+        for at, kind in enumerate(each.column.kinds):
+            accepted, dead = each.rows[at] >= 0, at in each.dead
+            if kind == Kind.DELIVERED:
+                if not accepted and not dead:
+                    lost.append(each.column.fact(at))
+                elif dead and not allowed.dead_any:
+                    wrong.append(each.column.fact(at))
+            elif kind == Kind.FILTERED:
+                if dead:
+                    wrong.append(each.column.fact(at))
+            elif not dead:
+                lost.append(each.column.fact(at))
     found.lost, found.wrongly_dead = len(lost), len(wrong)
-    found.letters_twice = sum(len(times) - 1 for times in evidence.letters.values())
     _add(found, "I1: lost", lost)
     _add(found, "I5: wrongly dead-lettered", wrong)
+
+
+def _strangers(found: Judgement, outcomes: Sequence[Outcomes], evidence: Evidence) -> None:
+    """I4: nothing came out under a key that no record has."""
+    marks = bytearray(len(evidence.accepted))
+    for each in outcomes:
+        for row in each.rows:
+            if row >= 0:
+                marks[row] = 1
+    unknown = [key for key in evidence.accepted.unmarked(marks) if key not in evidence.past]
     _add(found, "I4: accepted under a key that no record has", unknown)
 
 
-def _commits(found: Judgement, evidence: Evidence, allowed: Allowed) -> None:
-    """I2, I3: no commit calls finished what was not yet, and none goes back."""
-    facts: dict[tuple[str, int], list[Fact]] = defaultdict(list)
-    for fact in sorted(evidence.facts.values(), key=lambda each: each.place):
-        facts[fact.place[:2]].append(fact)
-    ahead, back = [], []
-    for name, commits in by_partition(evidence.commits).items():
+def _commits(found: Judgement, outcomes: Sequence[Outcomes], commits: Sequence[Commit], allowed: Allowed) -> None:
+    """I2, I3 and I7: what commits call finished is so, is not sent again, and no commit goes back.
+
+    Each record is looked at once, with the first commit that calls it finished: no later one can say more.
+    """
+    by_name = {each.column.name: each for each in outcomes}
+    ahead: list[Any] = []
+    resent: list[Any] = []
+    back: list[Any] = []
+    for name, those in by_partition(commits).items():
         before = -1
-        unfinished = [(fact, evidence.done_ms(fact)) for fact in facts[name]]
-        for commit in commits:
+        each = by_name.get(name)
+        for commit in those:
             if commit.offset is None:
                 before = -1
                 continue
             if commit.offset < before:
                 back.append((commit, before))
             before = max(before, commit.offset)
-            top = commit.top()
-            still = []
-            for fact, done in unfinished:
-                if fact.place[2] < top and commit.finished(fact.place[2]):
-                    if done is None or done > commit.at_ms + _CLOCK_MS:
-                        ahead.append((fact, done, commit))
-                else:
-                    still.append((fact, done))
-            unfinished = still
-    found.ahead, found.rewinds = len(ahead), len(back)
+            if each is not None:
+                for first, last in commit.finished_ranges():
+                    for low, high in each.newly(first, last):
+                        ahead += [(fact, commit) for fact in each.not_done(low, high, commit.at_ms + _CLOCK_MS)]
+                        resent += [(fact, commit) for fact in each.sent_after(low, high, commit.at_ms + _CLOCK_MS)]
+    found.ahead, found.rewinds, found.resent = len(ahead), len(back), len(resent)
     _add(found, "I2: committed before it was finished", ahead)
     if not allowed.rewinds:
         _add(found, "I3: a commit went back", back)
-
-
-def _repeats(found: Judgement, evidence: Evidence, allowed: Allowed) -> None:
-    """I4, I7: repeats have the same bytes, and none is of what a commit had called finished."""
-    places = {fact.key: fact.place for fact in evidence.facts.values() if fact.key}
-    parted = by_partition(evidence.commits)
-    different, resent = [], []
-    for key, entry in evidence.keys.items():
-        found.repeats_identical += entry["identical"]
-        found.repeats_different += entry["different"]
-        if entry["bytes_differ"]:
-            different.append(entry)
-        if entry["count"] > 1 and key in places:
-            topic, partition, offset = places[key]
-            commits = parted.get((topic, partition), [])
-            if any(c.at_ms + _CLOCK_MS < entry["last_ms"] and c.finished(offset) for c in commits):
-                resent.append((places[key], entry))
-    found.resent = len(resent)
-    _add(found, "I4: the same key with other bytes", different)
     if not allowed.resent:
         _add(found, "I7: sent again though a commit had called it finished", resent)
+
+
+def _repeats(found: Judgement, accepted: Accepted, allowed: Allowed) -> None:
+    """I4, I7: repeats have the same bytes, and are no more than what the row excuses."""
+    different = []
+    for each in accepted.repeated.values():
+        found.repeats_identical += each.identical
+        found.repeats_different += each.different
+        if each.bytes_differ:
+            different.append(each)
+    _add(found, "I4: the same key with other bytes", different)
     repeats = found.repeats_identical + found.repeats_different
     if allowed.repeats is not None and repeats > allowed.repeats:
         found.violations.append(f"I7: {repeats} repeats, at most {allowed.repeats} are excused")
 
 
-def _order(found: Judgement, evidence: Evidence, allowed: Allowed) -> None:
+def _order(found: Judgement, outcomes: Sequence[Outcomes], allowed: Allowed) -> None:
     """I6: the events of a key were first accepted in the order of their records."""
-    facts = {fact.key: fact for fact in evidence.facts.values() if fact.key}
-    newest: dict[tuple[str, int], int] = {}
-    broken = []
-    for key in evidence.keys:
-        fact = facts.get(key)
-        if fact is None:
-            continue
-        lane, offset = (fact.lane, fact.place[1]), fact.place[2]
-        if offset < newest.get(lane, -1):
-            broken.append(fact)
-        newest[lane] = max(offset, newest.get(lane, -1))
+    broken = [fact for each in outcomes for fact in each.overtaken()]
     found.disorder = len(broken)
     if not allowed.disorder:
         _add(found, "I6: accepted after a later record of its key", broken)
@@ -205,7 +192,7 @@ def _secrets(found: Judgement, stage: Stage) -> None:
     texts["metrics"] = sum(page.count(secret) for page in stage.pages)
     texts["dead letters"] = sum(
         secret.encode() in (message.value() or b"") + str(message.headers()).encode()
-        for message in stage.kafka.read(stage.dead_letters, seconds=90)
+        for message in stage.read_letters()
     )
     found.violations += [f"I10: the secret is in {where}" for where, times in texts.items() if times]
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from bridge import jsontext
-from bridge.rules.key import KeyMaker, key_maker
-
-Place = tuple[str, int, int]
-"""Topic, partition, offset."""
+from bridge.rules.key import key_maker
+from tests.soak.facts import Column, Kind, Made, Name
 
 NAMESPACE: Final = "soak"
 RULE: Final = "placed"
 EVENT: Final = "order_placed"
-REFUSED: Final = "refused-"
-"""How the recipients begin whose events the API is told to refuse."""
+LANES: Final = 500
 RULES: Final = """\
 version: 1
 rules:
@@ -36,22 +32,6 @@ rules:
 """
 _FLUSH_SECONDS: Final = 120.0
 
-
-class Kind(StrEnum):
-    """What must become of a record."""
-
-    DELIVERED = "delivered"
-    FILTERED = "filtered"
-    UNREADABLE = "unreadable"
-    UNMAPPED = "unmapped"
-    REFUSED = "refused"
-
-    @property
-    def dead(self) -> bool:
-        """It belongs into the dead-letter topic."""
-        return self in (Kind.UNREADABLE, Kind.UNMAPPED, Kind.REFUSED)
-
-
 MIX: Final[Mapping[Kind, float]] = {
     Kind.FILTERED: 0.05,
     Kind.UNREADABLE: 0.002,
@@ -62,27 +42,19 @@ MIX: Final[Mapping[Kind, float]] = {
 CLEAN: Final[Mapping[Kind, float]] = {Kind.FILTERED: 0.05}
 
 
-class Fact(NamedTuple):
-    """A record that Kafka has acknowledged. `key` is the idempotency key of its event, empty where there is none."""
-
-    place: Place
-    kind: Kind
-    lane: str
-    key: str
-
-
 class Load:
     """Produces, and remembers. `produce` may be called by one thread at a time."""
 
     def __init__(self, bootstrap: str, random: Random) -> None:
         self._random = random
         self._made = 0
-        self._facts: dict[Place, Fact] = {}
+        self._columns: dict[Name, Column] = {}
+        self.padding = b""
+        """Bytes that make each record larger; nothing of them comes into the event."""
         self.past: set[str] = set()
-        """Keys of records whose topic was deleted since."""
+        """Keys of records whose topic was deleted since, or which retention took before or after they were sent."""
         self.born_ms: dict[str, int] = {}
         """When a topic was made anew: commits from before speak of other records."""
-        self._makers: dict[str, KeyMaker] = {}
         self._failed: list[str] = []
         self._producer = Producer(
             {
@@ -96,86 +68,121 @@ class Load:
             }
         )
 
-    def facts(self) -> dict[Place, Fact]:
-        """All records acknowledged so far."""
-        return dict(self._facts)
+    def made(self) -> int:
+        """How many records were produced in all, acknowledged or not yet."""
+        return self._made
+
+    def columns(self) -> dict[Name, Column]:
+        """All records acknowledged so far, by partition. Not while something is being produced."""
+        for column in self._columns.values():
+            column.settle()
+        return dict(self._columns)
 
     def forget(self, topic: str) -> None:
         """A topic was deleted, with all that was in it; it is about to be made anew."""
-        self.past |= {fact.key for place, fact in self._facts.items() if place[0] == topic and fact.key}
+        gone = [name for name in self._columns if name[0] == topic]
+        for name in gone:
+            self.past.update(self._columns.pop(name).keys())
         self.born_ms[topic] = time.time_ns() // 1_000_000
-        self._facts = {place: fact for place, fact in self._facts.items() if place[0] != topic}
 
-    def lose(self, places: Sequence[Place]) -> None:
-        """Retention has taken these records: nobody can ask for them."""
-        for place in places:
-            self._facts.pop(place, None)
+    def lose(self, name: Name, first: int, last: int) -> int:
+        """Retention has taken these records, both ends included: nobody can ask for them. How many they were."""
+        column = self._columns.get(name)
+        return column.lose(first, last) if column is not None else 0
 
     def produce(
         self, topics: Sequence[str], count: int, mix: Mapping[Kind, float] = MIX, *, partition: int = -1
     ) -> None:
         """Produce so many records and wait until Kafka has them; raises RuntimeError where it does not take them."""
-        for _ in range(count):
-            self._one(self._random.choice(topics), self._draw(mix), partition)
+        self.hand_over(topics, count, mix, partition=partition)
+        self.flush()
+
+    def flush(self) -> None:
+        """Wait until Kafka has all of them; raises RuntimeError where it does not take them."""
         if self._producer.flush(_FLUSH_SECONDS) or self._failed:
             raise RuntimeError(f"Kafka did not take all records: {self._failed[:1]}")
 
-    def _draw(self, mix: Mapping[Kind, float]) -> Kind:
-        at = self._random.random()
-        for kind, share in mix.items():
-            if at < share:
-                return kind
-            at -= share
-        return Kind.DELIVERED
+    def hand_over(
+        self, topics: Sequence[str], count: int, mix: Mapping[Kind, float] = MIX, *, partition: int = -1
+    ) -> None:
+        """Produce so many records, and do not wait for the last of them."""
+        draw, several = self._random.random, len(topics) > 1
+        for _ in range(count):
+            topic = self._random.choice(topics) if several else topics[0]
+            self._made += 1
+            made = Made(_drawn(draw(), mix), int(draw() * LANES), self._made, time.time_ns() // 1_000_000)
+            self._one(topic, made, partition)
+        self._producer.poll(0)
 
-    def _one(self, topic: str, kind: Kind, partition: int) -> None:
-        self._made += 1
-        number = self._made
-        lane = f"u{self._random.randrange(500)}"
-        who = f"{REFUSED}{number}" if kind is Kind.REFUSED else lane
-        at_ms = time.time_ns() // 1_000_000
-        value = {"id": f"{topic}-{number}", "type": "viewed" if kind is Kind.FILTERED else "placed", "n": number}
-        if kind is not Kind.UNMAPPED:
-            value["who"] = who
-        body = b'{"half": ' if kind is Kind.UNREADABLE else jsontext.dumps(value)
+    def _one(self, topic: str, made: Made, partition: int) -> None:
+        kind, lane, number, at_ms = made
+        body = b'{"half": ' + self.padding if kind is Kind.UNREADABLE else self._body(topic, made)
+        taken = self._taken(topic, made)
+        while True:
+            try:
+                self._producer.produce(topic, body, b"u%d" % lane, partition, on_delivery=taken, timestamp=at_ms)
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                break
+        if not number % 100:
+            self._producer.poll(0)  # takes in what was acknowledged
 
+    def _body(self, topic: str, made: Made) -> bytes:
+        value: dict[str, object] = {
+            "id": f"{topic}-{made.number}",
+            "type": "viewed" if made.kind is Kind.FILTERED else "placed",
+            "n": made.number,
+        }
+        if made.kind is not Kind.UNMAPPED:
+            value["who"] = made.who
+        if self.padding:
+            value["padding"] = self.padding.decode()
+        return jsontext.dumps(value)
+
+    def _taken(self, topic: str, made: Made) -> Callable[[KafkaError | None, Message], None]:
         def taken(error: KafkaError | None, message: Message) -> None:
             if error is not None:
                 self._failed.append(str(error))
                 return
-            self._note(message, kind, lane, who, at_ms)
+            name = (topic, message.partition() or 0)
+            column = self._columns.get(name)
+            if column is None:
+                column = self._columns[name] = Column(name, key_maker(NAMESPACE, topic, RULE, EVENT))
+            column.add(message.offset() or 0, made)
 
-        while True:
-            try:
-                self._producer.produce(topic, body, lane.encode(), partition, on_delivery=taken, timestamp=at_ms)
-                self._producer.poll(0)
-                return
-            except BufferError:
-                self._producer.poll(0.1)
+        return taken
 
-    def _note(self, message: Message, kind: Kind, lane: str, who: str, at_ms: int) -> None:
-        topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
-        maker = self._makers.get(topic)
-        if maker is None:
-            maker = self._makers[topic] = key_maker(NAMESPACE, topic, RULE, EVENT)
-        has_key = kind in (Kind.DELIVERED, Kind.REFUSED)
-        key = maker(partition, offset, at_ms, who, 0) if has_key else ""
-        place = (topic, partition, offset)
-        self._facts[place] = Fact(place, kind, f"{topic} {lane}", key)
+
+def _drawn(at: float, mix: Mapping[Kind, float]) -> Kind:
+    for kind, share in mix.items():
+        if at < share:
+            return kind
+        at -= share
+    return Kind.DELIVERED
 
 
 class Feeder:
     """Produces small portions in a thread of its own until it is told to stop."""
 
-    def __init__(self, load: Load, topics: Sequence[str], *, per_second: int, most: int) -> None:
+    def __init__(
+        self, load: Load, topics: Sequence[str], *, per_second: int, most: int, may: Callable[[], bool] | None = None
+    ) -> None:
+        """`may` is asked before each portion: whether the load may go on, or is far enough ahead."""
         self._load = load
         self._topics = topics
         self._portion = max(1, per_second // 10)
         self._left = most
+        self._may = may or (lambda: True)
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
         self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """All is produced, or something went wrong."""
+        return not self._thread.is_alive()
 
     def stop(self) -> None:
         """End, and raise what went wrong."""
@@ -188,8 +195,14 @@ class Feeder:
 
     def _run(self) -> None:
         try:
-            while self._left > 0 and not self._stop.wait(0.1):
-                self._load.produce(self._topics, min(self._portion, self._left))
-                self._left -= self._portion
+            due = time.monotonic()
+            while self._left > 0:
+                due = max(due + 0.1, time.monotonic())
+                if self._may():
+                    self._load.hand_over(self._topics, min(self._portion, self._left))
+                    self._left -= self._portion
+                if self._stop.wait(max(0.0, due - time.monotonic())):
+                    break
+            self._load.flush()
         except BaseException as error:  # noqa: BLE001 - handed to whoever stops it
             self._failure = error

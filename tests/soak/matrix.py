@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from typing import Final, NamedTuple
 
 from tests.brokers.real import RealKafka
 from tests.soak.judge import Judgement, gather, judge
-from tests.soak.rows import api, brokers, processes, topics
+from tests.soak.rows import api, brokers, machine, processes, topics, volume
+from tests.soak.spoiled import SmallNode, SpoiledNode
 from tests.soak.stage import Play, Stage
 
 _MIB: Final = 1024 * 1024
@@ -24,23 +26,30 @@ class Row(NamedTuple):
     play: Play
     faults: int
     records: int
-    own: bool = False
-    """It stops or kills brokers: it gets a Kafka of its own."""
+    nodes: int = 0
+    """It stops or kills brokers, or spoils the way to them: it gets a Kafka of its own, of so many."""
+
+    @property
+    def kind(self) -> type[SpoiledNode]:
+        """What its own Kafka is made of."""
+        return SpoiledNode if self.nodes < 2 else SmallNode
 
 
 ROWS: Final[Mapping[str, Row]] = {
     "kill": Row(processes.kill_anywhere, 20, 20_000),
     "kill-after-apply": Row(processes.kill_after_apply, 20, 20_000),
-    "kill-in-dead-letter": Row(processes.kill_in_dead_letter, 20, 10_000, own=True),
+    "kill-in-dead-letter": Row(processes.kill_in_dead_letter, 20, 10_000, nodes=1),
     "sigterm": Row(processes.sigterm, 50, 50_000),
     "rolling-restart": Row(processes.rolling_restart, 12, 20_000),
     "rebalance-storm": Row(processes.rebalance_storm, 100, 50_000),
     "frozen": Row(processes.frozen, 20, 20_000),
     "backlog": Row(processes.backlog, 1, 200_000),
     "output-blocked": Row(processes.output_blocked, 3, 10_000),
-    "broker-kill": Row(brokers.killed, 20, 20_000, own=True),
-    "broker-frozen": Row(brokers.frozen, 10, 10_000, own=True),
-    "broker-network": Row(brokers.network, 40, 20_000, own=True),
+    "broker-kill": Row(brokers.killed, 20, 20_000, nodes=1),
+    "broker-frozen": Row(brokers.frozen, 10, 10_000, nodes=1),
+    "broker-network": Row(brokers.network, 60, 20_000, nodes=1),
+    "brokers-of-three": Row(brokers.one_of_three, 20, 20_000, nodes=3),
+    "commits-refused": Row(brokers.commits_refused, 20, 10_000, nodes=1),
     "api-down": Row(api.down, 1, 20_000),
     "api-slow": Row(api.slow, 40, 20_000),
     "api-network": Row(api.network, 20, 20_000),
@@ -50,9 +59,19 @@ ROWS: Final[Mapping[str, Row]] = {
     "api-refuses-all": Row(api.refuses_all, 1, 5_000),
     "secret-change": Row(api.secret_changed, 5, 5_000),
     "dead-letter-topic-deleted": Row(topics.dead_letters_deleted, 5, 10_000),
+    "dead-letters-too-large": Row(topics.letters_too_large, 4, 2_000),
+    "dead-letters-refused": Row(topics.letters_refused, 5, 10_000, nodes=2),
+    "held-then-stopped": Row(topics.held_then_stopped, 6, 6_000, nodes=2),
     "retention-gap": Row(topics.retention, 5, 10_000),
+    "truncated": Row(topics.truncated, 5, 30_000),
     "partitions-added": Row(topics.partitions_added, 5, 10_000),
     "topic-recreated": Row(topics.recreated, 3, 6_000),
+    "clock": Row(machine.clock, 10, 5_000),
+    "disk-full": Row(machine.disk_full, 5, 10_000),
+    "memory-limit": Row(machine.memory_limit, 1, 200_000),
+    "names-move": Row(machine.names_move, 5, 8_000),
+    "certificates": Row(machine.certificates, 4, 4_000),
+    "volume": Row(volume.volume, 25, 2_000_000, nodes=1),
 }
 
 
@@ -73,6 +92,51 @@ class Result:
     figures: dict[str, float] = field(default_factory=dict)
 
 
+class Part(NamedTuple):
+    """One row to play."""
+
+    row: str
+    protocol: str
+    seed: int
+    faults: int
+    records: int
+
+
+_SHARED: dict[str, RealKafka] = {}
+"""This process's own Kafka for the rows that do no harm to it."""
+
+
+def play_part(part: Part, folder: Path) -> Result:
+    """Play a row on the Kafka that it wants, which is started where there is none. For a process of its own, too."""
+    row = ROWS[part.row]
+    name = f"{part.row}-{part.protocol}-{part.seed}"
+    if row.nodes:
+        kafka = RealKafka.start(folder / f"kafka-{name}", nodes=row.nodes, kind=row.kind)
+    else:
+        kafka = _SHARED.get("") or RealKafka.start(folder / f"kafka-{os.getpid()}", kind=SpoiledNode)
+        _SHARED[""] = kafka
+    try:
+        return play(
+            part.row,
+            kafka,
+            folder / name,
+            seed=part.seed,
+            protocol=part.protocol,
+            faults=part.faults,
+            records=part.records,
+        )
+    finally:
+        if row.nodes:
+            kafka.close()
+
+
+def end_shared() -> None:
+    """End this process's own Kafka."""
+    for kafka in _SHARED.values():
+        kafka.close()
+    _SHARED.clear()
+
+
 def play(name: str, kafka: RealKafka, folder: Path, *, seed: int, protocol: str, faults: int, records: int) -> Result:
     """Play one row on a Kafka that runs, and judge it. What goes wrong on the way is a violation of the row."""
     row = ROWS[name]
@@ -85,6 +149,7 @@ def play(name: str, kafka: RealKafka, folder: Path, *, seed: int, protocol: str,
             row.play(stage)
         except Exception:  # noqa: BLE001 - a row that breaks off is a finding, and the others go on
             stage.claims.append(f"the row broke off: {traceback.format_exc()[-3000:]}")
+            stage.still()
         stage.api()
         stage.drain()
         stage.finish()

@@ -1,13 +1,15 @@
 """A TCP proxy that spoils connections on command, as a process of its own: it stands before Kafka and the API.
 
-    python -m tests.soak.proxy LISTEN_PORT TARGET_PORT
+    python -m tests.soak.proxy HOST:LISTEN_PORT TARGET_PORT [CERTIFICATE]
 
-It is told by lines on its standard input: a JSON object of `Spoil`'s fields, answered by a line `ok`.
+With a certificate (a file with the key, too) it speaks TLS to who comes, and none to its target. It is told by lines on
+its standard input: a JSON object of `Spoil`'s fields, answered by a line: `ok`, and how many connections there were.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -35,25 +37,30 @@ class Spoil:
     """Seconds that each piece of data is late."""
     bytes_per_second: float = 0.0
     """0 is no limit."""
+    certificate: str = ""
+    """A file to use for new connections from now on."""
 
 
 class ProxyProcess:
     """Starts the proxy before a port of this machine; a context manager. One thread."""
 
-    def __init__(self, target: int, port: int = 0) -> None:
+    def __init__(self, target: int, port: int = 0, *, host: str = "127.0.0.1", certificate: str = "") -> None:
         self.port = port or free_ports(1)[0]
-        command = [sys.executable, "-m", "tests.soak.proxy", str(self.port), str(target)]
+        command = [sys.executable, "-m", "tests.soak.proxy", f"{host}:{self.port}", str(target)]
+        command += [certificate] if certificate else []
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.spoil(Spoil())
 
-    def spoil(self, how: Spoil) -> None:
-        """Treat connections so from now on; returns when it does."""
+    def spoil(self, how: Spoil) -> int:
+        """Treat connections so from now on; returns, when it does, how many connections there were so far."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(jsontext.dumps(asdict(how)) + b"\n")
         self._process.stdin.flush()
-        if self._process.stdout.readline() != b"ok\n":
+        said, _, count = self._process.stdout.readline().partition(b" ")
+        if said != b"ok":
             raise RuntimeError("the proxy has ended")
+        return int(count)
 
     def heal(self) -> None:
         """Let everything through again; connections that were frozen are cut, as a router's would be."""
@@ -76,14 +83,23 @@ class ProxyProcess:
 class _Proxy:
     """The process's own side."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, certificate: str) -> None:
         self._target = target
         self._how = Spoil()
+        self.count = 0
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
+        if self.tls is not None:
+            # A session that is taken up again shows no certificate, and so would hide a change of it.
+            self.tls.minimum_version = ssl.TLSVersion.TLSv1_3
+            self.tls.num_tickets = 0
+            self.tls.load_cert_chain(certificate)
         self._changed = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
 
     def change(self, how: Spoil) -> None:
         self._how = how
+        if self.tls is not None and how.certificate:
+            self.tls.load_cert_chain(how.certificate)
         self._changed.set()
         self._changed = asyncio.Event()
         if how.cut:
@@ -94,6 +110,7 @@ class _Proxy:
         if self._how.refuse:
             writer.transport.abort()
             return
+        self.count += 1
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
@@ -122,16 +139,17 @@ class _Proxy:
             sink.close()
 
 
-async def _main(port: int, target: int) -> None:
-    proxy = _Proxy(target)
-    await asyncio.start_server(proxy.serve, "127.0.0.1", port)
+async def _main(listen: str, target: int, certificate: str = "") -> None:
+    proxy = _Proxy(target, certificate)
+    host, _, port = listen.rpartition(":")
+    await asyncio.start_server(proxy.serve, host, int(port), ssl=proxy.tls)
     commands = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     while line := await commands.readline():
         proxy.change(Spoil(**jsontext.loads(line)))
-        sys.stdout.write("ok\n")
+        sys.stdout.write(f"ok {proxy.count}\n")
         sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(_main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))

@@ -25,3 +25,10 @@ class SpoiledNode(Node):
         made["advertised.listeners"] += f",SPOILED://127.0.0.1:{self.proxy_port}"
         made["listener.security.protocol.map"] += ",SPOILED:PLAINTEXT"
         return made
+
+
+@dataclass
+class SmallNode(SpoiledNode):
+    """One of several on a machine."""
+
+    heap: str = "256m"

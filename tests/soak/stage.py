@@ -7,7 +7,7 @@ import signal
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -18,7 +18,9 @@ from confluent_kafka import KafkaException
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.real import RealKafka
 from tests.road.bridge_process import BridgeProcess, committed_everything, settings, until
-from tests.soak.load import MIX, NAMESPACE, REFUSED, RULES, Feeder, Kind, Load
+from tests.soak.facts import REFUSED, Kind
+from tests.soak.load import MIX, NAMESPACE, RULES, Feeder, Load
+from tests.soak.member import Member
 from tests.soak.watch import Watch
 
 PROTOCOLS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -65,6 +67,7 @@ class Stage:
     dead_letters: str = ""
     group: str = ""
     members: list[BridgeProcess] = field(default_factory=list)
+    feeders: list[Feeder] = field(default_factory=list)
     injected: Counter[str] = field(default_factory=Counter)
     claims: list[str] = field(default_factory=list)
     """What the row itself found wrong."""
@@ -103,6 +106,10 @@ class Stage:
         config = {"message.timestamp.type": "LogAppendTime"}
         self.kafka.create_topic(self.dead_letters, 1, config, replication)
 
+    def read_letters(self) -> list[Any]:
+        """All dead letters that ever were."""
+        return [*self.letters, *self.kafka.read(self.dead_letters, seconds=90)]
+
     def close(self) -> None:
         """End all that was started here."""
         for member in self.members:
@@ -119,7 +126,21 @@ class Stage:
 
     def feed(self, seconds: float) -> Feeder:
         """A steady load for about so long, in a thread of its own: `stop` it."""
-        return Feeder(self.load, self.topics, per_second=max(10, int(self.records / seconds)), most=self.records)
+        return self.feeder(per_second=max(10, int(self.records / seconds)), most=self.records)
+
+    def feeder(self, *, per_second: int, most: int, ahead: int = 0) -> Feeder:
+        """So many records at this pace; with `ahead`, never more than that before what is accepted."""
+
+        def may() -> bool:
+            return not ahead or self.load.made() - self.accepted() < ahead
+
+        self.feeders.append(Feeder(self.load, self.topics, per_second=per_second, most=most, may=may))
+        return self.feeders[-1]
+
+    def still(self) -> None:
+        """No load any more: for a row that broke off."""
+        for feeder in self.feeders:
+            feeder.stop()
 
     # The API
 
@@ -139,13 +160,26 @@ class Stage:
         goal = self.accepted() + more
         until(lambda: self.accepted() >= goal, seconds, self.logs)
 
+    def await_work(self, feeder: Feeder) -> None:
+        """Wait until events are being accepted, or the load is over: where all is slow it may be over before the row."""
+        goal = self.accepted() + 10
+        until(lambda: feeder.ended or self.accepted() >= goal, _WAIT, self.logs)
+
     # The members
 
-    def member(self, *, base_url: str = "", bootstrap: str = "", **more: Mapping[str, Any]) -> BridgeProcess:
-        """Start one more process of the group."""
+    def member(
+        self,
+        *,
+        base_url: str = "",
+        bootstrap: str = "",
+        wrap: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        **more: Mapping[str, Any],
+    ) -> BridgeProcess:
+        """Start one more process of the group, in surroundings of its own where `wrap` or `env` say so."""
         self._names += 1
         chosen = self.settings(base_url=base_url, bootstrap=bootstrap, **more)
-        made = BridgeProcess(self.folder, chosen, name=f"member-{self._names}").start()
+        made = Member(self.folder, chosen, name=f"member-{self._names}", wrap=wrap, env=env).start()
         self._starts[made] += 1
         self.members.append(made)
         self.watch.add(made.process.pid)
@@ -154,6 +188,7 @@ class Stage:
     def settings(self, *, base_url: str = "", bootstrap: str = "", **more: Mapping[str, Any]) -> dict[str, Any]:
         """As a person would write them, for the row's group protocol."""
         chosen = settings(self.kafka, self.sandbox, self.topics, self.group, self.dead_letters)
+        chosen["kafka"]["bootstrap_servers"] = self.kafka.bootstrap.split(",")
         chosen["rules"]["path"] = str(self.folder / "rules")
         chosen["delivery"] = {"namespace": NAMESPACE, "probe_interval": "1s", "retry": {"base": "100ms", "cap": "2s"}}
         chosen["admin"]["token"] = _ADMIN_TOKEN

@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 
+from tests.soak.accepted import Accepted
 from tests.soak.commitlog import Commit
+from tests.soak.facts import Column, Kind, Made
 from tests.soak.judge import Evidence, Judgement, judge_outcomes
-from tests.soak.load import Fact, Kind
 from tests.soak.stage import Allowed
 
 T = "t"
+
+
+def _key(partition: int, offset: int, timestamp: int, recipient: str, n: int) -> str:
+    return f"k{offset}"
 
 
 def _entry(at_ms: int, **more: Any) -> dict[str, Any]:
@@ -22,12 +27,11 @@ def _entry(at_ms: int, **more: Any) -> dict[str, Any]:
 def _fine() -> dict[str, Any]:
     """Four records: two delivered, one filtered, one dead-lettered; two commits, both true."""
     kinds = (Kind.DELIVERED, Kind.FILTERED, Kind.REFUSED, Kind.DELIVERED)
-    facts = {
-        (T, 0, at): Fact((T, 0, at), kind, "lane", f"k{at}" if kind in (Kind.DELIVERED, Kind.REFUSED) else "")
-        for at, kind in enumerate(kinds)
-    }
+    column = Column((T, 0), _key)
+    for at, kind in enumerate(kinds):
+        column.add(at, Made(kind, 7, at, 0))
     return {
-        "facts": facts,
+        "columns": {(T, 0): column},
         "keys": {"k0": _entry(1_000), "k3": _entry(2_000)},
         "letters": {(T, 0, 2): [1_500]},
         # The second record of the note's runs: offset 2 is unfinished, 3 is finished.
@@ -37,7 +41,8 @@ def _fine() -> dict[str, Any]:
 
 
 def _judged(evidence: dict[str, Any], allowed: Allowed | None = None) -> Judgement:
-    return judge_outcomes(Evidence(**evidence), allowed or Allowed())
+    entries = [{"key": key, **entry} for key, entry in evidence.pop("keys").items()]
+    return judge_outcomes(Evidence(accepted=Accepted(entries), **evidence), allowed or Allowed())
 
 
 def test_what_is_right_has_no_violation() -> None:
@@ -127,5 +132,5 @@ def test_repeats_over_what_is_excused_are_found() -> None:
     """A repeat that no commit forbids is one too many where the row excuses none."""
     evidence = _fine()
     evidence["keys"]["k0"] = _entry(1_000, count=2, identical=1, last_ms=1_100)
-    assert _judged(evidence).violations == []
+    assert _judged(dict(evidence)).violations == []
     assert _judged(evidence, Allowed(repeats=0)).violations == ["I7: 1 repeats, at most 0 are excused"]

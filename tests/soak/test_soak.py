@@ -8,8 +8,8 @@ import pytest
 
 from tests.brokers.fixtures import StartKafka
 from tests.brokers.real import RealKafka
+from tests.soak.commit_proxy import COMMIT_ERRORS
 from tests.soak.matrix import ROWS, play
-from tests.soak.spoiled import SpoiledNode
 
 SHARED = [
     ("kill", "classic", 3, 3_000),
@@ -21,6 +21,7 @@ SHARED = [
     ("api-poison", "classic", 1, 1_000),
     ("api-refuses-all", "classic", 1, 500),
     ("retention-gap", "classic", 1, 500),
+    ("dead-letters-too-large", "classic", 1, 300),
     ("topic-recreated", "classic", 1, 500),
 ]
 
@@ -36,13 +37,26 @@ def test_a_row_of_the_matrix(kafka: RealKafka, tmp_path: Path, row: str, group: 
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("row", "group"), [("broker-kill", "classic"), ("broker-network", "consumer")])
+@pytest.mark.parametrize(
+    ("row", "group"), [("broker-kill", "classic"), ("broker-network", "consumer"), ("dead-letters-refused", "classic")]
+)
 def test_a_row_with_a_broker_of_its_own(start_kafka: StartKafka, tmp_path: Path, row: str, group: str) -> None:
     """The same with brokers that die and connections that break."""
-    kafka = start_kafka(kind=SpoiledNode)
+    kafka = start_kafka(nodes=ROWS[row].nodes, kind=ROWS[row].kind)
     result = play(row, kafka, tmp_path / row, seed=1, protocol=group, faults=1, records=1_000)
     assert result.judged.violations == []
     assert sum(result.faults.values()) >= 1
+
+
+@pytest.mark.timeout(300)
+def test_each_error_of_a_commit(start_kafka: StartKafka, tmp_path: Path) -> None:
+    """Whatever a commit is answered with, polling goes on, and nothing is lost or sent again once committed."""
+    kafka = start_kafka(kind=ROWS["commits-refused"].kind)
+    result = play(
+        "commits-refused", kafka, tmp_path / "row", seed=1, protocol="classic", faults=len(COMMIT_ERRORS), records=2_000
+    )
+    assert result.judged.violations == []
+    assert set(result.faults) == {f"commits refused: {each.name}" for each in COMMIT_ERRORS}
 
 
 def test_every_row_says_what_it_does() -> None:

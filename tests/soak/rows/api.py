@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tests.road.bridge_process import BridgeProcess, until
-from tests.soak.load import CLEAN, MIX, Kind
+from tests.road.bridge_process import until
+from tests.soak.facts import Kind
+from tests.soak.load import CLEAN, MIX
 from tests.soak.proxy import ProxyProcess, Spoil
+from tests.soak.rows.machine import rebalances
 from tests.soak.stage import Stage
 from tests.soak.watch import memory_of
 
@@ -33,11 +35,11 @@ def down(stage: Stage) -> None:
         stage.produce(stage.records // stage.faults)
         stage.injected["503 for 32 s"] += 1
         time.sleep(5.0)
-        before = [_rebalances(stage, member) for member in members]
+        before = [rebalances(stage, member) for member in members]
         memory = [memory_of(member.process.pid) for member in members]
         time.sleep(3 * _POLL_INTERVAL - 3.0)
         for member, count, held in zip(members, before, memory, strict=True):
-            stage.claim(_rebalances(stage, member) == count, "there was a rebalance while the API was down")
+            stage.claim(rebalances(stage, member) == count, "there was a rebalance while the API was down")
             grown = memory_of(member.process.pid) - held
             stage.figures["memory_grown_mib"] = max(stage.figures.get("memory_grown_mib", 0.0), grown / 2**20)
             stage.claim(grown < _GROWTH, f"memory grew by {grown:,} bytes while the API was down")
@@ -247,10 +249,6 @@ def _eager(stage: Stage) -> dict[str, Any]:
 
 def _kafka(stage: Stage, more: dict[str, Any]) -> dict[str, Any]:
     return {**stage.settings()["kafka"], **more}
-
-
-def _rebalances(stage: Stage, member: BridgeProcess) -> float:
-    return float(until(lambda: stage.metric(member, "bridge_rebalances_total"), 30, stage.logs))
 
 
 def _bucket(page: str, bound: str) -> float:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
+from confluent_kafka import KafkaException
+
+from tests.road.bridge_process import BridgeProcess
+from tests.soak.commit_proxy import COMMIT_ERRORS, CommitProxy
 from tests.soak.proxy import ProxyProcess
 from tests.soak.rows.api import spoil_connections
 from tests.soak.spoiled import SpoiledNode
@@ -19,7 +24,7 @@ def killed(stage: Stage) -> None:
         stage.await_ready(member)
     feeder = stage.feed(10.0 * stage.faults)
     for _ in range(stage.faults):
-        stage.await_accepted(10)
+        stage.await_work(feeder)
         time.sleep(stage.random.uniform(0.0, 2.0))
         stage.injected["broker killed"] += 1
         stage.kafka.kill()
@@ -36,7 +41,7 @@ def frozen(stage: Stage) -> None:
     feeder = stage.feed(10.0 * stage.faults)
     (node,) = stage.kafka.nodes
     for _ in range(stage.faults):
-        stage.await_accepted(10)
+        stage.await_work(feeder)
         stage.injected["broker frozen"] += 1
         node.suspend()
         try:
@@ -45,6 +50,71 @@ def frozen(stage: Stage) -> None:
             node.resume()
         time.sleep(1.0)
     feeder.stop()
+
+
+def one_of_three(stage: Stage) -> None:
+    """Three brokers, all topics replicated: one is killed, leaders and coordinator move, it returns, leaders move back."""
+    stage.open(replication=3, partitions=6)
+    stage.api({"fault": "delay", "seconds": 0.03})
+    for member in [stage.member(), stage.member()]:
+        stage.await_ready(member)
+    feeder = stage.feed(12.0 * stage.faults)
+    for turn in range(stage.faults):
+        stage.await_work(feeder)
+        # The first is the only controller: without it nothing could move.
+        number = stage.random.choice((2, 3))
+        if turn % 2:
+            stage.injected["one of three brokers stopped"] += 1
+            stage.kafka.stop(number)
+        else:
+            stage.injected["one of three brokers killed"] += 1
+            stage.kafka.kill(number)
+        time.sleep(stage.random.uniform(1.0, 5.0))
+        stage.kafka.restart(number)
+        time.sleep(1.0)
+        with suppress(KafkaException, TimeoutError):
+            stage.kafka.elect_leaders()
+            stage.injected["leaders moved back"] += 1
+    feeder.stop()
+
+
+def commits_refused(stage: Stage) -> None:
+    """Each error that a commit can be answered with, for a while, by a proxy that speaks Kafka: as the table says."""
+    stage.open()
+    (node,) = stage.kafka.nodes
+    assert isinstance(node, SpoiledNode)
+    with CommitProxy(node.spoiled_port, node.proxy_port) as proxy:
+        member = stage.member(bootstrap=f"127.0.0.1:{proxy.port}")
+        stage.await_ready(member)
+        for turn in range(stage.faults):
+            error = COMMIT_ERRORS[turn % len(COMMIT_ERRORS)]
+            stage.await_ready(member)
+            feeder = stage.feeder(per_second=200, most=stage.records // stage.faults)
+            stage.await_accepted(5)
+            stage.injected[f"commits refused: {error.name}"] += 1
+            before = proxy.refuse(error.code, error.times)
+            _while_refused(stage, member, fatal=error.fatal)
+            refused = proxy.refuse(0, 0) - before
+            stage.claim(refused > 0, f"{error.name}: no commit was refused")
+            feeder.stop()
+            stage.drain()
+        stage.finish()
+
+
+def _while_refused(stage: Stage, member: BridgeProcess, *, fatal: bool) -> None:
+    """Polling goes on; or, where the error is fatal, the process leaves by itself and is started again."""
+    if not fatal:
+        for _ in range(10):
+            polled = stage.metric(member, "bridge_last_poll_timestamp_seconds")
+            late = time.time() - polled if polled else 0.0
+            stage.figures["longest_poll_s"] = max(late, stage.figures.get("longest_poll_s", 0.0))
+            stage.claim(late < 1.5, f"nothing was polled for {late:.1f} s")
+            time.sleep(0.2)
+        return
+    code = member.process.wait(30)
+    stage.claim(code not in (0, -9, -6, -11), f"fenced, it ended with exit code {code}")
+    stage.again(member)
+    stage.await_ready(member)
 
 
 def network(stage: Stage) -> None:

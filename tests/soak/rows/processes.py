@@ -11,7 +11,9 @@ from typing import Any
 from bridge import jsontext
 from tests.brokers.node import free_ports
 from tests.road.bridge_process import BridgeProcess, until
-from tests.soak.load import CLEAN, MIX, Kind
+from tests.soak.facts import Kind
+from tests.soak.load import CLEAN, MIX
+from tests.soak.rows.machine import polls_go_on
 from tests.soak.stage import Stage
 
 _LETTERS = {**MIX, Kind.REFUSED: 0.06, Kind.UNREADABLE: 0.02}
@@ -127,7 +129,7 @@ def frozen(stage: Stage) -> None:
         stage.await_ready(member)
     feeder = stage.feed(16.0 * stage.faults)
     for turn in range(stage.faults):
-        stage.await_accepted(10)
+        stage.await_work(feeder)
         pid = members[turn % 2].process.pid
         stage.injected["SIGSTOP for 12 s"] += 1
         os.kill(pid, signal.SIGSTOP)
@@ -170,7 +172,7 @@ def output_blocked(stage: Stage) -> None:
             stage.produce(stage.records // stage.faults, _LETTERS)
             stage.drain()
             stage.injected["output blocked"] += 1
-            _polls_go_on(stage, member)
+            polls_go_on(stage, member)
         stage.finish()
     finally:
         os.close(reader)
@@ -179,13 +181,6 @@ def output_blocked(stage: Stage) -> None:
 def _small_calls(stage: Stage) -> dict[str, Any]:
     """So that a row's few records take many calls and commits, and the fault falls between them."""
     return {**stage.settings()["delivery"], "batch_events": 10}
-
-
-def _polls_go_on(stage: Stage, member: BridgeProcess) -> None:
-    for _ in range(10):
-        polled = stage.metric(member, "bridge_last_poll_timestamp_seconds")
-        stage.claim(polled is not None and time.time() - polled < 1.5, f"polled {polled}, now {time.time()}")
-        time.sleep(0.2)
 
 
 def _join(stage: Stage, running: list[BridgeProcess], resting: list[BridgeProcess]) -> None:
