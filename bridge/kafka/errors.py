@@ -14,6 +14,8 @@ END_REACHED: Final = KafkaError._PARTITION_EOF
 INVALID_ARGUMENT: Final = KafkaError._INVALID_ARG
 TIMED_OUT: Final = KafkaError._MSG_TIMED_OUT
 """A message was not acknowledged in its time."""
+UNREPORTED: Final = KafkaError._PURGE_INFLIGHT
+"""A message was given up while it may have been on its way."""
 POSITION_GONE: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 """The offset to read from is not in the log (any more)."""
 

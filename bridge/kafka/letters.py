@@ -11,13 +11,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
+from itertools import count
 from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from bridge.flow import DeadLetter, DeadLetterWritten
 from bridge.kafka.config import Conf
-from bridge.kafka.errors import INVALID_ARGUMENT, TIMED_OUT, is_fatal, pending, taken_from, unwritten
+from bridge.kafka.errors import INVALID_ARGUMENT, TIMED_OUT, UNREPORTED, is_fatal, pending, taken_from, unwritten
 from bridge.kafka.numbers import Numbers
 
 MOST_BYTES_IN_FLIGHT: Final = 4 * 1024 * 1024
@@ -51,7 +52,9 @@ class Letters:
         self._waiting: deque[DeadLetter] = deque()
         self._retries: deque[_Sending] = deque()
         """Refused as too large together with others, perhaps: sent again, one at a time."""
-        self._in_flight = 0
+        self._out: dict[int, _Sending] = {}
+        """In flight, by a running number."""
+        self._serial = count()
         self._bytes = 0
         self._alone = False
         self._fatal: KafkaError | None = None
@@ -63,7 +66,7 @@ class Letters:
 
     def pending(self) -> bool:
         """Whether letters wait or are in flight."""
-        return bool(self._waiting or self._retries or self._in_flight)
+        return bool(self._waiting or self._retries or self._out)
 
     def pump(self) -> None:
         """Write what waits and take in reports; never blocks. Raises ConfigError, SecretError from the settings."""
@@ -85,7 +88,7 @@ class Letters:
 
     def _write_next(self, producer: Producer) -> bool:
         if self._retries:
-            if self._in_flight:
+            if self._out:
                 return False
             sending = self._retries[0]
             source: deque[_Sending] | deque[DeadLetter] = self._retries
@@ -95,7 +98,7 @@ class Letters:
             source = self._waiting
         else:
             return False
-        if self._in_flight and self._bytes + sending.size > MOST_BYTES_IN_FLIGHT:
+        if self._out and self._bytes + sending.size > MOST_BYTES_IN_FLIGHT:
             return False
         if not self._produce(producer, sending):
             return False
@@ -107,7 +110,8 @@ class Letters:
         value, headers = _reference(sending.letter) if sending.reference else _original(sending.letter)
         record = sending.letter.record
         timestamp = record.timestamp()[1]
-        self._in_flight += 1
+        number = next(self._serial)
+        self._out[number] = sending
         self._bytes += sending.size
         self._alone = sending.alone
         try:
@@ -117,25 +121,26 @@ class Letters:
                 _key(sending),
                 timestamp=max(timestamp, 0),
                 headers=headers,
-                on_delivery=partial(self._delivered, sending),
+                on_delivery=partial(self._delivered, number),
             )
         except BufferError:
-            self._left(sending)
+            self._left(number)
             return False
         except (KafkaException, TypeError, ValueError) as error:
             cause = error.args[0] if error.args else None
-            self._ended(sending, cause if isinstance(cause, KafkaError) else KafkaError(INVALID_ARGUMENT))
+            self._ended(number, cause if isinstance(cause, KafkaError) else KafkaError(INVALID_ARGUMENT))
         return True
 
-    def _delivered(self, sending: _Sending, error: KafkaError | None, _: Message) -> None:
+    def _delivered(self, number: int, error: KafkaError | None, _: Message) -> None:
         self._fatal = pending() or self._fatal
         try:
-            self._ended(sending, error)
+            if number in self._out:
+                self._ended(number, error)
         except Exception as bug:  # noqa: BLE001 - an exception here would surface in whatever call serves the callback
             self._numbers.callback_failed(bug)
 
-    def _ended(self, sending: _Sending, error: KafkaError | None) -> None:
-        self._left(sending)
+    def _ended(self, number: int, error: KafkaError | None) -> None:
+        sending = self._left(number)
         if error is not None and error.code() in _TOO_LARGE and not sending.reference:
             self._retries.append(sending._replace(alone=True, reference=sending.alone))
             return
@@ -150,10 +155,11 @@ class Letters:
             self._fatal = self._fatal or error
         return unwritten(self._topic, self._fatal or error)
 
-    def _left(self, sending: _Sending) -> None:
-        self._in_flight -= 1
+    def _left(self, number: int) -> _Sending:
+        sending = self._out.pop(number)
         self._bytes -= sending.size
         self._alone = False
+        return sending
 
     def close(self, seconds: float) -> None:
         """Wait for what is in flight, at most so long; the rest counts as not written."""
@@ -163,6 +169,9 @@ class Letters:
                 # What ended a producer for good is raised by whatever is called next.
                 with suppress(KafkaException, SystemError):
                     last()
+            # What is purged out of a request is told late, and nobody listens to this producer any more.
+            for number in list(self._out):
+                self._ended(number, KafkaError(UNREPORTED))
 
     def reopen(self) -> None:
         """Make a new producer with the next letter, as secrets have changed."""
