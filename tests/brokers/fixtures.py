@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from tests.brokers.real import RealKafka
 _GIVEN: Final = "KAFKA_BOOTSTRAP_SERVERS"
 _OTHERS_SECONDS: Final = 600.0
 _MISSING: Final = pytest.StashKey[str]()
+_TO_END: Final = pytest.StashKey[list[Callable[[], None]]]()
 
 StartKafka = Callable[..., RealKafka]
 
@@ -54,6 +56,12 @@ def start_kafka(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Star
     yield start
     for each in made:
         each.close()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End what this process started, when no other process uses it any more."""
+    for end in session.config.stash.get(_TO_END, []):
+        end()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -104,7 +112,8 @@ def _started_once(request: pytest.FixtureRequest, folder: Path) -> Iterator[Real
         with _locked(folder):
             _count(users, -1)
         if started is not None:
-            _end(started, folder, users)
+            # Not here: other processes may use it for longer than the end of a test may take.
+            request.config.stash.setdefault(_TO_END, []).append(partial(_end, started, folder, users))
 
 
 def _end(started: RealKafka, folder: Path, users: Path) -> None:
