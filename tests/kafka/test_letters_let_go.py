@@ -16,7 +16,12 @@ def test_every_letter_ends_when_its_producer_is_let_go() -> None:
     """Also one whose request is with the broker: it counts as not written, or it would hold its partition for ever."""
     told: list[DeadLetterWritten] = []
     with MockCluster({"dead": 1}) as cluster:
-        conf: Conf = {"bootstrap.servers": cluster.bootstrap, "enable.idempotence": True, "linger.ms": 5, "log_level": 0}
+        conf: Conf = {
+            "bootstrap.servers": cluster.bootstrap,
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "log_level": 0,
+        }
         letters = Letters(lambda: conf, "dead", told.append, Numbers())
         letters.send(DeadLetter(0, PlainRecord("dead", 0, 0, b"a"), ()))
         _pump(letters, lambda: len(told) == 1)
