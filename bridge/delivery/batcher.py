@@ -256,8 +256,3 @@ class Batcher:
             if placer.open is not flight or self._holds.on(part.name):
                 return False
         return True
-
-
-def flights_of(part: Partition, flights: list[Flight]) -> bool:
-    """Whether one of the flights has an event of the partition."""
-    return any(item[0] is part for flight in flights for item in flight.items)

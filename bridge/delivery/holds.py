@@ -135,7 +135,3 @@ class Holds:
     def everything(self) -> bool:
         """Whether no call but a probe may go out."""
         return None in self._by_scope
-
-    def needs_person(self) -> bool:
-        """Whether one of them waits for somebody to act: the process is not ready then."""
-        return any(not KINDS[hold.reason].heals for hold in self.all())

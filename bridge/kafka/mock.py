@@ -48,14 +48,8 @@ _SIGNATURES: Final[Mapping[str, tuple[object, tuple[object, ...]]]] = {
     "rd_kafka_mock_group_initial_rebalance_delay_ms": (None, (_POINTER, _INT32)),
     "rd_kafka_mock_topic_create": (ctypes.c_int, (_POINTER, _TEXT, ctypes.c_int, ctypes.c_int)),
     "rd_kafka_mock_topic_delete": (ctypes.c_int, (_POINTER, _TEXT)),
-    "rd_kafka_mock_topic_set_error": (None, (_POINTER, _TEXT, ctypes.c_int)),
-    "rd_kafka_mock_partition_set_leader": (ctypes.c_int, (_POINTER, _TEXT, _INT32, _INT32)),
     "rd_kafka_mock_partition_delete_records": (ctypes.c_int, (_POINTER, _TEXT, _INT32, _INT64)),
-    "rd_kafka_mock_broker_set_down": (ctypes.c_int, (_POINTER, _INT32)),
-    "rd_kafka_mock_broker_set_up": (ctypes.c_int, (_POINTER, _INT32)),
     "rd_kafka_mock_broker_set_rtt": (ctypes.c_int, (_POINTER, _INT32, ctypes.c_int)),
-    "rd_kafka_mock_coordinator_set": (ctypes.c_int, (_POINTER, _TEXT, _TEXT, _INT32)),
-    "rd_kafka_mock_clear_request_errors": (None, (_POINTER, _INT16)),
     "rd_kafka_mock_push_request_errors_array": (
         None,
         (_POINTER, _INT16, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int)),
@@ -111,40 +105,15 @@ class MockCluster:
     def delete_topic(self, name: str) -> None:
         self._check("topic_delete", self._library.rd_kafka_mock_topic_delete(self._cluster, name.encode()))
 
-    def fail_topic(self, name: str, error: int) -> None:
-        """Answer metadata and produce requests of a topic with this Kafka error code; 0 mends it."""
-        self._library.rd_kafka_mock_topic_set_error(self._cluster, name.encode(), error)
-
     def fail_requests(self, request: str, errors: Sequence[int]) -> None:
         """Answer the next requests of a kind (see `API_KEYS`) with these Kafka error codes, one each; 0 is success."""
         codes = (ctypes.c_int * len(errors))(*errors)
         self._library.rd_kafka_mock_push_request_errors_array(self._cluster, API_KEYS[request], len(errors), codes)
 
-    def mend_requests(self, request: str) -> None:
-        """Forget the errors that `fail_requests` still has to give."""
-        self._library.rd_kafka_mock_clear_request_errors(self._cluster, API_KEYS[request])
-
-    def set_leader(self, topic: str, partition: int, broker: int) -> None:
-        code = self._library.rd_kafka_mock_partition_set_leader(self._cluster, topic.encode(), partition, broker)
-        self._check("partition_set_leader", code)
-
-    def set_coordinator(self, group: str, broker: int) -> None:
-        code = self._library.rd_kafka_mock_coordinator_set(self._cluster, b"group", group.encode(), broker)
-        self._check("coordinator_set", code)
-
     def delete_records(self, topic: str, partition: int, before: int) -> None:
         """Delete the records below the offset `before`, as retention does."""
         code = self._library.rd_kafka_mock_partition_delete_records(self._cluster, topic.encode(), partition, before)
         self._check("partition_delete_records", code)
-
-    def set_down(self, broker: int | None = None) -> None:
-        """Close a broker's connections and refuse new ones; every broker where none is named."""
-        for number in self._numbers(broker):
-            self._check("broker_set_down", self._library.rd_kafka_mock_broker_set_down(self._cluster, number))
-
-    def set_up(self, broker: int | None = None) -> None:
-        for number in self._numbers(broker):
-            self._check("broker_set_up", self._library.rd_kafka_mock_broker_set_up(self._cluster, number))
 
     def set_round_trip(self, milliseconds: int, broker: int | None = None) -> None:
         """Answer every request this much later."""

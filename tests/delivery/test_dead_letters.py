@@ -41,7 +41,6 @@ def test_a_failed_write_holds_the_partition_and_is_tried_again() -> None:
     bench.write_dead_letters("unwritable")
     assert Reason.DEAD_LETTER_TOPIC in bench.delivery.holds.on(SCOPE)
     assert not bench.delivery.holds.on((TOPIC, 1))
-    assert not bench.delivery.holds.needs_person()
     bench.feed([record(2)])
     assert bench.start() == []
     bench.pass_time(31.0)
@@ -78,7 +77,6 @@ def test_the_brake_gates_the_write() -> None:
     bench.start()
     assert dead_offsets(bench.write_dead_letters()) == list(range(9))
     assert Reason.BRAKE in bench.delivery.holds.on(SCOPE)
-    assert bench.delivery.holds.needs_person()
     assert bench.part().ledger.watermark == 9
     assert bench.in_work() <= 1
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from bridge.delivery.holds import EVERYWHERE, KINDS, Hold, Holds, Reason
+from bridge.delivery.holds import KINDS, Hold, Holds, Reason
 
 
 def test_every_reason_has_a_row() -> None:
@@ -28,14 +26,6 @@ def test_a_hold_stops_its_own_partition_only() -> None:
     assert holds.on(("t", 0))
     assert not holds.on(("t", 1))
     assert not holds.everything()
-
-
-@pytest.mark.parametrize("reason", list(Reason))
-def test_readiness_follows_the_table(reason: Reason) -> None:
-    """What heals by itself leaves the process ready; what needs a person does not."""
-    holds = Holds()
-    holds.add(Hold(reason, None if reason in EVERYWHERE else ("t", 0), 1, ""))
-    assert holds.needs_person() is not KINDS[reason].heals
 
 
 def test_changes_are_told_once() -> None:

@@ -414,7 +414,6 @@ def test_another_workspace_holds_everything_and_is_not_even_probed() -> None:
     bench.pass_time(3_600.0)
     assert bench.start() == []
     assert [(hold.reason, hold.scope) for hold in bench.delivery.holds.all()] == [(Reason.WORKSPACE, None)]
-    assert bench.delivery.holds.needs_person()
     operate.keep_to_workspace(bench.delivery, "one", None, bench.now_ms)
     bench.settle()
     assert bench.outcomes() == {Outcome.DELIVERED: 1}

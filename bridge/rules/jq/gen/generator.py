@@ -12,7 +12,7 @@ from bridge.rules.jq.gen.code import Code
 from bridge.rules.jq.gen.constants import constant_of
 from bridge.rules.jq.gen.scope import NOT_CONSTANT, Bound, Scope
 from bridge.rules.jq.gen.swelling import swells
-from bridge.rules.jq.nodes import ArrayPattern, Identity, Node, ObjectPattern, Pattern, Pipe, VariablePattern
+from bridge.rules.jq.nodes import ArrayPattern, Node, ObjectPattern, Pattern, Pipe, VariablePattern
 from bridge.rules.jq.problems import JqProblem
 from bridge.rules.jq.values import JSON
 
@@ -335,11 +335,6 @@ def stages(node: Node) -> list[Node]:
         node = node.right
     found.append(node)
     return found
-
-
-def is_identity(node: Node) -> bool:
-    """`.`"""
-    return isinstance(node, Identity)
 
 
 class Tables(NamedTuple):
