@@ -32,7 +32,7 @@ from bridge.rules.model import RuleSet
 from bridge.settings.model import Settings
 from bridge.suprsend.transport import CurlTransport
 from bridge.telling import SecretWatch, Teller
-from bridge.view import Sight, hold_view, snapshot_of
+from bridge.view import Sight, hold_news, snapshot_of
 from bridge.workspace import Workspace
 
 STOP_EXTRA = 10.0
@@ -92,6 +92,7 @@ class App:
         clean = self.road.stop(self.settings.kafka.drain + STOP_EXTRA)
         if not self.road.alive:
             self._teller.tell_journals(last=True)
+            self._teller.tell_holds(hold_news(self.road.delivery), time.time())
         self._tell_bugs()
         return Ended(clean, self.failure())
 
@@ -172,7 +173,7 @@ class App:
     def _publish(self, delivery: Delivery, now: float, now_ms: int) -> None:
         """Delivery's thread, about once a second: what is seen becomes a snapshot, what happened becomes log lines."""
         operate.keep_to_workspace(delivery, self._env, self._workspace.other(), now_ms)
-        self._teller.tell(delivery.kafka, map(hold_view, delivery.holds.all()), now_ms / 1000)
+        self._teller.tell(delivery.kafka, hold_news(delivery), now_ms / 1000)
         self._sight.errors = self._logs.last_errors()
         self._snapshot = snapshot_of(delivery, self._sight, now, now_ms)
         self._ask_for_payloads()

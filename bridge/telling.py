@@ -21,13 +21,17 @@ class Teller:
         self._logs = logs
         self._journals = journals
         self._state: KafkaState | None = None
-        self._held: dict[tuple[str, str], HoldView] = {}
 
-    def tell(self, state: KafkaState, holds: Iterable[HoldView], now: float) -> None:
+    def tell(self, state: KafkaState, holds: Iterable[tuple[HoldView, bool]], now: float) -> None:
         """Log what is new since the last call; `now` is in seconds since 1970."""
         self.tell_journals()
         self._tell_state(state)
-        self._tell_holds({(hold.reason, hold.scope): hold for hold in holds}, now)
+        self.tell_holds(holds, now)
+
+    def tell_holds(self, holds: Iterable[tuple[HoldView, bool]], now: float) -> None:
+        """Log the holds that began (true) or ended since the last call."""
+        for hold, began in holds:
+            self._tell_hold(hold, now, began=began)
 
     def tell_journals(self, *, last: bool = False) -> None:
         """Log what the threads wrote down. `last`: they have ended, so that the counts are final, too."""
@@ -44,23 +48,20 @@ class Teller:
                 self._logs.logger.info("kafka_well")
         self._state = state
 
-    def _tell_holds(self, holds: dict[tuple[str, str], HoldView], now: float) -> None:
+    def _tell_hold(self, hold: HoldView, now: float, *, began: bool) -> None:
         log = self._logs.logger
-        for key in sorted(holds.keys() - self._held.keys()):
-            hold = holds[key]
-            place = {"topic": hold.topic, "partition": hold.partition, "offset": hold.offset, "rule": hold.rule}
-            log.error(
-                "hold",
-                reason=hold.reason,
-                scope=hold.scope,
-                detail=hold.detail,
-                lifted_by=hold.lifted_by,
-                **{name: value for name, value in place.items() if value is not None},
-            )
-        for key in sorted(self._held.keys() - holds.keys()):
-            reason, scope = key
-            log.info("hold_lifted", reason=reason, scope=scope, seconds=round(now - self._held[key].since, 1))
-        self._held = holds
+        if not began:
+            log.info("hold_lifted", reason=hold.reason, scope=hold.scope, seconds=round(max(0.0, now - hold.since), 1))
+            return
+        place = {"topic": hold.topic, "partition": hold.partition, "offset": hold.offset, "rule": hold.rule}
+        log.error(
+            "hold",
+            reason=hold.reason,
+            scope=hold.scope,
+            detail=hold.detail,
+            lifted_by=hold.lifted_by,
+            **{name: value for name, value in place.items() if value is not None},
+        )
 
 
 def together(entries: Sequence[Entry]) -> list[tuple[str, str, Mapping[str, object]]]:

@@ -170,6 +170,11 @@ def hold_view(hold: Hold) -> HoldView:
     )
 
 
+def hold_news(delivery: Delivery) -> list[tuple[HoldView, bool]]:
+    """The holds that began (true) or ended since the last call, in that order. The delivery thread's."""
+    return [(hold_view(hold), began) for hold, began in delivery.holds.news()]
+
+
 def _waiting(delivery: Delivery, now: float) -> tuple[WaitingView, ...]:
     """What is unfinished and for how long, oldest first: what a stall would be waiting for."""
     calls = delivery.calls

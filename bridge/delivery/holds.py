@@ -6,12 +6,16 @@ whether the process is ready meanwhile, is the table `KINDS`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
+from typing import NamedTuple
 
 from bridge.flow import TopicPartition
+
+MOST_NEWS = 2_000
 
 
 class Reason(StrEnum):
@@ -76,6 +80,13 @@ class Hold:
     token: str | None = None
 
 
+class News(NamedTuple):
+    """A hold began, or ended."""
+
+    hold: Hold
+    began: bool
+
+
 def rewind_token(scope: TopicPartition, offset: int, detail: str) -> str:
     """What a person repeats to let exactly these offsets go out again: the same for the same rewind, in any process."""
     text = f"{scope[0]}:{scope[1]}:{offset}:{detail}"
@@ -85,10 +96,11 @@ def rewind_token(scope: TopicPartition, offset: int, detail: str) -> str:
 class Holds:
     """The holds in force, by scope and reason. Used by the delivery thread alone."""
 
-    __slots__ = ("_by_scope", "_changed")
+    __slots__ = ("_by_scope", "_changed", "_news")
 
     def __init__(self) -> None:
         self._changed: dict[TopicPartition, None] = {}
+        self._news: deque[News] = deque(maxlen=MOST_NEWS)
         self._by_scope: dict[TopicPartition | None, dict[Reason, Hold]] = {}
 
     def add(self, hold: Hold) -> bool:
@@ -97,12 +109,19 @@ class Holds:
         if hold.reason in held:
             return False
         held[hold.reason] = hold
-        self._note(hold.scope)
+        self._note(hold, began=True)
         return True
 
-    def _note(self, scope: TopicPartition | None) -> None:
-        if scope is not None:
-            self._changed[scope] = None
+    def _note(self, hold: Hold, *, began: bool) -> None:
+        self._news.append(News(hold, began))
+        if hold.scope is not None:
+            self._changed[hold.scope] = None
+
+    def news(self) -> list[News]:
+        """What began and ended since the last call, in that order, however short it was; the latest `MOST_NEWS`."""
+        news = list(self._news)
+        self._news.clear()
+        return news
 
     def changed(self) -> AbstractSet[TopicPartition]:
         """Partitions on which a hold was put or lifted since the last call, in that order."""
@@ -114,14 +133,15 @@ class Holds:
         held = self._by_scope.get(scope, {})
         hold = held.pop(reason, None)
         if hold is not None:
-            self._note(scope)
+            self._note(hold, began=False)
         if not held:
             self._by_scope.pop(scope, None)
         return hold
 
     def drop(self, scope: TopicPartition) -> None:
         """The partition is not ours any more."""
-        self._by_scope.pop(scope, None)
+        ended = self._by_scope.pop(scope, {})
+        self._news.extend(News(hold, began=False) for hold in ended.values())
 
     def on(self, scope: TopicPartition | None) -> dict[Reason, Hold]:
         """What holds exactly that scope."""

@@ -93,7 +93,7 @@ EVENTS: Mapping[str, LogEvent] = MappingProxyType(
         "hold": _event(
             "error", "Something is held; with what lifts it.", f"reason scope detail lifted_by rule {PLACE}"
         ),
-        "hold_lifted": _event("info", "It goes on.", "reason scope seconds"),
+        "hold_lifted": _event("info", "It goes on, or the partition went to another process.", "reason scope seconds"),
         "rewind": _event(
             "error",
             "Somebody set the group back: nothing is sent again before it is accepted; a warning where the settings "

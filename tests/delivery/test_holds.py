@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.delivery.holds import KINDS, Hold, Holds, Reason
+from bridge.delivery.holds import KINDS, MOST_NEWS, Hold, Holds, Reason
 
 
 def test_every_reason_has_a_row() -> None:
@@ -38,3 +38,22 @@ def test_changes_are_told_once() -> None:
     assert holds.lift(("t", 0), Reason.HALT) is None
     assert holds.changed() == {("t", 0)}
     assert not holds.on(("t", 0))
+
+
+def test_news_tells_each_hold_however_short_and_of_a_partition_that_goes_away() -> None:
+    """What began and ended between two looks is told, in order, once; the latest of very many."""
+    holds = Holds()
+    holds.add(Hold(Reason.SETUP, None, 1, ""))
+    holds.lift(None, Reason.SETUP)
+    holds.add(Hold(Reason.HALT, ("t", 0), 2, ""))
+    holds.drop(("t", 0))
+    assert [(hold.reason, began) for hold, began in holds.news()] == [
+        (Reason.SETUP, True),
+        (Reason.SETUP, False),
+        (Reason.HALT, True),
+        (Reason.HALT, False),
+    ]
+    assert holds.news() == []
+    for partition in range(MOST_NEWS + 5):
+        holds.add(Hold(Reason.HALT, ("t", partition), 3, ""))
+    assert len(holds.news()) == MOST_NEWS

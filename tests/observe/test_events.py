@@ -17,7 +17,7 @@ from bridge.flow import KafkaState, Start
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
 from bridge.observe.events import EVENTS
-from bridge.view import hold_view
+from bridge.view import hold_news
 from tests.brokers.real import RealKafka, Sent
 from tests.delivery.bench import Bench, record, refused, reply, results
 from tests.kafka.desk import desk
@@ -35,8 +35,7 @@ def test_every_event_of_the_table_is_shown_here() -> None:
 
 def told(written: Written, bench: Bench) -> None:
     """What the delivery thread does about once a second."""
-    holds = [hold_view(hold) for hold in bench.delivery.holds.all()]
-    written.teller.tell(bench.delivery.kafka, holds, bench.now_ms / 1000)
+    written.teller.tell(bench.delivery.kafka, hold_news(bench.delivery), bench.now_ms / 1000)
 
 
 @shows(SHOWN, "assigned", "batch_split", "batch_refused", "dead_letter", "batch_retried")
@@ -118,6 +117,25 @@ def test_a_dead_letter_that_cannot_be_written_is_told(tmp_path: Path) -> Lines:
     (failed,) = [line for line in lines if line["event"] == "dead_letter_failed"]
     assert (failed["message"], failed["offset"]) == ("Broker: no such topic", 0)
     assert [line["scope"] for line in lines if line["event"].startswith("hold")] == ["t:0", "t:0"]
+    return lines
+
+
+@shows(SHOWN, "assigned", "hold", "hold_lifted")
+def test_a_hold_that_ends_before_anybody_looks_is_told(tmp_path: Path) -> Lines:
+    """Keys refused, and accepted by another call in the same moment: both are in the log, in that order."""
+    bench = Bench(Policy(linger=0.0, ordering="none", batch_events=1))
+    written = Written(tmp_path, bench.delivery.settler.journal)
+    bench.assign()
+    bench.feed([record(0), record(1)])
+    first, second = bench.start()
+    bench.answer(first, reply(401))
+    bench.answer(second, results("ok"))
+    told(written, bench)
+    lines = written.lines()
+    assert [(line["event"], line["reason"]) for line in lines if line["event"].startswith("hold")] == [
+        ("hold", "setup"),
+        ("hold_lifted", "setup"),
+    ]
     return lines
 
 
