@@ -8,7 +8,7 @@ handed from one thread to another.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping as Map, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
@@ -141,6 +141,30 @@ Mapper = Callable[[Record], Mapped]
 """Maps the records of one topic. Total: never raises for any record. Pure: no clock, no I/O."""
 
 
+class MappedRun(NamedTuple):
+    """What the first records of a run became: one event that does not expire each, or none. No object per event."""
+
+    records: int
+    """How many it tells of."""
+    unwanted: Sequence[int]
+    """The places of those that no rule wanted, ascending."""
+    bodies: Sequence[bytes]
+    """The events' bodies."""
+    size: int
+    """Bytes that they take in a call, each with a comma."""
+    counts: Map[tuple[str, str], int]
+    """Events by rule and name."""
+    events: Callable[[], Sequence[Event]]
+    """The events themselves, for who needs them one by one."""
+    full: bool
+    """It ended before an event for which there was no room."""
+
+
+RunMapper = Callable[[Sequence[Record], Sequence[int], int, int], MappedRun]
+"""`(records, offsets, most, room)`: maps them until `most` became an event, the next event goes beyond `room` bytes, or a record
+becomes anything else (an error, several events): that one and those behind it are the `Mapper`'s. Total and pure, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class RuleInfo:
     """What the rest of the bridge may know of a rule: its identity and the names that its metrics need."""
@@ -158,6 +182,9 @@ class Mapping(Protocol):
     @property
     def rules(self) -> tuple[RuleInfo, ...]: ...
     def for_topic(self, topic: str) -> Mapper: ...
+    def for_runs(self, topic: str, mapper: Mapper) -> RunMapper:
+        """`mapper` is `for_topic(topic)`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from bridge.flow import (
     Assigned,
     Bounded,
     Event,
+    MappedRun,
     Mapper,
     Mapping,
     MappingContext,
@@ -34,6 +35,7 @@ from bridge.flow import (
     Reply,
     Room,
     RuleInfo,
+    RunMapper,
     Start,
 )
 from bridge.jsontext import dumps, loads
@@ -143,6 +145,18 @@ class Ready(Mapping):
     def for_topic(self, topic: str) -> Mapper:
         ready: Sequence[Event] = (self._event,)
         return lambda _: ready
+
+    def for_runs(self, topic: str, mapper: Mapper) -> RunMapper:
+        del mapper
+        event = self._event
+
+        def run(records: Sequence[Record], offsets: Sequence[int], most: int, room: int) -> MappedRun:
+            del offsets
+            count = min(len(records), most, room // (len(event.body) + 1))
+            size, kind = count * (len(event.body) + 1), {(event.rule, event.name): count}
+            return MappedRun(count, (), [event.body] * count, size, kind, lambda: [event] * count, full=False)
+
+        return run
 
 
 class Core:

@@ -10,21 +10,19 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice, pairwise
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from bridge.delivery.flight import Flight, Leg, count_events
+from bridge.delivery.flight import Flight, Leg
 from bridge.delivery.holds import Holds
 from bridge.delivery.partition import Fan, Lane, Partition
 from bridge.delivery.placing import Placer
 from bridge.delivery.policy import Policy
 from bridge.delivery.settle import Settler
-from bridge.flow import Event, Mapped, Mapper, Record
+from bridge.flow import Event, MappedRun, Record
 
 LaneOf = Callable[[Record], Lane | None]
 LanesOf = Callable[[Sequence[Record]], list[Lane | None]]
 EVERY_OFFSET = 1 << 63
-PLAIN = frozenset({Event})
-"""What an entry of a record has to be for the record to go aboard with others."""
 
 
 class Run(NamedTuple):
@@ -34,19 +32,10 @@ class Run(NamedTuple):
     offsets: list[int]
     lanes: list[Lane | None]
 
-    def mapped(self, mapper: Mapper, most: int) -> list[Mapped]:
-        """Map the records until `most` of them became something; those behind leave the run."""
-        mapped: list[Mapped] = []
-        for record in self.records:
-            entries = mapper(record)
-            mapped.append(entries)
-            if entries:
-                most -= 1
-                if not most:
-                    break
+    def cut(self, count: int) -> None:
+        """Keep so many."""
         for column in self:
-            del column[len(mapped) :]
-        return mapped
+            del column[count:]
 
     def without(self, places: Sequence[int]) -> list[Record]:
         """Take the records at some places out, ascending; returns them."""
@@ -142,15 +131,15 @@ class Batcher:
             run = self._next_run(unsent, room + room // 4, last)
             if run is None:
                 break
-            mapped: list[Mapped] | None = None
             if part.plain and self._together(part, run, flight):
-                mapped = run.mapped(part.mapper, room)
-                if self._aboard(part, run, flight, mapped, filtered):
-                    if flight.count < policy.batch_events:
-                        continue
+                made = part.map_run(run.records, run.offsets, room, policy.batch_bytes - flight.size)
+                self._aboard(part, run, flight, made, filtered)
+                if flight.count and (made.full or flight.count >= policy.batch_events):
                     placer.seal()
                     break
-            if not self._one_by_one(part, run, flight, mapped, filtered, now, now_ms):
+                if made.records:
+                    continue
+            if not self._one_by_one(part, run, flight, filtered, now, now_ms):
                 break
         return filtered
 
@@ -180,40 +169,28 @@ class Batcher:
         holder = part.lanes.get
         return free or all(lane is None or holder(lane, flight) is flight for lane in lanes)
 
-    def _aboard(self, part: Partition, run: Run, flight: Flight, mapped: list[Mapped], filtered: list[Record]) -> bool:
-        """Take a run into the flight as a whole; False if it does not fit or has more than plain events."""
-        try:
-            events = cast("list[Event]", [entry for (entry,) in filter(None, mapped)])
-        except ValueError:
-            return False
-        if not PLAIN.issuperset(map(type, events)):
-            return False
-        if events:
-            rules, names, _, _, bodies, expires = zip(*events, strict=False)
-            size = flight.size + sum(map(len, bodies)) + len(bodies)
-            if size > self._policy.batch_bytes or expires.count(None) < len(expires):
-                return False
-        if len(events) < len(mapped):
-            filtered += run.without([index for index, entries in enumerate(mapped) if not entries])
-        if events:
-            records, offsets, lanes = run
-            counts = count_events(rules, names)
-            flight.board(Leg(part, records, events, offsets, lanes, bodies, sum(map(len, records)), counts))
-            flight.size = size
-            held = part.lanes
-            for lane in lanes:
-                if lane is not None:
-                    held[lane] = flight
-        for _ in mapped:
+    def _aboard(self, part: Partition, run: Run, flight: Flight, made: MappedRun, filtered: list[Record]) -> None:
+        """Take into the flight what the first records of a run became; those behind leave the run."""
+        if not made.records:
+            return
+        for _ in range(made.records):
             part.unsent.popleft()
-        return True
+        run.cut(made.records)
+        if made.unwanted:
+            filtered += run.without(made.unwanted)
+        records, offsets, lanes = run
+        if records:
+            value_bytes = sum(map(len, records))
+            flight.board(Leg(part, records, made.events, offsets, lanes, made.bodies, value_bytes, made.counts))
+            flight.size += made.size
+            part.lanes.update(dict.fromkeys(lanes, flight))
+            part.lanes.pop(None, None)
 
     def _one_by_one(
         self,
         part: Partition,
         run: Run,
         flight: Flight,
-        mapped: list[Mapped] | None,
         filtered: list[Record],
         now: float,
         now_ms: int,
@@ -224,7 +201,7 @@ class Batcher:
         guarded = self._guarded(part)
         shared = None if policy.strict_order else flight
         part.plain = True
-        for index, (record, offset, lane) in enumerate(zip(*run, strict=True)):
+        for record, offset, lane in zip(*run, strict=True):
             if lane is not None:
                 holder = lanes.get(lane)
                 if (holder is not None and holder is not shared) or (waiting and lane in waiting):
@@ -232,7 +209,7 @@ class Batcher:
                         return False
                     waiting.setdefault(lane, deque()).append(unsent.popleft())
                     continue
-            entries = mapper(record) if mapped is None else mapped[index]
+            entries = mapper(record)
             if not entries:
                 filtered.append(unsent.popleft())
                 continue

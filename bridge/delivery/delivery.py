@@ -37,6 +37,7 @@ from bridge.flow import (
     Judge,
     KafkaState,
     Lost,
+    Mapper,
     Mapping,
     Order,
     Outcome,
@@ -48,6 +49,7 @@ from bridge.flow import (
     Resume,
     Revoking,
     Room,
+    RunMapper,
     Sought,
     TopicPartition,
 )
@@ -78,6 +80,7 @@ class Delivery:
     ) -> None:
         self.policy = policy
         self.mapping = mapping
+        self._mappers: dict[str, tuple[Mapper, RunMapper]] = {}
         self.room = room
         self.tally = Tally()
         self.holds = Holds()
@@ -97,6 +100,22 @@ class Delivery:
         self._revoking: dict[TopicPartition, float] = {}
         """Since when a partition is being drained."""
         self._progress_at = now
+
+    def mappers(self, topic: str) -> tuple[Mapper, RunMapper]:
+        """What maps a topic's records one by one, and by the run; compiled once for all its partitions."""
+        made = self._mappers.get(topic)
+        if made is None:
+            mapper = self.mapping.for_topic(topic)
+            made = self._mappers[topic] = (mapper, self.mapping.for_runs(topic, mapper))
+        return made
+
+    def remap(self, mapping: Mapping) -> None:
+        """From now on records are mapped by other rules."""
+        self.mapping = mapping
+        self.refusals.rules_hash = mapping.rules_hash
+        self._mappers.clear()
+        for part in self.parts.values():
+            part.mapper, part.map_run = self.mappers(part.name[0])
 
     def take(self, items: Sequence[Intake], now: float, now_ms: int) -> None:
         """What the Kafka thread handed over, in order."""
@@ -127,8 +146,7 @@ class Delivery:
             self._fence(self.parts[name])
         serial = self.policy.ordering == "partition"
         joins = not self.policy.strict_order
-        mapper = self.mapping.for_topic(item.topic)
-        part = Partition(name, item.epoch, item.start, mapper, serial=serial, joins=joins)
+        part = Partition(name, item.epoch, item.start, *self.mappers(item.topic), serial=serial, joins=joins)
         self.parts[name] = part
         self.tally.topic(item.topic)
         tell_partition(self.settler.journal, "assigned", "info", part, item.start.offset)

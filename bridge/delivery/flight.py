@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter
@@ -22,7 +21,8 @@ class Leg(NamedTuple):
 
     part: Partition
     records: Sequence[Record]
-    events: Sequence[Event]
+    events: Callable[[], Sequence[Event]]
+    """In the records' order; made when they are needed one by one."""
     offsets: Sequence[int]
     """Ascending."""
     lanes: Sequence[Lane | None]
@@ -33,14 +33,6 @@ class Leg(NamedTuple):
 
 
 _part_of: Callable[[Item], Partition] = itemgetter(0)
-
-
-def count_events(rules: Sequence[str], names: Sequence[str]) -> Mapping[tuple[str, str], int]:
-    """Events by rule and name. Nearly always all are of one kind, which comparing identities tells."""
-    total = len(rules)
-    if rules.count(rules[0]) == total and names.count(names[0]) == total:
-        return {(rules[0], names[0]): total}
-    return Counter(zip(rules, names, strict=True))
 
 
 class Flight:
@@ -107,14 +99,14 @@ class Flight:
     def items(self) -> list[Item]:
         """Its events one by one. Whoever asks may change the list, so that from then on there are no `legs`."""
         for leg in self.legs:
-            self._items += zip(repeat(leg.part), leg.records, leg.events, strict=False)
+            self._items += zip(repeat(leg.part), leg.records, leg.events(), strict=False)
         self.legs = []
         return self._items
 
     def board(self, leg: Leg) -> None:
         """Take in a run of records. `size` is the caller's."""
         if self._items:
-            self._items += zip(repeat(leg.part), leg.records, leg.events, strict=False)
+            self._items += zip(repeat(leg.part), leg.records, leg.events(), strict=False)
         else:
             self.legs.append(leg)
 

@@ -23,9 +23,7 @@ def reload(delivery: Delivery, mapping: Mapping) -> None:
     """Swap the rules between two records. What was never handed to the API is mapped again from its original bytes."""
     for part in delivery.parts.values():
         _put_back(delivery, part)
-        part.mapper = mapping.for_topic(part.name[0])
-    delivery.mapping = mapping
-    delivery.refusals.rules_hash = mapping.rules_hash
+    delivery.remap(mapping)
     delivery.brake.reset()
     for hold in delivery.holds.all():
         if hold.scope is not None and KINDS[hold.reason].by_reload:

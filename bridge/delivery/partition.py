@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.delivery.ledger import Ledger
 from bridge.delivery.outcomes import worst
-from bridge.flow import Event, Mapper, Outcome, Record, Start, TopicPartition
+from bridge.flow import Event, Mapper, Outcome, Record, RunMapper, Start, TopicPartition
 
 if TYPE_CHECKING:
     from bridge.delivery.flight import Flight
@@ -59,6 +59,7 @@ class Partition:
         "ledger",
         "let_in_at",
         "live",
+        "map_run",
         "mapper",
         "name",
         "paused",
@@ -75,12 +76,21 @@ class Partition:
     )
 
     def __init__(
-        self, name: TopicPartition, epoch: int, start: Start, mapper: Mapper, *, serial: bool, joins: bool = True
+        self,
+        name: TopicPartition,
+        epoch: int,
+        start: Start,
+        mapper: Mapper,
+        map_run: RunMapper,
+        *,
+        serial: bool,
+        joins: bool = True,
     ) -> None:
         self.name = name
         self.epoch = epoch
         self.start = start
         self.mapper = mapper
+        self.map_run = map_run
         self.ledger = Ledger(start)
         self.unsent: deque[Record] = deque()
         self.serial = serial
@@ -90,7 +100,8 @@ class Partition:
         self.waiting: dict[Lane, deque[Record | Fan]] = {}
         self.runnable: deque[Lane] = deque()
         """Lanes in `waiting` that are free again."""
-        self.lanes: dict[Lane, Flight] = {}
+        self.lanes: dict[Lane | None, Flight] = {}
+        """Who holds a lane; never None, which is no lane."""
         self.fans: dict[int, Fan] = {}
         self.bound = -1
         """Offsets up to here may be handed to the API: a commit that says so was acknowledged."""

@@ -162,8 +162,7 @@ class Settler:
         else:
             free = part.lanes.pop
             for lane in lanes:
-                if lane is not None:
-                    free(lane, None)
+                free(lane, None)
 
     def _accepted(self, counts: Mapping[tuple[str, str], int]) -> None:
         events = self.tally.events

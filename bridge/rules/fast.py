@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from bridge.flow import Event, MappingContext, Record
-from bridge.jsontext import dumps
+from bridge.flow import Event, MappedRun, MappingContext, Record, RunMapper
+from bridge.jsontext import dumps, loads
 from bridge.rules.event_maker import Allowed
 from bridge.rules.fast_values import ValueWriter
 from bridge.rules.jq import JqProblem
@@ -21,7 +21,7 @@ from bridge.rules.properties import checked_attachment, checked_attachments
 from bridge.rules.scope import VARIABLES, Args
 from bridge.suprsend.limits import ATTACHMENTS, MAX_KEY_CHARS, MAX_TENANT_CHARS, MIN_TIME_MS
 
-__all__ = ["FanOut", "Fast", "Straight", "fast_rule"]
+__all__ = ["FanOut", "Fast", "Straight", "fast_rule", "fast_run"]
 
 
 class Straight(NamedTuple):
@@ -59,6 +59,52 @@ def fast_rule(rule: Rule, topic: str, context: MappingContext, allowed: Allowed)
         return None
 
 
+def fast_run(rule: Rule, topic: str, context: MappingContext, allowed: Allowed, args: Args) -> RunMapper | None:
+    """Generate the function of a topic's only rule over whole runs of records, or None where that cannot be done.
+
+    Only for rules whose events have one name and do not expire, and that read nothing of a record but its value.
+    """
+    max_age = rule.max_age_ms if rule.max_age_ms is not None else context.max_age_ms
+    if rule.for_each is not None or not isinstance(rule.event, Fixed) or max_age is not None:
+        return None
+    try:
+        return _Writer(rule, topic, context, allowed).run(args)
+    except (JqProblem, RecursionError):
+        return None
+
+
+class _Made(NamedTuple):
+    """The Python names of an event's parts."""
+
+    name: str
+    recipient: str
+    key: str
+    body: str
+    size: str
+
+
+def _run_mapper(rule: Rule, make: Callable[..., Any], args: Args) -> RunMapper:
+    kind = (rule.name, rule.events[0])
+
+    def map_run(records: Sequence[Record], offsets: Sequence[int], most: int, room: int) -> MappedRun:
+        unwanted, bodies, size, full = make(records, offsets, most, room, args)
+        count = len(bodies)
+        return MappedRun(
+            count + len(unwanted), unwanted, bodies, size, {kind: count}, lambda: _events(*kind, bodies), bool(full)
+        )
+
+    return map_run
+
+
+def _events(rule: str, name: str, bodies: list[bytes]) -> list[Event]:
+    """What few ask for is read back from the bodies."""
+    parts = [loads(body) for body in bodies]
+    return [
+        Event(rule, name, part["distinct_id"], part["$idempotency_key"], body, None)
+        for part, body in zip(parts, bodies, strict=True)
+    ]
+
+
 class _Writer:
     """Writes the code of one rule."""
 
@@ -69,6 +115,8 @@ class _Writer:
         self.allowed = allowed
         self.values = ValueWriter()
         self.code = self.values.code
+        self._place = "f'{record.partition()}:{record.offset()}'"
+        """The text `partition:offset`, as an expression."""
         self._always: set[str] = set()
         """Names of optional texts that are never left out."""
 
@@ -77,7 +125,7 @@ class _Writer:
             self._enter(self.rule.expressions, {})
             self.values.needs_object([self.rule.when] if self.rule.when is not None else self.rule.expressions)
             self._when("return None")
-            self._event(n="0")
+            self._return(self._event(n="0"))
         return Straight(self.code.build("rule"), self.values.budget.reset)
 
     def fan_out(self) -> FanOut:
@@ -88,8 +136,50 @@ class _Writer:
             self.code.line(f"return {self.values.outputs(self.rule.for_each)}")
         with self.code.function("event(v, A, record, item, number, seen)"):
             self._enter(self.rule.expressions, {"item": "item", "index": "number"})
-            self._event(n=None)
+            self._return(self._event(n=None))
         return FanOut(self.code.build("items"), self.code.build("event"), self.values.budget.reset)
+
+    def run(self, args: Args) -> RunMapper:
+        """Write the loop over records: it ends with enough of them, or before the first that it is not made for."""
+        line, block = self.code.line, self.code.block
+        self._place = "f'{partition}:{offset}'"
+        with self.code.function("run(records, offsets, most, room, A)"):
+            line("size = full = 0")
+            line("unwanted = []")
+            line("bodies = []")
+            line("partition = str(records[0].partition())")
+            with (
+                block("try", whole_inputs=True),
+                block("for record, offset in zip(records, offsets, strict=True)", whole_inputs=True),
+            ):
+                self._record_of_run()
+            with block("except Exception"):
+                line("B.reset()")
+            line("return unwanted, bodies, size, full")
+        return _run_mapper(self.rule, self.code.build("run"), args)
+
+    def _record_of_run(self) -> None:
+        line, rule = self.code.line, self.rule
+        line(f"v = {self.code.thing(loads)}(record.value())")
+        self._enter(rule.expressions, {})
+        self.values.needs_object([rule.when] if rule.when is not None else rule.expressions)
+        self._when("unwanted.append(len(unwanted) + len(bodies)); continue")
+        made = self._event(n="0")
+        line(f"{made.size} += size + 1")
+        with self.code.block(f"if {made.size} > room"):
+            line("full = True")
+            line("break")
+        line(f"size = {made.size}")
+        line(f"bodies.append({made.body})")
+        line("if len(bodies) >= most: break")
+
+    def _return(self, made: _Made) -> None:
+        """Write that the function returns the event."""
+        rule, thing = self.rule, self.code.thing
+        max_age = rule.max_age_ms if rule.max_age_ms is not None else self.context.max_age_ms
+        expires = "None" if max_age is None else f"(ts + {max_age} if ts >= 0 else None)"
+        event = f"({self.code.const(rule.name)}, {made.name}, {made.recipient}, {made.key}, {made.body}, {expires})"
+        self.code.line(f"return {thing(tuple.__new__)}({thing(Event)}, {event})")
 
     def _enter(self, expressions: Sequence[Expression], names: dict[str, str]) -> None:
         """Begin a function: bind the variables that are read to names of it."""
@@ -109,7 +199,8 @@ class _Writer:
             self.code.line(f"if {name} is False or {name} is None or {name} is NOTHING: {otherwise}")
             self.code.line("raise Again")
 
-    def _event(self, n: str | None) -> None:
+    def _event(self, n: str | None) -> _Made:
+        """Write an event's parts; whatever of it is not plain leaves by an exception."""
         rule, thing, line = self.rule, self.code.thing, self.code.line
         self.values.prefetch(rule.expressions)
         name = self._name()
@@ -121,12 +212,9 @@ class _Writer:
         line("ts = record.timestamp()[1]")
         insert_id, key = self._key(name, recipient, n)
         body = self._body(insert_id, name, recipient, properties, key, tenant)
-        line(f"if len({body}) > {self.context.max_event_bytes}: raise Again")
-        max_age = rule.max_age_ms if rule.max_age_ms is not None else self.context.max_age_ms
-        expires = "None" if max_age is None else f"(ts + {max_age} if ts >= 0 else None)"
-        rule_name = self.code.const(rule.name)
-        event = f"({rule_name}, {name}, {recipient}, {key}, {body}, {expires})"
-        line(f"return {thing(tuple.__new__)}({thing(Event)}, {event})")
+        size = self.values.keep(f"len({body})")
+        line(f"if {size} > {self.context.max_event_bytes}: raise Again")
+        return _Made(name, recipient, key, body, size)
 
     def _name(self) -> str:
         if isinstance(self.rule.event, Fixed):
@@ -187,7 +275,7 @@ class _Writer:
             self.code.line(f"seen[{pair}] = {n} + 1")
         if isinstance(rule.event, Fixed) and recipient.isidentifier():
             parts = key_parts(namespace, self.topic, rule.identity, rule.events[0])
-            *lines, key = key_code(parts, self.code.thing(parts.begun), n, recipient)
+            *lines, key = key_code(parts, self.code.thing(parts.begun), self._place, n, recipient)
             for text in lines:
                 self.code.line(text)
             return key

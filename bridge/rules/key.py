@@ -67,16 +67,17 @@ def key_maker(namespace: str, topic: str, rule: str, event: str) -> KeyMaker:
     return make
 
 
-def key_code(parts: KeyParts, begun: str, n: str, recipient: str) -> tuple[str, ...]:
+def key_code(parts: KeyParts, begun: str, place: str, n: str, recipient: str) -> tuple[str, ...]:
     """Write `key_maker`'s function out as lines of Python, without the call; the last one is the key as an expression.
 
-    `begun`, `n` (or its digits) and `recipient` are Python names; `record` and `ts` are others of the code around.
+    `begun`, `n` (or its digits) and `recipient` are Python names, `place` is the text `partition:offset` as an
+    expression; `ts` is another name of the code around.
     """
     usual = f"f'{parts.head}{{place}}:{{whole.hexdigest()}}'"
     short = f"f'{HEAD}{{place}}:{{whole.hexdigest()}}'"
     count = n if n.isdecimal() else f"{{{n}}}"
     return (
-        "place = f'{record.partition()}:{record.offset()}'",
+        f"place = {place}",
         f"whole = {begun}()",
         f"whole.update(f'{{place}}:{{ts}}:{count}:{{{recipient}}}'.encode())",
         f"{usual} if len(place) <= {parts.longest} else {short}",

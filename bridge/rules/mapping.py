@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
-from bridge.flow import Event, Fault, Mapped, Mapper, MappingContext, PlainRecord, Record, RuleInfo, Stage
+from bridge.flow import Event, Fault, Mapped, Mapper, MappingContext, PlainRecord, Record, RuleInfo, RunMapper, Stage
 from bridge.jsontext import loads
 from bridge.rules.decode import SNAPSHOT, Decoder, decoder
 from bridge.rules.dispatch import Head, selector
 from bridge.rules.event_maker import Allowed
-from bridge.rules.fast import Straight, fast_rule
+from bridge.rules.fast import Straight, fast_rule, fast_run
 from bridge.rules.faults import FAULTS, MapError
 from bridge.rules.model import Rule, RuleFile, RuleSet, TopicRule
 from bridge.rules.patterns import recipient_filter
 from bridge.rules.quick_mapper import quick_mapper
 from bridge.rules.rule_mapper import RuleMapper, rule_mapper
+from bridge.rules.runs import by_record
 from bridge.rules.scope import VARIABLES, Args, args_maker
 
 __all__ = ["CompiledMapping", "compile_mapping"]
@@ -54,6 +55,24 @@ class CompiledMapping:
         views = tuple(self._view(file, topic, alone=len(files) == 1) for file in files)
         return _mapper(views) if views else lambda _record: _FILTERED
 
+    def for_runs(self, topic: str, mapper: Mapper) -> RunMapper:
+        """Return what maps whole runs of a topic's records; `mapper` is the topic's, for what it does not map itself."""
+        files = [file for file in self.files if _concerns(file, topic)]
+        made = self._for_runs(files[0], topic) if len(files) == 1 and self.generate else None
+        return made or by_record(mapper)
+
+    def _for_runs(self, file: RuleFile, topic: str) -> RunMapper | None:
+        """Generate it where one rule reads plain JSON, nothing but the value, and what no rule takes is filtered."""
+        reading = file.reading(topic)
+        rules = [rule for rule in file.rules if rule.enabled and rule.selects(topic)]
+        if len(rules) != 1 or reading.decode != "json" or reading.unmatched_dead_letter:
+            return None
+        reads = _reads(rules[0])
+        if _reads_record(reading, reads) or self.context.only_recipients:
+            return None
+        args = args_maker(reads, key_json=False, unwrap_key=False)(_NO_RECORD)
+        return fast_run(rules[0], topic, self.context, self.allowed, args)
+
     def _view(self, file: RuleFile, topic: str, *, alone: bool) -> _View:
         """Compile one file for a topic."""
         reading: TopicRule = file.reading(topic)
@@ -69,7 +88,7 @@ class CompiledMapping:
             for_tombstones=tuple(rule for rule in running if rule.for_tombstones),
             unmatched_dead_letter=reading.unmatched_dead_letter,
             is_json=reading.decode == "json",
-            reads_variables=reading.key_json or bool(reads.intersection(VARIABLES[:7])),
+            reads_variables=_reads_record(reading, reads),
         )
 
     def _running(self, rule: Rule, topic: str) -> _RunningRule:
@@ -133,6 +152,11 @@ def _concerns(file: RuleFile, topic: str) -> bool:
 
 def _reads(rule: Rule) -> set[str]:
     return {name for expression in rule.expressions for name in expression.reads}
+
+
+def _reads_record(reading: TopicRule, reads: set[str]) -> bool:
+    """Whether more is read of a record than its value."""
+    return reading.key_json or not reads.isdisjoint(VARIABLES[:7])
 
 
 def _named_path(head: Any) -> Head | None:

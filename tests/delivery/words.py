@@ -11,8 +11,9 @@ No word, or no value: no rule wants it. The keys are the real ones of `bridge.ru
 
 from __future__ import annotations
 
-from bridge.flow import Event, Fault, Mapped, Mapper, OnError, Record, RuleInfo, Stage
+from bridge.flow import Event, Fault, Mapped, Mapper, OnError, Record, RuleInfo, RunMapper, Stage
 from bridge.rules.key import key_maker
+from bridge.rules.runs import by_record
 
 ON_ERROR: dict[str, OnError] = {"d": "dead_letter", "s": "skip", "h": "halt", "o": "drop"}
 
@@ -33,6 +34,10 @@ class WordRules:
     @property
     def rules(self) -> tuple[RuleInfo, ...]:
         return (RuleInfo("words", ("t",), ("said",)),)
+
+    def for_runs(self, topic: str, mapper: Mapper) -> RunMapper:
+        del topic
+        return by_record(mapper)
 
     def for_topic(self, topic: str) -> Mapper:
         make_key = key_maker(self.namespace, topic, "words", "said")

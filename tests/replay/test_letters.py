@@ -11,13 +11,14 @@ from hypothesis import example, given, strategies as st
 
 from bridge.delivery.dead import Refusal, dead_letter_headers
 from bridge.delivery.partition import Partition
-from bridge.flow import Event, Fault, Mapped, PlainRecord, Stage, Start
+from bridge.flow import Event, Fault, Mapped, PlainRecord, Record, Stage, Start
 from bridge.replay.keys import rekeyed, renewed
 from bridge.replay.letter import Letter, Mark, Place, Result, again, mark_headers, read
 from bridge.replay.plan import Limits, Rules, planned
 from bridge.replay.progress import Open
 from bridge.replay.wanted import Wanted
 from bridge.rules.key import derived_insert_id
+from bridge.rules.runs import by_record
 from bridge.suprsend.event import event_body
 
 NOW = 1_700_000_000_000
@@ -58,7 +59,11 @@ def letter(
     **more: Any,
 ) -> Letter:
     """A letter as the bridge writes it, read back."""
-    part = Partition(("orders", 3), 1, Start(0), lambda record: mapped, serial=False)
+
+    def mapper(_: Record) -> Mapped:
+        return mapped
+
+    part = Partition(("orders", 3), 1, Start(0), mapper, by_record(mapper), serial=False)
     refusal = Refusal(
         part,
         source(headers=headers),

@@ -32,6 +32,10 @@ def rules(*bodies: str, head: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
+ROOM = 1 << 40
+"""Bytes that no run of a test needs."""
+
+
 class BothPaths(NamedTuple):
     """Rules compiled twice: every record of a test takes the generated functions and the general path."""
 
@@ -44,10 +48,15 @@ class BothPaths(NamedTuple):
 
     def for_topic(self, topic: str) -> Mapper:
         quick, general = self.quick.for_topic(topic), self.general.for_topic(topic)
+        runs = self.quick.for_runs(topic, quick)
 
         def both(record: Record) -> Mapped:
             made = quick(record)
             assert list(made) == list(general(record))
+            run = runs([record], [record.offset()], 1, ROOM)
+            if run.records:
+                assert list(run.events()) == list(made)
+                assert list(run.bodies) == [event.body for event in run.events()]
             return made
 
         return both

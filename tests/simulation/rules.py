@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import cast
 
-from bridge.flow import Event, Fault, Mapped, Mapper, Record, RuleInfo, Stage
+from bridge.flow import Event, Fault, Mapped, Mapper, Record, RuleInfo, RunMapper, Stage
 from bridge.rules.key import KeyMaker, key_maker
+from bridge.rules.runs import by_record
 from tests.delivery.words import ON_ERROR
 from tests.simulation.records import Produced, Rec
 
@@ -40,6 +41,10 @@ class SimRules:
     @property
     def rules(self) -> tuple[RuleInfo, ...]:
         return (RuleInfo("words", ("t",), ("said",)),)
+
+    def for_runs(self, topic: str, mapper: Mapper) -> RunMapper:
+        del topic
+        return by_record(mapper)
 
     def for_topic(self, topic: str) -> Mapper:
         made = self._made

@@ -63,10 +63,13 @@ class Code:
         self._here.append(_INDENT * self._level + text)
 
     @contextmanager
-    def block(self, header: str) -> Iterator[None]:
-        """A compound statement: the header without its colon, then what is written inside."""
+    def block(self, header: str, *, whole_inputs: bool = False) -> Iterator[None]:
+        """A compound statement: the header without its colon, then what is written inside.
+
+        `whole_inputs`: each turn of it is another input, so that what is inside runs once for an input all the same.
+        """
         self.line(f"{header}:")
-        loop = header.startswith(_LOOPS)
+        loop = header.startswith(_LOOPS) and not whole_inputs
         before = self._lines
         self._level += 1
         self.nesting += loop
