@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from confluent_kafka import Producer
@@ -58,6 +58,16 @@ def fill(kafka: RealKafka, topics: Sequence[str], count: int, *, partitions: int
     missing = {topic for number, topic in enumerate(topics) if _held(kafka, topic) < share + (number < left)}
     if not missing:
         return
+    made = ((topics[number % len(topics)], *each) for number, each in enumerate(orders(count, kinds)))
+    _write(kafka, (each for each in made if each[0] in missing))
+
+
+def add(kafka: RealKafka, topic: str, count: int) -> None:
+    """Write so many more orders to a topic."""
+    _write(kafka, ((topic, key, value) for key, value in orders(count)))
+
+
+def _write(kafka: RealKafka, records: Iterable[tuple[str, bytes, bytes]]) -> None:
     producer = Producer(
         {
             "bootstrap.servers": kafka.bootstrap,
@@ -67,10 +77,8 @@ def fill(kafka: RealKafka, topics: Sequence[str], count: int, *, partitions: int
             "log_level": 0,
         }
     )
-    for number, (key, value) in enumerate(orders(count, kinds)):
-        topic = topics[number % len(topics)]
-        if topic in missing:
-            _produce(producer, topic, key, value)
+    for topic, key, value in records:
+        _produce(producer, topic, key, value)
     if producer.flush(_FLUSH_SECONDS):
         raise RuntimeError("not every record was written")
 

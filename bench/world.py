@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,14 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench.bridges import Bridge, run_through, settings
-from bench.processes import Figures
-from bench.records import events_of, fill
+from bench.bridges import Bridge, committed, run_through, settings
+from bench.processes import Figures, until
+from bench.records import add, events_of, fill
 from bench.sinks import BULK, Sink
 from bridge.jsontext import loads
 from tests.brokers.real import RealKafka
 
 _FLOOR_SECONDS: Final = 900
+_WARM_RECORDS: Final = 50_000
 More = Mapping[str, Any]
 NO_MORE: Final[More] = {}
 
@@ -65,6 +68,23 @@ class World:
             return run_through(
                 name, self.kafka, sink, bridge, records, events_of(records) if events is None else events
             )
+
+    def behind(self, sink: Sink, records: int, *, name: str) -> Figures:
+        """Halt a bridge that is at work while so many records come, and let it catch up: no start is in the figure."""
+        topic = self.kafka.create_topic(f"bench-orders-behind-{self.group()}", 4)
+        with self.bridge_on(sink, [topic]) as bridge:
+            add(self.kafka, topic, _WARM_RECORDS)
+            until(lambda: committed(self.kafka, bridge) >= _WARM_RECORDS, 60, "it has warmed up")
+            os.kill(bridge.pid, signal.SIGSTOP)
+            try:
+                add(self.kafka, topic, records)
+                before = bridge.usage()
+            finally:
+                os.kill(bridge.pid, signal.SIGCONT)
+            until(lambda: committed(self.kafka, bridge) >= _WARM_RECORDS + records, 600, "it has caught up")
+            after = bridge.usage()
+        spent, took = after.cpu_seconds - before.cpu_seconds, after.at - before.at
+        return Figures(name, records, spent, took, after.peak_mib)
 
     def floor(self, sink: Sink, topic: str, records: int, client: str) -> Figures:
         """Run the floor through all records of a topic."""

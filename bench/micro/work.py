@@ -107,12 +107,13 @@ def build() -> Work:
 
 
 def map_() -> Work:
-    """Records to events: all that is between reading and batching."""
-    mapper, made = compile_mapping(load_rules(RULES).rules, CONTEXT).for_topic(TOPIC), records()
+    """A run of records to bodies: all that is between reading and batching."""
+    mapping, made = compile_mapping(load_rules(RULES).rules, CONTEXT), records()
+    map_run = mapping.for_runs(TOPIC, mapping.for_topic(TOPIC))
+    offsets = [record.offset() for record in made]
 
     def work() -> None:
-        for record in made:
-            mapper(record)
+        map_run(made, offsets, RECORDS, 1 << 30)
 
     return work
 

@@ -85,14 +85,17 @@ def constants(world: World) -> Found:
 
 
 def lag(world: World) -> Found:
-    """A lag of a hundredth, a tenth, once and ten times the records."""
-    counts = [world.records // 100, world.records // 10, world.records, MOST_LAG * world.records]
-    topics = {count: world.topic(count) for count in counts}
+    """A lag of a hundredth, a tenth, once and ten times the records.
+
+    The small ones came while a running bridge was halted: next to them the start of a process would count for much.
+    """
+    small = [world.records // 100, world.records // 10]
+    large = [world.records, MOST_LAG * world.records]
+    topics = {count: world.topic(count) for count in large}
     with Sink() as sink:
-        rows = _in_turn(
-            world,
-            [partial(world.bridge, sink, [topics[count]], count, name=f"{count:,} behind") for count in counts],
-        )
+        halted = [partial(world.behind, sink, count, name=f"{count:,} behind") for count in small]
+        found = [partial(world.bridge, sink, [topics[count]], count, name=f"{count:,} behind") for count in large]
+        rows = _in_turn(world, [*halted, *found])
     return _spread(rows)
 
 

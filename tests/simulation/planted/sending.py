@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from bridge.delivery import operate
-from bridge.delivery.batcher import Batcher
+from bridge.delivery.batcher import Batcher, Run
 from bridge.delivery.calls import Calls
 from bridge.delivery.delivery import Delivery
 from bridge.delivery.flight import Flight
@@ -84,6 +84,12 @@ def lanes_not_looked_at() -> AbstractContextManager[Any]:
 def runs_go_aboard_whatever_their_lanes() -> AbstractContextManager[Any]:
     """A run of plain events is taken as a whole though one of its lanes is busy."""
     return instead(Batcher, "_together", lambda self, part, run, flight: True)
+
+
+@planted
+def run_not_cut_where_its_mapping_ended() -> AbstractContextManager[Any]:
+    """Records behind the last that was mapped count as sent with the run."""
+    return instead(Run, "cut", lambda self, count: None)
 
 
 @planted

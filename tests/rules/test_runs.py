@@ -1,0 +1,130 @@
+"""Whole runs of records against the same records one by one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from bridge.flow import Event, Mapped, MappedRun, MappingContext, PlainRecord, RunMapper
+from bridge.jsontext import dumps
+from bridge.rules.load import load_texts
+from bridge.rules.mapping import compile_mapping
+from bridge.rules.runs import by_record
+from tests.rules.given import CONTEXT, ENV, NOON, rules
+from tests.rules.test_fast import BODIES, RECORDS
+
+Made = tuple[list[Mapped], list[PlainRecord]]
+VALUES = st.one_of(RECORDS.map(dumps), RECORDS.map(dumps), st.none(), st.binary(max_size=6))
+PLENTY = 1 << 30
+
+
+def compiled(body: str, context: MappingContext) -> tuple[Any, RunMapper]:
+    """The mapper of records and that of runs, for one rule on topic `t`."""
+    mapping = compile_mapping(load_texts([("a.yaml", rules(body).encode())]).rules, context)
+    mapper = mapping.for_topic("t")
+    return mapper, mapping.for_runs("t", mapper)
+
+
+CONTEXTS = [CONTEXT, MappingContext(ENV, "n", max_event_bytes=400, only_recipients=("u*", "1*", "a"), max_age_ms=10)]
+PAIRS = [compiled(body, context) for body in BODIES for context in CONTEXTS]
+
+
+def records(values: list[bytes | None], first: int = 7) -> list[PlainRecord]:
+    return [PlainRecord("t", 3, first + 2 * n, value, timestamp=NOON + n) for n, value in enumerate(values)]
+
+
+def told(run: MappedRun) -> list[list[Event]]:
+    """What a run says of each of its records."""
+    events = iter(run.events())
+    unwanted = set(run.unwanted)
+    return [[] if place in unwanted else [next(events)] for place in range(run.records)]
+
+
+def in_runs(map_run: RunMapper, mapper: Any, made: list[PlainRecord], most: int, room: int) -> list[list[Any]]:
+    """Map everything as delivery does: by the run, and what ends a run one by one."""
+    found: list[list[Any]] = []
+    while len(found) < len(made):
+        rest = made[len(found) :]
+        run = map_run(rest, [record.offset() for record in rest], most, room)
+        assert len(run.bodies) <= most
+        assert run.size == sum(len(body) + 1 for body in run.bodies) <= room
+        assert list(run.bodies) == [event.body for event in run.events()]
+        assert +Counter(dict(run.counts)) == Counter((event.rule, event.name) for event in run.events())
+        assert all(event.expires is None for event in run.events())
+        found += told(run)
+        if run.full:
+            larger = mapper(rest[run.records])
+            assert run.size + len(larger[0].body) + 1 > room
+        if run.records == 0:
+            found.append(list(mapper(rest[0])))
+    return found
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(PAIRS),
+    st.lists(VALUES, min_size=1, max_size=20),
+    st.integers(1, 8),
+    st.sampled_from([300, 700, 2_000, PLENTY]),
+)
+def test_a_run_becomes_what_its_records_become(
+    pair: tuple[Any, RunMapper], values: list[bytes | None], most: int, room: int
+) -> None:
+    """Any rule, any records, any limits: runs and single records give the same events, and no run breaks its limits."""
+    mapper, map_run = pair
+    made = records(values)
+    assert in_runs(map_run, mapper, made, most, room) == [list(mapper(record)) for record in made]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(PAIRS), st.lists(VALUES, min_size=1, max_size=20), st.integers(1, 8))
+def test_so_it_does_without_a_function_of_its_own(
+    pair: tuple[Any, RunMapper], values: list[bytes | None], most: int
+) -> None:
+    """Topics whose rules have no function for runs are mapped record by record, with the same results."""
+    mapper, _ = pair
+    made = records(values)
+    assert in_runs(by_record(mapper), mapper, made, most, 900) == [list(mapper(record)) for record in made]
+
+
+def test_a_plain_rule_has_a_function_for_runs() -> None:
+    """The usual rule takes a whole run at once, with those that it does not want; a poison record ends the run."""
+    mapper, map_run = compiled("when: .n > 0\nproperties: {n: '${ .n }'}", CONTEXT)
+    values: list[bytes | None] = [
+        b'{"n": 1, "id": "u1"}',
+        b'{"n": 0}',
+        b'{"n": 2, "id": "u2"}',
+        b"poison",
+        b'{"n": 3, "id": "u3"}',
+    ]
+    made = records(values)
+    run = map_run(made, [record.offset() for record in made], 100, PLENTY)
+    assert (run.records, list(run.unwanted), len(run.bodies), run.full) == (3, [1], 2, False)
+    assert map_run.__module__ == "bridge.rules.fast"
+    assert told(run) == [list(mapper(record)) for record in made[:3]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "max_age: 5s",
+        "for_each: .a[]?",
+        "event: e${ .s }\nevents: [ea, eb]",
+        "properties: {k: '${ $key }'}",
+        "distinct_id: ${ $offset }",
+    ],
+)
+def test_what_depends_on_more_than_the_value_is_mapped_record_by_record(body: str) -> None:
+    """Events that expire, lists, names from the record and the record's own facts are not for the run's function."""
+    _, map_run = compiled(body, CONTEXT)
+    assert map_run.__module__ == "bridge.rules.runs"
+
+
+def test_a_budget_that_runs_out_ends_the_run_and_not_the_topic() -> None:
+    """A record that takes too many steps is left to the mapper; the run behind it has a whole budget again."""
+    mapper, map_run = compiled("properties: {n: '${ [range(.n)] | length }'}", CONTEXT)
+    made = records([b'{"n": 30000, "id": "u%d"}' % n for n in range(30)])
+    assert in_runs(map_run, mapper, made, 100, PLENTY) == [list(mapper(record)) for record in made]
