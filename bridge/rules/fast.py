@@ -160,10 +160,13 @@ class _Writer:
 
     def _record_of_run(self) -> None:
         line, rule = self.code.line, self.rule
-        line(f"v = {self.code.thing(loads)}(record.value())")
+        unwanted = "unwanted.append(len(unwanted) + len(bodies)); continue"
+        line("raw = record.value()")
+        line(f"if raw is None: {unwanted}")
+        line(f"v = {self.code.thing(loads)}(raw)")
         self._enter(rule.expressions, {})
         self.values.needs_object([rule.when] if rule.when is not None else rule.expressions)
-        self._when("unwanted.append(len(unwanted) + len(bodies)); continue")
+        self._when(unwanted)
         made = self._event(n="0")
         line(f"{made.size} += size + 1")
         with self.code.block(f"if {made.size} > room"):

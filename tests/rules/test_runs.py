@@ -91,20 +91,14 @@ def test_so_it_does_without_a_function_of_its_own(
 
 
 def test_a_plain_rule_has_a_function_for_runs() -> None:
-    """The usual rule takes a whole run at once, with those that it does not want; a poison record ends the run."""
+    """The usual rule takes a whole run at once, tombstones and what it does not want with it; poison ends the run."""
     mapper, map_run = compiled("when: .n > 0\nproperties: {n: '${ .n }'}", CONTEXT)
-    values: list[bytes | None] = [
-        b'{"n": 1, "id": "u1"}',
-        b'{"n": 0}',
-        b'{"n": 2, "id": "u2"}',
-        b"poison",
-        b'{"n": 3, "id": "u3"}',
-    ]
-    made = records(values)
+    wanted = b'{"n": 1, "id": "u1"}'
+    made = records([wanted, b'{"n": 0, "id": "u1"}', None, wanted, b"poison", wanted])
     run = map_run(made, [record.offset() for record in made], 100, PLENTY)
-    assert (run.records, list(run.unwanted), len(run.bodies), run.full) == (3, [1], 2, False)
+    assert (run.records, list(run.unwanted), len(run.bodies), run.full) == (4, [1, 2], 2, False)
     assert map_run.__module__ == "bridge.rules.fast"
-    assert told(run) == [list(mapper(record)) for record in made[:3]]
+    assert told(run) == [list(mapper(record)) for record in made[:4]]
 
 
 @pytest.mark.parametrize(
@@ -115,6 +109,7 @@ def test_a_plain_rule_has_a_function_for_runs() -> None:
         "event: e${ .s }\nevents: [ea, eb]",
         "properties: {k: '${ $key }'}",
         "distinct_id: ${ $offset }",
+        "when: $tombstone or .n > 0",
     ],
 )
 def test_what_depends_on_more_than_the_value_is_mapped_record_by_record(body: str) -> None:
