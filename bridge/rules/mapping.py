@@ -21,7 +21,7 @@ from bridge.rules.model import Rule, RuleFile, RuleSet, TopicRule
 from bridge.rules.patterns import recipient_filter
 from bridge.rules.quick_mapper import quick_mapper
 from bridge.rules.rule_mapper import RuleMapper, rule_mapper
-from bridge.rules.runs import by_record
+from bridge.rules.runs import by_record, quick_first
 from bridge.rules.scope import VARIABLES, Args, args_maker
 
 __all__ = ["CompiledMapping", "compile_mapping"]
@@ -58,8 +58,9 @@ class CompiledMapping:
     def for_runs(self, topic: str, mapper: Mapper) -> RunMapper:
         """Return what maps whole runs of a topic's records; `mapper` is the topic's, for what it does not map itself."""
         files = [file for file in self.files if _concerns(file, topic)]
-        made = self._for_runs(files[0], topic) if len(files) == 1 and self.generate else None
-        return made or by_record(mapper)
+        quick = self._for_runs(files[0], topic) if len(files) == 1 and self.generate else None
+        others = by_record(mapper)
+        return others if quick is None else quick_first(quick, others)
 
     def _for_runs(self, file: RuleFile, topic: str) -> RunMapper | None:
         """Generate it where one rule reads plain JSON, nothing but the value, and what no rule takes is filtered."""

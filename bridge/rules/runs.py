@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bridge.flow import Event, MappedRun, Mapper, Record, RunMapper
 
-__all__ = ["by_record"]
+__all__ = ["by_record", "quick_first"]
 
 
 def by_record(mapper: Mapper) -> RunMapper:
@@ -38,5 +38,15 @@ def by_record(mapper: Mapper) -> RunMapper:
         bodies = [event.body for event in events]
         counts = Counter([(event.rule, event.name) for event in events])
         return MappedRun(len(events) + len(unwanted), unwanted, bodies, size, counts, lambda: events, full)
+
+    return map_run
+
+
+def quick_first(quick: RunMapper, others: RunMapper) -> RunMapper:
+    """Make a `RunMapper` of two: what `quick` is not made for, `others` map together with what follows."""
+
+    def map_run(records: Sequence[Record], offsets: Sequence[int], most: int, room: int) -> MappedRun:
+        run = quick(records, offsets, most, room)
+        return run if run.records or run.full else others(records, offsets, most, room)
 
     return map_run

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from bridge.flow import Event, Mapped, MappedRun, MappingContext, PlainRecord, RunMapper
+from bridge.flow import Event, Mapped, MappedRun, Mapper, MappingContext, PlainRecord, Record, RunMapper
 from bridge.jsontext import dumps
 from bridge.rules.load import load_texts
 from bridge.rules.mapping import compile_mapping
@@ -21,11 +21,15 @@ VALUES = st.one_of(RECORDS.map(dumps), RECORDS.map(dumps), st.none(), st.binary(
 PLENTY = 1 << 30
 
 
-def compiled(body: str, context: MappingContext) -> tuple[Any, RunMapper]:
-    """The mapper of records and that of runs, for one rule on topic `t`."""
+def never(_: Record) -> Mapped:
+    raise AssertionError("asked for one by one")
+
+
+def compiled(body: str, context: MappingContext, asked: Mapper | None = None) -> tuple[Any, RunMapper]:
+    """The mapper of records and that of runs, for one rule on topic `t`; `asked` maps what the latter does not."""
     mapping = compile_mapping(load_texts([("a.yaml", rules(body).encode())]).rules, context)
     mapper = mapping.for_topic("t")
-    return mapper, mapping.for_runs("t", mapper)
+    return mapper, mapping.for_runs("t", asked or mapper)
 
 
 CONTEXTS = [CONTEXT, MappingContext(ENV, "n", max_event_bytes=400, only_recipients=("u*", "1*", "a"), max_age_ms=10)]
@@ -92,12 +96,11 @@ def test_so_it_does_without_a_function_of_its_own(
 
 def test_a_plain_rule_has_a_function_for_runs() -> None:
     """The usual rule takes a whole run at once, tombstones and what it does not want with it; poison ends the run."""
-    mapper, map_run = compiled("when: .n > 0\nproperties: {n: '${ .n }'}", CONTEXT)
+    mapper, map_run = compiled("when: .n > 0\nproperties: {n: '${ .n }'}", CONTEXT, asked=never)
     wanted = b'{"n": 1, "id": "u1"}'
     made = records([wanted, b'{"n": 0, "id": "u1"}', None, wanted, b"poison", wanted])
     run = map_run(made, [record.offset() for record in made], 100, PLENTY)
     assert (run.records, list(run.unwanted), len(run.bodies), run.full) == (4, [1, 2], 2, False)
-    assert map_run.__module__ == "bridge.rules.fast"
     assert told(run) == [list(mapper(record)) for record in made[:4]]
 
 
@@ -114,8 +117,22 @@ def test_a_plain_rule_has_a_function_for_runs() -> None:
 )
 def test_what_depends_on_more_than_the_value_is_mapped_record_by_record(body: str) -> None:
     """Events that expire, lists, names from the record and the record's own facts are not for the run's function."""
-    _, map_run = compiled(body, CONTEXT)
-    assert map_run.__module__ == "bridge.rules.runs"
+    _, map_run = compiled(body, CONTEXT, asked=never)
+    with pytest.raises(AssertionError, match="one by one"):
+        map_run(records([b'{"n": 1, "id": "u1", "s": "a", "a": []}']), [7], 100, PLENTY)
+
+
+def test_records_the_function_is_not_made_for_go_with_the_others() -> None:
+    """A value that only the general path takes does not end the run: it and those behind it are one run, too."""
+    mapper, map_run = compiled("tenant_id: ${ .n }\nproperties: {n: '${ .n }'}", CONTEXT)
+    made = records(
+        [b'{"n": 0, "id": "u1"}', b'{"n": 1, "id": "u1"}', b'{"n": 2.0, "id": "u1"}', b'{"n": 3, "id": "u1"}']
+    )
+    first = map_run(made, [record.offset() for record in made], 100, PLENTY)
+    rest = made[first.records :]
+    second = map_run(rest, [record.offset() for record in rest], 100, PLENTY)
+    assert (first.records, second.records) == (2, 2)
+    assert told(first) + told(second) == [list(mapper(record)) for record in made]
 
 
 def test_a_budget_that_runs_out_ends_the_run_and_not_the_topic() -> None:
