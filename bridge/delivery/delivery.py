@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from operator import methodcaller
 from random import Random
 
@@ -324,12 +325,16 @@ class Delivery:
             self._orders.append(Resume(*part.name, part.epoch))
 
     def _give_back(self, part: Partition) -> None:
-        """A held partition keeps no unsent records but the one that holds it: they are read again afterwards."""
+        """A held partition keeps no unsent records behind the one that holds it: they are read again afterwards.
+
+        Those in front of it stay: read again they would come behind it.
+        """
         culprits = {hold.offset for hold in self.holds.on(part.name).values()}
-        given = [record for record in part.unsent if record.offset() not in culprits]
+        stays = max((at for at, record in enumerate(part.unsent, 1) if record.offset() in culprits), default=0)
+        given = list(islice(part.unsent, stays, None))
         if not given:
             return
-        part.unsent = deque(record for record in part.unsent if record.offset() in culprits)
+        part.unsent = deque(islice(part.unsent, stays))
         part.ledger.give_back([record.offset() for record in given], given[0].timestamp()[1])
         self.room.free(part.name[0], sum(map(len, given)) + RECORD_OVERHEAD * len(given))
         self.tally.topic(part.name[0]).finished[Outcome.RELEASED] += len(given)

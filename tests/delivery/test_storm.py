@@ -15,6 +15,7 @@ from bridge.delivery.storm import StormGuard, StormLimits
 from bridge.flow import Event, Outcome, PlainRecord
 from bridge.settings.model import Settings
 from tests.delivery.bench import EPOCH_MS, TOPIC, Bench
+from tests.delivery.words import WordRules
 
 HOUR = 3_600_000
 
@@ -151,3 +152,29 @@ def test_the_settings_switch_it_on() -> None:
     assert policy_of(Settings.model_validate(base)).storm is None
     chosen = base | {"delivery": {"storm": {"events": 20, "per": "1h", "action": "hold"}}}
     assert policy_of(Settings.model_validate(chosen)).storm == StormLimits(20, HOUR, "hold")
+
+
+def test_what_waits_in_front_of_the_record_that_holds_is_not_given_back() -> None:
+    """A reload takes a record out of its open call again, before the one that holds: they go out in their order."""
+    policy = Policy(linger=60.0, ordering="partition", storm=StormLimits(1, HOUR, "hold"))
+    bench = Bench(policy)
+    bench.assign()
+    bench.feed(_records((0, 0), (1, 1), (2, 2)))
+    assert bench.start() == []
+    assert [hold.offset for hold in bench.delivery.holds.all()] == [1]
+    operate.reload(bench.delivery, WordRules(2))
+    bench.collect()
+    assert operate.resume(bench.delivery, (TOPIC, 0)) == [Reason.STORM]
+    sent: list[int] = []
+    for _ in range(6):
+        bench.collect()
+        bench.read_again()
+        bench.pass_time(60.0)
+        for call in bench.start():
+            sent += call.offsets
+            bench.accept(call)
+        if bench.delivery.holds.all():
+            operate.resume(bench.delivery, (TOPIC, 0))
+    bench.settle()
+    assert sent == [0, 1, 2]
+    bench.conserved()
