@@ -189,6 +189,7 @@ class Kafka(Topic):
             if not log.set_back:
                 # Nothing is left that could tell: it begins anew.
                 self.truth.consent(number)
+            self._forget()
         elif chance < 0.55 and self.faults.take("kafka: group set ahead"):
             offset = log.committed.offset + rng.below(log.end - log.committed.offset + 1)
             for rec in self.truth.between(number, 0, offset - 1):
@@ -209,6 +210,12 @@ class Kafka(Topic):
     def _set(self, log: Log, number: int, offset: int) -> None:
         log.committed, log.told = Committed(offset, ""), None
         self.truth.reset(number, offset)
-        log.set_back = self._noticed(log)
-        if not log.set_back:
-            self.truth.consent(number)
+        log.set_back = True
+        self._forget()
+
+    def _forget(self) -> None:
+        """With the last note that goes, nothing tells any more of what was set before either."""
+        for number, log in enumerate(self.logs):
+            if log.set_back and log.committed is not None and not self._noticed(log):
+                log.set_back = False
+                self.truth.consent(number)
