@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bridge.delivery.coverage import Coverage
-from bridge.delivery.note import text_of
+from bridge.delivery.note import Began, text_of
 from bridge.flow import Bounded, Progress, Start, TopicPartition
 
 
@@ -65,6 +65,7 @@ class _Part:
     held: bool
     acknowledged: State | None
     issued: State | None
+    began: Began | None
     covered: Coverage = field(default_factory=Coverage)
 
     @property
@@ -87,10 +88,12 @@ class Committer:
         self.refused_progress = 0
         """Times that a progress would have gone backwards or beyond what was read; 0 unless there is a bug."""
 
-    def assigned(self, name: TopicPartition, epoch: int, start: Start, *, runs: str, fresh: bool) -> None:
+    def assigned(
+        self, name: TopicPartition, epoch: int, start: Start, *, runs: str, fresh: bool, began: Began | None = None
+    ) -> None:
         """A partition begins. `runs` is what `start` says of finished offsets, coded; `fresh`: nothing is committed.
 
-        A partition that starts held commits nothing until `release`.
+        `began` stands in each of its commits. A partition that starts held commits nothing until `release`.
         """
         part = _Part(
             epoch=epoch,
@@ -103,6 +106,7 @@ class Committer:
             held=start.hold is not None,
             acknowledged=None,
             issued=None,
+            began=began,
         )
         if start.bound >= 0:
             part.covered = Coverage(start.steps or ((start.bound, start.bound_at),))
@@ -283,6 +287,7 @@ class Committer:
             runs=part.runs,
             steps=steps,
             committed=part.offset,
+            began=part.began,
         )
         commit = Commit(*name, part.epoch, part.offset, metadata, part.bound, part.offset > part.stored)
         part.stored = max(part.stored, part.offset)

@@ -109,8 +109,14 @@ class Resolved(NamedTuple):
 
 def group_of(committed: Mapping[int, Committed]) -> Group:
     """What the commits of all partitions of a topic say of the group."""
-    ours = any(decode(each.metadata, each.offset) is not None for each in committed.values())
+    ours = any(_note_of(each) is not None for each in committed.values())
     return Group(has_commits=bool(committed), is_ours=ours)
+
+
+def _note_of(committed: Committed) -> Note | None:
+    """What we noted for exactly this commit; None where somebody else made it, or carried the note to it."""
+    note = decode(committed.metadata, committed.offset)
+    return note if note is not None and note.fits else None
 
 
 def resolve(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) -> Resolved:
@@ -118,7 +124,7 @@ def resolve(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) ->
     committed = known.committed
     if committed is None:
         return _without_commit(known, group, start_from, on_gap)
-    note = decode(committed.metadata, committed.offset)
+    note = _note_of(committed)
     if committed.offset > known.high:
         return _beyond_the_end(known, committed.offset)
     if note is None and _rewound(known, group, committed.offset):

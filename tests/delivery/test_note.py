@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 
 from bridge.delivery.coverage import MOST_STEPS, OLD_MS, Coverage, since_of
-from bridge.delivery.note import MAX_BYTES, decode, runs_of, text_of
+from bridge.delivery.note import MAX_BYTES, Began, Origin, decode, digest_of, runs_of, text_of
+from tests.delivery import former_note
 
 
 def finished_of(text: str, committed: int) -> set[int]:
@@ -22,7 +23,8 @@ def test_the_next_owner_skips_exactly_what_is_finished(base: int, gaps: set[int]
     unfinished = sorted(base + gap for gap in gaps)
     watermark = unfinished[0] if unfinished else base
     delivered = base + top
-    text = text_of(at_ms=5, bound=base + bound, delivered=delivered, runs=runs_of(watermark, unfinished, delivered))
+    runs = runs_of(watermark, unfinished, delivered)
+    text = text_of(at_ms=5, bound=base + bound, delivered=delivered, runs=runs, committed=watermark)
     expected = set(range(watermark, delivered + 1)) - set(unfinished)
     assert finished_of(text, watermark) == expected
 
@@ -35,7 +37,7 @@ def test_a_note_never_outgrows_its_room_and_never_skips_what_is_unfinished(steps
         unfinished.append(unfinished[-1] + step)
     delivered = unfinished[-1] + 1
     runs = runs_of(base, unfinished, delivered)
-    text = text_of(at_ms=10**13, bound=10**18, delivered=delivered, runs=runs)
+    text = text_of(at_ms=10**13, bound=10**18, delivered=delivered, runs=runs, committed=base)
     assert len(text) <= MAX_BYTES
     assert not finished_of(text, base) & set(unfinished)
 
@@ -54,12 +56,166 @@ def test_a_damaged_note_raises_nothing(text: str) -> None:
     assert note is None or note.delivered >= -1 or note.unfinished == ()
 
 
+IDS = st.one_of(st.none(), st.text(min_size=1, max_size=40))
+BEGAN = st.one_of(st.none(), st.builds(Began, st.integers(0, 2**43), st.integers(0, 2**20 - 1)))
+MOVES = st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 14_400_000)), max_size=MOST_STEPS)
+
+
+def steps_of(watermark: int, moves: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Steps by how far and how long each goes."""
+    last, since = watermark - 1, 1_700_000_000_000
+    found = []
+    for offsets, wait in moves:
+        last, since = last + offsets, since + wait
+        found.append((last, since))
+    return tuple(found)
+
+
+@given(
+    st.integers(0, 2**62),
+    st.sets(st.integers(0, 3_000)),
+    st.integers(-1, 3_000),
+    MOVES,
+    IDS,
+    IDS,
+    BEGAN,
+    st.integers(0, 4),
+)
+def test_the_former_version_understands_what_is_written_now(
+    base: int,
+    gaps: set[int],
+    top: int,
+    moves: list[tuple[int, int]],
+    cluster: str | None,
+    topic: str | None,
+    began: Began | None,
+    halvings: int,
+) -> None:
+    """The decoder of the version before reads a note with facts, in any room, as this one does, and drops the facts."""
+    watermark, delivered = base + min(gaps, default=0), base + top
+    runs = runs_of(watermark, sorted(base + gap for gap in gaps), delivered)
+    steps = steps_of(watermark, moves)
+    origin = Origin(digest_of(cluster), digest_of(topic))
+    room = MAX_BYTES >> halvings
+    bound, at_ms = steps[-1] if steps else (-1, 5)
+    text = text_of(
+        at_ms=steps[0][1] if steps else at_ms,
+        bound=bound,
+        delivered=delivered,
+        runs=runs,
+        committed=watermark,
+        steps=steps,
+        origin=origin,
+        began=began,
+        room=room,
+    )
+    note, former = decode(text, watermark), former_note.decode(text, watermark)
+    assert len(text) <= room
+    assert note is not None
+    assert former is not None
+    assert (note.bound, note.at_ms, note.delivered, note.unfinished, note.runs, note.steps) == (
+        *(former.bound, former.at_ms, former.delivered, former.unfinished, former.runs, former.steps),
+    )
+    assert (note.offset, note.fits, note.origin, note.began) == (watermark, True, origin, began)
+    assert not finished_of(text, watermark) & {base + gap for gap in gaps}
+
+
+@given(st.integers(0, 2**62), st.sets(st.integers(0, 3_000)), st.integers(-1, 3_000), MOVES)
+def test_what_the_former_version_wrote_is_understood(
+    base: int, gaps: set[int], top: int, moves: list[tuple[int, int]]
+) -> None:
+    """A note without facts means what it meant, and claims nothing of cluster, topic or commit."""
+    watermark, delivered = base + min(gaps, default=0), base + top
+    runs = former_note.runs_of(watermark, sorted(base + gap for gap in gaps), delivered)
+    steps = steps_of(watermark, moves)
+    bound, at_ms = steps[-1] if steps else (-1, 5)
+    text = former_note.text_of(
+        at_ms=steps[0][1] if steps else at_ms,
+        bound=bound,
+        delivered=delivered,
+        runs=runs,
+        steps=steps,
+        committed=watermark,
+    )
+    note, former = decode(text, watermark), former_note.decode(text, watermark)
+    assert note is not None
+    assert former is not None
+    assert (note.bound, note.at_ms, note.delivered, note.unfinished, note.runs, note.steps) == (
+        *(former.bound, former.at_ms, former.delivered, former.unfinished, former.runs, former.steps),
+    )
+    assert (note.offset, note.fits, note.origin, note.began) == (None, True, Origin(), None)
+
+
+@given(st.sets(st.integers(0, 2_000), min_size=1), st.integers(0, 200))
+def test_in_any_room_nothing_unfinished_is_skipped_and_the_facts_are_told(gaps: set[int], room: int) -> None:
+    """With hardly any room all that is left of a note is its fields and facts; no reader takes these for finished."""
+    watermark, top = min(gaps), max(gaps) + 3
+    origin, began = Origin(digest_of("a"), digest_of("b")), Began(1_700_000_000_000, 12)
+    text = text_of(
+        at_ms=1_700_000_000_000,
+        bound=top,
+        delivered=top,
+        runs=runs_of(watermark, sorted(gaps), top),
+        committed=watermark,
+        origin=origin,
+        began=began,
+        room=room,
+    )
+    note = decode(text, watermark)
+    assert note is not None
+    assert (note.origin, note.began, note.offset) == (origin, began, watermark)
+    assert not finished_of(text, watermark) & gaps
+    assert older_bridge(text, watermark) == finished_of(text, watermark)
+    assert len(text) <= max(room, 160)
+
+
+def test_a_note_beside_another_commit_does_not_fit() -> None:
+    """What was written for offset 10 says so wherever it is found; the reader decides what that means."""
+    text = text_of(at_ms=1, bound=20, delivered=15, runs="2,4", committed=10, origin=Origin(1, 2))
+    for committed, fits in ((10, True), (9, False), (0, False), (11, False)):
+        note = decode(text, committed)
+        assert note is not None
+        assert (note.offset, note.fits, note.origin) == (10, fits, Origin(1, 2))
+
+
+def test_facts_of_later_versions_are_read_past() -> None:
+    """An unknown kind changes nothing of what is known."""
+    text = text_of(at_ms=1, bound=20, delivered=15, runs="2,4", committed=10, origin=Origin(1, 2))
+    later = (99 << 64) + 7
+    digits = ""
+    while later:
+        later, digit = divmod(later, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    assert decode(f"{text},0,{digits},0,0", 10) == decode(text, 10)
+
+
+def test_the_text_of_a_note_never_changes_its_form() -> None:
+    """Golden: what stands in Kafka for years."""
+    text = text_of(
+        at_ms=1_700_000_000_000,
+        bound=99,
+        delivered=60,
+        runs="1,2,3,5",
+        committed=50,
+        steps=((70, 1_700_000_000_000), (99, 1_700_000_060_000)),
+        origin=Origin(digest_of("MkU3OEVBNTcwNTJENDM2Qk"), digest_of("pLKcbHc0Rt-8oKhEPGQN5Q")),
+        began=Began(1_690_000_000_000, 12),
+    )
+    assert text == GOLDEN
+    assert digest_of(None) == digest_of("") == 0
+    assert digest_of("MkU3OEVBNTcwNTJENDM2Qk").bit_length() <= 48
+
+
 def test_no_metadata_is_no_note() -> None:
     """A commit of somebody else, without metadata, has no note."""
     assert decode(None, 3) is None
     assert decode("", 3) is None
 
 
+GOLDEN = (
+    "b1;1700000000000;99;60;1,2,3,5,0,0,0,k,0,1o,0,1u6jmhi0w9fxgy"
+    ",0,0,0,1y2p193ipamw3k,0,0,0,21yuev30fcj9yd,0,0,0,268ghbab4f2jv0,0,0"
+)
 HOUR = 3_600_000
 
 
@@ -107,9 +263,9 @@ def older_bridge(text: str, committed: int) -> set[int]:
     lengths = [int(length, 36) for length in text.split(";")[4].split(",") if length]
     at, finished = committed, set()
     for unfinished, done in zip(lengths[::2], lengths[1::2], strict=True):
-        finished |= set(range(at + unfinished, at + unfinished + done))
+        finished |= set(range(at + unfinished, min(at + unfinished + done, delivered + 1)))
         at += unfinished + done
-    return {offset for offset in finished if offset <= delivered}
+    return finished
 
 
 @given(st.sets(st.integers(0, 100)), st.integers(-1, 100), st.integers(0, 400))
@@ -133,7 +289,7 @@ def test_long_runs_leave_less_room_for_steps(length: int) -> None:
     delivered = unfinished[-1] + 1
     runs = runs_of(0, unfinished, delivered)
     steps = tuple((10**9 * (at + 1), HOUR * at) for at in range(MOST_STEPS))
-    text = text_of(at_ms=0, bound=steps[-1][0], delivered=delivered, runs=runs, steps=steps)
+    text = text_of(at_ms=0, bound=steps[-1][0], delivered=delivered, runs=runs, steps=steps, committed=0)
     assert len(text) <= MAX_BYTES
     note = decode(text, 0)
     assert note is not None

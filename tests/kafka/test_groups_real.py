@@ -227,7 +227,7 @@ def test_a_commit_beyond_the_end_holds(kafka: RealKafka) -> None:
     """A log that is shorter than what is committed (recreated, truncated) is not read again unasked."""
     topic, group, more = make(kafka, 1)
     kafka.produce(topic, [b"new"])
-    kafka.reset_offsets(group, topic, {0: 50}, text_of(at_ms=1, bound=49, delivered=-1, runs=""))
+    kafka.reset_offsets(group, topic, {0: 50}, text_of(at_ms=1, bound=49, delivered=-1, runs="", committed=50))
     with desk(kafka.bootstrap, [topic], group, **more) as side:
         side.until(lambda: side.parts, 30)
         start = side.parts[topic, 0].start

@@ -14,8 +14,8 @@ OURS = Group(has_commits=True, is_ours=True)
 FOREIGN = Group(has_commits=True, is_ours=False)
 
 
-def note(bound: int = 24, delivered: int = -1, runs: str = "") -> str:
-    return text_of(at_ms=1_000, bound=bound, delivered=delivered, runs=runs)
+def note(committed: int, bound: int = 24, delivered: int = -1, runs: str = "") -> str:
+    return text_of(at_ms=1_000, bound=bound, delivered=delivered, runs=runs, committed=committed)
 
 
 def start(
@@ -54,7 +54,7 @@ def test_a_partition_that_was_added_starts_at_its_beginning() -> None:
 def test_a_commit_of_ours_is_gone_on_from_with_its_note() -> None:
     """What the note says is finished, and may have been handed over, is known again."""
     runs = runs_of(20, [20, 21, 24], 25)
-    found = start((20, note(bound=30, delivered=25, runs=runs)))
+    found = start((20, note(20, bound=30, delivered=25, runs=runs)))
     assert found.start.offset == 20
     assert found.start.unfinished == ((20, 21), (24, 24))
     assert (found.start.delivered, found.start.bound, found.start.bound_at) == (25, 30, 1_000)
@@ -100,7 +100,7 @@ def test_commits_that_expired_do_not_send_history_again() -> None:
 
 def test_retention_that_overtook_the_group_is_counted_exactly_and_held() -> None:
     """Records deleted before they were read are lost: their number is exact and the partition holds."""
-    found = start((4, note()))
+    found = start((4, note(4)))
     assert (found.start.offset, found.start.hold, found.lost) == (10, "retention_gap", 6)
     assert "6 records" in found.start.detail
     assert (found.start.bound, found.start.bound_at) == (24, 1_000)
@@ -108,17 +108,17 @@ def test_retention_that_overtook_the_group_is_counted_exactly_and_held() -> None
 
 def test_retention_that_overtook_the_group_is_gone_over_by_choice() -> None:
     """With `on_retention_gap: continue` the loss is counted and reading goes on."""
-    found = start((4, note()), on_gap="continue")
+    found = start((4, note(4)), on_gap="continue")
     assert (found.start.hold, found.lost, found.fresh) == (None, 6, True)
 
 
 def test_what_was_finished_before_retention_deleted_it_is_not_lost() -> None:
     """Only records without an outcome count as lost, and what is finished above the gap stays known."""
     runs = runs_of(4, [4, 7, 12, 13], 20)
-    found = start((4, note(bound=20, delivered=20, runs=runs)))
+    found = start((4, note(4, bound=20, delivered=20, runs=runs)))
     assert found.lost == 2
     assert found.start.unfinished == ((12, 13),)
-    told = decode(note(bound=20, delivered=20, runs=found.runs), 10)
+    told = decode(note(10, bound=20, delivered=20, runs=found.runs), 10)
     assert told is not None
     assert told.unfinished == ((12, 13),)
 
@@ -126,9 +126,9 @@ def test_what_was_finished_before_retention_deleted_it_is_not_lost() -> None:
 def test_a_gap_of_finished_records_only_is_no_loss() -> None:
     """Where everything that was deleted had its outcome there is nothing to hold for."""
     runs = runs_of(4, [4], 20)
-    found = start((4, note(delivered=20, runs=runs)), low=12)
+    found = start((4, note(4, delivered=20, runs=runs)), low=12)
     assert found.lost == 1
-    assert start((4, note(delivered=20, runs="0,h")), low=12).start.hold is None
+    assert start((4, note(4, delivered=20, runs="0,h")), low=12).start.hold is None
 
 
 @pytest.mark.parametrize("on_gap", ["hold", "continue"])
@@ -186,7 +186,7 @@ def test_commits_that_expired_under_a_process_that_was_cut_off_do_not_send_histo
 
 def test_a_commit_beyond_the_end_holds() -> None:
     """A topic that was recreated or truncated under the group is not sent again unasked."""
-    found = start((140, note()))
+    found = start((140, note(140)))
     assert (found.start.offset, found.start.hold, found.doubtful) == (10, "rewind", True)
     assert "recreated or truncated" in found.start.detail
 
@@ -209,20 +209,29 @@ def test_what_a_note_says_of_records_that_were_cut_off_does_not_count_for_those_
     assert (nothing.start.delivered, nothing.start.unfinished, nothing.start.bound, nothing.runs) == (-1, (), 19, "")
 
 
+def test_a_note_that_was_written_for_another_commit_is_not_ours() -> None:
+    """Whoever carried it there, with offsets that mean other records: what it calls finished does not count."""
+    carried = note(15, bound=40, delivered=30, runs="0,g")
+    found = start((20, carried), FOREIGN)
+    assert (found.start.offset, found.start.delivered, found.start.bound, found.runs) == (20, -1, -1, "")
+    assert start((20, carried), OURS).start.hold == "rewind"
+    assert group_of({0: Committed(20, carried)}) == FOREIGN
+
+
 def test_a_commit_at_the_end_is_no_trouble() -> None:
     """A group that has read everything goes on."""
-    assert start((100, note())).start.hold is None
+    assert start((100, note(100))).start.hold is None
 
 
 def test_a_group_is_ours_when_any_partition_carries_our_note() -> None:
     """One commit with our note makes the group on that topic ours."""
     assert group_of({}) == NEW
     assert group_of({0: Committed(5, ""), 1: Committed(7, None)}) == FOREIGN
-    assert group_of({0: Committed(5, ""), 1: Committed(7, note())}) == OURS
+    assert group_of({0: Committed(5, ""), 1: Committed(7, note(7))}) == OURS
 
 
 @given(
-    committed=st.none() | st.tuples(st.integers(0, 200), st.none() | st.text(max_size=20) | st.just(note())),
+    committed=st.none() | st.tuples(st.integers(0, 200), st.none() | st.text(max_size=20) | st.just(note(10))),
     group=st.sampled_from([NEW, OURS, FOREIGN]),
     low=st.integers(0, 50),
     length=st.integers(0, 100),
