@@ -11,7 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping as Map, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, NamedTuple, Protocol
+from operator import methodcaller
+from threading import Lock
+from typing import Final, Literal, NamedTuple, Protocol, cast
 
 TopicPartition = tuple[str, int]
 Headers = list[tuple[str, bytes | None]]
@@ -29,7 +31,10 @@ class Record(Protocol):
     def timestamp(self) -> tuple[int, int]: ...
     def key(self) -> bytes | None: ...
     def value(self) -> bytes | None: ...
-    def headers(self) -> Headers | None: ...
+    def headers(self) -> Headers | None:
+        """Only `headers_of` calls it: the client may fail, and end the process when it is asked again."""
+        ...
+
     def __len__(self) -> int:
         """Bytes of the value, 0 for a tombstone."""
         ...
@@ -92,6 +97,37 @@ class PlainRecord:
         return len(self._value or b"")
 
 
+class UnreadableHeaders(Exception):  # noqa: N818 (the word for it)
+    """A record's headers cannot be read: a name among them is no UTF-8, and the client hands out text."""
+
+
+UNREADABLE: Final[Headers] = []
+"""This very list stands for headers that cannot be read, in a record made by us, too."""
+
+_ASK: Final = methodcaller("headers")
+"""Written as a plain call, the client's failure is no error at the call once CPython has made it quick: it comes up
+somewhere behind, or never."""
+_ASKING: Final = Lock()
+"""Two threads may ask: the second must not see what the first one's failure leaves behind."""
+
+
+def headers_of(record: Record) -> Headers:
+    """The headers of a record, an empty list where it has none. Raises UnreadableHeaders, also when asked again.
+
+    The one way to read headers. Where a name is no UTF-8, the client fails at the first question and gives a list with
+    holes in it at the second, which ends the process when it is read: what it keeps is replaced at once. Any thread.
+    """
+    with _ASKING:
+        try:
+            found = cast("Headers | None", _ASK(record))
+        except (SystemError, UnicodeDecodeError):
+            found = UNREADABLE
+            record.set_headers(found)  # type: ignore[attr-defined] # only the client's records fail
+    if found is UNREADABLE:
+        raise UnreadableHeaders
+    return found or []
+
+
 class Event(NamedTuple):
     """One SuprSend event, ready to be sent: `body` is its JSON, serialised once and never again."""
 
@@ -122,7 +158,8 @@ class Fault(NamedTuple):
 
     `code` is stable and bounded (a metric label); `message` may quote the rule, never the record's payload.
     `on_error` says what the rule wants done; `drop` ends as filtered (`delivery.only_recipients`). `files` are the rule
-    files that could not read the record, where several read its topic: the others went on.
+    files that could not read the record, where several read its topic: the others went on. `key` is the key that the
+    event would have had, of an item of a fan-out that got as far as that: a sibling may have the next one.
     """
 
     rule: str | None
@@ -132,6 +169,7 @@ class Fault(NamedTuple):
     item: int | None
     on_error: OnError
     files: tuple[str, ...] = ()
+    key: str | None = None
 
 
 Mapped = Sequence[Event | Fault]

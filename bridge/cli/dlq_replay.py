@@ -61,7 +61,7 @@ class Desk:
         self._still = still
 
     def original(self, letter: Letter) -> Letter:
-        """The letter with its original's bytes."""
+        """The letter with its original's bytes and headers; its time is what the letter says."""
         if letter.reference is None:
             return letter
         record = letter.record

@@ -1,7 +1,7 @@
 """What a dead letter says of itself: the `bridge.*` headers. Pure.
 
-Key, value, headers and timestamp of the original record go with it unchanged; the cause travels in these headers, so
-that a replay can run just the rule that failed.
+Key, value and headers of the original record go with it unchanged, its timestamp is in one of these headers; the cause
+travels in them, too, so that a replay can run just the rule that failed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from bridge.flow import Event, Fault, Record, Stage
 PREFIX = "bridge."
 FIRST_HEADER = PREFIX + "stage"
 """Where the bridge's own headers begin: what stands before the last one of this name came with the record."""
+UNREADABLE_HEADERS = (PREFIX + "source.headers", b"unreadable")
+"""Stands behind all others where the original's headers could not be read, and so are not in the letter."""
 MESSAGE_BYTES = 1_024
 
 
@@ -36,6 +38,8 @@ class Refusal:
     last_ms: int | None = None
     files: tuple[str, ...] = ()
     """The rule files that could not read the record, where others could."""
+    item_key: str | None = None
+    """The key that the item had taken when it failed (`Fault.key`)."""
 
     @property
     def brake_key(self) -> str:
@@ -77,6 +81,7 @@ def refusal_of(part: Partition, record: Record, fault: Fault) -> Refusal:
         fault.message,
         fault.item,
         files=fault.files,
+        item_key=fault.key,
     )
 
 
@@ -105,6 +110,7 @@ def dead_letter_headers(refusal: Refusal, *, version: str, rules_hash: str) -> t
         ("source.timestamp", record.timestamp()[1]),
         ("files", listed(refusal.files)),
         ("item", refusal.item if event is None else item_of(refusal.part, record, event)),
+        ("item_key", refusal.item_key),
         ("event", event.name if event else None),
         ("idempotency_key", event.key if event else None),
         ("attempts", refusal.attempts),

@@ -99,7 +99,7 @@ class Letterbox:
         return found
 
     def write(self, partition: int, record: PlainRecord, headers: Headers, *, with_value: bool) -> None:
-        """Queue one record; `flush` says whether it was written."""
+        """Queue one record; `flush` says whether it was written. It bears the present time."""
         if self._producer is None:
             self._producer = Producer(producer_conf(self._settings))
         value = record.value() if with_value else None
@@ -113,7 +113,6 @@ class Letterbox:
                     value,
                     key,
                     partition,
-                    timestamp=max(record.timestamp()[1], 0) if with_value else 0,
                     headers=list(headers),
                     on_delivery=self._delivered,
                 )

@@ -1,7 +1,8 @@
 """The dead-letter producer: the original record, byte for byte, with headers that say why. Kafka thread only.
 
 Idempotent and acknowledged by all replicas (`config.producer_conf`). What is too large for the topic goes as a
-reference, so that it cannot stop a partition for ever.
+reference, so that it cannot stop a partition for ever. A letter bears the time at which it was written: with the
+record's, which is in a header, retention would delete it at once, or Kafka refuse it for ever.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from bridge.flow import DeadLetter, DeadLetterWritten
+from bridge.delivery.dead import UNREADABLE_HEADERS
+from bridge.flow import DeadLetter, DeadLetterWritten, UnreadableHeaders, headers_of
 from bridge.kafka.config import Conf
 from bridge.kafka.errors import INVALID_ARGUMENT, TIMED_OUT, UNREPORTED, is_fatal, pending, taken_from, unwritten
 from bridge.kafka.numbers import Numbers
@@ -108,8 +110,6 @@ class Letters:
     def _produce(self, producer: Producer, sending: _Sending) -> bool:
         """Hand one to librdkafka; False where its queue is full."""
         value, headers = _reference(sending.letter) if sending.reference else _original(sending.letter)
-        record = sending.letter.record
-        timestamp = record.timestamp()[1]
         number = next(self._serial)
         self._out[number] = sending
         self._bytes += sending.size
@@ -119,7 +119,6 @@ class Letters:
                 self._topic,
                 value,
                 _key(sending),
-                timestamp=max(timestamp, 0),
                 headers=headers,
                 on_delivery=partial(self._delivered, number),
             )
@@ -184,7 +183,10 @@ def _key(sending: _Sending) -> bytes | None:
 
 
 def _original(letter: DeadLetter) -> tuple[bytes | None, _Headers]:
-    return letter.record.value(), [*(letter.record.headers() or ()), *letter.headers]
+    try:
+        return letter.record.value(), [*headers_of(letter.record), *letter.headers]
+    except UnreadableHeaders:
+        return letter.record.value(), [*letter.headers, UNREADABLE_HEADERS]
 
 
 def _reference(letter: DeadLetter) -> tuple[bytes | None, _Headers]:

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from bridge.flow import Headers, PlainRecord
+from bridge.flow import UNREADABLE, Headers, PlainRecord, Record, UnreadableHeaders, headers_of
 from bridge.kafka.config import consumer_conf
 from bridge.kafka.errors import END_REACHED, plain, trouble_of
 from bridge.kafka.live import SILENT
@@ -127,8 +127,7 @@ def _messages(consumer: Consumer, ends: dict[tuple[str, int], int]) -> Iterator[
 
 
 def plain_record(message: Message) -> PlainRecord:
-    """The record of a message without an error."""
-    kind, milliseconds = message.timestamp()
+    """The record of a message without an error: what the bridge itself would have seen of it."""
     value, key = message.value(), message.key()
     return PlainRecord(
         str(message.topic()),
@@ -136,6 +135,13 @@ def plain_record(message: Message) -> PlainRecord:
         int(message.offset() or 0),
         value,
         key=key,
-        timestamp=milliseconds if kind else -1,
-        headers=cast("Headers | None", message.headers()),
+        timestamp=message.timestamp()[1],
+        headers=_headers(message),
     )
+
+
+def _headers(message: Message) -> Headers:
+    try:
+        return headers_of(cast("Record", message))
+    except UnreadableHeaders:
+        return UNREADABLE

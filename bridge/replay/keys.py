@@ -13,6 +13,10 @@ from bridge.rules.key import INSERT_ID_SHORTEST, SCHEME, derived_insert_id
 __all__ = ["key_of", "refused", "rekeyed", "renewed"]
 
 _LONGEST: Final = 250
+"""Of a key that is not hashed before its `.rN`, where that has three digits."""
+_MOST_CHARS: Final = 255
+_STEP: Final = 1_000
+"""More than the replays of any letter (`--most`), so that no two items and replays share a number."""
 _DIGEST_BYTES: Final = 24
 _REFUSED: Final = frozenset({"invalid", "too_large"})
 _DEFAULT_LONGEST: Final = 64
@@ -23,19 +27,26 @@ def refused(letter: Letter) -> bool:
     return letter.stage == "deliver" and letter.cause in _REFUSED
 
 
-def key_of(letter: Letter, event: Event) -> str:
-    """The key that the one event of a letter is sent with.
+def key_of(letter: Letter, event: Event, *, shared: bool) -> str:
+    """The key that an event of a letter is sent with.
 
     A new one where SuprSend refused it; else the one it had, since it was never applied or SuprSend still knows it.
+    What failed before it had one gets a new one where today's may be what another event of the record was sent with: an
+    item of a fan-out, and everything where the record's events share a key (`shared`).
     """
-    if refused(letter):
+    if refused(letter) or (letter.key is None and letter.base_key is not None):
         return renewed(letter.base_key or letter.key or event.key, letter.replays + 1)
-    return letter.key or event.key
+    kept = letter.key or letter.item_key
+    if kept is not None:
+        return kept
+    if letter.item is None and not shared:
+        return event.key
+    return renewed(event.key, _STEP * ((letter.item or 0) + 1) + letter.replays + 1)
 
 
 def renewed(key: str, times: int) -> str:
-    """`<key>.rN`; a key over 250 characters is hashed first."""
-    if len(key) > _LONGEST:
+    """`<key>.rN`; a key over 250 characters is hashed first, or a shorter one where it would come out over 255."""
+    if len(key) > _LONGEST or len(f"{key}.r{times}") > _MOST_CHARS:
         key = "h1:" + blake2b(key.encode("utf-8", "replace"), digest_size=_DIGEST_BYTES).hexdigest()
     return f"{key}.r{times}"
 

@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from bridge.delivery.dead import FIRST_HEADER, PREFIX, listed
-from bridge.flow import Headers, PlainRecord, Record
+from bridge.delivery.dead import FIRST_HEADER, PREFIX, UNREADABLE_HEADERS, listed
+from bridge.flow import UNREADABLE, Headers, PlainRecord, Record, UnreadableHeaders, headers_of
 
 __all__ = ["REFERENCE", "Letter", "Mark", "Place", "Reference", "Result", "again", "mark_headers", "read"]
 
 REFERENCE: Final = PREFIX + "reference."
 _REPLAY: Final = PREFIX + "replay."
 _MESSAGE_BYTES: Final = 1_024
+_LONGEST_NUMBER: Final = len(str(-(1 << 63)))
 
 
 class Place(NamedTuple):
@@ -81,6 +82,8 @@ class Letter:
     reference: Reference | None = None
     files: tuple[str, ...] = ()
     """The rule files that could not read the record, where others could; empty: it is about all of them."""
+    item_key: str | None = None
+    """The key that the item had taken when it failed; None where it failed before, or an older version wrote it."""
 
     @property
     def source(self) -> str:
@@ -98,7 +101,10 @@ class Mark(NamedTuple):
 
 def read(record: Record) -> Letter | Mark | None:
     """Read a record of the dead-letter topic; None for one that the bridge did not write. Total."""
-    headers: Headers = list(record.headers() or ())
+    try:
+        headers = headers_of(record)
+    except UnreadableHeaders:
+        return None
     names = [name for name, _ in headers]
     if FIRST_HEADER not in names:
         return _mark(record, dict(headers))
@@ -114,6 +120,7 @@ def _letter(record: Record, headers: Headers, begin: int) -> Letter | None:
     if topic is None or partition is None or offset is None:
         return None
     reference = _reference(record, headers[:begin])
+    unread = reference is not None or UNREADABLE_HEADERS in headers[begin:]
     timestamp = numbers["source.timestamp"]
     original = PlainRecord(
         topic,
@@ -122,7 +129,7 @@ def _letter(record: Record, headers: Headers, begin: int) -> Letter | None:
         record.value(),
         key=record.key(),
         timestamp=-1 if timestamp is None else timestamp,
-        headers=None if reference is not None else headers[:begin],
+        headers=UNREADABLE if unread else headers[:begin],
     )
     return Letter(
         Place(record.topic(), record.partition(), record.offset()),
@@ -145,6 +152,7 @@ def _letter(record: Record, headers: Headers, begin: int) -> Letter | None:
         numbers["replays"] or 0,
         reference,
         tuple((facts.get("files") or "").split("/")) if facts.get("files") else (),
+        facts.get("item_key"),
     )
 
 
@@ -182,7 +190,7 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _number(text: str | None) -> int | None:
-    plain = text is not None and text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20
+    plain = text is not None and text.isascii() and text.removeprefix("-").isdigit() and len(text) <= _LONGEST_NUMBER
     return int(text or "") if plain else None
 
 
@@ -217,6 +225,7 @@ def again(letter: Letter, **changes: object) -> Headers:
         ("source.timestamp", record.timestamp()[1]),
         ("files", listed(new.files)),
         ("item", new.item),
+        ("item_key", new.item_key),
         ("event", new.event),
         ("idempotency_key", new.key),
         ("replay.base_key", new.base_key),
@@ -230,7 +239,8 @@ def again(letter: Letter, **changes: object) -> Headers:
     names = [name for name, _ in letter.headers]
     begin = len(names) - 1 - names[::-1].index(FIRST_HEADER)
     said = [(PREFIX + name, _bytes(value)) for name, value in facts if value is not None]
-    return [*letter.headers[:begin], *said]
+    unread = [UNREADABLE_HEADERS] if UNREADABLE_HEADERS in letter.headers[begin:] else []
+    return [*letter.headers[:begin], *said, *unread]
 
 
 def _bytes(value: object) -> bytes:

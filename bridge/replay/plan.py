@@ -14,6 +14,7 @@ __all__ = ["Limits", "Plan", "Rules", "planned", "wanted_rule"]
 
 _UNKNOWN: Final = frozenset({"stuck", "dedupe_expired", "skipped_by_operator"})
 """Classes of letters whose event may have reached SuprSend."""
+_SHARED: Final = "duplicate_key"
 _WHOLE: Final = frozenset({"decode", "unmatched"})
 """Stages at which no rule was reached: all rules of the topic run."""
 
@@ -62,12 +63,14 @@ def planned(letter: Letter, rules: Rules, limits: Limits, now_ms: int) -> Plan:
     if kept is not None:
         return Plan(letter, kept=kept)
     rule = wanted_rule(letter)
-    entries = _chosen(letter, rule, rules.map(letter.record), rules.files)
-    if rule is not None and letter.key is not None:
-        found = _under_its_key(letter, entries)
+    mapped = rules.map(letter.record)
+    entries = _chosen(letter, rule, mapped, rules.files)
+    if rule is not None and (letter.key or letter.base_key) is not None:
+        found = _named(letter, entries)
         if found is None:
             return Plan(letter, kept="today's rule makes several events, and which of them it is cannot be told")
         entries = found
+    entries = _under_their_keys(letter, entries, shared=_share_a_key(letter, mapped))
     faults = tuple(
         entry for _, entry in entries if isinstance(entry, Fault) and entry.on_error in ("dead_letter", "halt")
     )
@@ -84,12 +87,17 @@ def _kept(letter: Letter, rules: Rules, limits: Limits, now_ms: int) -> str | No
         return f"there is no rule file {' or '.join(letter.files)} today"
     if letter.replays >= limits.most:
         return f"it was replayed {letter.replays} times already (--most)"
-    if limits.allow_repeats or refused(letter) or letter.cause not in _UNKNOWN:
+    if limits.allow_repeats or refused(letter) or not _may_have_been_sent(letter):
         return None
     first = letter.first_ms if letter.first_ms is not None else letter.last_ms
     if letter.cause == "dedupe_expired" or first is None or now_ms - first > limits.give_up_ms:
         return "it may have been sent so long ago that SuprSend has forgotten it (--allow-repeats)"
     return None
+
+
+def _may_have_been_sent(letter: Letter) -> bool:
+    """Whether its event may have reached SuprSend: also where today's rules failed on it in an earlier replay."""
+    return letter.cause in _UNKNOWN or (letter.stage != Stage.DELIVER and letter.key is not None)
 
 
 def _chosen(
@@ -116,17 +124,31 @@ def _of_files(entry: Event | Fault, wanted: tuple[str, ...], files: Mapping[str,
     return not entry.files or bool(set(entry.files) & set(wanted))
 
 
-def _under_its_key(letter: Letter, entries: list[tuple[int, Event | Fault]]) -> list[tuple[int, Event | Fault]] | None:
-    """The one event of a letter that names its key, under the key to send it with; None where it is not clear."""
-    events = [(item, entry) for item, entry in entries if isinstance(entry, Event)]
-    if len(events) > 1:
-        events = [(item, event) for item, event in events if event.key in (letter.key, letter.base_key)]
-        if len(events) != 1:
-            return None
-        entries = list(events)
-    return [
-        (item, rekeyed(entry, key_of(letter, entry)) if isinstance(entry, Event) else entry) for item, entry in entries
+def _named(letter: Letter, entries: list[tuple[int, Event | Fault]]) -> list[tuple[int, Event | Fault]] | None:
+    """The one event of a letter that names its key; None where it is not clear which it is."""
+    events = [entry for _, entry in entries if isinstance(entry, Event)]
+    if len(events) <= 1:
+        return entries
+    named = [
+        (item, entry)
+        for item, entry in entries
+        if isinstance(entry, Event) and entry.key in (letter.key, letter.base_key)
     ]
+    return list(named) if len(named) == 1 else None
+
+
+def _under_their_keys(
+    letter: Letter, entries: list[tuple[int, Event | Fault]], *, shared: bool
+) -> list[tuple[int, Event | Fault]]:
+    return [
+        (item, rekeyed(entry, key_of(letter, entry, shared=shared)) if isinstance(entry, Event) else entry)
+        for item, entry in entries
+    ]
+
+
+def _share_a_key(letter: Letter, mapped: Mapped) -> bool:
+    """Whether the rules give two events of the record one key, or did: the other one may have been sent with it."""
+    return letter.code == _SHARED or any(isinstance(entry, Fault) and entry.code == _SHARED for entry in mapped)
 
 
 def _numbered(entries: Sequence[Event | Fault]) -> list[tuple[int, Event | Fault]]:

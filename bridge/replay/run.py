@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from bridge.flow import Event, Fault, Headers, Verdict
+from bridge.replay.keys import refused
 from bridge.replay.letter import Letter, Result, again, mark_headers
 from bridge.replay.plan import Limits, Plan, Rules, planned
 
@@ -160,9 +161,9 @@ class Replay:
             code=fault.code,
             message=fault.message,
             rule=fault.rule,
-            item=fault.item,
             event=None,
             files=fault.files,
+            **_which(letter, fault),
             **self._stamp(letter),
         )
         self.box.write(letter, headers, mark=False)
@@ -191,6 +192,17 @@ class Replay:
 
     def _stamp(self, letter: Letter) -> dict[str, object]:
         return {"version": self.version, "rules_hash": self.rules.hash, "replays": letter.replays + 1}
+
+
+def _which(letter: Letter, fault: Fault) -> dict[str, object]:
+    """What a letter about the failure of a replay says of the event: what is known of it already stays."""
+    known = refused(letter)
+    return {
+        "item": fault.item if letter.item is None else letter.item,
+        "item_key": fault.key if letter.item is None else letter.item_key,
+        "key": None if known else letter.key,
+        "base_key": letter.base_key or letter.key if known else letter.base_key,
+    }
 
 
 def _result(plan: Plan, *, failed: bool) -> Result:

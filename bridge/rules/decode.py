@@ -10,11 +10,11 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Any, Final, Literal, get_args
 
-from bridge.flow import Headers, Record
+from bridge.flow import Headers, Record, UnreadableHeaders, headers_of
 from bridge.jsontext import JSONDecodeError, loads
 from bridge.rules.faults import MapError
 
-__all__ = ["DECODERS", "SNAPSHOT", "Decode", "Decoder", "decoder", "text_or_base64"]
+__all__ = ["DECODERS", "SNAPSHOT", "Decode", "Decoder", "decoder", "readable_headers", "text_or_base64"]
 
 Decode = Literal["json", "string", "bytes", "cloudevents", "debezium"]
 DECODERS: tuple[Decode, ...] = get_args(Decode)
@@ -43,6 +43,15 @@ def text_or_base64(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError:
         return b64encode(data).decode()
+
+
+def readable_headers(record: Record) -> Headers:
+    """Return the headers of a record; raises MapError (`headers_unreadable`)."""
+    try:
+        return headers_of(record)
+    except UnreadableHeaders:
+        message = "The record's headers cannot be read: a name among them is not UTF-8."
+        raise MapError("headers_unreadable", message) from None
 
 
 def json_value(value: bytes, _record: Record | None = None) -> Any:
@@ -115,7 +124,7 @@ def _cloudevent(value: bytes, record: Record) -> Any:
     Kafka protocol binding of CloudEvents 1.0: structured mode by `content-type: application/cloudevents…`, binary
     mode by `ce_…` headers. Without either the value may still say what it is by its `specversion`.
     """
-    headers = record.headers() or []
+    headers = readable_headers(record)
     kind = _content_type(headers)
     if kind.startswith("application/cloudevents-batch"):
         raise MapError("cloudevent_batch", "The value is a batch of CloudEvents; one per record is read.")

@@ -46,14 +46,21 @@ def event_maker(rule: Rule, topic: str, context: MappingContext, allowed: Allowe
         if not allowed(recipient):
             raise MapError("recipient_not_allowed", "The recipient is not among delivery.only_recipients.")
         key, insert_id = make_key(scope, place, name, recipient, numbering, keys)
-        tenant = make_tenant(scope)
-        properties = exact_json(make_properties(scope), drop_nulls=rule.drop_nulls)
-        body = laid_out(insert_id, place[2], name, context.env, recipient, properties, key, tenant)
+        try:
+            tenant = make_tenant(scope)
+            properties = exact_json(make_properties(scope), drop_nulls=rule.drop_nulls)
+            body = laid_out(insert_id, place[2], name, context.env, recipient, properties, key, tenant)
+            _check_size(body)
+        except MapError as problem:
+            problem.key = key
+            raise
+        expires = place[2] + max_age if max_age is not None and place[2] >= 0 else None
+        return Event(rule.name, name, recipient, key, body, expires)
+
+    def _check_size(body: bytes) -> None:
         if len(body) > context.max_event_bytes:
             message = f"The event has {len(body)} bytes; the limit is {context.max_event_bytes}."
             raise MapError("event_too_large", message)
-        expires = place[2] + max_age if max_age is not None and place[2] >= 0 else None
-        return Event(rule.name, name, recipient, key, body, expires)
 
     return make
 

@@ -27,6 +27,8 @@ class MapError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+        self.key: str | None = None
+        """The key that the event had got before."""
 
 
 _D, _M = Stage.DECODE, Stage.MAP
@@ -51,6 +53,11 @@ FAULTS: dict[str, FaultKind] = {
         _D, "The value is not a Debezium change event (an object).", "Use `decode: json` for plain JSON."
     ),
     "key_not_json": FaultKind(_D, "The key is not JSON, though the rules say `key: json`.", "Remove `key: json`."),
+    "headers_unreadable": FaultKind(
+        _D,
+        "A rule reads headers, and the name of one of the record's is not UTF-8.",
+        "Ask the producer; rules that do without `$headers` can be replayed.",
+    ),
     "unmatched": FaultKind(
         Stage.UNMATCHED, "No rule took the record, and the topic says `unmatched: dead_letter`.", "Add a rule."
     ),

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bridge.flow import Record
 from bridge.jsontext import JSONDecodeError, loads
-from bridge.rules.decode import text_or_base64, unwrapped
+from bridge.rules.decode import readable_headers, text_or_base64, unwrapped
 from bridge.rules.faults import MapError
 from bridge.rules.jq import Budget
 
@@ -43,7 +43,8 @@ class Scope:
 def args_maker(reads: Collection[str], *, key_json: bool, unwrap_key: bool) -> Callable[[Record], Args]:
     """Return what makes the variables of a record; those that nothing reads are left null.
 
-    The maker raises MapError (`key_not_json`) where `key_json` says that keys are JSON and one is not.
+    The maker raises MapError: `key_not_json` where `key_json` says that keys are JSON and one is not,
+    `headers_unreadable` where headers are read and cannot be.
     """
     if not key_json and not any(name in reads for name in VARIABLES[:6]):
         nothing: Args = (None, None, None, None, None, None, False, None, None)
@@ -88,7 +89,7 @@ def _json_key(*, unwrap: bool) -> Callable[[bytes | None], Any]:
 
 def _headers(record: Record) -> dict[str, str | None]:
     """Return the headers as an object: the last of a name wins; values as text, by base64 where not UTF-8."""
-    return {name: None if value is None else _header_text(value) for name, value in record.headers() or ()}
+    return {name: None if value is None else _header_text(value) for name, value in readable_headers(record)}
 
 
 def _header_text(value: bytes | str) -> str:

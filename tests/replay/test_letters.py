@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +12,12 @@ from hypothesis import example, given, strategies as st
 
 from bridge.delivery.dead import Refusal, dead_letter_headers
 from bridge.delivery.partition import Partition
-from bridge.flow import Event, Fault, Mapped, PlainRecord, Record, Stage, Start
+from bridge.flow import Event, Fault, Headers, Mapped, PlainRecord, Record, Stage, Start
 from bridge.replay.keys import rekeyed, renewed
 from bridge.replay.letter import Letter, Mark, Place, Result, again, mark_headers, read
 from bridge.replay.plan import Limits, Rules, planned
 from bridge.replay.progress import Open
+from bridge.replay.run import Replay
 from bridge.replay.wanted import Wanted
 from bridge.rules.key import derived_insert_id
 from bridge.rules.runs import by_record
@@ -43,6 +45,25 @@ def fault(
 
 def rules(*mapped: Event | Fault, names: tuple[str, ...] = ("r",)) -> Rules:
     return Rules(lambda record: mapped, frozenset(names), "today")
+
+
+class Kept:
+    """Implements `replay.run.Box`: keeps the new letters."""
+
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+
+    def original(self, found: Letter) -> Letter:
+        return found
+
+    def write(self, found: Letter, headers: Headers, *, mark: bool) -> None:
+        new = read(PlainRecord("dead", 0, 8, None if mark else found.record.value(), headers=headers))
+        assert isinstance(new, Mark if mark else Letter)
+        if isinstance(new, Letter):
+            self.letters.append(new)
+
+    def settle(self, letters: Sequence[Letter]) -> None:
+        pass
 
 
 def source(value: bytes | None = b"v", headers: Any = None) -> PlainRecord:
@@ -266,20 +287,59 @@ def test_a_refused_event_gets_a_new_key_each_time() -> None:
     second = read(PlainRecord("dead", 0, 8, b"v", headers=headers))
     assert isinstance(second, Letter)
     assert planned(second, rules(event()), LIMITS, NOW).events[0][1].key == "key-r-0.r2"
-    ((_, mended),) = planned(letter(item=0), rules(event()), LIMITS, NOW).events
+    ((_, mended),) = planned(letter(item_key="key-r-0", item=0), rules(event(key="other")), LIMITS, NOW).events
     assert mended.key == "key-r-0"
+    ((_, whole),) = planned(letter(), rules(event()), LIMITS, NOW).events
+    assert whole.key == "key-r-0"
 
 
-@given(st.text(min_size=1, max_size=255), st.integers(1, 999))
+def test_an_item_that_had_no_key_gets_one_that_no_sibling_has() -> None:
+    """It failed before it had one, or an older version wrote the letter: today's key may be a sibling's."""
+    ((_, first),) = planned(letter(item=0), rules(event()), LIMITS, NOW).events
+    assert first.key == "key-r-0.r1001"
+    ((_, third),) = planned(letter(item=2), rules(event(0), event(1), event(2)), LIMITS, NOW).events
+    assert third.key == "key-r-2.r3001"
+
+
+def test_where_two_rules_claim_one_key_the_later_event_is_not_sent_with_it() -> None:
+    """Rules with one key of their own: what the other one was sent with is not used again."""
+    claimed = Fault("s", Stage.MAP, "duplicate_key", "no", None, "dead_letter")
+    ((_, made),) = planned(letter(), rules(event(), claimed), LIMITS, NOW).events
+    assert made.key == "key-r-0.r1001"
+
+
+def test_what_is_known_of_an_event_stays_when_its_replay_fails() -> None:
+    """A rule that fails as a whole today makes no letter about all items; a key that was refused is not used again."""
+    for found in (letter(item=1, item_key="mine"), letter("invalid", Stage.DELIVER, of=event(1), mapped=(event(0), event(1)))):
+        box = Kept()
+        replay = Replay(rules(fault()), LIMITS, box, lambda _: [], lambda _: [], lambda: NOW, "1")
+        replay.run([found], lambda _: None)
+        (new,) = box.letters
+        assert (new.stage, new.item, new.item_key, new.replays) == ("map", 1, found.item_key, 1)
+        ((_, made),) = planned(new, rules(event(0), event(1, key="other")), LIMITS, NOW).events
+        assert made.key == ("mine" if found.item_key else "key-r-1.r2")
+
+
+def test_a_failed_replay_does_not_make_an_event_forget_that_it_may_have_been_sent() -> None:
+    """What is unknown stays unknown when today's rule fails on it: it still needs consent after a day."""
+    found = letter("stuck", Stage.DELIVER, of=event(0), mapped=(event(0),), first_ms=NOW - 22 * HOUR)
+    box = Kept()
+    Replay(rules(fault()), LIMITS, box, lambda _: [], lambda _: [], lambda: NOW, "1").run([found], lambda _: None)
+    assert planned(box.letters[0], rules(event(0)), LIMITS, NOW).events[0][1].key == "key-r-0"
+    assert planned(box.letters[0], rules(event(0)), LIMITS, NOW + 2 * HOUR).kept is not None
+
+
+@given(st.text(min_size=1, max_size=255), st.integers(1, 10_001_000))
 @example("x" * 250, 999)
+@example("x" * 250, 1001)
 @example("x" * 251, 1)
 @example("x" * 255, 999)
 def test_new_keys_are_never_too_long(key: str, times: int) -> None:
-    """A key over 250 characters is hashed first; no other is."""
+    """A key over 250 characters is hashed first, and one that would come out too long; no other is."""
     made = renewed(key, times)
     assert len(made) <= 255
     assert made.endswith(f".r{times}")
-    assert made.startswith(key) == (len(key) <= 250)
+    assert made.startswith(key) == (len(key) <= 250 and len(f"{key}.r{times}") <= 255)
 
 
 def test_only_key_and_insert_id_of_a_body_change() -> None:
