@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import Consumer, KafkaException, Producer
 
 from bridge.delivery.start import OnGap, StartFrom
+from bridge.kafka.errors import plain
 from bridge.kafka.keys import ALLOWED, For
 from bridge.kafka.quiet import LOG
 
@@ -122,7 +123,7 @@ def _try_out(client: type[Consumer | Producer], conf: Conf) -> None:
         client({name: value for name, value in conf.items() if name != "bootstrap.servers"}).close()
     except KafkaException as error:
         raise ConfigError(
-            f"kafka: librdkafka refuses the settings: {error.args[0].str()}; see kafka.security, kafka.properties"
+            f"kafka: librdkafka refuses the settings: {plain(error.args[0])}; see kafka.security, kafka.properties"
         ) from None
 
 

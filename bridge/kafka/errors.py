@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from operator import methodcaller
 from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
@@ -72,6 +73,7 @@ GROUP_REFUSES: Final = frozenset(
 
 _NO_WRITES: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
 """Who may write nothing at all is refused as an idempotent producer, on the cluster."""
+_LENGTH: Final = methodcaller("__len__")
 _FATAL: Final = frozenset({KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID})
 # A fatal error has a code of its own; what it was is only in its text.
 _UNRELEASED_TEXT: Final = KafkaError(KafkaError.UNRELEASED_INSTANCE_ID).str()
@@ -171,12 +173,12 @@ def is_fatal(error: KafkaError) -> bool:
 
 def is_unreleased(error: KafkaError) -> bool:
     """Whether the brokers still hold the instance id for another member, perhaps for one that was just killed."""
-    return error.code() == KafkaError.UNRELEASED_INSTANCE_ID or _UNRELEASED_TEXT in (error.str() or "")
+    return error.code() == KafkaError.UNRELEASED_INSTANCE_ID or _UNRELEASED_TEXT in text_of(error)
 
 
 def fatal_trouble(error: KafkaError) -> Trouble:
     """What to say when the consumer cannot go on."""
-    if error.code() == KafkaError.FENCED_INSTANCE_ID or _FENCED_TEXT in (error.str() or ""):
+    if error.code() == KafkaError.FENCED_INSTANCE_ID or _FENCED_TEXT in text_of(error):
         text = "another process joined with the same kafka.instance_id: give each its own"
     else:
         text = "Kafka's client cannot go on"
@@ -191,15 +193,22 @@ def unreleased_trouble(error: KafkaError) -> Trouble:
 
 def plain(error: KafkaError) -> str:
     """The error in one line, without librdkafka's prefixes."""
-    text = (error.str() or error.name()).replace("\n", " ")
-    return text[:300]
+    return (text_of(error) or error.name()).replace("\n", " ")[:300]
+
+
+def text_of(error: KafkaError) -> str:
+    """What the client says of an error; nothing where that is no text: a broker's words, cut in the middle of a letter."""
+    try:
+        return error.str() or ""
+    except UnicodeDecodeError:
+        return ""
 
 
 def unwritten(topic: str, error: KafkaError) -> str:
     """What to say of a dead letter that was not written."""
     # A fatal error has a code of its own; what it was is only in its text.
     forbidden = any(
-        error.code() == code or (KafkaError(code).str() or "?") in (error.str() or "") for code in _NO_WRITES
+        error.code() == code or (KafkaError(code).str() or "?") in text_of(error) for code in _NO_WRITES
     )
     advice = "give the bridge's user Write and Describe on it: " if forbidden else ""
     return f"the dead-letter topic {topic} takes no writes: {advice}{plain(error)}"
@@ -218,10 +227,11 @@ def taken_from(error: BaseException) -> KafkaError:
 def pending() -> KafkaError | None:
     """In a callback, first of all: what the client is about to raise, which the next call of a C function would break on.
 
-    Taken here it harms nothing; the call that serves the callback then raises a SystemError.
+    Taken here it harms nothing; the call that serves the callback then raises a SystemError. Asked for in this way, since
+    a plain `len(())` does not look for it any more once CPython has made it quick, after a few calls.
     """
     try:
-        len(())
+        _LENGTH(())
     except SystemError as error:
         return taken_from(error)
     return None

@@ -31,11 +31,12 @@ def test_only_the_culprits_are_dead_lettered_with_their_bytes_and_the_reason(
     assert len(letters) == 2
     by_code = {dict(message.headers() or [])["bridge.class"]: message for message in letters.values()}
     broken = by_code[b"decode"]
-    assert (broken.key(), broken.value(), broken.timestamp()[1]) == (b"u1", b'{"half": ', 1_700_000_000_123)
+    assert (broken.key(), broken.value()) == (b"u1", b'{"half": ')
     headers = dict(broken.headers() or [])
     assert headers["trace"] == b"\x00abc"
     assert headers["bridge.source.topic"] == topic.encode()
     assert headers["bridge.source.offset"] == b"150"
+    assert headers["bridge.source.timestamp"] == b"1700000000123"
     refused = dict(by_code[b"invalid"].headers() or [])
     assert refused["bridge.rule"] == b"placed"
     assert refused["bridge.idempotency_key"] == f"{topic}-77".encode()

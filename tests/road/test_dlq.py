@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.cli.main import run
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.real import RealKafka, Sent
 from tests.road.bridge_process import START, BridgeProcess, committed_everything, until
+from tests.road.conftest import Cli
 from tests.road.world import World, accepted
 
 RULES = """\
@@ -30,29 +29,6 @@ rules:
     event: other_event
     distinct_id: ${{ .who // "someone" }}
 """
-
-Cli = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def world(kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path) -> World:
-    return World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
-
-
-@pytest.fixture
-def cli(world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Cli:
-    """Runs `bridge dlq …` with the world's settings; returns exit code and all output."""
-    file = tmp_path / "dlq.json"
-    file.write_text(json.dumps(world.settings()))
-
-    def call(*args: str) -> tuple[int, str]:
-        capfd.readouterr()
-        code = run(["dlq", args[0], "--config", str(file), *args[1:]])
-        out = capfd.readouterr()
-        return code, out.out + out.err
-
-    return call
-
 
 def _rules(world: World, *, items: str = ".people[]", number: str = ".n | tonumber") -> None:
     text = RULES.format(topic=world.topics[0], items=items, number=number)
