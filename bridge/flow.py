@@ -158,7 +158,7 @@ class Fault(NamedTuple):
 
     `code` is stable and bounded (a metric label); `message` may quote the rule, never the record's payload.
     `on_error` says what the rule wants done; `drop` ends as filtered (`delivery.only_recipients`). `files` are the rule
-    files that could not read the record, where several read its topic: the others went on. `key` is the key that the
+    files that could not read the record, where several read its topic: the others went on. `item_key` is the key that the
     event would have had, of an item of a fan-out that got as far as that: a sibling may have the next one.
     """
 
@@ -169,7 +169,7 @@ class Fault(NamedTuple):
     item: int | None
     on_error: OnError
     files: tuple[str, ...] = ()
-    key: str | None = None
+    item_key: str | None = None
 
 
 Mapped = Sequence[Event | Fault]

@@ -39,7 +39,7 @@ class Refusal:
     files: tuple[str, ...] = ()
     """The rule files that could not read the record, where others could."""
     item_key: str | None = None
-    """The key that the item had taken when it failed (`Fault.key`)."""
+    """The key that the item had taken when it failed (`Fault.item_key`)."""
 
     @property
     def brake_key(self) -> str:
@@ -81,7 +81,7 @@ def refusal_of(part: Partition, record: Record, fault: Fault) -> Refusal:
         fault.message,
         fault.item,
         files=fault.files,
-        item_key=fault.key,
+        item_key=fault.item_key,
     )
 
 

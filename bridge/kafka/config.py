@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
@@ -18,7 +18,14 @@ from bridge.kafka.quiet import LOG
 if TYPE_CHECKING:
     from bridge.settings.kafka import Kafka, Security
 
-Value = str | int | bool | logging.Logger
+
+class Logs(Protocol):
+    """What librdkafka's clients write their log to."""
+
+    def log(self, level: int, template: str, *arguments: object) -> None: ...
+
+
+Value = str | int | bool | logging.Logger | Logs
 Conf = dict[str, Value]
 
 _LETTER_BYTES: Final = 100_000_000

@@ -207,10 +207,10 @@ def text_of(error: KafkaError) -> str:
 def unwritten(topic: str, error: KafkaError) -> str:
     """What to say of a dead letter that was not written."""
     # A fatal error has a code of its own; what it was is only in its text.
-    forbidden = any(
-        error.code() == code or (KafkaError(code).str() or "?") in text_of(error) for code in _NO_WRITES
-    )
+    forbidden = any(error.code() == code or (KafkaError(code).str() or "?") in text_of(error) for code in _NO_WRITES)
     advice = "give the bridge's user Write and Describe on it: " if forbidden else ""
+    if error.code() == KafkaError.INVALID_TIMESTAMP:
+        advice = "set this machine's clock right, or raise message.timestamp.after.max.ms of the topic: "
     return f"the dead-letter topic {topic} takes no writes: {advice}{plain(error)}"
 
 

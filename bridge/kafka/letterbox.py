@@ -10,14 +10,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from bridge.flow import Headers, PlainRecord
 from bridge.kafka.config import consumer_conf, producer_conf
 from bridge.kafka.errors import END_REACHED, pending, taken_from, unwritten
+from bridge.kafka.idempotence import Idempotence
 from bridge.kafka.peek import PeekError, clearest, partitions_of, plain_record, record_at
+from bridge.kafka.quiet import LOG
 from bridge.settings.kafka import Kafka
 
 __all__ = ["Letterbox", "opened"]
@@ -32,6 +34,17 @@ Span = tuple[int, int]
 """First offset, and the one behind the last."""
 
 
+class _Queued(NamedTuple):
+    value: bytes | None
+    key: bytes | None
+    partition: int
+    headers: Headers
+
+
+def _plainly(why: str) -> None:
+    LOG.warning("the brokers take no idempotent producer: what a replay writes may be there twice (%s)", why)
+
+
 class Letterbox:
     """Made by `opened`. Everything raises PeekError where Kafka does not do it, with one clear line."""
 
@@ -40,6 +53,9 @@ class Letterbox:
         self._settings = settings
         self._consumer = consumer
         self._producer: Producer | None = None
+        self._idempotence = Idempotence(_plainly)
+        self._queued: list[_Queued] = []
+        """Since the last flush."""
         self._failures: list[KafkaError] = []
         self.spans: dict[int, Span] = {}
         """By partition what the topic held when it was opened."""
@@ -53,13 +69,21 @@ class Letterbox:
         return str(found or "")
 
     def progress(self) -> dict[int, int]:
-        """By partition the offset below which no letter is open, as earlier replays committed it."""
+        """By partition the offset below which no letter is open, as earlier replays committed it.
+
+        Some brokers have no offsets of a group that never was, others say that there is no such group.
+        """
         asked = [TopicPartition(self.topic, partition) for partition in self.spans]
-        found = self._consumer.committed(asked, timeout=_SECONDS)
+        try:
+            found = self._consumer.committed(asked, timeout=_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return {}
+            raise
         for part in found:
-            if part.error is not None:
+            if part.error is not None and part.error.code() != KafkaError.GROUP_ID_NOT_FOUND:
                 raise KafkaException(part.error)
-        return {part.partition: part.offset for part in found if part.offset >= 0}
+        return {part.partition: part.offset for part in found if part.error is None and part.offset >= 0}
 
     def scan(self, begin: Mapping[int, int] | None = None) -> Iterator[PlainRecord]:
         """Every record up to the end as it was when opened, in the order of each partition; from `begin` on."""
@@ -100,24 +124,29 @@ class Letterbox:
 
     def write(self, partition: int, record: PlainRecord, headers: Headers, *, with_value: bool) -> None:
         """Queue one record; `flush` says whether it was written. It bears the present time."""
-        if self._producer is None:
-            self._producer = Producer(producer_conf(self._settings))
         value = record.value() if with_value else None
         key = record.key()
         if key is not None and len(key) > _LARGEST_KEY and not with_value:
             key = None
+        queued = _Queued(value, key, partition, headers)
+        self._queued.append(queued)
+        self._produce(queued)
+
+    def _produce(self, queued: _Queued) -> None:
+        if self._producer is None:
+            self._producer = Producer(self._idempotence.conf(producer_conf(self._settings)))
+        value, key, partition, headers = queued
         while True:
             try:
                 self._producer.produce(
-                    self.topic,
-                    value,
-                    key,
-                    partition,
-                    headers=list(headers),
-                    on_delivery=self._delivered,
+                    self.topic, value, key, partition, headers=list(headers), on_delivery=self._delivered
                 )
             except BufferError:
                 self._producer.poll(0.1)
+            except KafkaException as error:
+                # It has ended; `flush` says why, which is told before this.
+                self._failures.append(taken_from(error))
+                return
             else:
                 return
 
@@ -128,15 +157,26 @@ class Letterbox:
 
     def flush(self) -> None:
         """Wait until everything queued is written. Raises PeekError where something is not."""
-        left = 0
-        try:
-            left = self._producer.flush(_SILENT_SECONDS) if self._producer is not None else 0
-        except (KafkaException, SystemError) as error:
-            self._failures.append(taken_from(error))
+        left = self._flushed()
+        if any(map(self._idempotence.given_up, self._failures)):
+            self._failures.clear()
+            self._producer = None
+            for queued in self._queued:
+                self._produce(queued)
+            left = self._flushed()
         if self._failures:
             raise PeekError(unwritten(self.topic, self._failures[0]))
         if left:
             raise PeekError(f"{self.topic} takes no writes: {left} were not acknowledged in {_SILENT_SECONDS:.0f} s")
+        self._queued.clear()
+
+    def _flushed(self) -> int:
+        """How many are still unacknowledged after a while."""
+        try:
+            return self._producer.flush(_SILENT_SECONDS) if self._producer is not None else 0
+        except (KafkaException, SystemError) as error:
+            self._failures.append(taken_from(error))
+            return 0
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Keep how far all is done. Raises KafkaException."""

@@ -1,6 +1,6 @@
 """The dead-letter producer: the original record, byte for byte, with headers that say why. Kafka thread only.
 
-Idempotent and acknowledged by all replicas (`config.producer_conf`). What is too large for the topic goes as a
+Acknowledged by all replicas, and idempotent where the brokers can (`config.producer_conf`, `idempotence`). What is too large for the topic goes as a
 reference, so that it cannot stop a partition for ever. A letter bears the time at which it was written: with the
 record's, which is in a header, retention would delete it at once, or Kafka refuse it for ever.
 """
@@ -21,6 +21,7 @@ from bridge.delivery.dead import UNREADABLE_HEADERS
 from bridge.flow import DeadLetter, DeadLetterWritten, UnreadableHeaders, headers_of
 from bridge.kafka.config import Conf
 from bridge.kafka.errors import INVALID_ARGUMENT, TIMED_OUT, UNREPORTED, is_fatal, pending, taken_from, unwritten
+from bridge.kafka.idempotence import Idempotence
 from bridge.kafka.numbers import Numbers
 
 MOST_BYTES_IN_FLIGHT: Final = 4 * 1024 * 1024
@@ -59,6 +60,7 @@ class Letters:
         self._serial = count()
         self._bytes = 0
         self._alone = False
+        self._idempotence = Idempotence(self._plainly)
         self._fatal: KafkaError | None = None
         """Why the producer will never write again, or may not, once that is so."""
 
@@ -73,9 +75,9 @@ class Letters:
     def pump(self) -> None:
         """Write what waits and take in reports; never blocks. Raises ConfigError, SecretError from the settings."""
         if self._producer is None:
-            if not self._waiting:
+            if not (self._waiting or self._retries):
                 return
-            self._producer = Producer(self._conf())
+            self._producer = Producer(self._idempotence.conf(self._conf()))
         while not self._alone and self._write_next(self._producer):
             pass
         try:
@@ -83,10 +85,23 @@ class Letters:
         except (KafkaException, SystemError) as error:
             # Without the right to write an idempotent producer ends for good.
             self._fatal = self._fatal or taken_from(error)
-        if self._fatal is not None:
+        if self._idempotence.given_up(self._fatal):
+            self._begin_anew()
+        elif self._fatal is not None:
             # What it has is told as not written, and tried again later: with another producer, for whatever was wrong.
             self.reopen()
-            self._fatal = None
+        self._fatal = None
+
+    def _begin_anew(self) -> None:
+        """Write what is in flight with another producer; nobody is told, and what was written may be there twice."""
+        self._waiting.extendleft(sending.letter for sending in reversed(self._out.values()))
+        self._out.clear()
+        self._bytes = 0
+        self._alone = False
+        self.close(0.0)
+
+    def _plainly(self, why: str) -> None:
+        self._numbers.journal.note("dead_letters_plain", "warning", message=why)
 
     def _write_next(self, producer: Producer) -> bool:
         if self._retries:

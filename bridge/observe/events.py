@@ -53,6 +53,11 @@ EVENTS: Mapping[str, LogEvent] = MappingProxyType(
             "A commit was refused; `result` says what becomes of it, as in `bridge_commits_total`.",
             f"{PLACE} result message",
         ),
+        "dead_letters_plain": _event(
+            "warning",
+            "The brokers take no idempotent producer: dead letters are written without, and one may be there twice.",
+            "message",
+        ),
         "batch_refused": _event(
             "warning",
             "The API refused a whole call for good; its events become dead letters.",

@@ -199,7 +199,7 @@ def _which(letter: Letter, fault: Fault) -> dict[str, object]:
     known = refused(letter)
     return {
         "item": fault.item if letter.item is None else letter.item,
-        "item_key": fault.key if letter.item is None else letter.item_key,
+        "item_key": fault.item_key if letter.item is None else letter.item_key,
         "key": None if known else letter.key,
         "base_key": letter.base_key or letter.key if known else letter.base_key,
     }

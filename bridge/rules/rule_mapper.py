@@ -61,7 +61,7 @@ def rule_mapper(rule: Rule, topic: str, context: MappingContext, allowed: Allowe
 def _fault(rule: Rule, problem: MapError, item: int | None) -> Fault:
     on_error: OnError = "drop" if problem.code == "recipient_not_allowed" else rule.on_error
     key = None if item is None else problem.key
-    return Fault(rule.name, FAULTS[problem.code].stage, problem.code, problem.message, item, on_error, key=key)
+    return Fault(rule.name, FAULTS[problem.code].stage, problem.code, problem.message, item, on_error, item_key=key)
 
 
 def _when(rule: Rule) -> Callable[[Scope], bool]:

@@ -13,14 +13,17 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
 from bridge.delivery.policy import Policy
-from bridge.flow import KafkaState, Start
+from bridge.flow import DeadLetter, DeadLetterWritten, KafkaState, PlainRecord, Start
+from bridge.kafka.config import producer_conf
+from bridge.kafka.letters import Letters
+from bridge.kafka.mock import MockCluster
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
 from bridge.observe.events import EVENTS
 from bridge.view import hold_news
 from tests.brokers.real import RealKafka, Sent
 from tests.delivery.bench import Bench, record, refused, reply, results
-from tests.kafka.desk import desk
+from tests.kafka.desk import desk, settings
 from tests.observe.lines import Lines, Written, shows
 from tests.observe.test_stall import play_a_stall
 from tests.road.bridge_process import BridgeProcess, until
@@ -269,6 +272,30 @@ def test_lost_records_are_told_with_their_range(kafka: RealKafka, tmp_path: Path
     assert (lost["topic"], lost["partition"], lost["count"]) == (topic, 0, 4)
     assert "offsets 5 to 8" in lost["message"]
     return lines
+
+
+@shows(SHOWN, "dead_letters_plain")
+def test_brokers_without_an_idempotent_producer_are_told_of(tmp_path: Path) -> Lines:
+    """Said once, with what the broker said."""
+    numbers = Numbers()
+    written = Written(tmp_path, numbers.journal)
+    reports: list[DeadLetterWritten] = []
+    with MockCluster({"dead": 1}) as cluster:
+        cluster.fail_requests("InitProducerId", [KafkaError.CLUSTER_AUTHORIZATION_FAILED])
+        conf = producer_conf(settings(cluster.bootstrap, ["t"], "g"))
+        letters = Letters(lambda: conf, "dead", reports.append, numbers)
+        letters.send(DeadLetter(1, PlainRecord("t", 0, 0, b"v"), ()))
+
+        def reported() -> bool:
+            letters.pump()
+            return bool(reports)
+
+        until(reported, 30)
+        letters.close(5.0)
+    assert reports == [DeadLetterWritten(1, None)]
+    (line,) = written.lines()
+    assert "Cluster authorization failed" in line["message"]
+    return [line]
 
 
 @shows(SHOWN, "unexpected")

@@ -49,7 +49,7 @@ def mapper_of(broken: Broken, own: str) -> Mapper:
     failing = {
         stage: " or ".join(f"$index == {item}" for item, at in broken if at == stage) or "false" for stage in STAGES
     }
-    key = f"if {failing['idempotency_key']} then error(\"no\") else {own} end"
+    key = f'if {failing["idempotency_key"]} then error("no") else {own} end'
     loaded = load(RULE.format(own=f"idempotency_key: '${{ {key} }}'" if own else "", **failing))
     assert not [finding for finding in loaded.findings if finding.severity == "error"], loaded.findings
     return compile_mapping(loaded.rules, CONTEXT).for_topic("t")
@@ -118,7 +118,9 @@ class Topic:
         """`bridge dlq replay` of some of the letters, by their place among the open ones."""
         letters = [letter for place, letter in enumerate(self.open) if chosen(place)]
         rules = Rules(lambda record: mapper(record), frozenset({"r"}), "today")
-        run = Replay(rules, Limits(23 * 3_600_000), self, self.send, lambda events: [1] * len(events), lambda: NOON, "1")
+        run = Replay(
+            rules, Limits(23 * 3_600_000), self, self.send, lambda events: [1] * len(events), lambda: NOON, "1"
+        )
         run.run(letters, lambda _: None)
 
 

@@ -310,7 +310,10 @@ def test_where_two_rules_claim_one_key_the_later_event_is_not_sent_with_it() -> 
 
 def test_what_is_known_of_an_event_stays_when_its_replay_fails() -> None:
     """A rule that fails as a whole today makes no letter about all items; a key that was refused is not used again."""
-    for found in (letter(item=1, item_key="mine"), letter("invalid", Stage.DELIVER, of=event(1), mapped=(event(0), event(1)))):
+    for found in (
+        letter(item=1, item_key="mine"),
+        letter("invalid", Stage.DELIVER, of=event(1), mapped=(event(0), event(1))),
+    ):
         box = Kept()
         replay = Replay(rules(fault()), LIMITS, box, lambda _: [], lambda _: [], lambda: NOW, "1")
         replay.run([found], lambda _: None)

@@ -30,6 +30,7 @@ rules:
     distinct_id: ${{ .who // "someone" }}
 """
 
+
 def _rules(world: World, *, items: str = ".people[]", number: str = ".n | tonumber") -> None:
     text = RULES.format(topic=world.topics[0], items=items, number=number)
     (world.folder / "rules" / "orders.yaml").write_text(text)

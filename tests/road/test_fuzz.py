@@ -9,10 +9,11 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
+from bridge.flow import Headers
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.real import RealKafka
 from tests.brokers.unchecked import Raw, produce_raw
@@ -51,7 +52,17 @@ rules:
     idempotency_key: ${{ .data.who // .who }}
     properties: {{kind: '${{ .type // "none" }}'}}
 """
-NAMES: Final = (b"", b"a", b"a\0b", b"ce_specversion", b"CE_id", b"content-type", b"bridge.stage", b"\xff", "é".encode())
+NAMES: Final = (
+    b"",
+    b"a",
+    b"a\0b",
+    b"ce_specversion",
+    b"CE_id",
+    b"content-type",
+    b"bridge.stage",
+    b"\xff",
+    "é".encode(),
+)
 """Of headers; the others are any bytes."""
 NO_BRAKE: Final = {"brake": {"consecutive": 1_000_000_000, "ratio": 1, "window": 1_000_000}}
 
@@ -60,7 +71,7 @@ class Writer:
     """Makes records by chance, the same for the same seed."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+        self._random = random.Random(seed)
 
     def record(self, who: str) -> Raw:
         chance = self._random
@@ -86,7 +97,9 @@ class Writer:
         if kind == "bytes":
             return chance.randbytes(chance.randrange(200))
         if kind == "json":
-            return json.dumps(chance.choice([1, [], "text", None, {"who": [1]}, {"specversion": "1.0", "who": who}])).encode()
+            return json.dumps(
+                chance.choice([1, [], "text", None, {"who": [1]}, {"specversion": "1.0", "who": who}])
+            ).encode()
         return json.dumps(fine if kind == "fine" else {"pad": 1}).encode()
 
 
@@ -124,7 +137,7 @@ def _letters(kafka: RealKafka, topic: str) -> dict[tuple[str, int], dict[str, by
     """The bridge's own headers of each letter, by the record it is about. Each record has at most one."""
     found = {}
     for message in kafka.read(topic):
-        headers = message.headers() or []
+        headers = cast("Headers", message.headers())
         names = [name for name, _ in headers]
         facts: dict[str, Any] = dict(headers[len(names) - 1 - names[::-1].index("bridge.stage") :])
         place = (facts["bridge.source.topic"].decode(), int(facts["bridge.source.offset"]))
@@ -142,7 +155,9 @@ def test_twenty_thousand_records_of_random_bytes_have_one_outcome_each(
     (world.folder / "rules" / "orders.yaml").write_text(RULES.format(**topics))
     for name, topic in topics.items():
         _produce(kafka, topic, RECORDS[name], Writer(SEED + len(name)))
-    chosen = world.settings(kafka={"topics": list(topics.values())}, delivery=NO_BRAKE | {"storm": {"events": 9, "per": "1h"}})
+    chosen = world.settings(
+        kafka={"topics": list(topics.values())}, delivery=NO_BRAKE | {"storm": {"events": 9, "per": "1h"}}
+    )
     (tmp_path / "dlq.json").write_text(json.dumps(chosen))
     with BridgeProcess(tmp_path, chosen) as bridge:
         url = bridge.admin_url()
@@ -167,7 +182,9 @@ def test_twenty_thousand_records_of_random_bytes_have_one_outcome_each(
             "dead_lettered": len(put_aside),
             "filtered": RECORDS[name] - len(reached) - len(put_aside),
         }
-        unreadable = [facts for (source, _), facts in letters.items() if source == topic and "bridge.source.headers" in facts]
+        unreadable = [
+            facts for (source, _), facts in letters.items() if source == topic and "bridge.source.headers" in facts
+        ]
         assert unreadable
     codes = Counter((source, facts["bridge.code"]) for (source, _), facts in letters.items())
     assert not codes[topics["plain"], b"headers_unreadable"], "nobody reads headers there"

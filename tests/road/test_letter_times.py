@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +54,11 @@ def _checked_by_retention(kafka: RealKafka) -> None:
     for _ in range(2):
         topic = kafka.create_topic(kafka.unique("canary"), config=SEVEN_DAYS)
         kafka.produce(topic, [Sent(b"old", timestamp=NOW - 10 * 86_400_000)])
-        until(lambda topic=topic: kafka.first_offsets(topic) == kafka.end_offsets(topic), 60)
+        until(partial(_empty, kafka, topic), 60)
+
+
+def _empty(kafka: RealKafka, topic: str) -> bool:
+    return kafka.first_offsets(topic) == kafka.end_offsets(topic)
 
 
 def _rules(world: World, topics: list[str], number: str) -> None:
