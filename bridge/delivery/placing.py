@@ -13,7 +13,7 @@ from bridge.delivery.partition import Fan, Lane, Partition
 from bridge.delivery.policy import Policy
 from bridge.delivery.refusals import Refusals
 from bridge.delivery.settle import Settler
-from bridge.delivery.storm import StormGuard
+from bridge.delivery.storm import MOST_AHEAD_MS, StormGuard
 from bridge.flow import Event, Fault, Mapped, OnError, Outcome, Record, Stage
 
 FAULT_OUTCOME: dict[OnError, Outcome] = {"skip": Outcome.SKIPPED, "drop": Outcome.FILTERED}
@@ -91,7 +91,7 @@ class Placer:
         """The events that are too many for their recipient."""
         assert self.storm is not None
         at = record.timestamp()[1]
-        at_ms = at if at >= 0 else now_ms
+        at_ms = at if 0 <= at <= now_ms + MOST_AHEAD_MS else now_ms
         alive = [event for event in events if event.expires is None or event.expires >= now_ms]
         return [event for event in alive if not self.storm.admits(event, at_ms)]
 

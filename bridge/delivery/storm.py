@@ -13,6 +13,8 @@ from typing import Literal
 
 from bridge.flow import Event
 
+MOST_AHEAD_MS = 86_400_000
+"""A record's time that is further ahead of the clock is none (microseconds, say): the clock is taken instead."""
 MOST_KEPT = 200_000
 """Events remembered in all, some 100 bytes each."""
 
@@ -58,12 +60,15 @@ class StormGuard:
             return False
         insort(seen, entry)
         self._kept += 1
-        self._trim(seen)
+        self._trim(seen, at_ms)
         return True
 
-    def _trim(self, seen: list[tuple[int, int]]) -> None:
-        """Let go of what can matter no more (partitions may be twice the span apart), and of the longest unheard."""
-        old = bisect_right(seen, (seen[-1][0] - 2 * self._limits.per_ms, 1 << 63))
+    def _trim(self, seen: list[tuple[int, int]], at_ms: int) -> None:
+        """Let go of what can matter no more (partitions may be twice the span apart), and of the longest unheard.
+
+        Counted from the record at hand: from the newest, one whose clock is ahead would make all later ones forgotten.
+        """
+        old = bisect_right(seen, (at_ms - 2 * self._limits.per_ms, 1 << 63))
         if old:
             del seen[:old]
             self._kept -= old

@@ -96,6 +96,17 @@ def test_a_storm_goes_to_the_dead_letter_topic_as_such() -> None:
     bench.conserved()
 
 
+@pytest.mark.parametrize("ahead", [HOUR * 12, EPOCH_MS * 999, (1 << 63) - 1 - EPOCH_MS])
+def test_a_record_of_the_future_does_not_switch_the_guard_off(ahead: int) -> None:
+    """A producer whose clock is ahead, or that counts in microseconds: the records beside it are counted as ever."""
+    bench = _bench("dead_letter")
+    bench.feed(_records(*((2 * n, n) for n in range(3))))
+    bench.feed(_records((6, ahead), *((7 + n, 3 + n) for n in range(6))))
+    bench.start()
+    letters = {letter.record.offset() for letter in bench.write_dead_letters()}
+    assert letters >= {10, 11, 12}
+
+
 def test_a_storm_can_hold_instead_until_a_person_says_go_on() -> None:
     """With `hold` the partition stops at that record, nothing is lost, and resume counts anew."""
     bench = _bench("hold", events=2)

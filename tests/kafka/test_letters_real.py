@@ -7,13 +7,30 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from bridge.flow import DeadLetter, DeadLetterWritten, Headers, PlainRecord, Record
+import pytest
+
+from bridge.flow import (
+    DeadLetter,
+    DeadLetterWritten,
+    Headers,
+    PlainRecord,
+    Record,
+    UnreadableHeaders,
+    headers_of,
+)
+from bridge.kafka.letterbox import opened
 from bridge.kafka.letters import Letters
 from bridge.kafka.numbers import Numbers
+from bridge.kafka.peek import record_at
+from bridge.replay.letter import Letter, again, read
 from tests.brokers.node import free_ports
 from tests.brokers.real import RealKafka, Sent
-from tests.kafka.desk import desk
+from tests.brokers.unchecked import Raw, produce_raw
+from tests.kafka.desk import desk, settings
 from tests.road.bridge_process import until
+
+
+FACTS: Headers = [("bridge.stage", b"map"), ("bridge.source.topic", b"t"), ("bridge.source.partition", b"0")]
 
 
 def make(kafka: RealKafka, config: dict[str, str] | None = None) -> tuple[str, str, dict[str, Any]]:
@@ -47,6 +64,39 @@ def test_a_dead_letter_is_the_original_record_and_the_reason(kafka: RealKafka) -
 def test_a_tombstone_without_a_key_is_a_dead_letter_too(kafka: RealKafka) -> None:
     """A null value and a null key stay null."""
     read_back(kafka, Sent(None, None, timestamp=1_767_254_400_123))
+
+
+def test_headers_that_cannot_be_read_are_not_in_the_letter_and_it_says_so(kafka: RealKafka) -> None:
+    """A name that is no UTF-8: key and value are kept, and whoever reads the letter knows that headers are missing."""
+    topic, letters, more = make(kafka)
+    bad = [(b"trace", b"1"), (b"\xc3\x28", b"2")]
+    produce_raw(kafka.bootstrap, topic, [[Raw(b"%d" % number, b"key", bad) for number in range(40)]])
+    with desk(kafka.bootstrap, [topic], **more) as side:
+        side.until(lambda: len(side.records) == 40)
+        for ticket, record in enumerate(side.records):
+            # Asked more often than CPython needs to make a call quick, and again by the Kafka thread.
+            with pytest.raises(UnreadableHeaders):
+                headers_of(record)
+            side.dead_letter(ticket, record, [*FACTS, ("bridge.source.offset", b"%d" % ticket)])
+        side.until(lambda: len(side.written) == 40)
+        assert set(side.written.values()) == {None}
+    chosen = settings(kafka.bootstrap, [topic], more["group"], dead_letter_topic=letters)
+    with opened(chosen) as box:
+        found = [read(record) for record in box.scan()]
+    assert len(found) == 40
+    for number, letter in enumerate(found):
+        assert isinstance(letter, Letter)
+        assert (letter.record.key(), letter.record.value()) == (b"key", b"%d" % number)
+        again_read = read(PlainRecord("dead", 0, 1, b"v", headers=again(letter, replays=1)))
+        assert isinstance(again_read, Letter)
+        for record in (letter.record, again_read.record):
+            with pytest.raises(UnreadableHeaders):
+                headers_of(record)
+        facts = dict(letter.headers)
+        assert facts["bridge.source.headers"] == b"unreadable"
+        assert "trace" not in facts
+    with pytest.raises(UnreadableHeaders):
+        headers_of(record_at(chosen, topic, 0, 0))
 
 
 def test_a_record_too_large_for_the_topic_goes_there_as_a_reference(kafka: RealKafka) -> None:
