@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping as Map, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from operator import methodcaller
-from threading import Lock
 from typing import Final, Literal, NamedTuple, Protocol, cast
 
 TopicPartition = tuple[str, int]
@@ -107,22 +106,20 @@ UNREADABLE: Final[Headers] = []
 _ASK: Final = methodcaller("headers")
 """Written as a plain call, the client's failure is no error at the call once CPython has made it quick: it comes up
 somewhere behind, or never."""
-_ASKING: Final = Lock()
-"""Two threads may ask: the second must not see what the first one's failure leaves behind."""
 
 
 def headers_of(record: Record) -> Headers:
     """The headers of a record, an empty list where it has none. Raises UnreadableHeaders, also when asked again.
 
     The one way to read headers. Where a name is no UTF-8, the client fails at the first question and gives a list with
-    holes in it at the second, which ends the process when it is read: what it keeps is replaced at once. Any thread.
+    holes in it at the second, which ends the process when it is read: what it keeps is replaced at once. The thread that
+    asks first must be alone with the record: the Kafka thread asks for a dead letter, after the delivery thread did.
     """
-    with _ASKING:
-        try:
-            found = cast("Headers | None", _ASK(record))
-        except (SystemError, UnicodeDecodeError):
-            found = UNREADABLE
-            record.set_headers(found)  # type: ignore[attr-defined] # only the client's records fail
+    try:
+        found = cast("Headers | None", _ASK(record))
+    except (SystemError, UnicodeDecodeError):
+        found = UNREADABLE
+        record.set_headers(found)  # type: ignore[attr-defined] # only the client's records fail
     if found is UNREADABLE:
         raise UnreadableHeaders
     return found or []

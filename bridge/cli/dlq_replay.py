@@ -18,7 +18,7 @@ from bridge.assembly import context_of, credentials_of, endpoint_of, judge_of
 from bridge.cli.failure import FOUND, Failure
 from bridge.delivery.pace import Tokens
 from bridge.findings import visible
-from bridge.flow import Event, Headers, Mapped, Mapper, Record
+from bridge.flow import Event, Headers, Mapped, Mapper, PlainRecord, Record
 from bridge.kafka.letterbox import Letterbox, opened
 from bridge.kafka.peek import PeekError
 from bridge.loading import mapping_of, usable_rules
@@ -71,7 +71,9 @@ class Desk:
         except PeekError as error:
             message = f"the original is gone ({error})"
             raise Missing(message) from None
-        return replace(letter, record=whole)
+        at = record.timestamp()[1]
+        original = PlainRecord(*place, whole.value(), key=whole.key(), timestamp=at, headers=whole.headers())
+        return replace(letter, record=original)
 
     def write(self, letter: Letter, headers: Headers, *, mark: bool) -> None:
         """Queue a mark or a new letter, whose value is a reference where the letter's was."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bridge.delivery.brake import topic_key
 from bridge.delivery.partition import Partition
-from bridge.flow import Event, Fault, Record, Stage
+from bridge.flow import Event, Fault, Record, Stage, UnreadableHeaders, headers_of
 
 PREFIX = "bridge."
 FIRST_HEADER = PREFIX + "stage"
@@ -119,7 +119,16 @@ def dead_letter_headers(refusal: Refusal, *, version: str, rules_hash: str) -> t
         ("version", version),
         ("rules_hash", rules_hash),
     )
-    return tuple((PREFIX + name, _text(value)) for name, value in facts if value is not None)
+    said = tuple((PREFIX + name, _text(value)) for name, value in facts if value is not None)
+    return said if _readable(record) else (*said, UNREADABLE_HEADERS)
+
+
+def _readable(record: Record) -> bool:
+    try:
+        headers_of(record)
+    except UnreadableHeaders:
+        return False
+    return True
 
 
 def listed(files: tuple[str, ...]) -> str | None:

@@ -6,13 +6,14 @@ All are called by the delivery thread between two turns. `Declined` says in one 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 from bridge.delivery.dead import Refusal
 from bridge.delivery.delivery import Delivery
 from bridge.delivery.flight import Flight, Item
 from bridge.delivery.holds import KINDS, Hold, Reason
 from bridge.delivery.partition import Fan, Lane, Partition
-from bridge.flow import Mapping, Record, Stage, TopicPartition
+from bridge.flow import Event, Mapping, Record, Stage, TopicPartition
 
 
 class Declined(Exception):  # noqa: N818 (the operator's word)
@@ -171,12 +172,10 @@ def skip(delivery: Delivery, scope: TopicPartition, offset: int, reason: str, no
     if delivery.refusals.writing(part, record):
         message = f"{scope[0]}:{scope[1]}:{offset} is on its way to the dead-letter topic already: nothing to skip"
         raise Declined(message)
-    _take_out(delivery, part, record)
-    fan = part.fans.get(offset)
-    if fan is not None:
-        fan.left = 1
-    refusal = Refusal(part, record, None, Stage.DELIVER, "skipped_by_operator", "skipped", reason, last_ms=now_ms)
-    delivery.refusals.write(refusal)
+    whole = Refusal(part, record, None, Stage.DELIVER, "skipped_by_operator", "skipped", reason, last_ms=now_ms)
+    refused = delivery.refusals.take(part, record)
+    for refusal in _skipped(whole, refused, _take_out(delivery, part, record)):
+        delivery.refusals.write(refusal)
     for held in (Reason.HALT, Reason.BRAKE, Reason.DEDUPE_EXPIRED, Reason.STORM):
         hold = delivery.holds.on(scope).get(held)
         if hold is not None and hold.offset == offset:
@@ -186,11 +185,31 @@ def skip(delivery: Delivery, scope: TopicPartition, offset: int, reason: str, no
     delivery.settler.woken.append(part)
 
 
-def _take_out(delivery: Delivery, part: Partition, record: Record) -> None:
-    delivery.refusals.drop(part, record)
+def _skipped(whole: Refusal, refused: list[Refusal], events: list[Event]) -> list[Refusal]:
+    """The letters of a skip: one, or of a record with several events one for each that has not ended.
+
+    Each names its item and key: a letter about all would have those sent again, under other keys, that were delivered.
+    """
+    fan = whole.part.fans.get(whole.record.offset())
+    if fan is None:
+        return [whole]
+    if len(refused) + len(events) != fan.left:
+        fan.left = 1
+        return [whole]
+    why = {"cause": whole.cause, "code": whole.code, "message": whole.message, "last_ms": whole.last_ms}
+    kept = [replace(refusal, **why) for refusal in refused]  # type: ignore[arg-type] # the names are those of Refusal
+    return [*kept, *(replace(whole, rule=event.rule, event=event) for event in events)]
+
+
+def _take_out(delivery: Delivery, part: Partition, record: Record) -> list[Event]:
+    """Take a record out of everything; the events of it that were not accepted."""
+    events: list[Event] = []
     part.unsent = deque(entry for entry in part.unsent if entry is not record)
     for lane in list(part.waiting):
         entries = part.waiting[lane]
+        events += [
+            event for entry in entries if isinstance(entry, Fan) and entry.record is record for event in entry.events
+        ]
         part.waiting[lane] = deque(
             entry for entry in entries if (entry.record if isinstance(entry, Fan) else entry) is not record
         )
@@ -205,3 +224,5 @@ def _take_out(delivery: Delivery, part: Partition, record: Record) -> None:
         if gone:
             # A half that goes out before may hold the same lane.
             delivery.settler.free(gone, root.lanes(lane_of))
+            events += [event for _, _, event in gone]
+    return events

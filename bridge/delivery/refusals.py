@@ -126,10 +126,12 @@ class Refusals:
         """Offsets of everything refused that has no outcome yet."""
         return self.on_their_way(part) | {each.record.offset() for each in self._braked if each.part is part}
 
-    def drop(self, part: Partition, record: Record) -> None:
-        """What was kept back or could not be written for the record is not wanted any more."""
+    def take(self, part: Partition, record: Record) -> list[Refusal]:
+        """What was kept back or could not be written for the record, handed over: an operator skips it."""
+        waiting = [*self._braked, *(entry[1] for entry in self._failed)]
         self._failed = [entry for entry in self._failed if entry[1].part is not part or entry[1].record is not record]
         self._braked = [each for each in self._braked if each.part is not part or each.record is not record]
+        return [each for each in waiting if each.part is part and each.record is record]
 
     def loosen(self, scope: TopicPartition) -> None:
         """The brake was released there: what it kept back is written, and counting begins anew."""

@@ -17,8 +17,7 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from bridge.delivery.dead import UNREADABLE_HEADERS
-from bridge.flow import DeadLetter, DeadLetterWritten, UnreadableHeaders, headers_of
+from bridge.flow import DeadLetter, DeadLetterWritten, Headers, UnreadableHeaders, headers_of
 from bridge.kafka.config import Conf
 from bridge.kafka.errors import INVALID_ARGUMENT, TIMED_OUT, UNREPORTED, is_fatal, pending, taken_from, unwritten
 from bridge.kafka.idempotence import Idempotence
@@ -198,10 +197,10 @@ def _key(sending: _Sending) -> bytes | None:
 
 
 def _original(letter: DeadLetter) -> tuple[bytes | None, _Headers]:
-    try:
-        return letter.record.value(), [*headers_of(letter.record), *letter.headers]
-    except UnreadableHeaders:
-        return letter.record.value(), [*letter.headers, UNREADABLE_HEADERS]
+    own: Headers = []
+    with suppress(UnreadableHeaders):
+        own = headers_of(letter.record)
+    return letter.record.value(), [*own, *letter.headers]
 
 
 def _reference(letter: DeadLetter) -> tuple[bytes | None, _Headers]:

@@ -97,7 +97,7 @@ def _kept(letter: Letter, rules: Rules, limits: Limits, now_ms: int) -> str | No
 
 def _may_have_been_sent(letter: Letter) -> bool:
     """Whether its event may have reached SuprSend: also where today's rules failed on it in an earlier replay."""
-    return letter.cause in _UNKNOWN or (letter.stage != Stage.DELIVER and letter.key is not None)
+    return letter.cause in _UNKNOWN if letter.stage == Stage.DELIVER else letter.key is not None
 
 
 def _chosen(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bridge.delivery import operate
+from bridge.delivery.brake import BrakeLimits
 from bridge.delivery.holds import Reason, rewind_token
 from bridge.delivery.policy import Policy
 from bridge.flow import GiveBack, Outcome, Pause, PlainRecord, Records, Resume, Sought, Start
-from tests.delivery.bench import EPOCH_MS, TOPIC, Bench, dead_offsets, record, reply
+from tests.delivery.bench import EPOCH_MS, TOPIC, Bench, dead_offsets, record, reply, results
 from tests.delivery.words import WordRules
 
 SCOPE = (TOPIC, 0)
@@ -96,6 +97,27 @@ def test_a_skip_takes_a_record_out_of_the_half_that_waits_for_another() -> None:
     bench.settle()
     assert bench.outcomes() == {Outcome.DELIVERED: 4, Outcome.DEAD_LETTERED: 1}
     assert bench.progress().watermark == 5
+
+
+def test_a_skip_of_a_record_of_which_something_was_delivered_is_about_the_rest() -> None:
+    """Each letter names its item and event: a letter about all would have what was delivered sent once more."""
+    bench = Bench(Policy(linger=0.0, brake=BrakeLimits(row=1)))
+    bench.assign()
+    bench.feed([record(0, b"d e1 e2 e3")])
+    (call,) = bench.start()
+    bench.answer(call, results("ok", "invalid", "transient"))
+    operate.skip(bench.delivery, SCOPE, 0, "give up", bench.now_ms)
+    letters = [dict(letter.headers) for letter in bench.write_dead_letters()]
+    assert sorted((each["bridge.item"], each["bridge.stage"]) for each in letters) == [
+        (b"0", b"map"),
+        (b"2", b"deliver"),
+        (b"3", b"deliver"),
+    ]
+    assert {each["bridge.class"] for each in letters} == {b"skipped_by_operator"}
+    assert {each["bridge.rule"] for each in letters} == {b"words"}
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DEAD_LETTERED: 1}
+    bench.conserved()
 
 
 def test_a_skip_replaces_a_dead_letter_that_cannot_be_written() -> None:

@@ -9,12 +9,18 @@ from typing import Any
 
 import pytest
 
+from bridge.delivery.dead import dead_letter_headers, refusal_of
+from bridge.delivery.partition import Partition
 from bridge.flow import (
     DeadLetter,
     DeadLetterWritten,
+    Fault,
     Headers,
+    Mapped,
     PlainRecord,
     Record,
+    Stage,
+    Start,
     UnreadableHeaders,
     headers_of,
 )
@@ -23,14 +29,12 @@ from bridge.kafka.letters import Letters
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.peek import record_at
 from bridge.replay.letter import Letter, again, read
+from bridge.rules.runs import by_record
 from tests.brokers.node import free_ports
 from tests.brokers.real import RealKafka, Sent
 from tests.brokers.unchecked import Raw, produce_raw
 from tests.kafka.desk import desk, settings
 from tests.road.bridge_process import until
-
-
-FACTS: Headers = [("bridge.stage", b"map"), ("bridge.source.topic", b"t"), ("bridge.source.partition", b"0")]
 
 
 def make(kafka: RealKafka, config: dict[str, str] | None = None) -> tuple[str, str, dict[str, Any]]:
@@ -66,6 +70,13 @@ def test_a_tombstone_without_a_key_is_a_dead_letter_too(kafka: RealKafka) -> Non
     read_back(kafka, Sent(None, None, timestamp=1_767_254_400_123))
 
 
+def _part(topic: str) -> Partition:
+    def mapper(_: Record) -> Mapped:
+        return ()
+
+    return Partition((topic, 0), 1, Start(0), mapper, by_record(mapper), serial=False)
+
+
 def test_headers_that_cannot_be_read_are_not_in_the_letter_and_it_says_so(kafka: RealKafka) -> None:
     """A name that is no UTF-8: key and value are kept, and whoever reads the letter knows that headers are missing."""
     topic, letters, more = make(kafka)
@@ -77,7 +88,8 @@ def test_headers_that_cannot_be_read_are_not_in_the_letter_and_it_says_so(kafka:
             # Asked more often than CPython needs to make a call quick, and again by the Kafka thread.
             with pytest.raises(UnreadableHeaders):
                 headers_of(record)
-            side.dead_letter(ticket, record, [*FACTS, ("bridge.source.offset", b"%d" % ticket)])
+            refusal = refusal_of(_part(topic), record, Fault(None, Stage.DECODE, "not_json", "no", None, "dead_letter"))
+            side.dead_letter(ticket, record, dead_letter_headers(refusal, version="1", rules_hash="h"))
         side.until(lambda: len(side.written) == 40)
         assert set(side.written.values()) == {None}
     chosen = settings(kafka.bootstrap, [topic], more["group"], dead_letter_topic=letters)

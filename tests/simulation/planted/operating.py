@@ -21,7 +21,7 @@ def other_workspace_is_used_at_once() -> AbstractContextManager[Any]:
 @planted
 def skip_leaves_it_in_its_flight() -> AbstractContextManager[Any]:
     """What an operator skips is dead-lettered, and sent all the same."""
-    return instead(operate, "_take_out", lambda delivery, part, record: None)
+    return instead(operate, "_take_out", lambda delivery, part, record: [])
 
 
 @planted
@@ -29,13 +29,14 @@ def skip_leaves_it_in_the_other_half() -> AbstractContextManager[Any]:
     """What an operator skips stays in a half of a split batch that waits for another."""
     right = operate._take_out
 
-    def take_out(delivery: Any, part: Any, record: Any) -> None:
+    def take_out(delivery: Any, part: Any, record: Any) -> Any:
         sequels = [(flight, flight.sequel) for flight in delivery.calls.in_flight.values()]
         for flight, _ in sequels:
             flight.sequel = None
-        right(delivery, part, record)
+        events = right(delivery, part, record)
         for flight, sequel in sequels:
             flight.sequel = sequel
+        return events
 
     return instead(operate, "_take_out", take_out)
 
