@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -266,3 +267,24 @@ def test_an_original_too_large_for_its_letter_is_fetched_from_its_topic(
     out = cli("replay", "--yes")[1]
     assert "the original is gone" in out
     assert len(accepted(sandbox)) == 0
+
+
+@pytest.mark.timeout(180)
+def test_an_item_whose_recipient_failed_is_not_replayed_under_a_siblings_key(world: World, cli: Cli) -> None:
+    """The item behind it was sent with the key that the mended rule makes for it: SuprSend would drop the replay."""
+    text = RULES.format(topic=world.topics[0], items=".people[]", number='if .n == 2 then error("no") else .n end')
+    file = world.folder / "rules" / "orders.yaml"
+    file.write_text(text.replace("${ $item }", "${ $item.id }"))
+    people = [{"user": "bob"}, {"id": "bob"}, {"user": "ann"}, {"id": "bob"}]
+    _made(world, [Sent(json.dumps({"n": n, "people": people, "who": "w"}).encode(), key=b"k") for n in (1, 2)])
+    before = accepted(world.sandbox).keys()
+    assert len(before) == 2 + 2, "both bobs of the first record, and the other rule's events"
+    file.write_text(text.replace("${ $item }", "${ $item.id // $item.user }").replace("== 2", "== 0"))
+    code, out = cli("replay", "--yes", "--rate", "1000")
+    assert code == 0, out
+    new = accepted(world.sandbox).keys() - before
+    assert len(new) == 6, "two items of the first record and four of the second"
+    assert sum(re.search(r"\.r\d+$", key) is not None for key in new) == 4
+    stats = world.sandbox.stats()["events"]
+    assert stats["repeats_identical"] + stats["repeats_different"] == 0
+    assert [each["state"] for each in _letters(cli)] == ["accepted"] * 6
