@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from bridge.flow import Event, Fault, MappingContext, Record
-from bridge.rules.decode import SNAPSHOT, decoder
+from bridge.rules.decode import SNAPSHOT, decoder, readable_headers
 from bridge.rules.explain_parts import Condition, Part, Seen, conditions_of, errors_of, parts_of
 from bridge.rules.faults import FAULTS, MapError
 from bridge.rules.jq import Budget, JqError
@@ -149,7 +149,7 @@ class Explainer:
             if data is not None:
                 value = decoder(view.decode, snapshot=view.snapshot)(data, record)  # type: ignore[arg-type]
             unwrap = view.decode == "debezium"
-            args = args_maker(_EVERY_VARIABLE, key_json=view.key_json, unwrap_key=unwrap)(record)
+            args = args_maker(_variables(view, record), key_json=view.key_json, unwrap_key=unwrap)(record)
         except MapError as error:
             fault = Fault(None, FAULTS[error.code].stage, error.code, error.message, None, "dead_letter")
             return FileSeen(path, view.decode, NOTHING, fault, None, ())
@@ -185,6 +185,20 @@ class Explainer:
         if rule.for_each is not None and isinstance(first, Fault) and first.item is None:
             return RuleSeen(rule, "fired", None, conditions, (), first, scope)
         return RuleSeen(rule, "fired", None, conditions, _items(ready, scope, results), None, scope)
+
+
+def _variables(view: _View, record: Record) -> frozenset[str]:
+    """What is shown: all, save headers that cannot be read and that no rule asks for, as it is mapped all the same."""
+    reads = {
+        name for ready in view.rules if ready.rule.enabled for part in ready.rule.expressions for name in part.reads
+    }
+    if "headers" in reads:
+        return _EVERY_VARIABLE
+    try:
+        readable_headers(record)
+    except MapError:
+        return _EVERY_VARIABLE - {"headers"}
+    return _EVERY_VARIABLE
 
 
 def _tested(condition: Condition, scope: Scope) -> Tested:

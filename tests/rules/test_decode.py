@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.flow import PlainRecord, Stage
+from bridge.flow import UNREADABLE, Event, Fault, PlainRecord, Stage
 from bridge.jsontext import dumps
 from bridge.rules.decode import DECODERS, SNAPSHOT, decoder
 from bridge.rules.faults import FAULTS, MapError
@@ -140,3 +140,19 @@ def test_a_record_that_cannot_be_decoded_is_dead_lettered_whatever_the_rules_say
     fault = fault_of(make(record(raw=b"secret-payload")))
     assert (fault.rule, fault.stage, fault.code, fault.on_error) == (None, Stage.DECODE, "not_json", "dead_letter")
     assert "secret" not in fault.message
+
+
+def test_headers_that_cannot_be_read_matter_only_to_who_reads_them() -> None:
+    """A rule that reads `$headers`, or a decoder that does, fails on the record; all others make their events."""
+    strange = record({"a": 1}, headers=UNREADABLE)
+    assert code("cloudevents", b"{}", UNREADABLE) == "headers_unreadable"
+    (fault,) = mapper("properties: {h: '${ $headers | length }'}")(strange)
+    assert isinstance(fault, Fault)
+    assert (fault.stage, fault.code, fault.rule, fault.on_error) == (
+        Stage.DECODE,
+        "headers_unreadable",
+        None,
+        "dead_letter",
+    )
+    (event,) = mapper("properties: {k: '${ $key // 1 }'}")(strange)
+    assert isinstance(event, Event)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from bridge.findings import visible
-from bridge.flow import Event, Record
+from bridge.flow import UNREADABLE, Event, Record
 from bridge.rules.explain import Explained, Explainer
 from bridge.rules.explain_summary import Summary
 from bridge.rules.explain_text import as_json, as_lines
@@ -187,3 +187,14 @@ def test_defaults_that_are_taken_away() -> None:
     """A property that is always left out is no part of the contract."""
     loaded = load(rules("properties: {a: '${ empty }'}", head="defaults: {properties: {a: 1, b: 2}}"))
     assert [one.name for one in inventory(loaded.rules)[0].properties] == ["b"]
+
+
+def test_headers_that_cannot_be_read_are_shown_as_they_are_mapped() -> None:
+    """Where no rule asks for them the event is explained; where one does, why there is none."""
+    strange = record({"a": 1}, headers=UNREADABLE)
+    seen = explained(rules("properties: {a: '${ .a }'}"), strange)
+    assert seen.files[0].fault is None
+    assert seen.files[0].rules[0].state == "fired"
+    seen = explained(rules("properties: {h: '${ $headers | length }'}"), strange)
+    assert seen.files[0].fault is not None
+    assert seen.files[0].fault.code == "headers_unreadable"
