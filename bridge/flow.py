@@ -246,6 +246,19 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Seen(NamedTuple):
+    """What else is known of an attempt, for people: clean, bounded texts without a secret."""
+
+    cause: str = ""
+    """Why it failed, more exactly than `Reply.error`: a word of `suprsend.causes.CAUSES`."""
+    detail: str = ""
+    """More of the cause: a proxy's status, OpenSSL's reason."""
+    by: str = ""
+    """What the server, or the proxy that refused, calls itself."""
+    to: str = ""
+    """The host that a redirect names."""
+
+
 class Reply(NamedTuple):
     """What came back of one HTTP attempt, whatever it was.
 
@@ -260,6 +273,7 @@ class Reply(NamedTuple):
     body: bytes
     applied: bool
     seconds: float
+    seen: Seen = Seen()
 
 
 class Judged(NamedTuple):
@@ -273,6 +287,8 @@ class Judged(NamedTuple):
     message: str
     splittable: bool
     """A whole call refused for what is in it (400, 413, 422 with SuprSend's error): bisect it."""
+    said: str = ""
+    """SuprSend's own words alone, where `message` tells more than them."""
 
 
 Judge = Callable[[Reply, int], Judged]

@@ -20,9 +20,8 @@ LIVE_CODES: Final = {
 _NOTHING: Final = b"[]"
 """A call without events: it must be signed like any other, and there is nobody whom it could notify.
 
-A server that knows us takes it or calls it an empty body (2xx, 400, 422); one that does not says 401 or 403.
+A server that knows us takes it or calls it an empty body (2xx, or SuprSend's own error); one that does not says 401 or 403.
 """
-_TAKEN: Final = frozenset({400, 422})
 
 
 def live_findings(settings: Settings, path: str) -> list[Finding]:
@@ -39,16 +38,14 @@ def live_findings(settings: Settings, path: str) -> list[Finding]:
 def _suprsend_problem(settings: Settings) -> str | None:
     from bridge.assembly import credentials_of, endpoint_of, judge_of
     from bridge.flow import Verdict
+    from bridge.suprsend.answers import is_foreign
 
     reply = _reply(settings, endpoint_of(settings), credentials_of(settings))
-    if 200 <= reply.status <= 299 or (reply.status in _TAKEN and b"inactive" not in reply.body[:2_000]):
+    judged = judge_of(settings)(reply, 1)
+    taken = 200 <= reply.status <= 299 and reply.error is None and not is_foreign(reply.body, 1)
+    if taken or judged.whole is Verdict.INVALID:
         return None
-    judged = judge_of(settings)(reply, 0)
-    message = judged.message or "no more is said"
-    if judged.whole is Verdict.SETUP and reply.status in {401, 403}:
-        return f"the keys are refused (status {reply.status}: {message}); check the keys and their workspace"
-    told = f"status {reply.status}: " if reply.status else ""
-    return f"{settings.suprsend.base_url} does not answer as it should ({told}{message})"
+    return f"{settings.suprsend.base_url}: {judged.message or 'no more is said'}"
 
 
 def _reply(settings: Settings, endpoint: object, credentials: object) -> Reply:

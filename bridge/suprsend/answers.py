@@ -10,8 +10,9 @@ from typing import Final
 from bridge.flow import Judge, Judged, Reply, Verdict
 from bridge.jsontext import JSONDecodeError, loads
 from bridge.suprsend.answer_rules import AnswerRule, AnswerRuleError, Row, TableRow, answer_table, rows
+from bridge.suprsend.causes import BOM, of_answer, of_attempt
 
-__all__ = ["AnswerRule", "AnswerRuleError", "TableRow", "answer_table", "make_judge"]
+__all__ = ["AnswerRule", "AnswerRuleError", "TableRow", "answer_table", "is_foreign", "make_judge"]
 
 _BASE_BYTES: Final = 64 * 1024
 _BYTES_PER_EVENT: Final = 4 * 1024
@@ -26,6 +27,9 @@ _ACCEPTED: Final = (
 )
 _ALL_ACCEPTED: Final = re.compile(rb'\{"status":"success","records":\[%b(?:,%b)*+\]\}' % (_ACCEPTED, _ACCEPTED))
 """The whole of the usual answer, in the two orders that are documented: what fits needs no parser."""
+
+_FOREIGN: Final = frozenset({"html", "not_json", "compressed", "too_long", "duplicate_keys"})
+"""Shapes that no API means."""
 
 _REFUSED: Final = frozenset({Verdict.INVALID, Verdict.TOO_LARGE})
 
@@ -60,7 +64,7 @@ def make_judge(extra: Sequence[AnswerRule] = ()) -> Judge:
             return _without_status(reply)
         value, shape = _read(reply.body, n)
         if shape == "records" and reply.error is None and 200 <= reply.status <= 299:
-            return _by_record(records, value, reply.status)
+            return _by_record(records, value, reply)
         return _by_call(calls, reply, n, value, shape)
 
     return judge
@@ -97,7 +101,7 @@ def _all_accepted(body: bytes, n: int) -> bool:
 def _without_status(reply: Reply) -> Judged:
     word = reply.error or "protocol"
     verdict, message = _ERRORS.get(word, _ERRORS["protocol"])
-    return Judged(verdict, None, None, word, message, splittable=False)
+    return Judged(verdict, None, None, word, of_attempt(reply, message), splittable=False)
 
 
 def _by_call(calls: Sequence[Row], reply: Reply, n: int, value: object, shape: str) -> Judged:
@@ -109,11 +113,12 @@ def _by_call(calls: Sequence[Row], reply: Reply, n: int, value: object, shape: s
     verdict = _first(calls, reply.status, type_, message, shape)
     if cut and verdict in (Verdict.ACCEPTED, *_REFUSED):
         verdict = Verdict.UNKNOWN
-    text = f"{type_}: {message}" if type_ and message else type_ or message or f"answered with {_described(shape)}"
-    return Judged(verdict, None, None, str(reply.status), text[:_MAX_TEXT], verdict in _REFUSED and n > 1)
+    said = _said(type_, message)
+    told = said if said and verdict in _REFUSED else of_answer(reply, _described(shape), said)
+    return Judged(verdict, None, None, str(reply.status), told, verdict in _REFUSED and n > 1, said)
 
 
-def _by_record(records: Sequence[Row], value: object, status: int) -> Judged:
+def _by_record(records: Sequence[Row], value: object, reply: Reply) -> Judged:
     """The verdict of each record of a readable answer."""
     items: list[Verdict] = []
     details: list[tuple[str, str]] = []
@@ -125,11 +130,13 @@ def _by_record(records: Sequence[Row], value: object, status: int) -> Judged:
     if all(verdict is first for verdict in items):
         code, message = details[0]
         if first is Verdict.ACCEPTED:
-            return Judged(first, None, None, str(status), "", splittable=False)
+            return Judged(first, None, None, str(reply.status), "", splittable=False)
+        if first is Verdict.SETUP and message:
+            message = of_answer(reply._replace(status=int(code) if code.isdigit() else reply.status), "", message)
         return Judged(first, items, details, code, message, splittable=False)
     failed = sum(verdict is not Verdict.ACCEPTED for verdict in items)
     text = f"{failed} of {len(items)} events were not accepted"
-    return Judged(Verdict.ACCEPTED, items, details, str(status), text, splittable=False)
+    return Judged(Verdict.ACCEPTED, items, details, str(reply.status), text, splittable=False)
 
 
 def _of_record(records: Sequence[Row], record: object) -> tuple[Verdict, str, str]:
@@ -148,8 +155,12 @@ def _of_record(records: Sequence[Row], record: object) -> tuple[Verdict, str, st
     verdict = _first(records, code, type_, message, "")
     if verdict in _REFUSED and not type_ and not message:
         return Verdict.UNKNOWN, "malformed", "refused without an error that says why"
-    text = f"{type_}: {message}" if type_ and message else type_ or message
-    return verdict, str(code) if code >= 0 else type_ or "error", text[:_MAX_TEXT]
+    return verdict, str(code) if code >= 0 else type_ or "error", _said(type_, message)
+
+
+def _said(type_: str, message: str) -> str:
+    """An error in SuprSend's own words, bounded; empty where it has none."""
+    return (f"{type_}: {message}" if type_ and message else type_ or message)[:_MAX_TEXT]
 
 
 def _first(table: Sequence[Row], status: int, type_: str, message: str, shape: str) -> Verdict:
@@ -195,7 +206,7 @@ def _read(body: bytes, n: int) -> tuple[object, str]:
         return None, "too_long"
     if body.startswith(_COMPRESSED):
         return None, "compressed"
-    text = body.strip()
+    text = body.removeprefix(BOM).strip()
     if text in (b"", b"OK"):
         return None, "ok" if text else "empty"
     try:
@@ -242,12 +253,25 @@ def _shape_of_object(value: dict[str, object], n: int) -> str:
     return "message" if isinstance(value.get("message"), str) else "object"
 
 
+def is_foreign(body: bytes, n: int) -> bool:
+    """Whether a body is nothing that an API could have meant by it: a page, text, half of something."""
+    return _read(body, n)[1] in _FOREIGN
+
+
 def _described(shape: str) -> str:
     return _DESCRIPTIONS.get(shape, shape)
 
 
 _DESCRIPTIONS: Final[Mapping[str, str]] = {
-    "html": "a page instead of JSON (a proxy's?)",
+    "ok": "OK",
+    "records": "results per event",
+    "message_id": "a message_id",
+    "html": "a page instead of JSON",
+    "message": "JSON that is not SuprSend's",
+    "object": "JSON that is not SuprSend's",
+    "array": "JSON that is not SuprSend's",
+    "string": "JSON that is not SuprSend's",
+    "scalar": "JSON that is not SuprSend's",
     "not_json": "text that is no JSON",
     "empty": "an empty body",
     "compressed": "a compressed body that was not asked for",

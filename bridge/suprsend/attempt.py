@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Final
+from urllib.parse import urlsplit
 
 import pycurl
 
-from bridge.flow import Reply
+from bridge.flow import Reply, Seen
+from bridge.suprsend.diagnosis import Facts, cause_of, word_of
 from bridge.suprsend.endpoint import Endpoint
 
 MAX_HEADER_BYTES: Final = 64 * 1024
@@ -21,30 +24,11 @@ _CA_CACHE_SECONDS: Final = 60
 _PLAIN_HEADERS: Final = ("Accept: application/json", "Accept-Encoding: identity", "Expect:")
 """Nothing compressed is asked for, and nothing is ever decompressed; no wait for `100 Continue`."""
 
-_WORDS: Final = {
-    pycurl.E_COULDNT_RESOLVE_HOST: "dns",
-    pycurl.E_COULDNT_RESOLVE_PROXY: "proxy",
-    pycurl.E_COULDNT_CONNECT: "connect",
-    pycurl.E_OPERATION_TIMEDOUT: "timeout",
-    pycurl.E_GOT_NOTHING: "reset",
-    pycurl.E_SEND_ERROR: "reset",
-    pycurl.E_RECV_ERROR: "reset",
-    pycurl.E_PARTIAL_FILE: "reset",
-    pycurl.E_SSL_CONNECT_ERROR: "tls",
-    pycurl.E_SSL_CERTPROBLEM: "tls",
-    pycurl.E_SSL_CIPHER: "tls",
-    pycurl.E_SSL_PEER_CERTIFICATE: "tls",
-    pycurl.E_SSL_CACERT: "tls",
-    pycurl.E_SSL_CACERT_BADFILE: "tls",
-    pycurl.E_SSL_ISSUER_ERROR: "tls",
-    pycurl.E_SSL_INVALIDCERTSTATUS: "tls",
-    97: "proxy",  # CURLE_PROXY
-    98: "tls",  # CURLE_SSL_CLIENTCERT
-}
-"""libcurl's result codes as the words of `flow.Reply`; every other one is `protocol`."""
-
-_CUT_HANDSHAKE: Final = ("SSL_ERROR_SYSCALL", "unexpected eof", "Connection reset", "Broken pipe")
-_REFUSED_CERTIFICATE: Final = ("alert certificate", "alert bad certificate", "alert unknown ca", "alert handshake")
+_TOLD_BY: Final = {b"server": 0, b"via": 1, b"proxy-agent": 2}
+"""Headers by which a server or a proxy names itself, and the order in which they are told."""
+_UNTOLD: Final = re.compile(r"(?://|[^A-Za-z0-9 ._/():,+-]).*", re.DOTALL)
+"""From here on such a text may be an address, or no name at all."""
+_MOST_NAME: Final = 60
 
 
 class AnswerBudget:
@@ -66,7 +50,10 @@ class Attempt:
         "_header_bytes",
         "_headers",
         "_limit",
+        "_location",
+        "_names",
         "_path",
+        "_proxy",
         "_retry_after",
         "_sent",
         "_too_large",
@@ -79,6 +66,7 @@ class Attempt:
         self.curl: Final = pycurl.Curl()
         self._budget: Final = budget
         self._limit: Final = endpoint.max_answer_bytes
+        self._proxy: Final = (endpoint.proxy or "").partition("://")[0].lower()
         self._path = ""
         self._headers: list[str] = []
         self._answer = bytearray()
@@ -104,16 +92,40 @@ class Attempt:
         curl = self.curl
         status = curl.getinfo(pycurl.RESPONSE_CODE)
         status = status if status >= 200 else 0
+        whole = code == 0 and status > 0
+        facts = None if whole else self._facts(code, message)
+        error = None if facts is None else "answer_too_large" if self._too_large else word_of(facts)
         reply = Reply(
             status=status,
-            error=None if code == 0 and status else self._word(code, message),
+            error=error,
             retry_after=self._retry_after,
             body=bytes(self._answer),
             applied=self._sent or status > 0,
             seconds=curl.getinfo(pycurl.TOTAL_TIME),
+            seen=self._seen(facts, error or ""),
         )
         self.release()
         return reply
+
+    def _facts(self, code: int, message: str) -> Facts:
+        info = self.curl.getinfo
+        return Facts(
+            code,
+            message,
+            self._sent,
+            tunnel=info(pycurl.HTTP_CONNECTCODE),
+            verified=info(pycurl.SSL_VERIFYRESULT),
+            proxy_verified=info(pycurl.PROXY_SSL_VERIFYRESULT),
+            errno=info(pycurl.OS_ERRNO),
+            proxy=self._proxy,
+        )
+
+    def _seen(self, facts: Facts | None, error: str) -> Seen:
+        """What to tell of it. A proxy that let us through is not who answered."""
+        cause, detail = ("", "") if facts is None else cause_of(facts, error)
+        through = facts is not None and not facts.sent and facts.tunnel < 300
+        names = () if through else (name for _order, name in sorted(self._names))
+        return Seen(cause, detail, ", ".join(names), "" if through else _host(self._location))
 
     def release(self) -> None:
         """Drop request and answer."""
@@ -124,23 +136,11 @@ class Attempt:
 
     def _forget(self) -> None:
         self._retry_after: str | None = None
+        self._location = ""
+        self._names: list[tuple[int, str]] = []
         self._header_bytes = 0
         self._sent = False
         self._too_large = False
-
-    def _word(self, code: int, message: str) -> str:
-        if self._too_large:
-            return "answer_too_large"
-        word = _WORDS.get(code, "protocol")
-        if self._sent:
-            return "tls" if word == "reset" and _mentions(message, _REFUSED_CERTIFICATE) else word
-        tunnel = self.curl.getinfo(pycurl.HTTP_CONNECTCODE)
-        if tunnel >= 300:
-            return "proxy" if tunnel < 500 else "connect"
-        if word == "timeout":
-            return "timeout" if message.startswith("Resolving") else "connect"
-        cut = word == "reset" or (code == pycurl.E_SSL_CONNECT_ERROR and _mentions(message, _CUT_HANDSHAKE))
-        return "connect" if cut else word
 
     def _on_request(self, *_addresses: object) -> int:
         """A connection stands and the request is about to go out; called before libcurl's own repeat, too."""
@@ -152,12 +152,23 @@ class Attempt:
         self._header_bytes += len(line)
         if self._header_bytes > MAX_HEADER_BYTES:
             return -1
-        first = line[:1]
-        if first in b"Rr" and line[:12].lower() == b"retry-after:":
-            self._retry_after = line[12:].strip().decode("latin-1")
-        elif first == b"H" and line.startswith(b"HTTP/"):
-            self._retry_after = None
+        if line.startswith(b"HTTP/"):
+            self._retry_after, self._location, self._names = None, "", []
+        else:
+            name, _, value = line.partition(b":")
+            self._note(name.lower(), value)
         return len(line)
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        """Keep what is told later of the headers of the last answer."""
+        if name == b"retry-after":
+            self._retry_after = value.strip().decode("latin-1")
+        elif name == b"location":
+            self._location = value.strip().decode("latin-1")
+        elif name in _TOLD_BY:
+            told = _UNTOLD.sub("", value.strip().decode("latin-1"))[:_MOST_NAME].strip()
+            if told and len(self._names) < len(_TOLD_BY):
+                self._names.append((_TOLD_BY[name], f"via {told}" if name == b"via" else told))
 
     def _on_body(self, data: bytes) -> int:
         """A piece of the body. Returning less than its length ends the attempt."""
@@ -171,8 +182,13 @@ class Attempt:
         return len(data)
 
 
-def _mentions(message: str, parts: tuple[str, ...]) -> bool:
-    return any(part in message for part in parts)
+def _host(location: str) -> str:
+    """The host that a redirect names, and nothing else of it: its query may hold a secret."""
+    try:
+        host = urlsplit(location).hostname or ""
+    except ValueError:
+        return ""
+    return host[:_MOST_NAME] if host.isascii() and host.isprintable() and not _UNTOLD.search(host) else ""
 
 
 def _set_up(curl: pycurl.Curl, endpoint: Endpoint, ca_bundle: str | None) -> None:
@@ -204,6 +220,7 @@ def _set_up_tls(curl: pycurl.Curl, endpoint: Endpoint, ca_bundle: str | None) ->
     curl.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
     if ca_bundle is not None:
         curl.setopt(pycurl.CAINFO, ca_bundle)
+        curl.setopt(pycurl.PROXY_CAINFO, ca_bundle)
         # An older libcurl without the cache reads the file for each connection anyway.
         with contextlib.suppress(pycurl.error):
             curl.setopt(_CA_CACHE_TIMEOUT, _CA_CACHE_SECONDS)

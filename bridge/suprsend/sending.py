@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from bridge.flow import Judge, Judged, Reply, Verdict
 from bridge.jsontext import JSONDecodeError, loads
 from bridge.suprsend.batch import join
+from bridge.suprsend.causes import BOM
 from bridge.suprsend.endpoint import BULK_PATH, EVENT_PATH
 
 NO_STATUS: Final = 500
@@ -117,7 +118,9 @@ class Sending:
         return self._retries.wait(group.tries, retry_after_seconds(reply.retry_after, now), self._jitter)
 
     def _result(self, verdict: Verdict, judged: Judged, index: int, reply: Reply) -> Result:
-        code, message = (judged.code, judged.message) if judged.details is None else judged.details[index]
+        code, message = (
+            (judged.code, judged.said or judged.message) if judged.details is None else judged.details[index]
+        )
         status = int(code) if code.isdigit() else reply.status or NO_STATUS
         if verdict is Verdict.ACCEPTED:
             said = _message_id(reply.body) if self._alone else ""
@@ -141,7 +144,7 @@ def retry_after_seconds(text: str | None, now: float) -> float | None:
 
 def _message_id(body: bytes) -> str:
     try:
-        value = loads(body)
+        value = loads(body.removeprefix(BOM))
     except JSONDecodeError:
         return "OK"
     found = value.get("message_id") if isinstance(value, dict) else None

@@ -216,7 +216,7 @@ def test_nobody_there() -> None:
     with Client(KEY, SECRET, base_url=url, attempts=2) as made:
         result = made.track_event(events(1)[0])
     assert (result["success"], result["status_code"]) == (False, 500)
-    assert result["message"] == "connect: no connection could be made"
+    assert result["message"] == "connect: base_url's host refuses the connection: nothing listens there; check base_url"
     assert SECRET not in repr(result)
 
 
