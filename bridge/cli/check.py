@@ -95,14 +95,15 @@ def _read_settings(named: Path | None) -> _Seen:
     from bridge.settings.load import SettingsError, load_settings
 
     name = "settings" if named is None else str(named)
+    notes: list[Finding] = []
     try:
-        settings = load_settings(named, os.environ)
+        settings = load_settings(named, os.environ, notes=notes)
     except SettingsError as error:
         sources = {path: text for path, text in error.sources.items() if path}
         path, topics = _peeked(named)
         return _Seen(None, name, path, topics, error.findings, sources)
     topics = tuple(settings.kafka.topics)
-    return _Seen(settings, name, Path(settings.rules.path), topics, [], {})
+    return _Seen(settings, name, Path(settings.rules.path), topics, notes, {})
 
 
 def _peeked(named: Path | None) -> tuple[Path, tuple[str, ...] | None]:
@@ -152,7 +153,23 @@ def _machine(settings: Settings, name: str) -> list[Finding]:
             attempt()
         except (SecretError, CredentialsError, EndpointError, AnswerRuleError, ConfigError, PatternError) as error:
             found.append(Finding("S004", "error", name, 0, 0, 0, str(error), getattr(error, "hint", None)))
-    return found
+    return found + _trusted(settings, name)
+
+
+def _trusted(settings: Settings, name: str) -> list[Finding]:
+    """What is wrong with the certificates that are trusted where no `ca_file` is set."""
+    from bridge.assembly import endpoint_of
+    from bridge.pem import authorities_problem
+    from bridge.suprsend.endpoint import EndpointError
+
+    try:
+        bundle = endpoint_of(settings).ca_bundle() if settings.suprsend.ca_file is None else None
+    except EndpointError:
+        return []
+    problem = authorities_problem(Path(bundle)) if bundle is not None else None
+    if problem is None:
+        return []
+    return [Finding("S007", "error", name, 0, 0, 0, f"the trusted certificates: the file {bundle!r} {problem.text}")]
 
 
 def _summary(findings: list[Finding], rules: RuleSet, *, live: bool) -> str:

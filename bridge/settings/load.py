@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bridge.settings.masking import masked
 from bridge.settings.model import Settings
 from bridge.settings.report import Origins, findings_of
 from bridge.settings.shape import Setting, settings_table
+from bridge.settings.tls_files import tls_problems
 
 __all__ = ["SettingsError", "load_settings"]
 
@@ -38,12 +40,15 @@ class SettingsError(FindingsError):
     """The settings cannot be used; the text of the file in `sources` has all secrets hidden."""
 
 
-def load_settings(path: Path | None, environ: Mapping[str, str], *, files: bool = True) -> Settings:
+def load_settings(
+    path: Path | None, environ: Mapping[str, str], *, files: bool = True, notes: list[Finding] | None = None
+) -> Settings:
     """Load the settings from a file (None: from the environment alone) and from `BRIDGE_…` variables, which win.
 
     Paths in the file are relative to the file, those in the environment and the default of `rules.path` without a
-    file to the working directory. With `files`, each file that a setting names must be readable, secrets included.
-    Raises `SettingsError` with all that is wrong. Reads files: call it before the event loops start.
+    file to the working directory. With `files`, each file that a setting names must be readable, secrets included,
+    and certificates and keys must be ones that can work; what their dates say goes to `notes`, since it may be mended
+    while the bridge runs. Raises `SettingsError` with all that is wrong. Reads files: call it before the event loops start.
     """
     document = compose("", "") if path is None else read(path)
     values, findings = from_environment(environ)
@@ -62,6 +67,8 @@ def load_settings(path: Path | None, environ: Mapping[str, str], *, files: bool 
         if files:
             findings += _unusable_files(data, origins)
         settings = _validate(data, origins, findings)
+        if files and settings is not None and not has_errors(findings):
+            _look_at_tls(settings, origins, findings, notes)
     if settings is None or has_errors(findings):
         shown, text = masked(document, findings)
         raise SettingsError(shown, {document.source.path: text})
@@ -78,6 +85,16 @@ def _validate(data: dict[str, Any], origins: Origins, findings: list[Finding]) -
     # A value that YAML already stumbled over needs no second message.
     findings += [one for one in new if one.line == 0 or (one.line, one.column) not in known]
     return None
+
+
+def _look_at_tls(settings: Settings, origins: Origins, findings: list[Finding], notes: list[Finding] | None) -> None:
+    for found in tls_problems(settings):
+        text = f"`{'.'.join(found.path)}`: the file {str(found.file)!r} {found.problem.text}"
+        finding = origins.finding("S008" if found.problem.date else "S007", found.path, text)
+        if not found.problem.date:
+            findings.append(finding)
+        elif notes is not None:
+            notes.append(replace(finding, severity=found.problem.severity))
 
 
 def _top_level(document: Document) -> list[Finding]:

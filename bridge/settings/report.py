@@ -31,6 +31,16 @@ CODES: dict[str, Code] = {
         "Check the path (relative to the settings file), who may read it, and that it holds one line of text.",
     ),
     "S006": Code("The settings file is not a mapping of sections.", "error", "Begin with `kafka:`."),
+    "S007": Code(
+        "A file of certificates or a private key that cannot work.",
+        "error",
+        "Put in its place what the message asks for, as PEM text; a key must belong to the certificate beside it.",
+    ),
+    "S008": Code(
+        "A certificate in a file that is not valid now, or not for much longer.",
+        "error",
+        "Renew it. `bridge run` starts with it, and the other side may refuse it.",
+    ),
 }
 
 Loc = tuple[str | int, ...]

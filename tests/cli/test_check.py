@@ -103,7 +103,7 @@ def test_settings_and_rules_together(capsys: pytest.CaptureFixture[str]) -> None
             "  group_id: g\n  properties: {client.rack: x, enable.auto.commit: true}",
             "enable.auto.commit",
         ),
-        ("  group_id: g", "  group_id: g\n  security: {protocol: ssl, ca_file: bridge.yaml}", "librdkafka"),
+        ("  group_id: g", "  group_id: g\n  security: {protocol: ssl, ca_file: bridge.yaml}", "holds no PEM text"),
     ],
 )
 def test_what_run_would_find_before_its_first_poll(

@@ -209,7 +209,7 @@ def test_a_tls_end_that_cuts(start_box: StartBox) -> None:
 
 def test_client_certificates() -> None:
     """A client certificate that the other side refuses, or whose key is another's, is told as that."""
-    expired = {"client_certificate": str(DATA / "expired.pem"), "client_key": str(DATA / "expired.key")}
+    expired: dict[str, Any] = {"client_certificate": str(DATA / "expired.pem"), "client_key": str(DATA / "expired.key")}
     with RawServer(answering("207 X"), tls=tls("server", client=True)) as server:
         with transport(server.url, ca_file=CA, **expired) as made:
             text = told(call(made))
@@ -227,7 +227,7 @@ def test_a_file_that_spoils_while_it_runs(tmp_path: Any) -> None:
     mixed["client_certificate"].write_bytes((DATA / "client.pem").read_bytes())
     mixed["client_key"].write_bytes((DATA / "client.key").read_bytes())
     with RawServer(answering("207 X"), tls=tls("server")) as server:
-        options = {name: str(path) for name, path in mixed.items()}
+        options: dict[str, Any] = {name: str(path) for name, path in mixed.items()}
         with transport(server.url, ca_file=CA, **options) as made:
             mixed["client_key"].write_bytes((DATA / "server.key").read_bytes())
             reply = call(made)
