@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
 from typing import NamedTuple
@@ -104,9 +104,14 @@ class Holds:
         self._by_scope: dict[TopicPartition | None, dict[Reason, Hold]] = {}
 
     def add(self, hold: Hold) -> bool:
-        """Put a hold in force; False if that reason holds there already (the first one stays, with its time)."""
+        """Put a hold in force; False if that reason holds there already: the first one stays, with its time.
+
+        Where everything is held it tells the newest cause: behind one that was mended another may come to light.
+        """
         held = self._by_scope.setdefault(hold.scope, {})
         if hold.reason in held:
+            if hold.scope is None:
+                held[hold.reason] = replace(held[hold.reason], detail=hold.detail)
             return False
         held[hold.reason] = hold
         self._note(hold, began=True)

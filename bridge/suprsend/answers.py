@@ -115,7 +115,7 @@ def _by_call(calls: Sequence[Row], reply: Reply, n: int, value: object, shape: s
         verdict = Verdict.UNKNOWN
     said = _said(type_, message)
     told = said if said and verdict in _REFUSED else of_answer(reply, _described(shape), said)
-    return Judged(verdict, None, None, str(reply.status), told, verdict in _REFUSED and n > 1, said)
+    return Judged(verdict, None, None, str(reply.status), told, verdict in _REFUSED and n > 1, said=said)
 
 
 def _by_record(records: Sequence[Row], value: object, reply: Reply) -> Judged:

@@ -19,6 +19,15 @@ def test_the_first_hold_of_a_reason_stays() -> None:
     assert [hold.detail for hold in holds.all()] == ["first"]
 
 
+def test_a_hold_of_everything_tells_the_newest_cause() -> None:
+    """Behind a cause that was mended another one comes to light: the hold keeps its time and tells that one."""
+    holds = Holds()
+    assert holds.add(Hold(Reason.SETUP, None, 1, "the proxy wants a password"))
+    assert not holds.add(Hold(Reason.SETUP, None, 2, "the certificate has expired"))
+    assert [(hold.since, hold.detail) for hold in holds.all()] == [(1, "the certificate has expired")]
+    assert len(holds.news()) == 1
+
+
 def test_a_hold_stops_its_own_partition_only() -> None:
     """Another partition is not held, and nothing is held everywhere."""
     holds = Holds()

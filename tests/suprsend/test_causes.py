@@ -46,7 +46,7 @@ def with_certificate(name: str) -> str:
 @pytest.mark.parametrize(
     ("name", "ca", "cause", "words"),
     [
-        ("expired", "expired", "certificate_expired", "has expired"),
+        ("lapsed", "other-ca", "certificate_expired", "has expired"),
         ("early", "early", "certificate_not_yet_valid", "is not yet valid"),
         ("misnamed", "ca", "certificate_wrong_name", "is for another name"),
         ("server", "client", "certificate_unknown_authority", "from an unknown authority"),
