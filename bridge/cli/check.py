@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
+from bridge.cli.asking import Asking
 from bridge.cli.failure import FOUND, USAGE, Failure
 from bridge.findings import Finding, has_errors, render
 
@@ -28,6 +29,18 @@ def command(
     ] = None,
     *,
     live: Annotated[bool, typer.Option("--live", help="Ask Kafka and SuprSend, too.")] = False,
+    ask_suprsend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER_ID",
+            help="With --live: ask SuprSend what its documentation leaves open, as the user USER_ID: a person of yours, "
+            "in a workspace that is not production. Says first what it will do.",
+        ),
+    ] = None,
+    ask_file: Annotated[
+        Path | None, typer.Option(help="Where the answers go, as JSON lines without secrets and ids.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask SuprSend without a question first.")] = False,
     form: Annotated[
         Literal["text", "json", "github"], typer.Option("--format", help="For people, programs, or pull requests.")
     ] = "text",
@@ -36,9 +49,14 @@ def command(
 
     Exit code: 0 nothing wrong (perhaps warnings), 1 a mistake was found, 2 wrong settings or usage. Nothing is
     connected to without --live, which sends SuprSend one signed call without events: it notifies nobody.
+    --ask-suprsend makes some thirty calls with events that no workflow listens to, and shows what was expected
+    beside what was seen; exit code 1 where they differ.
 
     Example: bridge check config/rules
     """
+    asking = Asking(ask_suprsend, ask_file, yes=yes) if ask_suprsend is not None else None
+    if asking is not None:
+        asking.refuse(live=live, form=form)
     for named in (path, config):
         if named is not None and not named.exists():
             raise Failure(f"{named}: there is no such file or directory")
@@ -53,9 +71,16 @@ def command(
     typer.echo(render(findings, form, {**seen.sources, **rules.sources}), nl=False)
     if form == "text":
         typer.echo(_summary(findings, rules.rules, live=live and seen.settings is not None))
+    if asking is not None and seen.settings is not None and not _hinders(findings):
+        return asking.ask(seen.settings)
     if has_errors(finding for finding in findings if finding.code[0] == "S" or finding in seen.findings):
         return USAGE
     return FOUND if has_errors(findings) else 0
+
+
+def _hinders(findings: list[Finding]) -> bool:
+    """Whether SuprSend cannot be asked: Kafka's troubles are none of it."""
+    return has_errors(finding for finding in findings if finding.code[0] == "S" or finding.code == "L002")
 
 
 class _Seen(NamedTuple):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 from bridge.findings import Finding
 
 if TYPE_CHECKING:
-    from bridge.flow import Reply
     from bridge.settings.model import Settings
 
 __all__ = ["LIVE_CODES", "live_findings"]
@@ -36,29 +34,14 @@ def live_findings(settings: Settings, path: str) -> list[Finding]:
 
 
 def _suprsend_problem(settings: Settings) -> str | None:
+    from bridge.asking.wire import call
     from bridge.assembly import credentials_of, endpoint_of, judge_of
     from bridge.flow import Verdict
     from bridge.suprsend.answers import is_foreign
 
-    reply = _reply(settings, endpoint_of(settings), credentials_of(settings))
+    reply = call(endpoint_of(settings), credentials_of(settings), _NOTHING)
     judged = judge_of(settings)(reply, 1)
     taken = 200 <= reply.status <= 299 and reply.error is None and not is_foreign(reply.body, 1)
     if taken or judged.whole is Verdict.INVALID:
         return None
     return f"{settings.suprsend.base_url}: {judged.message or 'no more is said'}"
-
-
-def _reply(settings: Settings, endpoint: object, credentials: object) -> Reply:
-    from contextlib import closing
-
-    from bridge.suprsend.transport import CurlTransport
-
-    until = time.monotonic() + settings.suprsend.timeout + 5
-    with closing(CurlTransport(endpoint, credentials)) as transport:  # type: ignore[arg-type]
-        transport.start(0, _NOTHING)
-        while time.monotonic() < until:
-            for _call, reply in transport.poll(1.0):
-                return reply
-    from bridge.flow import Reply
-
-    return Reply(0, "timeout", None, b"", applied=True, seconds=settings.suprsend.timeout)

@@ -10,6 +10,7 @@ import typer
 
 from bridge.cli.failure import Failure
 from bridge.cli.main import run
+from bridge.sandbox.variants import VARIANTS, unknown
 from bridge.sandbox.workspaces import EXAMPLE, Workspace
 from bridge.suprsend.limits import CEILING_EVENT_BYTES, DEFAULT_EVENT_BYTES, MAX_BODY_BYTES, env_problem
 
@@ -36,6 +37,15 @@ def command(
         float | None,
         typer.Option(min=0, help="Seconds a signed Date may be off. SuprSend's is unknown: off unless set."),
     ] = None,
+    variants: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,…",
+            help="Answer in other ways, where SuprSend's are unknown: "
+            + "; ".join(f"{name} ({says})" for name, says in VARIANTS.items())
+            + ".",
+        ),
+    ] = "",
     port_file: Annotated[Path | None, typer.Option(help="Write the port here when ready.")] = None,
     until_stdin_ends: Annotated[bool, typer.Option("--until-stdin-ends", hidden=True)] = False,
 ) -> None:
@@ -55,6 +65,9 @@ def command(
             raise Failure(f"{option}: give at least 20 visible ASCII characters without a colon")
     if not workspace_secret or not api_key:
         raise Failure("--workspace-secret and --api-key: give some text, or leave the option out")
+    chosen = frozenset(filter(None, variants.split(",")))
+    if unknown(chosen):
+        raise Failure(f"--variants: there is no {unknown(chosen)[0]!r}; there are: {', '.join(VARIANTS)}")
     config = SandboxConfig(
         host=host,
         port=port,
@@ -63,6 +76,7 @@ def command(
         seed=seed,
         window_seconds=window,
         max_skew_seconds=max_skew,
+        variants=chosen,
     )
     example = f" (workspace key {EXAMPLE.key}, secret {EXAMPLE.secret})" if config.workspace == EXAMPLE else ""
     try:

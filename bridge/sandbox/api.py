@@ -14,9 +14,9 @@ from typing import Final, NamedTuple, Protocol
 from bridge.sandbox import answers
 from bridge.sandbox.answers import Answer, Refusal, Tally
 from bridge.sandbox.call import Call, Endpoint
-from bridge.sandbox.checks import INVALID, TOO_LARGE, check_full, check_short, invalid
+from bridge.sandbox.checks import INVALID, LONG_ID, RESERVED, TOO_LARGE, check_full, check_short, invalid
 from bridge.sandbox.clock import Clock
-from bridge.sandbox.keybook import Taken
+from bridge.sandbox.keybook import KeyBook, Taken
 from bridge.sandbox.memory import Kept, Memory
 from bridge.sandbox.workspaces import Caller, Workspace, Workspaces
 from bridge.suprsend.limits import DEFAULT_EVENT_BYTES, MAX_BATCH_EVENTS, MAX_BODY_BYTES
@@ -51,6 +51,10 @@ class Rejection(Protocol):
     def chooses(self, event: object) -> bool: ...
 
 
+_USED: Final = Refusal(409, "duplicate_request", "a request with this idempotency key was processed already")
+_NO_TENANT: Final = Refusal(404, "not_found", "tenant/brand doesn't exist")
+_LONGEST_ID: Final = 255
+
 _Check = Callable[[object, int, str, int], Refusal | None]
 _CHECKS: Final[dict[Endpoint, _Check]] = {
     Endpoint.BULK: check_full,
@@ -71,8 +75,16 @@ class _Judged(NamedTuple):
 class Api:
     """One thread; nothing here waits."""
 
-    def __init__(self, limits: Limits, workspaces: Workspaces, memory: Memory, clock: Clock) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        workspaces: Workspaces,
+        memory: Memory,
+        clock: Clock,
+        variants: frozenset[str] = frozenset(),
+    ) -> None:
         self._limits = limits
+        self._variants = variants
         self._workspaces = workspaces
         self._memory = memory
         self._clock = clock
@@ -113,8 +125,15 @@ class Api:
 
     def _judge(self, call: Call, caller: Caller, rejections: Sequence[Rejection]) -> _Judged:
         check, env, most = _CHECKS[call.endpoint], caller.env, self._limits.event_bytes
+        if "short-body" in self._variants:
+            check = check_short
         refusals = [check(event, len(raw), env, most) for raw, event in call.pieces()]
-        own = next(filter(None, refusals), None) if call.endpoint is not Endpoint.BULK else None
+        if self._variants:
+            refusals = [
+                self._varied(event, refusal) for (_, event), refusal in zip(call.pieces(), refusals, strict=True)
+            ]
+        alone = call.endpoint is not Endpoint.BULK or "bulk-refused-whole" in self._variants
+        own = next(filter(None, refusals), None) if alone else None
         if own is not None:
             return _Judged([own] * len(refusals), frozenset(), own)
         secretly: set[int] = set()
@@ -127,6 +146,16 @@ class Api:
                 refusals[at] = rejection.refusal
             secretly.update(chosen if rejection.apply else ())
         return _Judged(refusals, frozenset(secretly), None)
+
+    def _varied(self, event: object, refusal: Refusal | None) -> Refusal | None:
+        """What an event is refused for where another way was chosen."""
+        if refusal is RESERVED and "properties-free" in self._variants:
+            return None
+        if refusal is not None or not isinstance(event, dict):
+            return refusal
+        if "ids-255" in self._variants and len(event["distinct_id"]) > _LONGEST_ID:
+            return LONG_ID
+        return _NO_TENANT if "no-tenants" in self._variants and event.get("tenant_id") else None
 
     def _take(self, call: Call, workspace: Workspace, judged: _Judged) -> Answer:
         """Remember what is taken, and answer."""
@@ -141,6 +170,7 @@ class Api:
                 records.append(answers.record_refused(refusal))
                 if len(records) - 1 not in judged.secretly:
                     memory.refuse(event, refusal)
+                    self._use_up(book, event, raw, now)
                     continue
             assert isinstance(event, dict)
             key, taken, row = _key(event), Taken.NEW, number
@@ -149,9 +179,21 @@ class Api:
             kept.append(Kept(number, taken, key, event["event"], event["distinct_id"], workspace.key, now, raw))
             number += 1
             if refusal is None:
-                records.append(answers.record_taken(b"sandbox-%x" % row if key else b"sandbox-n%x" % row))
+                records.append(self._taken(taken, b"sandbox-%x" % row if key else b"sandbox-n%x" % row))
         memory.keep(kept)
+        if "bulk-summary" in self._variants and call.endpoint is Endpoint.BULK and judged.whole is None:
+            return answers.summary([event for _raw, event in pieces], records, _tally(len(pieces), kept))
         return _worded(call, judged.whole, records, _tally(len(pieces), kept))
+
+    def _taken(self, taken: Taken, message_id: bytes) -> bytes:
+        if taken > Taken.AGAIN and "duplicate-error" in self._variants:
+            return answers.record_refused(_USED)
+        return answers.record_taken(message_id)
+
+    def _use_up(self, book: KeyBook, event: object, raw: bytes, now: int) -> None:
+        key = _key(event) if isinstance(event, dict) and "refusal-uses-key" in self._variants else None
+        if key is not None:
+            book.take(key.encode(), raw, now)
 
 
 def _refuse_all(refusals: list[Refusal | None], rejection: Rejection) -> _Judged:
@@ -175,7 +217,9 @@ def _worded(call: Call, whole: Refusal | None, records: list[bytes], tally: Tall
         return answers.refused(whole, tally)
     if call.endpoint is Endpoint.BULK:
         return answers.bulk(records, tally)
-    return answers.plain_ok(tally) if call.endpoint is Endpoint.V1 else answers.single(records[0], tally)
+    if call.endpoint is Endpoint.V1:
+        return answers.plain_ok(tally)
+    return answers.refused(_USED, tally) if b'"error"' in records[0] else answers.single(records[0], tally)
 
 
 def _tally(received: int, kept: list[Kept]) -> Tally:

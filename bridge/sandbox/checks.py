@@ -35,6 +35,10 @@ def invalid(message: str) -> Refusal:
     return Refusal(400, INVALID, message)
 
 
+RESERVED: Final = invalid("property keys must not start with $ or ss_")
+LONG_ID: Final = invalid("distinct_id must be at most 255 characters")
+
+
 def check_full(event: object, size: int, env: str, max_bytes: int) -> Refusal | None:
     """The body of v2: every field that the SDKs' schema requires; `env` must name the caller's workspace."""
     if not isinstance(event, dict):
@@ -110,7 +114,7 @@ def _check_properties(properties: dict[str, Any]) -> Refusal | None:
         return None
     for name in properties:
         if name.startswith(("$", "ss_")) and name not in SDK_KEYS:
-            return invalid("property keys must not start with $ or ss_")
+            return RESERVED
     return _check_attachments(properties["$attachments"]) if "$attachments" in properties else None
 
 

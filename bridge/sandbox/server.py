@@ -41,6 +41,8 @@ class SandboxConfig:
     seed: int = 1
     window_seconds: float = 86_400
     max_skew_seconds: float | None = None
+    variants: frozenset[str] = frozenset()
+    """Names of `variants.VARIANTS`."""
 
 
 class Sandbox:
@@ -53,7 +55,7 @@ class Sandbox:
         self._plan = Plan(config.seed, time.monotonic)
         self._load = Load()
         workspaces = Workspaces(config.workspace, config.max_skew_seconds)
-        self._api = Api(config.limits, workspaces, self._memory, self._clock)
+        self._api = Api(config.limits, workspaces, self._memory, self._clock, config.variants)
         self._control = Control(self._memory, self._plan, workspaces, self._clock, self._load)
         self._http: web.Server | None = None
         self._listener: asyncio.Server | None = None

@@ -12,7 +12,7 @@ from bridge.jsontext import JSONDecodeError, loads
 from bridge.suprsend.answer_rules import AnswerRule, AnswerRuleError, Row, TableRow, answer_table, rows
 from bridge.suprsend.causes import BOM, of_answer, of_attempt
 
-__all__ = ["AnswerRule", "AnswerRuleError", "TableRow", "answer_table", "is_foreign", "make_judge"]
+__all__ = ["AnswerRule", "AnswerRuleError", "TableRow", "answer_table", "is_foreign", "make_judge", "shape_of"]
 
 _BASE_BYTES: Final = 64 * 1024
 _BYTES_PER_EVENT: Final = 4 * 1024
@@ -253,9 +253,14 @@ def _shape_of_object(value: dict[str, object], n: int) -> str:
     return "message" if isinstance(value.get("message"), str) else "object"
 
 
+def shape_of(body: bytes, n: int) -> str:
+    """What the body of an answer to n events looks like: a name of `answer_rules.SHAPES`."""
+    return _read(body, n)[1]
+
+
 def is_foreign(body: bytes, n: int) -> bool:
     """Whether a body is nothing that an API could have meant by it: a page, text, half of something."""
-    return _read(body, n)[1] in _FOREIGN
+    return shape_of(body, n) in _FOREIGN
 
 
 def _described(shape: str) -> str:
