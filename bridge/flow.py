@@ -257,6 +257,8 @@ class Seen(NamedTuple):
     """What the server, or the proxy that refused, calls itself."""
     to: str = ""
     """The host that a redirect names."""
+    at: str = ""
+    """Whom the cause speaks of: the host of the API, or of the proxy, with its port."""
 
 
 class Reply(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 from bridge.delivery.holds import EVERYWHERE, KINDS, Reason
 from bridge.suprsend.answers import answer_table
 
-__all__ = ["page"]
+__all__ = ["filled", "page", "table"]
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "delivery.md"
 
@@ -29,17 +29,19 @@ MEANING: dict[Reason, str] = {
 
 def page() -> str:
     """The page with its tables filled from the code."""
-    text = _filled(PAGE.read_text(encoding="utf-8"), "holds", _holds())
-    return _filled(text, "answers", _answers())
+    text = filled(PAGE.read_text(encoding="utf-8"), "holds", _holds())
+    return filled(text, "answers", _answers())
 
 
-def _filled(text: str, name: str, table: str) -> str:
+def filled(text: str, name: str, made: str) -> str:
+    """Put a table between the two marks of its name."""
     begin, rest = text.split(f"<!-- {name} -->\n", 1)
     _, end = rest.split(f"<!-- /{name} -->", 1)
-    return f"{begin}<!-- {name} -->\n{table}<!-- /{name} -->{end}"
+    return f"{begin}<!-- {name} -->\n{made}<!-- /{name} -->{end}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
@@ -55,7 +57,7 @@ def _holds() -> str:
         )
         for reason in Reason
     ]
-    return _table(("reason", "what happened", "stops", "lifted by", "goes on by itself"), rows)
+    return table(("reason", "what happened", "stops", "lifted by", "goes on by itself"), rows)
 
 
 def _answers() -> str:
@@ -71,4 +73,4 @@ def _answers() -> str:
         )
         for row in answer_table()
     ]
-    return _table(("asked of", "status", "type", "message (regular expression)", "shape", "verdict", "why"), rows)
+    return table(("asked of", "status", "type", "message (regular expression)", "shape", "verdict", "why"), rows)

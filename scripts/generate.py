@@ -17,7 +17,7 @@ from bridge.rules import schema_docs
 from bridge.rules.jq import reference as jq_reference
 from bridge.rules.schema import rules_schema, tests_schema
 from bridge.settings.reference import findings_page, settings_page, settings_schema
-from scripts import delivery_page
+from scripts import delivery_page, troubles_page
 from scripts.deploy_files import DEPLOY_FILES
 from scripts.rules_guide import guide
 
@@ -36,11 +36,13 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
     "config/rules/rules.schema.json": _json(rules_schema),
     "config/rules/tests.schema.json": _json(tests_schema),
+    "docs/asking-suprsend.md": troubles_page.asking,
     "docs/delivery.md": delivery_page.page,
     "docs/jq-differences.md": jq_reference.page,
     "docs/rules/findings.md": lambda: schema_docs.findings_page(LIVE_CODES),
     "docs/rules/guide.md": guide,
     "docs/rules/reference.md": schema_docs.reference_page,
+    "docs/troubleshooting.md": troubles_page.troubleshooting,
     **DEPLOY_FILES,
 }
 """File → what makes its text. Add a row for whatever has its home in the code."""

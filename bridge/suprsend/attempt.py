@@ -49,6 +49,7 @@ class Attempt:
         "_budget",
         "_header_bytes",
         "_headers",
+        "_hosts",
         "_limit",
         "_location",
         "_names",
@@ -67,6 +68,7 @@ class Attempt:
         self._budget: Final = budget
         self._limit: Final = endpoint.max_answer_bytes
         self._proxy: Final = (endpoint.proxy or "").partition("://")[0].lower()
+        self._hosts: Final = (_at(endpoint.base_url), _at(endpoint.proxy or ""))
         self._path = ""
         self._headers: list[str] = []
         self._answer = bytearray()
@@ -125,7 +127,8 @@ class Attempt:
         cause, detail = ("", "") if facts is None else cause_of(facts, error)
         through = facts is not None and not facts.sent and facts.tunnel < 300
         names = () if through else (name for _order, name in sorted(self._names))
-        return Seen(cause, detail, ", ".join(names), "" if through else _host(self._location))
+        at = self._hosts[cause.startswith(("proxy_", "socks_"))] if cause else ""
+        return Seen(cause, detail, ", ".join(names), "" if through else _host(self._location), at)
 
     def release(self) -> None:
         """Drop request and answer."""
@@ -189,6 +192,12 @@ def _host(location: str) -> str:
     except ValueError:
         return ""
     return host[:_MOST_NAME] if host.isascii() and host.isprintable() and not _UNTOLD.search(host) else ""
+
+
+def _at(url: str) -> str:
+    """Host and port of an address, without the user and the password in it; empty where a `/` may be the password's."""
+    split = urlsplit(url)
+    return "" if "@" in split.path else split.netloc.rpartition("@")[2]
 
 
 def _set_up(curl: pycurl.Curl, endpoint: Endpoint, ca_bundle: str | None) -> None:

@@ -113,7 +113,7 @@ CAUSES: Final[Mapping[str, Cause]] = {
     "unanswered": Cause("no whole answer before the deadline", "it is sent again; timeout may be too short"),
     "proxy_unknown": Cause("the proxy's host is an unknown name", "check proxy and the DNS"),
     "proxy_credentials": Cause(
-        "the proxy wants a user and a password", "check those in proxy: http://USER:PASSWORD@host:port"
+        "the proxy wants a user and a password", "check those in the setting proxy: http://USER:PASSWORD@host:port"
     ),
     "proxy_forbids": Cause("the proxy forbids this host", "have CONNECT to base_url's host and port allowed there"),
     "proxy_redirects": Cause(
@@ -129,21 +129,21 @@ CAUSES: Final[Mapping[str, Cause]] = {
 }
 """Why an attempt failed, by the words of `Seen.cause`."""
 
-_GATEWAY: Final = "it is in front of SuprSend, and fails or cannot reach it; sent again by itself"
-_FIREWALL: Final = "a firewall, gateway or proxy refuses the call, not SuprSend: have POST to base_url let through"
-_THEIRS: Final[Mapping[int, str]] = {
-    400: "check base_url: scheme, host and port",
-    401: _FIREWALL,
-    403: _FIREWALL,
+GATEWAY: Final = "it is in front of SuprSend, and fails or cannot reach it; sent again by itself"
+FIREWALL: Final = "a firewall, gateway or proxy refuses the call, not SuprSend: have POST to base_url let through"
+THEIRS: Final[Mapping[int, str]] = {
+    400: "check base_url: scheme, host and port; or that server wants a client certificate (client_cert_file)",
+    401: FIREWALL,
+    403: FIREWALL,
     404: "check base_url: nothing is known there under that path",
     405: "check base_url: that path takes no POST",
-    407: "a proxy wants a user and a password: check those in proxy",
+    407: "a proxy wants a user and a password: check those in the setting proxy",
     413: "a box on the way takes no body of that size: raise its limit (nginx: client_max_body_size)",
     421: "check base_url: that host does not serve this name",
     426: "check base_url: its scheme, https or http",
     429: "a box on the way limits how often we call; sent again by itself",
     431: "a box on the way takes no headers of that size",
-    451: _FIREWALL,
+    451: FIREWALL,
     495: "the client certificate is refused: renew the one in client_cert_file",
     496: "a client certificate is wanted: set client_cert_file and client_key_file",
     497: "check base_url: it must begin with https://",
@@ -151,7 +151,15 @@ _THEIRS: Final[Mapping[int, str]] = {
 }
 """What to do about an answer that is not SuprSend's own, by status."""
 
-_OURS: Final[Mapping[int, str]] = {
+CLASSES: Final[Mapping[int, str]] = {
+    2: "that is no answer of SuprSend's: check base_url, and what is on the way",
+    3: "check base_url; a login page or a portal may be on the way. Redirects are never followed",
+    4: FIREWALL,
+    5: GATEWAY,
+}
+"""The same for all others, by the status's first digit."""
+
+OURS: Final[Mapping[int, str]] = {
     401: "SuprSend rejects the credentials: check the keys, and that they are of this workspace",
     403: "SuprSend rejects the credentials: check the keys, their rights, and that they are of this workspace",
     404: "check base_url",
@@ -163,7 +171,7 @@ def of_attempt(reply: Reply, says: str) -> str:
     """What to tell of an attempt without an answer: its cause and what mends it, or else `says`."""
     seen = reply.seen
     cause = CAUSES.get(seen.cause)
-    detail = ", ".join(filter(None, (seen.detail, _to(seen.to), seen.by and f"from {seen.by}")))
+    detail = ", ".join(filter(None, (seen.at, seen.detail, _to(seen.to), seen.by and f"from {seen.by}")))
     shown = f" ({detail})" if detail else ""
     return f"{says}{shown}" if cause is None else f"{cause.says}{shown}; {cause.do}"
 
@@ -175,7 +183,7 @@ def of_answer(reply: Reply, what: str, said: str) -> str:
     """
     status = reply.status
     if said:
-        do = _OURS.get(status, "")
+        do = OURS.get(status, "")
         return f"status {status}, SuprSend's JSON: {said}" + (f"; {do}" if do else "")
     seen = reply.seen
     by = f" from {seen.by}" if seen.by else ""
@@ -184,13 +192,9 @@ def of_answer(reply: Reply, what: str, said: str) -> str:
 
 
 def _advice(status: int) -> str:
-    if status in _THEIRS:
-        return _THEIRS[status]
-    if 300 <= status <= 399:
-        return "check base_url; a login page or a portal may be on the way. Redirects are never followed"
-    if 200 <= status <= 299:
-        return "that is no answer of SuprSend's: check base_url, and what is on the way"
-    return _GATEWAY if status >= 500 else _FIREWALL
+    if status in THEIRS:
+        return THEIRS[status]
+    return CLASSES.get(status // 100, GATEWAY)
 
 
 def _to(host: str, before: str = "") -> str:

@@ -12,6 +12,7 @@ import pytest
 from bridge.flow import Reply, Seen, Verdict
 from bridge.suprsend.answers import make_judge
 from bridge.suprsend.causes import CAUSES
+from bridge.suprsend.transport import CurlTransport
 from tests.boxes.fixtures import StartBox
 from tests.suprsend.driving import DATA, answering, call, one, raw, transport
 from tests.suprsend.raw_server import Peer, RawServer
@@ -37,6 +38,16 @@ def tls(name: str, *, client: bool = False, newest: ssl.TLSVersion = ssl.TLSVers
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(DATA / "ca.pem")
     return context
+
+
+def refused_by_tls(made: CurlTransport) -> str:
+    """What is told of a refusal inside TLS: its alert may be overtaken by the end of the connection, so it is repeated."""
+    for _ in range(50):
+        reply = call(made)
+        if reply.error == "tls":
+            return told(reply)
+        assert reply.error in ("reset", "connect")
+    raise AssertionError("no alert arrived")
 
 
 def with_certificate(name: str) -> str:
@@ -75,7 +86,7 @@ def test_a_squid_that_wants_a_password(start_box: StartBox) -> None:
         "squid", "auth_param basic program /bin/cat\nacl known proxy_auth REQUIRED\nhttp_access deny !known"
     )
     text = told(through(f"http://127.0.0.1:{port}"))
-    assert "the proxy wants a user and a password (407, from squid/" in text
+    assert f"the proxy wants a user and a password (127.0.0.1:{port}, 407, from squid/" in text
     assert "USER:PASSWORD@host" in text
     reply = through(f"http://user:{PASSWORD}@127.0.0.1:{port}")
     assert reply.seen.cause == "proxy_credentials"
@@ -86,7 +97,7 @@ def test_a_squid_that_forbids_the_host(start_box: StartBox) -> None:
     """A proxy's 403 to CONNECT is a proxy that forbids the host: not SuprSend, and not the keys."""
     port = start_box("squid", "http_access deny all")
     text = told(through(f"http://127.0.0.1:{port}"))
-    assert text.startswith("the proxy forbids this host (403, from squid/")
+    assert text.startswith(f"the proxy forbids this host (127.0.0.1:{port}, 403, from squid/")
     assert "have CONNECT to base_url's host and port allowed" in text
     assert "credentials" not in text
 
@@ -100,7 +111,10 @@ def test_a_squid_that_sends_to_a_login(start_box: StartBox) -> None:
     reply = through(f"http://127.0.0.1:{port}")
     text = told(reply)
     assert reply.seen.to == "portal.test"
-    assert "the proxy sends us elsewhere, to a login or a notice (302, to portal.test, from squid/" in text
+    assert (
+        f"the proxy sends us elsewhere, to a login or a notice (127.0.0.1:{port}, 302, to portal.test, from squid/"
+        in text
+    )
     assert "s3cr3t" not in text + repr(reply)
 
 
@@ -110,24 +124,27 @@ def test_a_squid_that_does_not_know_the_host(start_box: StartBox) -> None:
     reply = through(f"http://127.0.0.1:{port}", "https://no-such-host.invalid/")
     assert (reply.error, reply.seen.cause, reply.applied) == ("connect", "proxy_cannot_reach", False)
     assert re.match(
-        r"the proxy cannot reach base_url's host, or does not know its name \(50\d, from squid/", told(reply)
+        rf"the proxy cannot reach base_url's host, or does not know its name \(127.0.0.1:{port}, 50\d, from squid/",
+        told(reply),
     )
 
 
 def test_a_tinyproxy_that_filters_and_one_with_a_password(start_box: StartBox, tmp_path: Any) -> None:
     """Another make of proxy says the same with other headers."""
     wanted = start_box("tinyproxy", f"BasicAuth user {PASSWORD}")
-    assert "the proxy wants a user and a password (407, from tinyproxy/" in told(through(f"http://127.0.0.1:{wanted}"))
+    text = told(through(f"http://127.0.0.1:{wanted}"))
+    assert f"the proxy wants a user and a password (127.0.0.1:{wanted}, 407, from tinyproxy/" in text
     rules = tmp_path / "filter"
     rules.write_text("127.0.0.1\n")
     filtering = start_box("tinyproxy", f'Filter "{rules}"\nFilterType fnmatch')
-    assert "the proxy forbids this host (403, from tinyproxy/" in told(through(f"http://127.0.0.1:{filtering}"))
+    text = told(through(f"http://127.0.0.1:{filtering}"))
+    assert f"the proxy forbids this host (127.0.0.1:{filtering}, 403, from tinyproxy/" in text
 
 
 def test_a_proxy_with_an_unknown_name_and_one_that_is_away() -> None:
     """The proxy's own name and port are told apart from SuprSend's, and its password stays out of it."""
     text = told(through(f"http://user:{PASSWORD}@no-such-proxy.invalid:3128"))
-    assert text == "the proxy's host is an unknown name; check proxy and the DNS"
+    assert text == "the proxy's host is an unknown name (no-such-proxy.invalid:3128); check proxy and the DNS"
     with RawServer(answering("200 OK")) as server:
         gone = server.port
     text = told(through(f"http://user:{PASSWORD}@127.0.0.1:{gone}"))
@@ -202,7 +219,7 @@ def test_a_tls_end_that_cuts(start_box: StartBox) -> None:
     assert "the connection broke before the answer was whole" in told(reply)
     wanting = start_box("stunnel", f"{pair}connect = 127.0.0.1:9\nCAfile = {CA}\nverifyChain = yes")
     with transport(f"https://127.0.0.1:{wanting}/", ca_file=CA) as made:
-        text = told(call(made))
+        text = refused_by_tls(made)
     assert "base_url's host wants a client certificate" in text
     assert "set client_cert_file and client_key_file" in text
 
@@ -212,13 +229,24 @@ def test_client_certificates() -> None:
     expired: dict[str, Any] = {"client_certificate": str(DATA / "expired.pem"), "client_key": str(DATA / "expired.key")}
     with RawServer(answering("207 X"), tls=tls("server", client=True)) as server:
         with transport(server.url, ca_file=CA, **expired) as made:
-            text = told(call(made))
-        assert "base_url's host refuses the client certificate (tlsv1 alert unknown ca)" in text
+            text = refused_by_tls(made)
+        assert "base_url's host refuses the client certificate (127.0.0.1:" in text
+        assert "tlsv1 alert unknown ca" in text
     with RawServer(answering("207 X"), tls=tls("server", client=True, newest=ssl.TLSVersion.TLSv1_2)) as server:
         with transport(server.url, ca_file=CA) as made:
-            text = told(call(made))
+            text = refused_by_tls(made)
         assert "base_url's host ended the TLS handshake" in text
         assert "client_cert_file" in text
+
+
+def test_a_server_that_wants_a_client_certificate_and_says_so_in_a_page(start_box: StartBox) -> None:
+    """nginx lets TLS pass and answers 400 then: that page is told with its server, and the certificate among the causes."""
+    wants = f"ssl_verify_client on; ssl_client_certificate {CA}; " + with_certificate("server")
+    port = start_box("nginx", wants, "ssl")
+    with transport(f"https://127.0.0.1:{port}/", ca_file=CA) as made:
+        text = told(call(made))
+    assert text.startswith("status 400, answered with a page instead of JSON from nginx/")
+    assert "client_cert_file" in text
 
 
 def test_a_file_that_spoils_while_it_runs(tmp_path: Any) -> None:
@@ -306,6 +334,16 @@ def test_where_a_redirect_leads(location: str, host: str) -> None:
     """Of a redirect's address only the host is kept, if it can be one."""
     head = f"HTTP/1.1 302 X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
     assert one(raw(head.encode())).seen.to == host
+
+
+@pytest.mark.parametrize(
+    "proxy", [f"http://u:{PASSWORD}@127.0.0.1:9", f"http://u:12/{PASSWORD}@h", f"http://u:a@{PASSWORD}@127.0.0.1:9"]
+)
+def test_a_proxys_password_is_never_told(proxy: str) -> None:
+    """Wherever a password stands in the proxy's address, no text shows a part of it."""
+    reply = through(proxy)
+    assert reply.error in ("connect", "proxy")
+    assert "12" not in told(reply).replace("127.0.0.1", "")
 
 
 @pytest.mark.parametrize("cause", sorted(CAUSES))
