@@ -110,7 +110,7 @@ def _mismatch(cert: Path, key: Path, password: Callable[[], str] | None) -> Prob
 
 def _refused(reason: str, *, decrypted: bool) -> Problem:
     if reason in _MISMATCHES:
-        return Problem("key", "belongs to another certificate")
+        return Problem("key", "belongs to another certificate (of several in a file the first one counts)")
     if any(word in reason for word in _WEAK):
         return Problem("cert", "has too weak a key or signature for OpenSSL")
     if decrypted:

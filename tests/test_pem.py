@@ -75,6 +75,7 @@ def encrypted(password: str) -> bytes:
     [
         (CERTIFICATE, (DATA / "server.key").read_bytes(), "key", "belongs to another certificate"),
         (CERTIFICATE, openssl("genrsa", "2048"), "key", "belongs to another certificate"),
+        ((DATA / "ca.pem").read_bytes() + CERTIFICATE, KEY, "key", "the first one counts"),
         (KEY, KEY, "cert", "holds a private key where a certificate belongs"),
         (CERTIFICATE, CERTIFICATE, "key", "holds a certificate where a private key belongs"),
         (b"", KEY, "cert", "is empty"),

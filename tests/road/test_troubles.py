@@ -79,6 +79,15 @@ def test_an_unreadable_secret_file_is_one_clear_line(tmp_path: Path) -> None:
     assert "no-such-file" in _refused(tmp_path, chosen)
 
 
+def test_a_key_of_another_certificate_is_one_clear_line(tmp_path: Path) -> None:
+    """A client key that cannot work with its certificate ends the start: setting, file and what is wrong."""
+    data = Path(__file__).parents[1] / "suprsend" / "data"
+    pair = {"client_cert_file": str(data / "client.pem"), "client_key_file": str(data / "server.key")}
+    text = _refused(tmp_path, _with(suprsend=pair))
+    assert "`suprsend.client_key_file`" in text
+    assert "belongs to another certificate" in text
+
+
 def test_broken_rules_end_the_start_with_their_findings(tmp_path: Path) -> None:
     """A rule that cannot be right is shown with file, line and column, and exit code 2."""
     (tmp_path / "rules").mkdir()
