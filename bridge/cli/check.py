@@ -71,16 +71,13 @@ def command(
     typer.echo(render(findings, form, {**seen.sources, **rules.sources}), nl=False)
     if form == "text":
         typer.echo(_summary(findings, rules.rules, live=live and seen.settings is not None))
-    if asking is not None and seen.settings is not None and not _hinders(findings):
+    # Kafka's troubles are none of it, and what SuprSend says to a call without events is among the questions.
+    wrong = has_errors(finding for finding in findings if finding.code[0] == "S" or finding in seen.findings)
+    if asking is not None and seen.settings is not None and not wrong:
         return asking.ask(seen.settings)
-    if has_errors(finding for finding in findings if finding.code[0] == "S" or finding in seen.findings):
+    if wrong:
         return USAGE
     return FOUND if has_errors(findings) else 0
-
-
-def _hinders(findings: list[Finding]) -> bool:
-    """Whether SuprSend cannot be asked: Kafka's troubles are none of it."""
-    return has_errors(finding for finding in findings if finding.code[0] == "S" or finding.code == "L002")
 
 
 class _Seen(NamedTuple):

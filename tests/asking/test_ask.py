@@ -273,13 +273,16 @@ def test_no_is_no(
     assert not list(Path().glob("*.jsonl"))
 
 
-def test_wrong_keys_are_told_and_nothing_is_asked(prepared: SandboxProcess, capsys: pytest.CaptureFixture[str]) -> None:
-    """With keys that SuprSend rejects only that is told."""
+def test_wrong_keys_are_told_and_nothing_else_is_asked(
+    prepared: SandboxProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With keys that SuprSend rejects the first question is the last, and says so."""
     Path("bridge.yaml").write_text(Path("bridge.yaml").read_text().replace(prepared.workspace.secret, "another-secret"))
     assert run([*ASK, "--yes"]) == 1
     out = capsys.readouterr().out
-    assert "SuprSend rejects the credentials" in out
-    assert "questions" not in out
+    assert "stopped: status 401, SuprSend's JSON: " in out
+    assert "1 of 21 questions asked" in out
+    assert not list(prepared.events())
 
 
 @pytest.mark.parametrize(
