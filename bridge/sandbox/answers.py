@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from bridge.jsontext import dumps, loads
+from bridge.jsontext import dumps
 
 JSON = "application/json; charset=utf-8"
 
@@ -66,20 +66,6 @@ def plain_ok(tally: Tally) -> Answer:
 def bulk(records: list[bytes], tally: Tally) -> Answer:
     """207 of `/v2/bulk/event/`: `status` stays `success` whatever the records say (contract §5a)."""
     return Answer(207, b'{"status":"success","records":[' + b",".join(records) + b"]}", tally=tally)
-
-
-def summary(events: list[object], records: list[bytes], tally: Tally) -> Answer:
-    """The same in the shape that SuprSend's page shows of a bulk call: counts, and the failed records alone."""
-    results = [loads(record) for record in records]
-    failed = [
-        {"record": event, "error": result["error"]["message"], "code": result["status_code"]}
-        for event, result in zip(events, results, strict=True)
-        if result["status"] == "error"
-    ]
-    good = len(results) - len(failed)
-    word = "success" if not failed else "partial" if good else "fail"
-    body = {"status": word, "total": len(results), "success": good, "failure": len(failed), "failed_records": failed}
-    return Answer(207, dumps(body), tally=tally)
 
 
 def record_refused(refusal: Refusal) -> bytes:

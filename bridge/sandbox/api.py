@@ -181,8 +181,6 @@ class Api:
             if refusal is None:
                 records.append(self._taken(taken, b"sandbox-%x" % row if key else b"sandbox-n%x" % row))
         memory.keep(kept)
-        if "bulk-summary" in self._variants and call.endpoint is Endpoint.BULK and judged.whole is None:
-            return answers.summary([event for _raw, event in pieces], records, _tally(len(pieces), kept))
         return _worded(call, judged.whole, records, _tally(len(pieces), kept))
 
     def _taken(self, taken: Taken, message_id: bytes) -> bytes:

@@ -8,7 +8,6 @@ __all__ = ["VARIANTS", "unknown"]
 
 VARIANTS: Final = {
     "duplicate-error": "a key that was used is answered with an error entry (409)",
-    "bulk-summary": "bulk calls are answered with status, total, success, failure and failed_records",
     "bulk-refused-whole": "one bad event refuses the whole bulk call (400)",
     "refusal-uses-key": "a refused event uses up its key",
     "ids-255": "a distinct_id of more than 255 characters is refused",
