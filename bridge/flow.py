@@ -372,12 +372,16 @@ class Sought(NamedTuple):
 
 
 class Bounded(NamedTuple):
-    """A commit was acknowledged: offsets up to `bound` may now be handed to the API."""
+    """A commit was acknowledged: offsets up to `bound` may now be handed to the API.
+
+    `number` is that of the last `Cover` that the commit goes by; -1 where nothing is committed at all (a dry run).
+    """
 
     topic: str
     partition: int
     epoch: int
     bound: int
+    number: int = 0
 
 
 class Revoking(NamedTuple):
@@ -468,7 +472,20 @@ class GiveBack(NamedTuple):
     offset: int
 
 
-Order = Progress | Drained | DeadLetter | Pause | Resume | GiveBack
+class Cover(NamedTuple):
+    """Commit that offsets up to `last` may have been handed to the API, and no others; None: all that was read.
+
+    It holds until the next one, whose `number` is one more. Answered by `Bounded`.
+    """
+
+    topic: str
+    partition: int
+    epoch: int
+    number: int
+    last: int | None
+
+
+Order = Progress | Drained | DeadLetter | Pause | Resume | GiveBack | Cover
 """From the delivery thread to the Kafka thread."""
 
 

@@ -99,7 +99,10 @@ class Row(NamedTuple):
             self.low <= status <= self.high
             and (self.type is None or self.type == type_)
             and (self.shape is None or self.shape == shape)
-            and (self.pattern is None or self.pattern.search((message if self.quotes else words)[:_MAX_MESSAGE]) is not None)
+            and (
+                self.pattern is None
+                or self.pattern.search((message if self.quotes else words)[:_MAX_MESSAGE]) is not None
+            )
         )
 
 

@@ -66,7 +66,7 @@ def make_judge(extra: Sequence[AnswerRule] = ()) -> Judge:
             return _without_status(reply)
         value, shape = _read(reply.body, n)
         if shape in ("records", "summary") and reply.error is None and 200 <= reply.status <= 299:
-            found = value["records"] if shape == "records" else in_order(value, keys())
+            found = value["records"] if shape == "records" else in_order(value, keys())  # type: ignore[index]
             if found is not None:
                 return _by_record(records, found, reply.status)
         return _by_call(calls, reply, n, value, shape)

@@ -344,7 +344,7 @@ def test_rules_of_settings_come_first() -> None:
         ]
     )
     told = {"status": "error", "error": {"type": "x", "message": "Tenant acme not found"}}
-    assert judge(reply(404, told), 2)[0:1] + judge(reply(404, told), 2)[5:] == (V.INVALID, True)
+    assert judge(reply(404, told), 2)[0:1] + judge(reply(404, told), 2)[5:6] == (V.INVALID, True)
     assert judge(reply(404, {"status": "error", "error": {"type": "x", "message": "else"}}), 2).whole is V.SETUP
     assert judge(reply(200, {"message": "accepted"}), 2).whole is V.ACCEPTED
     assert items(judge(bulk(OK, error("odd", "y", 400)), 2), 2) == [V.ACCEPTED, V.TRANSIENT]
