@@ -43,16 +43,19 @@ class Probes:
     def in_hold(self, now: float) -> Flight | None:
         """Where calls may be applied whatever the answers say, a probe is what went out before: only that can be late.
 
-        The least tried first. A new batch goes once an hour then, and where nothing went out; it waits until a commit
-        covers it. Where nothing was applied, by SuprSend's own words, any may go.
+        The least tried first. A new batch goes once an hour then, and where nothing that went out is left; it waits
+        until a commit covers it. Where nothing was applied, by SuprSend's own words, any may go.
         """
-        sealed, resting, doubt = self._placer.sealed, self._calls.resting, self._gate.maybe_applied
+        sealed, doubt = self._placer.sealed, self._gate.maybe_applied
+        while sealed and not sealed[0].count:
+            sealed.popleft()
         if self._new_at is None:
-            self._new_at = now + NEW_SECONDS if resting else now
-        new = now >= self._new_at or not doubt
-        first = sealed[0] if sealed and (new or sealed[0].guarded) else None
+            self._new_at = now + NEW_SECONDS
+        none_left = not (self._calls.resting or self._calls.in_flight)
+        due = now >= self._new_at or none_left
+        first = sealed[0] if sealed and (due or not doubt) else next((each for each in sealed if each.guarded), None)
         chosen = first if first is not None else self.least_tried(now)
-        hungry = now >= self._new_at and not sealed and (doubt or not resting)
+        hungry = due and not sealed and (doubt or none_left)
         if chosen is not self.chosen or hungry != self.hungry:
             self.chosen, self.hungry, self.moved = chosen, hungry, True
         if chosen is None or not self._covered(chosen):

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from bridge.sandbox.answers import Refusal
 from bridge.suprsend.limits import (
+    MAX_DISTINCT_ID_CHARS,
     MAX_KEY_CHARS,
     MAX_TENANT_CHARS,
     MIN_EVENT_NAME_CHARS,
@@ -68,6 +69,8 @@ def _check_common(event: dict[str, Any], size: int, max_bytes: int) -> Refusal |
     recipient = event.get("distinct_id")
     if type(name) is not str or type(recipient) is not str or not recipient.strip():
         return invalid("error: must pass value for either event or distinct_id/anonymous_id, both as strings")
+    if len(recipient) > MAX_DISTINCT_ID_CHARS:
+        return invalid(f"distinct_id must be a string of at most {MAX_DISTINCT_ID_CHARS} characters")
     first = name[:1]
     if first in "sS" or not first.isalpha() or len(name) < MIN_EVENT_NAME_CHARS:
         problem = _check_name(name)

@@ -187,7 +187,13 @@ _TABLE: Final = (
     _BuiltIn(
         "record", _V.INVALID, "the event's JSON", status=-1, message="bad request|invalid value|must (not|only|pass)"
     ),
-    _BuiltIn("record", _V.INVALID, "an expression of the dashboard", status=-1, message="evaluated to empty"),
+    _BuiltIn(
+        "record",
+        _V.INVALID,
+        "an expression of the dashboard",
+        status=-1,
+        message="jq-expression ['\"`].*evaluated to empty",
+    ),
 )
 """Read from the top, the first row that fits decides; what none fits is unknown.
 

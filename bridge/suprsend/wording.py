@@ -17,7 +17,7 @@ _CLOSES: Final = re.compile(r"['\"`](?![^\W_])")
 _ABOUT_A_USER: Final = ("[distinct_id:", "[__object:")
 """Texts that begin so give the id without quotes."""
 _TRAILING_ID: Final = re.compile(r"\bid: .*")
-_SCHEMA: Final = re.compile(r".*: (?=[A-Z].*\.$)")
+_SENTENCE: Final = re.compile(r": (?=[A-Z])")
 """`some/path: String is too short (0 < 4).`: what is before the sentence is a property's name."""
 
 
@@ -27,6 +27,9 @@ def own_words(message: str) -> str:
     From the first quote to the last (to the end where none closes), what follows `id:`, the id in `[distinct_id: …]`
     and the place in front of a schema's sentence, which then begins with `: `.
     """
+    sentences = [found.start() for found in _SENTENCE.finditer(message)] if message.endswith(".") else []
+    if sentences:
+        return message[sentences[-1] :]
     text = message
     if text.startswith(_ABOUT_A_USER):
         text = f"[{text[max(text.rfind(']'), 0) :]}"
@@ -34,5 +37,4 @@ def own_words(message: str) -> str:
     if opens is not None:
         closes = [found.end() for found in _CLOSES.finditer(text, opens.end())]
         text = f"{text[: opens.start()]}''{text[closes[-1] :] if closes else ''}"
-    text = _TRAILING_ID.sub("id:", text)
-    return _SCHEMA.sub(": ", text, count=1)
+    return _TRAILING_ID.sub("id:", text)
