@@ -31,8 +31,6 @@ def _pass(bench: Bench, limit: int, rounds: int = 30) -> list[list[int]]:
     return sent
 
 
-
-
 def test_a_page_with_413_halves_a_batch_until_it_passes_and_nothing_is_dead_lettered() -> None:
     """Each event goes out in a smaller call; nothing is held, no dead letter is written."""
     bench = Bench()

@@ -40,7 +40,7 @@ NAMES = (
     "a: String is too short (0 < 4).",
     "(root): missing required property 'x'",
     "' \" ` [ ] { } : id: ",
-    "\" db_error i/o timeout \"",
+    '" db_error i/o timeout "',
     "`workspace key inactive`",
     "x" * 250,
 )
