@@ -335,7 +335,8 @@ class Calls:
         part, record, event = flight.items[0]
         flight.oversized, flight.immediate = part, True
         self._settler.tally.retries[judged.whole.value] += 1
-        self._gate.hold_oversized(part.name, record.offset(), len(event.body) + 2, judged, now_ms)
+        if part.live:
+            self._gate.hold_oversized(part.name, record.offset(), len(event.body) + 2, judged, now_ms)
         self._free_sequel(flight, now)
         self._push(flight, now + self._policy.probe_interval)
 

@@ -54,13 +54,14 @@ class Covers:
                 return []
             self._on, self._hungry = False, None
             return [self._order(part, None) for part in parts if part.covered is not None]
-        if self._on and not self._probes.moved:
+        fed = not self._probes.hungry or (self._hungry is not None and self._may_feed(self._hungry))
+        if self._on and fed and not self._probes.moved:
             return []
         self._on, self._probes.moved = True, False
         parts = list(parts)
         if not self._probes.hungry:
             self._hungry = None
-        elif self._hungry is None or not self._may_feed(self._hungry):
+        elif not fed:
             self._hungry = next((part for part in parts if self._may_feed(part)), None)
         return [self._order(part, last) for part, last in self._wanted(parts) if part.covered != last]
 

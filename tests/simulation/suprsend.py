@@ -33,7 +33,6 @@ NEVER_TAKEN = (REFUSED, STUCK)
 """Words of events that are never taken."""
 FORBIDDEN = b'{"status":"error","error":{"type":"forbidden","message":"not for this key"}}'
 GATEWAY = b'{"message":"Forbidden"}'
-DUPLICATE = b'{"status":"error","status_code":400,"error":{"message":"db_integrity_violation pq: duplicate key value"}}'
 ERROR = b'{"status":"error","error":{"type":"validation_error","message":"one of the events is bad"}}'
 HTML = b"<html><body>Bad gateway</body></html>"
 
