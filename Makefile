@@ -20,7 +20,7 @@ AGAINST ?= tree
 # Arguments of pytest, as in: make test TESTS="tests/settings -x"
 TESTS ?= -n 2
 
-.PHONY: help setup demo test fuzz simulate simulate-bugs soak lint format types imports docs lock tools image test-deploy bench bench-peers bench-micro bench-rules wheel clean
+.PHONY: help setup demo test fuzz simulate simulate-bugs soak lint format types imports docs lock tools boxes image test-deploy bench bench-peers bench-micro bench-rules wheel clean
 
 help: ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ lock: setup ## Resolve the dependencies of pyproject.toml again into requirement
 
 tools: ## Install the operations tools (helm, promtool, …) into a cache outside the tree.
 	@scripts/tools.sh all
+
+boxes: ## Install the proxies and firewalls that some tests put in front of SuprSend (Debian, Ubuntu).
+	@scripts/boxes.sh
 
 image: setup ## Build the container image without a daemon (needs root and buildah).
 	@scripts/image.sh

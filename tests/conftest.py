@@ -1,3 +1,3 @@
 """What all tests share."""
 
-pytest_plugins = ["tests.brokers.fixtures"]
+pytest_plugins = ["tests.brokers.fixtures", "tests.boxes.fixtures"]

@@ -1,0 +1,1 @@
+"""Proxies, firewalls and TLS ends as companies run them, started for one test: Debian's, by `scripts/boxes.sh`."""
