@@ -62,6 +62,7 @@ class Probes:
             return None
         if chosen is first and not chosen.guarded:
             self._new_at = now + NEW_SECONDS
+        self.chosen = None
         return self._take(chosen)
 
     def in_outage(self, now: float) -> Flight | None:

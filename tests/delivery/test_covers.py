@@ -170,6 +170,19 @@ def test_at_the_start_of_a_hold_the_bound_goes_back_to_what_may_have_been_applie
     assert _covers(bench)[2:] == [-1]
 
 
+def test_behind_a_refused_probe_the_bound_goes_back_again() -> None:
+    """Each probe is covered while it is out, and no longer."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0), record(1)])
+    for _ in range(3):
+        for call in bench.start():
+            bench.answer(call, refused(401))
+        bench.collect()
+        bench.pass_time(30.0)
+    assert _covers(bench) == [-1, 1, -1, 1, -1]
+
+
 def test_a_page_stays_covered_and_what_is_finished_needs_no_cover() -> None:
     """One was accepted, one got a page, one was refused: the page's record is the newest that may have been applied."""
     bench = _one_each(3)

@@ -15,9 +15,7 @@ from tests.simulation.planted.table import instead, judging, planted
 @planted
 def page_is_taken_for_never_applied() -> AbstractContextManager[Any]:
     """What is judged as wrong set-up starts no clock, though a box may have handed the call on."""
-    return judging(
-        lambda reply, n, judged: judged._replace(applied=False) if judged.whole is Verdict.SETUP else judged
-    )
+    return judging(lambda reply, n, judged: judged._replace(applied=False) if judged.whole is Verdict.SETUP else judged)
 
 
 @planted
@@ -52,9 +50,7 @@ def partition_of_what_was_too_large_stays_held() -> AbstractContextManager[Any]:
 @planted
 def what_is_too_large_for_a_box_is_dead_lettered() -> AbstractContextManager[Any]:
     """A page with 413 is taken for SuprSend's word on the event."""
-    return judging(
-        lambda reply, n, judged: judged._replace(whole=Verdict.TOO_LARGE) if reply.status == 413 else judged
-    )
+    return judging(lambda reply, n, judged: judged._replace(whole=Verdict.TOO_LARGE) if reply.status == 413 else judged)
 
 
 RIGHT_ACKNOWLEDGED = Covers.acknowledged
