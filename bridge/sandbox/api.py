@@ -174,7 +174,7 @@ def _worded(call: Call, whole: Refusal | None, records: list[bytes], tally: Tall
     if whole is not None:
         return answers.refused(whole, tally)
     if call.endpoint is Endpoint.BULK:
-        return answers.bulk(records, tally)
+        return answers.bulk(records, tally, call.pieces())
     return answers.plain_ok(tally) if call.endpoint is Endpoint.V1 else answers.single(records[0], tally)
 
 

@@ -105,9 +105,9 @@ def test_days_of_suprsends_401_with_a_kill_and_a_restart_put_nothing_aside(
         forgetful.clear_faults()
         until(lambda: committed_everything(kafka, world.group, [topic]), 60, bridge.text)
         assert bridge.terminate() == 0
+    assert _told_once(forgetful)
     assert kafka.read(world.dead_letters) == []
     assert accepted(forgetful).keys() == expected(topic, range(RECORDS))
-    assert _told_once(forgetful)
 
 
 def _calls(sandbox: SandboxProcess) -> int:
@@ -140,9 +140,9 @@ def test_behind_a_proxy_that_hands_calls_on_and_refuses_the_answers_nobody_is_to
             until(lambda: committed_everything(kafka, world.group, [topic]), 60, bridge.text)
             lasted = time.monotonic() - began
             assert bridge.terminate() == 0
+    assert _told_once(forgetful)
     classes = _classes(kafka, world)
     assert classes.count(b"dedupe_expired") == len(classes)
     # A probe that became too old is followed by a new one.
     assert EVENTS <= len(classes) <= EVENTS * (CALLS + lasted / GIVEN_UP + 1)
     assert accepted(forgetful).keys() == expected(topic, range(RECORDS))
-    assert _told_once(forgetful)

@@ -221,7 +221,7 @@ class SuprSend:
     def _after(self, now_ms: int) -> str | None:
         rng = self.faults.rng
         chance = rng.random()
-        if chance < 0.005:
+        if chance < 0.05:
             return NEVER
         return formatdate(now_ms / 1000 + 2, usegmt=True) if chance < 0.1 else rng.choice(AFTER)
 
