@@ -74,7 +74,7 @@ def squid(folder: Path) -> Iterator[Squid]:
         started.stop()
 
 
-def _classes(kafka: RealKafka, world: World) -> list[bytes | None]:
+def _classes(kafka: RealKafka, world: World) -> list[object]:
     return [dict(letter.headers() or ())["bridge.class"] for letter in kafka.read(world.dead_letters)]
 
 
