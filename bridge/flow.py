@@ -244,6 +244,10 @@ class Verdict(StrEnum):
     TRANSIENT = "transient"
     SETUP = "setup"
     UNKNOWN = "unknown"
+    DOUBTFUL = "doubtful"
+    """Transient, or invalid: sent again a few times, then refused."""
+    OVERSIZED = "oversized"
+    """Something on the way takes no call of that size; SuprSend has said nothing."""
 
 
 class Seen(NamedTuple):
@@ -266,7 +270,7 @@ class Reply(NamedTuple):
 
     `status` is 0 where no status line arrived; `error` then (or for a cut answer) is one of `timeout`, `connect`,
     `dns`, `tls`, `proxy`, `reset`, `answer_too_large`, `protocol`. `applied` is False only where the request cannot
-    have reached the API (no connection was made).
+    have reached the API: nothing of it was sent (no address, no connection, no TLS, a refused CONNECT).
     """
 
     status: int
@@ -288,13 +292,18 @@ class Judged(NamedTuple):
     code: str
     message: str
     splittable: bool
-    """A whole call refused for what is in it (400, 413, 422 with SuprSend's error): bisect it."""
+    """A whole call refused for what is in it (400, 413, 422 with SuprSend's error) or for its size: bisect it."""
+    applied: bool = True
+    """Whether what goes out again may have been taken this time, by the wire: False only where nothing was sent, or
+    where SuprSend's own words refuse it."""
     said: str = ""
     """SuprSend's own words alone, where `message` tells more than them."""
 
 
-Judge = Callable[[Reply, int], Judged]
-"""Classifies a reply to a call of n events. Total."""
+class Judge(Protocol):
+    """Classifies a reply to a call of `n` events. Total. `keys` gives their idempotency keys in order, where asked."""
+
+    def __call__(self, reply: Reply, n: int, keys: Callable[[], Sequence[str]] = tuple, /) -> Judged: ...
 
 
 class Transport(Protocol):
@@ -381,12 +390,16 @@ class Sought(NamedTuple):
 
 
 class Bounded(NamedTuple):
-    """A commit was acknowledged: offsets up to `bound` may now be handed to the API."""
+    """A commit was acknowledged: offsets up to `bound` may now be handed to the API.
+
+    `number` is that of the last `Cover` that the commit goes by; -1 where nothing is committed at all (a dry run).
+    """
 
     topic: str
     partition: int
     epoch: int
     bound: int
+    number: int = 0
 
 
 class Revoking(NamedTuple):
@@ -477,7 +490,20 @@ class GiveBack(NamedTuple):
     offset: int
 
 
-Order = Progress | Drained | DeadLetter | Pause | Resume | GiveBack
+class Cover(NamedTuple):
+    """Commit that offsets up to `last` may have been handed to the API, and no others; None: all that was read.
+
+    It holds until the next one, whose `number` is one more. Answered by `Bounded`.
+    """
+
+    topic: str
+    partition: int
+    epoch: int
+    number: int
+    last: int | None
+
+
+Order = Progress | Drained | DeadLetter | Pause | Resume | GiveBack | Cover
 """From the delivery thread to the Kafka thread."""
 
 

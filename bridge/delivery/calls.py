@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from random import Random
 
 from bridge.delivery.batcher import LaneOf
@@ -14,17 +14,18 @@ from bridge.delivery.journal import Fact
 from bridge.delivery.partition import Partition
 from bridge.delivery.placing import Placer, dedupe_refusal
 from bridge.delivery.policy import Policy
+from bridge.delivery.probes import Probes
 from bridge.delivery.refusals import Refusals
 from bridge.delivery.settle import Settler
 from bridge.delivery.suspects import Suspects
 from bridge.delivery.telling import PARTLY, show_sent, tell_batch, tell_circuit
 from bridge.flow import Judge, Judged, Outcome, Record, Reply, Stage, Verdict
 
-AGAIN = frozenset({Verdict.TRANSIENT, Verdict.THROTTLED, Verdict.UNKNOWN, Verdict.SETUP})
+AGAIN = frozenset({Verdict.TRANSIENT, Verdict.THROTTLED, Verdict.UNKNOWN, Verdict.SETUP, Verdict.DOUBTFUL})
 """Verdicts after which the same bytes are sent again."""
 
-NEVER_APPLIED = frozenset({Verdict.SETUP, Verdict.THROTTLED})
-"""Whole-call verdicts that do not start the clock of the 24 h guard."""
+DOUBTS = 3
+"""So many doubtful answers refuse an event."""
 
 CAUSE: dict[Verdict, str] = {Verdict.INVALID: "invalid", Verdict.TOO_LARGE: "too_large"}
 """Verdicts that refuse an event for good, and the class of its dead letter."""
@@ -61,6 +62,7 @@ class Calls:
         self._suspects = Suspects(policy, settler, lane_of)
         self._looked = 0.0
         """When `starts` was last asked."""
+        self.probes = Probes(self, gate, placer)
 
     def starts(self, now: float, now_ms: int) -> list[tuple[int, bytes]]:
         """The calls to start now, as (number, body)."""
@@ -72,6 +74,8 @@ class Calls:
                 return started
             flight = self._next(now)
             if flight is None:
+                if self.probes.lowered:
+                    self.closed = Closed("hold", self.probes.later(now))
                 return started
             if self._prune(flight, now, now_ms):
                 started.append(self._start(flight, now, now_ms))
@@ -87,24 +91,18 @@ class Calls:
 
     def _next(self, now: float) -> Flight | None:
         """What is due to be tried again first, while the retry budget allows; else the next full flight."""
+        if self._gate.held():
+            return self.probes.in_hold(now)
+        self.probes.over()
         if self._gate.one_at_a_time():
-            return self._probe(now)
+            return self.probes.in_outage(now)
+        if self.probes.lowered:
+            return self.probes.behind_hold(now)
         resting = self.resting
         if resting and resting[0][0] <= now and (resting[0][2].immediate or self._gate.budget.wait(now) <= 0):
             return heappop(resting)[2]
         sealed = self._placer.sealed
         return sealed.popleft() if sealed else None
-
-    def _probe(self, now: float) -> Flight | None:
-        """The least tried flight: one that would fail at a healthy API must not hide that it is healthy."""
-        sealed = self._placer.sealed
-        due = [entry for entry in self.resting if entry[0] <= now]
-        if sealed or not due:
-            return sealed.popleft() if sealed else None
-        least = min(due, key=lambda entry: (entry[2].tries, entry[1]))
-        self.resting.remove(least)
-        heapify(self.resting)
-        return least[2]
 
     def _prune(self, flight: Flight, now: float, now_ms: int) -> bool:
         """Before every attempt: drop what was fenced or is too old; False if nothing is left of it."""
@@ -113,7 +111,8 @@ class Calls:
             return True
         keep: list[Item] = []
         gone: list[Item] = []
-        if guard and self._policy.on_dedupe_expired == "hold" and self._parked(flight, now, now_ms):
+        asks = self._policy.on_dedupe_expired == "hold" or flight.oversized is not None
+        if guard and asks and self._parked(flight, now, now_ms):
             return False
         for item in flight.items:
             part, record, event = item
@@ -141,7 +140,7 @@ class Calls:
         A flight that has a sequel waits as a whole, so that order holds.
         """
         held = {
-            item[0] for item in flight.items if self._placer.held_for_dedupe(item[0], item[1], flight.first_ms, now_ms)
+            part for part, record, _ in flight.items if self._placer.hold_expired(part, record, flight.first_ms, now_ms)
         }
         if not held:
             return False
@@ -181,7 +180,8 @@ class Calls:
         flight = self.in_flight.pop(number, None)
         if flight is None:
             return
-        judged = self._judge(reply, flight.count)
+        self.probes.moved = True
+        judged = self._judge(reply, flight.count, lambda: [item[2].key for item in flight.items])
         tally = self._settler.tally
         tally.requests[str(reply.status) if reply.status else reply.error or "unknown"] += 1
         tally.call_seconds.observe(reply.seconds)
@@ -197,10 +197,8 @@ class Calls:
         if breaker.open is not was_open:
             tell_circuit(self._settler.journal, judged, self._policy.breaker_failures, opened=breaker.open)
         flight.tries += 1
-        if reply.applied and judged.whole not in NEVER_APPLIED:
+        if judged.applied:
             flight.attempts += 1
-        elif flight.attempts == 0:
-            flight.first_ms = None
         if judged.items is None and judged.whole is Verdict.ACCEPTED:
             self._accepted(flight, now, now_ms)
         elif judged.items is not None:
@@ -235,7 +233,7 @@ class Calls:
             if verdict is Verdict.ACCEPTED:
                 accepted.append(item)
                 self._count_break(item, lanes_failed)
-            elif verdict in AGAIN:
+            elif verdict in AGAIN and not self._doubted(flight, item, verdict):
                 again.append(item)
                 lane = self.lane_of(item[1])
                 if lane is not None:
@@ -258,6 +256,13 @@ class Calls:
         else:
             self._sequel(flight)
 
+    def _doubted(self, flight: Flight, item: Item, verdict: Verdict) -> bool:
+        """Count a doubtful answer; whether it was one too many."""
+        if verdict is not Verdict.DOUBTFUL:
+            return False
+        flight.doubts[item[2].key] += 1
+        return flight.doubts[item[2].key] >= DOUBTS
+
     def _count_break(self, item: Item, lanes_failed: set[tuple[int, bytes]]) -> None:
         if lanes_failed:
             lane = self.lane_of(item[1])
@@ -276,19 +281,23 @@ class Calls:
             code,
             message,
             event=event,
-            attempts=flight.attempts,
+            attempts=max(1, flight.attempts),
             first_ms=flight.first_ms,
             last_ms=now_ms,
         )
         self._refusals.refuse(refusal, now_ms)
 
     def _refused_whole(self, flight: Flight, judged: Judged, now: float, now_ms: int) -> None:
-        if judged.whole in AGAIN:
+        doubted = [self._doubted(flight, item, judged.whole) for item in flight.items]
+        if judged.whole in AGAIN and not any(doubted):
             self._rest(flight, judged.whole, judged, now, now_ms)
-        elif len(flight.items) > 1 and judged.splittable:
+        elif len(flight.items) > 1 and (judged.splittable or any(doubted)):
             tell_batch(self._settler.journal, "batch_split", flight, judged)
+            self._stop_clock(flight)
             flight.split()
             self._push(flight, now)
+        elif judged.whole is Verdict.OVERSIZED:
+            self._set_apart(flight, judged, now, now_ms)
         else:
             tell_batch(self._settler.journal, "batch_refused", flight, judged, verdict=judged.whole.value)
             for item in flight.items:
@@ -301,6 +310,7 @@ class Calls:
     def _rest(self, flight: Flight, verdict: Verdict, judged: Judged | None, now: float, now_ms: int) -> None:
         """The same bytes again, later; or, if only this flight keeps failing, find the record that is stuck."""
         self._settler.tally.retries[verdict.value] += 1
+        self._stop_clock(flight)
         failing = verdict in (Verdict.TRANSIENT, Verdict.UNKNOWN)
         if failing and self._suspects.failed(flight, judged or PARTLY, now):
             self._isolate(flight, judged, now, now_ms)
@@ -314,6 +324,38 @@ class Calls:
         more: dict[str, Fact] = {"reason": verdict.value, "attempt": flight.tries, "in_seconds": round(delay, 2)}
         tell_batch(self._settler.journal, "batch_retried", flight, judged or PARTLY, **more)
         self._push(flight, now + delay)
+
+    def _stop_clock(self, flight: Flight) -> None:
+        """Where no attempt so far can have been applied, the 24 hours begin with the next one."""
+        if flight.attempts == 0:
+            flight.first_ms = None
+
+    def _set_apart(self, flight: Flight, judged: Judged, now: float, now_ms: int) -> None:
+        """One event is too large for something on the way: its partition waits for it, and nothing else does."""
+        part, record, event = flight.items[0]
+        flight.oversized, flight.immediate = part, True
+        self._settler.tally.retries[judged.whole.value] += 1
+        if part.live:
+            self._gate.hold_oversized(part.name, record.offset(), len(event.body) + 2, judged, now_ms)
+        self._free_sequel(flight, now)
+        self._push(flight, now + self._policy.probe_interval)
+
+    def _free_sequel(self, flight: Flight, now: float) -> None:
+        """What waits behind the flight and is of other lanes goes on by itself."""
+        behind = [item for half in flight.family() if half is not flight for item in half.items]
+        flight.sequel = None
+        held = flight.lanes(self.lane_of)
+        stays = [item for item in behind if (id(item[0]), self.lane_of(item[1])) in held]
+        goes = [item for item in behind if (id(item[0]), self.lane_of(item[1])) not in held]
+        if stays:
+            flight.sequel = flight.apart(stays)
+        if goes:
+            other = flight.apart(goes)
+            for part, record, _ in goes:
+                lane = self.lane_of(record)
+                if lane is not None:
+                    part.lanes[lane] = other
+            self._push(other, now)
 
     def _nothing_else(self) -> bool:
         """Whether no other flight is in work."""
@@ -351,7 +393,9 @@ class Calls:
         heappush(self.resting, (at, self._number, flight))
 
     def _sequel(self, flight: Flight) -> None:
-        """The other half of a bisection may go out now."""
+        """The flight has ended: the other half of a bisection may go out now, and a partition that it held goes on."""
+        if flight.oversized is not None and flight.oversized.live:
+            self._gate.lift_oversized(flight.oversized.name)
         if flight.sequel is not None:
             self._push(flight.sequel, 0.0)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bridge.delivery.coverage import Coverage
 from bridge.delivery.note import Began, text_of
-from bridge.flow import Bounded, Progress, Start, TopicPartition
+from bridge.flow import Bounded, Cover, Progress, Start, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Commit(NamedTuple):
     metadata: str
     bound: int
     moved: bool
+    number: int = 0
+    """Of the last `Cover` that it goes by."""
 
     @property
     def name(self) -> TopicPartition:
@@ -47,8 +49,8 @@ class Commit(NamedTuple):
         return self.topic, self.partition
 
 
-State = tuple[int, int, str, int]
-"""Offset, delivered, runs, bound: what a commit says."""
+State = tuple[int, int, str, int, int]
+"""Offset, delivered, runs, bound: what a commit says; and the number of the `Cover` it goes by."""
 
 
 @dataclass(slots=True)
@@ -67,10 +69,15 @@ class _Part:
     issued: State | None
     began: Began | None
     covered: Coverage = field(default_factory=Coverage)
+    newest: int = -1
+    """The newest offset read."""
+    cover: int | None = None
+    """While everything is held: the newest offset that may be called handed over."""
+    number: int = 0
 
     @property
     def state(self) -> State:
-        return self.offset, self.delivered, self.runs, self.bound
+        return self.offset, self.delivered, self.runs, self.bound, self.number
 
 
 class Committer:
@@ -129,9 +136,23 @@ class Committer:
         part = self._parts.get(name)
         if part is not None:
             part.limit = max(part.limit, newest + 1)
-            if newest > part.bound:
+            part.newest = max(part.newest, newest)
+            if newest > part.bound and part.cover is None:
                 part.bound = newest
                 self._mark(name, part)
+
+    def cover(self, order: Cover) -> None:
+        """From now on the notes call offsets up to `order.last` handed over and no more, or all that was read."""
+        name = (order.topic, order.partition)
+        part = self._of(name, order.epoch)
+        if part is None:
+            return
+        part.cover, part.number = order.last, order.number
+        bound = max(part.bound, part.newest) if order.last is None else order.last
+        if bound < part.bound:
+            part.covered.take_back(bound)
+        part.bound = bound
+        self._mark(name, part)
 
     def end(self, name: TopicPartition, offset: int) -> None:
         """The reader stands at `offset`, behind markers and gaps: it may be committed."""
@@ -201,9 +222,9 @@ class Committer:
         before = part.acknowledged
         part.acknowledged = part.issued
         self._retry = self._pace.retry
-        if before is not None and before[3] >= commit.bound:
+        if before is not None and before[3] >= commit.bound and before[4] == commit.number:
             return None
-        return Bounded(*name, part.epoch, commit.bound)
+        return Bounded(*name, part.epoch, commit.bound, commit.number)
 
     def failed(self, name: TopicPartition, now: float, offset: int | None = None, metadata: str | None = None) -> None:
         """A commit of the partition was refused: it is made again, later.
@@ -289,7 +310,8 @@ class Committer:
             committed=part.offset,
             began=part.began,
         )
-        commit = Commit(*name, part.epoch, part.offset, metadata, part.bound, part.offset > part.stored)
+        moved = part.offset > part.stored
+        commit = Commit(*name, part.epoch, part.offset, metadata, part.bound, moved, part.number)
         part.stored = max(part.stored, part.offset)
         part.issued = part.state
         return commit

@@ -16,6 +16,7 @@ from random import Random
 from bridge.delivery.batcher import Batcher, LaneOf, LanesOf
 from bridge.delivery.brake import Brake
 from bridge.delivery.calls import Calls
+from bridge.delivery.covers import Covers
 from bridge.delivery.gate import Gate
 from bridge.delivery.holds import Hold, Holds, Reason, rewind_token
 from bridge.delivery.partition import WHOLE, Lane, Partition
@@ -96,6 +97,7 @@ class Delivery:
         self.batcher = Batcher(policy, LANES_OF[policy.ordering], self.placer, self.settler, self.holds)
         self.gate = Gate(policy, self.holds, now)
         self.calls = Calls(policy, self.gate, self.placer, self.settler, self.refusals, judge, lane_of, rng)
+        self.covers = Covers(policy, self.holds, self.calls, self.refusals)
         self.drains = Drains(self.placer, self.calls, self.refusals, lane_of, self.holds)
         self._orders: deque[Order] = deque()
         self._revoking: dict[TopicPartition, float] = {}
@@ -149,6 +151,7 @@ class Delivery:
         joins = not self.policy.strict_order
         part = Partition(name, item.epoch, item.start, *self.mappers(item.topic), serial=serial, joins=joins)
         self.parts[name] = part
+        self.calls.probes.moved = True
         self.tally.topic(item.topic)
         tell_partition(self.settler.journal, "assigned", "info", part, item.start.offset)
         if item.start.hold is not None:
@@ -197,7 +200,7 @@ class Delivery:
     def _bounded(self, item: Bounded) -> None:
         part = self._of(item.topic, item.partition, item.epoch)
         if part is not None:
-            part.bound = max(part.bound, item.bound)
+            self.covers.acknowledged(part, item)
             self.batcher.queue(part)
 
     def _end(self, item: EndReached) -> None:
@@ -235,6 +238,7 @@ class Delivery:
         self.refusals.forget(part)
         self.holds.drop(part.name)
         self.settler.dirty.discard(part)
+        self.calls.probes.lowered.discard(part)
         del self.parts[part.name]
         return len(held)
 
@@ -267,9 +271,7 @@ class Delivery:
         """What the Kafka thread is to do, in order; the caller empties it."""
         for part in self.drains.done(now, self.gate.shut(now)):
             if part.live:
-                # What an earlier owner may have handed over stays so, whether it came up again here or not.
-                handed = max(part.start.bound, -1 if part.draining is None else part.draining)
-                self._orders.append(Drained(self._progress(part), handed))
+                self._orders.append(Drained(self._progress(part), self.covers.handed(part)))
                 seconds, offset = now - self._revoking.get(part.name, now), part.ledger.watermark
                 facts = {"seconds": round(seconds, 3), "released": self._fence(part)}
                 tell_partition(self.settler.journal, "revoked", "info", part, offset, **facts)
@@ -278,6 +280,11 @@ class Delivery:
                 self.settler.dirty.add(self.parts[name])
                 self.settler.woken.append(self.parts[name])
                 self._progress_at = now
+        covers = self.covers.orders(self.parts.values())
+        if covers:
+            # What is finished above goes with it, or nothing would cover that any more.
+            self.settler.dirty.update(self.parts.values())
+            self._progress_at = now
         letters = self.refusals.outbox
         if letters:
             self._orders.extend(letters)
@@ -287,6 +294,7 @@ class Delivery:
         ):
             self._progress_at = now + self.policy.progress_interval
             self._say_progress()
+        self._orders.extend(covers)
         self._pace_reading()
         return self._orders
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter
@@ -42,6 +43,7 @@ class Flight:
         "_items",
         "attempts",
         "batch",
+        "doubts",
         "failed",
         "first_ms",
         "guarded",
@@ -50,6 +52,7 @@ class Flight:
         "immediate",
         "legs",
         "opened",
+        "oversized",
         "perishable",
         "sequel",
         "size",
@@ -80,6 +83,10 @@ class Flight:
         """Has a record that an earlier owner of its partition may have handed over."""
         self.perishable = False
         """Has, or had, an event that nobody wants after some time."""
+        self.doubts: Counter[str] = Counter()
+        """By key, how often an answer could not say whether a repeat would help; shared with what was split off."""
+        self.oversized: Partition | None = None
+        """The partition that waits for it: one event that something on the way finds too large."""
         self.failed: float | None = None
         """When the last failed attempt ended (monotonic seconds)."""
         self.healthy = 0
@@ -184,6 +191,7 @@ class Flight:
         other.first_ms = self.first_ms
         other.guarded = self.guarded
         other.perishable = self.perishable
+        other.doubts = self.doubts
         other.failed = self.failed
         other.healthy = self.healthy
         other.healthy_since = self.healthy_since

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bridge.delivery.holds import Hold, Holds, Reason
 from bridge.delivery.pace import Breaker, Limit, RetryBudget, Tokens, retry_after_seconds
 from bridge.delivery.policy import Policy
-from bridge.flow import Judged, Reply, Verdict
+from bridge.flow import Judged, Reply, TopicPartition, Verdict
 
 FAILED = frozenset({Verdict.TRANSIENT, Verdict.UNKNOWN})
 """Verdicts of a call as a whole that speak of the API's health."""
@@ -35,6 +35,8 @@ class Gate:
         self._probe_at = 0.0
         self._probing = False
         self._unreadable = 0
+        self.maybe_applied = False
+        """Whether the last call that failed may have been applied all the same."""
 
     def closed(self, in_flight: int, now: float) -> Closed | None:
         """Why no call may go out now, or None."""
@@ -57,6 +59,10 @@ class Gate:
         """Whether the next call is a probe, so that one flight is enough."""
         return self.breaker.open or self._holds.everything()
 
+    def held(self) -> bool:
+        """Whether everything is held, so that the next call is a probe of the hold."""
+        return self._holds.everything()
+
     def shut(self, now: float) -> bool:
         """Whether nothing that waits can go out soon: an outage or a hold, so that a drain need not wait for it."""
         return self.breaker.open or self._holds.everything() or now < self._silent_until - 1.0
@@ -76,6 +82,7 @@ class Gate:
         """What an answer says of the API as a whole."""
         probing, self._probing = self._probing, False
         whole = judged.whole
+        self.maybe_applied = judged.applied
         self._count_unreadable(reply, judged, now, now_ms)
         if whole is Verdict.THROTTLED:
             self._throttled(reply, now, now_ms)
@@ -89,6 +96,8 @@ class Gate:
             self.breaker.failed(now)
             self.limit.troubled(now, reply.seconds)
             self._be_silent(reply, now, now_ms)
+        elif whole is Verdict.OVERSIZED:
+            self.breaker.abandoned()
         else:
             self.breaker.succeeded()
             self.limit.succeeded(in_flight)
@@ -131,6 +140,19 @@ class Gate:
     def hold_setup(self, detail: str, now: float, now_ms: int) -> None:
         """Credentials, host or proxy are wrong: nothing goes out but a probe now and then."""
         self._hold(Reason.SETUP, detail, now, now_ms)
+
+    def hold_oversized(self, scope: TopicPartition, offset: int, size: int, judged: Judged, now_ms: int) -> None:
+        """Something on the way takes no call with this one event: its partition waits for it, alone."""
+        detail = (
+            f"{judged.code} for a call of {size} bytes with one event, and not from SuprSend ({judged.message}): raise "
+            "the limit of what stands in between, or skip the record; `suprsend.max_event_bytes` puts such events into "
+            "the dead-letter topic, `delivery.batch_bytes` makes the calls of several events smaller"
+        )
+        self._holds.add(Hold(Reason.OVERSIZED, scope, now_ms, detail, offset))
+
+    def lift_oversized(self, scope: TopicPartition) -> None:
+        """The event has an outcome. Where another one holds the partition, too, its next attempt says so."""
+        self._holds.lift(scope, Reason.OVERSIZED)
 
     def _hold(self, reason: Reason, detail: str, now: float, now_ms: int) -> None:
         self._holds.add(Hold(reason, None, now_ms, detail))

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     STORM = "storm"
     DEAD_LETTER_TOPIC = "dead_letter_topic"
     DEDUPE_EXPIRED = "dedupe_expired"
+    OVERSIZED = "oversized"
     OPERATOR = "operator"
 
 
@@ -60,6 +61,7 @@ KINDS: dict[Reason, Kind] = {
     Reason.STORM: Kind("bridge resume, which sends, or bridge skip", heals=False, by_resume=True),
     Reason.DEAD_LETTER_TOPIC: Kind("the dead-letter topic taking a write again; it is tried by itself", heals=True),
     Reason.DEDUPE_EXPIRED: Kind("bridge resume, which sends, or bridge skip", heals=False, by_resume=True),
+    Reason.OVERSIZED: Kind("a call of that size getting through; it is tried by itself; or bridge skip", heals=True),
     Reason.OPERATOR: Kind("bridge resume", heals=False, by_resume=True),
 }
 

@@ -176,7 +176,7 @@ def skip(delivery: Delivery, scope: TopicPartition, offset: int, reason: str, no
     refused = delivery.refusals.take(part, record)
     for refusal in _skipped(whole, refused, _take_out(delivery, part, record)):
         delivery.refusals.write(refusal)
-    for held in (Reason.HALT, Reason.BRAKE, Reason.DEDUPE_EXPIRED, Reason.STORM):
+    for held in (Reason.HALT, Reason.BRAKE, Reason.DEDUPE_EXPIRED, Reason.STORM, Reason.OVERSIZED):
         hold = delivery.holds.on(scope).get(held)
         if hold is not None and hold.offset == offset:
             delivery.holds.lift(scope, held)

@@ -49,6 +49,7 @@ class Partition:
     __slots__ = (
         "bound",
         "consented",
+        "covered",
         "draining",
         "epoch",
         "extra",
@@ -62,6 +63,7 @@ class Partition:
         "map_run",
         "mapper",
         "name",
+        "number",
         "paused",
         "plain",
         "queued",
@@ -105,6 +107,10 @@ class Partition:
         self.fans: dict[int, Fan] = {}
         self.bound = -1
         """Offsets up to here may be handed to the API: a commit that says so was acknowledged."""
+        self.covered: int | None = None
+        """While everything is held: the newest offset that the commit is to call handed over."""
+        self.number = 0
+        """Of the last `Cover`: what was acknowledged before it counts no more."""
         self.waiting_since = 0.0
         """When the oldest of `unsent` was read (or later)."""
         self.draining: int | None = None

@@ -105,9 +105,11 @@ class Placer:
 
     def held_for_dedupe(self, part: Partition, record: Record, first_ms: int | None, now_ms: int) -> bool:
         """Held because it may have been sent so long ago that SuprSend has forgotten it."""
-        if self._policy.on_dedupe_expired != "hold" or not part.live:
-            return False
-        if not self.expired_for_dedupe(part, record, first_ms, now_ms):
+        return self._policy.on_dedupe_expired == "hold" and self.hold_expired(part, record, first_ms, now_ms)
+
+    def hold_expired(self, part: Partition, record: Record, first_ms: int | None, now_ms: int) -> bool:
+        """Hold its partition if it may have been sent so long ago; whether that is so."""
+        if not part.live or not self.expired_for_dedupe(part, record, first_ms, now_ms):
             return False
         detail = "first handed over longer ago than SuprSend remembers: to send it now may notify again"
         self._holds.add(Hold(Reason.DEDUPE_EXPIRED, part.name, now_ms, detail, record.offset()))

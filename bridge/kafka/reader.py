@@ -197,7 +197,7 @@ class Reader:
         self._room.take(name[0], taken, len(run))
         items.append(Records(*name, reading.epoch, records))
         if not self._guarded:
-            items.append(Bounded(*name, reading.epoch, newest))
+            items.append(Bounded(*name, reading.epoch, newest, -1))
 
     def _arrived(self, reading: Reading, offset: int | None, items: list[Intake]) -> bool:
         """Whether what came of a partition may be taken in; says so where it is the end of a seek."""

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bridge.flow import (
     Bounded,
+    Cover,
     DeadLetter,
     DeadLetterWritten,
     Drained,
@@ -203,6 +204,7 @@ class Session:
             Pause: lambda order: assignment.paused(self._consumer, order),
             Resume: lambda order: assignment.resumed(self._consumer, order),
             GiveBack: assignment.given_back,
+            Cover: self._committer.cover,
         }
 
     def _serve(self) -> None:

@@ -35,7 +35,11 @@ _STRAY: Final = frozenset(("'", '"', ",", ";", ")", "]", "`", "”"))
 _WITH_END: Final = 2
 _URLS: Final = ("https://", "http://")
 _FROM_RECORD: Final = frozenset(("key", "headers", "offset", "timestamp", "item", "index"))
-_LONGEST: Final = {"tenant_id": limits.MAX_TENANT_CHARS, "idempotency_key": limits.MAX_KEY_CHARS}
+_LONGEST: Final = {
+    "distinct_id": limits.MAX_DISTINCT_ID_CHARS,
+    "tenant_id": limits.MAX_TENANT_CHARS,
+    "idempotency_key": limits.MAX_KEY_CHARS,
+}
 
 
 def text_findings(rule: Rule) -> Iterator[Finding]:
@@ -198,7 +202,7 @@ def _ends(node: Node) -> Iterator[Node]:
 
 
 def _lengths(rule: Rule) -> Iterator[Finding]:
-    for key, value in (("tenant_id", rule.tenant_id), ("idempotency_key", rule.idempotency_key)):
+    for key, value in zip(_LONGEST, (rule.distinct_id, rule.tenant_id, rule.idempotency_key), strict=True):
         if isinstance(value, Text):
             fixed = sum(len(part) for part in value.parts if isinstance(part, str))
             if fixed > _LONGEST[key]:

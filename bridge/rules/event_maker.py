@@ -15,7 +15,7 @@ from bridge.rules.model import Fixed, Rule
 from bridge.rules.properties import properties_maker
 from bridge.rules.scope import Scope
 from bridge.suprsend.event import event_body
-from bridge.suprsend.limits import MAX_KEY_CHARS, MAX_TENANT_CHARS, time_ms
+from bridge.suprsend.limits import MAX_DISTINCT_ID_CHARS, MAX_KEY_CHARS, MAX_TENANT_CHARS, time_ms
 
 __all__ = ["Allowed", "Coordinates", "MakeEvent", "Numbering", "event_maker", "laid_out"]
 
@@ -34,7 +34,7 @@ MakeEvent = Callable[[Scope, Coordinates, Numbering, set[str]], Event]
 def event_maker(rule: Rule, topic: str, context: MappingContext, allowed: Allowed) -> MakeEvent:
     """Return what makes the event of one item (or of the record); it raises MapError, and nothing else."""
     make_name = _event_name(rule)
-    make_recipient = required_text("distinct_id", rule.distinct_id, integers=True)
+    make_recipient = required_text("distinct_id", rule.distinct_id, integers=True, longest=MAX_DISTINCT_ID_CHARS)
     make_tenant = optional_text("tenant_id", rule.tenant_id, MAX_TENANT_CHARS)
     make_properties = properties_maker(rule)
     make_key = _key(rule, topic, context)

@@ -19,7 +19,7 @@ from bridge.rules.key import derived_insert_id, key_code, key_maker, key_parts
 from bridge.rules.model import Expression, Fixed, Rule, Value
 from bridge.rules.properties import checked_attachment, checked_attachments
 from bridge.rules.scope import VARIABLES, Args
-from bridge.suprsend.limits import ATTACHMENTS, MAX_KEY_CHARS, MAX_TENANT_CHARS, MIN_TIME_MS
+from bridge.suprsend.limits import ATTACHMENTS, MAX_DISTINCT_ID_CHARS, MAX_KEY_CHARS, MAX_TENANT_CHARS, MIN_TIME_MS
 
 __all__ = ["FanOut", "Fast", "Straight", "fast_rule", "fast_run"]
 
@@ -207,7 +207,7 @@ class _Writer:
         rule, thing, line = self.rule, self.code.thing, self.code.line
         self.values.prefetch(rule.expressions)
         name = self._name()
-        recipient = self._text(rule.distinct_id, integers=True)
+        recipient = self._text(rule.distinct_id, integers=True, longest=MAX_DISTINCT_ID_CHARS)
         if self.context.only_recipients:
             line(f"if not {thing(self.allowed)}({recipient}): raise Again")
         tenant = None if rule.tenant_id is None else self._optional(rule.tenant_id, MAX_TENANT_CHARS)
@@ -226,14 +226,15 @@ class _Writer:
         self.code.line(f"if {name} not in {self.code.thing(frozenset(self.rule.events))}: raise Again")
         return name
 
-    def _text(self, value: Value, *, integers: bool) -> str:
+    def _text(self, value: Value, *, integers: bool, longest: int | None = None) -> str:
         """Write trimmed text that is not blank; an integer may stand for it where `integers` says so."""
         if isinstance(value, Fixed):
             return self.code.const(str(value.value))
         self.values.needs_objects(value)
         name = self.values.text(value, integers=integers)
         trimmed = self.values.keep(f"{name}.strip()")
-        self.code.line(f"if not {trimmed}: raise Again")
+        too_long = "" if longest is None else f" or len({trimmed}) > {longest}"
+        self.code.line(f"if not {trimmed}{too_long}: raise Again")
         return trimmed
 
     def _optional(self, value: Value, longest: int) -> str:

@@ -76,7 +76,9 @@ FAULTS: dict[str, FaultKind] = {
     "text_null": FaultKind(_M, "null in the middle of text.", 'Write a default: `// "…"`.'),
     "text_nothing": FaultKind(_M, "Nothing in the middle of text.", 'Write a default: `// "…"`.'),
     "text_container": FaultKind(_M, "An object or array in the middle of text.", "Write `| tojson` or a path into it."),
-    "too_long": FaultKind(_M, "Text is longer than SuprSend takes.", "Keep tenants to 64 and keys to 255 characters."),
+    "too_long": FaultKind(
+        _M, "Text is longer than SuprSend takes.", "Keep tenants to 64, keys and ids to 255 characters."
+    ),
     "event_not_listed": FaultKind(_M, "A computed event name is not in the rule's `events`.", "Add it to `events`."),
     "property_name": FaultKind(
         _M, "A property's name begins with `$` or `ss_`, which SuprSend keeps for itself.", "Rename the property."

@@ -152,7 +152,7 @@ def _items(items: Items) -> Maker:
     return make
 
 
-def required_text(field: str, value: Value, *, integers: bool) -> TextMaker:
+def required_text(field: str, value: Value, *, integers: bool, longest: int | None = None) -> TextMaker:
     """Return the maker of text that every event needs: trimmed, never blank; an integer only where it may be one."""
     make, named = maker(value), Named(field, value)
 
@@ -160,8 +160,14 @@ def required_text(field: str, value: Value, *, integers: bool) -> TextMaker:
         made = make(scope)
         if made is NOTHING:
             raise MapError("nothing", f"{named} came out as nothing.")
-        return as_text(named, made, integers=integers)
+        return _kept(named, as_text(named, made, integers=integers), longest)
 
+    return text
+
+
+def _kept(named: Named, text: str, longest: int | None) -> str:
+    if longest is not None and len(text) > longest:
+        raise MapError("too_long", f"{named} has {len(text)} characters; SuprSend takes at most {longest}.")
     return text
 
 
@@ -175,10 +181,7 @@ def optional_text(field: str, value: Value | None, longest: int) -> Callable[[Sc
         made = make(scope)
         if made is NOTHING:
             return None
-        text = as_text(named, made, integers=True)
-        if len(text) > longest:
-            raise MapError("too_long", f"{named} has {len(text)} characters; SuprSend takes at most {longest}.")
-        return text
+        return _kept(named, as_text(named, made, integers=True), longest)
 
     return text
 

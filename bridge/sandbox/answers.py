@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from bridge.jsontext import dumps
@@ -45,6 +45,8 @@ class Answer(NamedTuple):
     content_type: str = JSON
     headers: Mapping[str, str] = {}
     tally: Tally = NOTHING
+    pieces: Sequence[tuple[bytes, object]] = ()
+    """The events that a bulk answer is about, as they came."""
 
 
 def refused(refusal: Refusal, tally: Tally = NOTHING) -> Answer:
@@ -63,9 +65,9 @@ def plain_ok(tally: Tally) -> Answer:
     return Answer(202, b'"OK"', tally=tally)
 
 
-def bulk(records: list[bytes], tally: Tally) -> Answer:
+def bulk(records: list[bytes], tally: Tally, pieces: Sequence[tuple[bytes, object]]) -> Answer:
     """207 of `/v2/bulk/event/`: `status` stays `success` whatever the records say (contract §5a)."""
-    return Answer(207, b'{"status":"success","records":[' + b",".join(records) + b"]}", tally=tally)
+    return Answer(207, b'{"status":"success","records":[' + b",".join(records) + b"]}", tally=tally, pieces=pieces)
 
 
 def record_refused(refusal: Refusal) -> bytes:

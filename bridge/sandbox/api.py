@@ -7,7 +7,7 @@ workspace, over all three paths; white space at the ends of a key is trimmed; a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -53,7 +53,8 @@ class Rejection(Protocol):
 
 _USED: Final = Refusal(409, "duplicate_request", "a request with this idempotency key was processed already")
 _NO_TENANT: Final = Refusal(404, "not_found", "tenant/brand doesn't exist")
-_LONGEST_ID: Final = 255
+_FREED: Final[Mapping[Refusal | None, str]] = {RESERVED: "properties-free", LONG_ID: "ids-free"}
+"""Refusals that are not made where a variant says so."""
 
 _Check = Callable[[object, int, str, int], Refusal | None]
 _CHECKS: Final[dict[Endpoint, _Check]] = {
@@ -149,12 +150,10 @@ class Api:
 
     def _varied(self, event: object, refusal: Refusal | None) -> Refusal | None:
         """What an event is refused for where another way was chosen."""
-        if refusal is RESERVED and "properties-free" in self._variants:
+        if _FREED.get(refusal) in self._variants:
             return None
         if refusal is not None or not isinstance(event, dict):
             return refusal
-        if "ids-255" in self._variants and len(event["distinct_id"]) > _LONGEST_ID:
-            return LONG_ID
         return _NO_TENANT if "no-tenants" in self._variants and event.get("tenant_id") else None
 
     def _take(self, call: Call, workspace: Workspace, judged: _Judged) -> Answer:
@@ -214,7 +213,7 @@ def _worded(call: Call, whole: Refusal | None, records: list[bytes], tally: Tall
     if whole is not None:
         return answers.refused(whole, tally)
     if call.endpoint is Endpoint.BULK:
-        return answers.bulk(records, tally)
+        return answers.bulk(records, tally, call.pieces())
     if call.endpoint is Endpoint.V1:
         return answers.plain_ok(tally)
     return answers.refused(_USED, tally) if b'"error"' in records[0] else answers.single(records[0], tally)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from bridge.sandbox.answers import Refusal
 from bridge.suprsend.limits import (
+    MAX_DISTINCT_ID_CHARS,
     MAX_KEY_CHARS,
     MAX_TENANT_CHARS,
     MIN_EVENT_NAME_CHARS,
@@ -36,7 +37,7 @@ def invalid(message: str) -> Refusal:
 
 
 RESERVED: Final = invalid("property keys must not start with $ or ss_")
-LONG_ID: Final = invalid("distinct_id must be at most 255 characters")
+LONG_ID: Final = invalid(f"distinct_id must be a string of at most {MAX_DISTINCT_ID_CHARS} characters")
 
 
 def check_full(event: object, size: int, env: str, max_bytes: int) -> Refusal | None:
@@ -72,6 +73,8 @@ def _check_common(event: dict[str, Any], size: int, max_bytes: int) -> Refusal |
     recipient = event.get("distinct_id")
     if type(name) is not str or type(recipient) is not str or not recipient.strip():
         return invalid("error: must pass value for either event or distinct_id/anonymous_id, both as strings")
+    if len(recipient) > MAX_DISTINCT_ID_CHARS:
+        return LONG_ID
     first = name[:1]
     if first in "sS" or not first.isalpha() or len(name) < MIN_EVENT_NAME_CHARS:
         problem = _check_name(name)

@@ -10,7 +10,7 @@ VARIANTS: Final = {
     "duplicate-error": "a key that was used is answered with an error entry (409)",
     "bulk-refused-whole": "one bad event refuses the whole bulk call (400)",
     "refusal-uses-key": "a refused event uses up its key",
-    "ids-255": "a distinct_id of more than 255 characters is refused",
+    "ids-free": "a distinct_id of more than 255 characters is taken",
     "no-tenants": "an event with a tenant_id is refused: no tenant is known (404)",
     "properties-free": "property keys may begin with $ and ss_",
     "short-body": "the v2 addresses take the short body of the REST reference, too",

@@ -27,12 +27,15 @@ class Answer(Section):
     type: Name | None = Field(default=None, examples=["tenant_not_found"])
     """The error's type or code, as the answer spells it."""
     message: Name | None = Field(default=None, examples=["tenant .* does not exist"])
-    """A regular expression (RE2) that is found in the error's message, whatever its case."""
+    """A regular expression (RE2) that is found in the error's message, whatever its case.
+
+    It does not see what a record may have put into the message (ids, names of properties, whatever is quoted), unless it
+    has a quote itself."""
     shape: Name | None = Field(default=None, examples=["message_id"])
     """What the body of the call's answer looks like; for calls only."""
-    verdict: Literal["accepted", "invalid", "too_large", "throttled", "transient", "setup", "unknown"] = Field(
-        examples=["setup"]
-    )
+    verdict: Literal[
+        "accepted", "invalid", "too_large", "throttled", "transient", "setup", "unknown", "doubtful", "oversized"
+    ] = Field(examples=["setup"])
     """What such an answer means for the event."""
 
     @property

@@ -8,13 +8,15 @@ from typing import Final, NamedTuple
 import re2
 
 from bridge.flow import Verdict
+from bridge.suprsend.wording import QUOTES
 
 SHAPES: Final = {
     "ok": "the text `OK` or the JSON string `OK`",
     "message_id": '`{"status": "success", "message_id": …}` to a call of one event',
     "records": "`records` with one readable result per event",
     "records_wrong_count": "`records` of another length than the call's",
-    "error": '`{"status": "error", "error": {…}}` or `{"status": "fail", "message": …}` without `records`',
+    "summary": "`total`, `success`, `failure` and `failed_records` that agree with each other and with what was sent",
+    "error": 'SuprSend\'s own: `{"status": "error", "error": {"message": …, "type": …}}` or `{"status": "fail", "message": …}`',
     "message": "a JSON object with `message` and none of the above",
     "object": "any other JSON object",
     "array": "a JSON array",
@@ -29,7 +31,7 @@ SHAPES: Final = {
 }
 """The names of what a body can look like; each body has exactly one."""
 
-_DECIDED_BY_RECORD: Final = ("records", "records_wrong_count")
+_DECIDED_BY_RECORD: Final = ("records", "records_wrong_count", "summary")
 _MAX_MESSAGE: Final = 2_000
 _MAX_PATTERN: Final = 500
 
@@ -52,7 +54,11 @@ class AnswerRule:
     type: str | None = None
     """The error's `type`, whole."""
     message: str | None = None
-    """A regular expression (RE2) searched in the error's message, whatever its case."""
+    """A regular expression (RE2) searched in the error's message, whatever its case.
+
+    What a record may have put into the message is blanked first (`wording.own_words`), unless the expression has a
+    quote itself: then it sees the message as it came.
+    """
     shape: str | None = None
     """A name of `SHAPES`."""
 
@@ -82,16 +88,21 @@ class Row(NamedTuple):
     high: int
     type: str | None
     pattern: re2._Regexp | None
+    quotes: bool
+    """The pattern has a quote: it sees the message as it came."""
     shape: str | None
     verdict: Verdict
 
-    def fits(self, status: int, type_: str, message: str, shape: str) -> bool:
-        """Whether an answer meets every condition; `status` is -1 where a record names none."""
+    def fits(self, status: int, type_: str, message: str, words: str, shape: str) -> bool:
+        """Whether an answer meets every condition; `status` is -1 where a record names none, `words` are SuprSend's."""
         return (
             self.low <= status <= self.high
             and (self.type is None or self.type == type_)
             and (self.shape is None or self.shape == shape)
-            and (self.pattern is None or self.pattern.search(message[:_MAX_MESSAGE]) is not None)
+            and (
+                self.pattern is None
+                or self.pattern.search((message if self.quotes else words)[:_MAX_MESSAGE]) is not None
+            )
         )
 
 
@@ -118,6 +129,7 @@ class _BuiltIn(NamedTuple):
 
 
 _V = Verdict
+_SCHEMA: Final = r"^: .*\.$|missing required property|is not allowed by the schema"
 _TABLE: Final = (
     _BuiltIn("call", _V.ACCEPTED, "the first version of the event API", status=202, shape="ok"),
     _BuiltIn("call", _V.ACCEPTED, "one event was taken", status="2xx", shape="message_id"),
@@ -126,15 +138,40 @@ _TABLE: Final = (
     _BuiltIn("both", _V.TRANSIENT, "too early", status=425),
     _BuiltIn("both", _V.THROTTLED, "too many requests", status=429),
     _BuiltIn("both", _V.TRANSIENT, "the API or a proxy fails, whatever the body says", status="5xx"),
-    _BuiltIn("both", _V.TRANSIENT, "database trouble; documented as worth a retry", message=r"\bdb_error\b"),
-    _BuiltIn("both", _V.TRANSIENT, "database trouble", message="i/o timeout|context canceled|database is closed"),
-    _BuiltIn("both", _V.TRANSIENT, "cache trouble; documented as worth a retry", message=r"\bredis\b.*\bEOF\b"),
-    _BuiltIn("both", _V.TRANSIENT, "cache trouble; documented as worth a retry", message="datacache failure"),
+    _BuiltIn("record", _V.INVALID, "a schema of the dashboard", status="4xx", message=_SCHEMA),
+    _BuiltIn("record", _V.INVALID, "a schema of the dashboard", status=-1, message=_SCHEMA),
+    _BuiltIn("call", _V.INVALID, "a schema of the dashboard", status=400, message=_SCHEMA, shape="error"),
+    _BuiltIn("call", _V.INVALID, "a schema of the dashboard", status=422, message=_SCHEMA, shape="error"),
+    _BuiltIn("both", _V.DOUBTFUL, "documented as worth a retry with the same key", type="db_integrity_violation"),
+    _BuiltIn(
+        "both",
+        _V.DOUBTFUL,
+        "documented as worth a retry with the same key",
+        message=r"^(db_integrity_violation\b|(pq: |error: )*duplicate key value\b)",
+    ),
+    _BuiltIn("both", _V.TRANSIENT, "database trouble; documented as worth a retry", type="db_error"),
+    _BuiltIn("both", _V.TRANSIENT, "database trouble; documented as worth a retry", message=r"^db_error\b"),
+    _BuiltIn(
+        "both",
+        _V.TRANSIENT,
+        "database trouble",
+        message=r"^((dial|read|write) (tcp|udp|unix)\b.*: )?(i/o timeout|context canceled|(sql: )?database is closed)$",
+    ),
+    _BuiltIn("both", _V.TRANSIENT, "cache trouble; documented as worth a retry", message=r"^redis\b.*\bEOF$"),
+    _BuiltIn("both", _V.TRANSIENT, "cache trouble; documented as worth a retry", message=r"^\[\] EOF$"),
+    _BuiltIn("both", _V.TRANSIENT, "cache trouble; documented as worth a retry", message="^datacache failure"),
     _BuiltIn("both", _V.TRANSIENT, "trouble inside SuprSend", type="internal_error"),
-    _BuiltIn("both", _V.SETUP, "the workspace is switched off", message="workspace key inactive"),
+    _BuiltIn("both", _V.SETUP, "the workspace is switched off", message=r"^(error: )?workspace key inactive\.?$"),
+    _BuiltIn(
+        "both",
+        _V.SETUP,
+        "the default tenant is missing",
+        message=r"^(error: )?(default tenant/brand doesn't exist|tenant ['\"`]default['\"`] not found)\.?$",
+    ),
     _BuiltIn("call", _V.INVALID, "something in the call is refused: it is split to find it", status=400, shape="error"),
     _BuiltIn("call", _V.INVALID, "something in the call is refused: it is split to find it", status=422, shape="error"),
     _BuiltIn("call", _V.TOO_LARGE, "the call or an event in it is too large", status=413, shape="error"),
+    _BuiltIn("call", _V.OVERSIZED, "something on the way takes no call of that size; it is split", status=413),
     _BuiltIn("call", _V.SETUP, "keys, address or a proxy are wrong: it is not the events' fault", status="4xx"),
     _BuiltIn("call", _V.SETUP, "another address; redirects are never followed", status="3xx"),
     _BuiltIn("record", _V.SETUP, "keys or their rights are wrong", status=401),
@@ -144,22 +181,25 @@ _TABLE: Final = (
     _BuiltIn("record", _V.INVALID, "user, tenant or another thing does not exist", status=-1, type="not_found"),
     _BuiltIn("record", _V.INVALID, "the event is refused", status=-1, type="status_blocked"),
     _BuiltIn("record", _V.INVALID, "the event is refused", status=-1, type="action_not_supported"),
-    _BuiltIn("record", _V.INVALID, "user or tenant", status=-1, message="not found|doesn't exist"),
+    _BuiltIn(
+        "record", _V.INVALID, "user or tenant", status=-1, message="not[ _]found|doesn.t exist|no rows in result set"
+    ),
     _BuiltIn(
         "record", _V.INVALID, "the event's JSON", status=-1, message="bad request|invalid value|must (not|only|pass)"
     ),
     _BuiltIn(
         "record",
         _V.INVALID,
-        "a schema or expression of the dashboard",
+        "an expression of the dashboard",
         status=-1,
-        message="missing required|evaluated to empty",
+        message="jq-expression ['\"`].*evaluated to empty",
     ),
 )
 """Read from the top, the first row that fits decides; what none fits is unknown.
 
 Calls with readable results per record never reach it: their records do. Messages and types count in SuprSend's JSON
-error alone.
+error alone, and a message without what a record may have put into it (`wording.own_words`). The texts are documented
+without status codes (contract §5b).
 """
 
 
@@ -191,7 +231,8 @@ def _row(
 ) -> Row:
     low, high = (-1, 999) if status is None else (-1, -1) if status == -1 else _span(status)
     pattern = None if message is None else _pattern(message)
-    return Row("call" if shape else of, low, high, type_, pattern, shape, verdict)
+    quotes = message is not None and any(quote in message for quote in QUOTES)
+    return Row("call" if shape else of, low, high, type_, pattern, quotes, shape, verdict)
 
 
 def _span(status: int | str) -> tuple[int, int]:

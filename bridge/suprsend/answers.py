@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from bridge.flow import Judge, Judged, Reply, Verdict
 from bridge.jsontext import JSONDecodeError, loads
 from bridge.suprsend.answer_rules import AnswerRule, AnswerRuleError, Row, TableRow, answer_table, rows
 from bridge.suprsend.causes import BOM, of_answer, of_attempt
+from bridge.suprsend.summary import in_order
+from bridge.suprsend.wording import own_words
 
 __all__ = ["AnswerRule", "AnswerRuleError", "TableRow", "answer_table", "is_foreign", "make_judge", "shape_of"]
 
@@ -32,6 +34,9 @@ _FOREIGN: Final = frozenset({"html", "not_json", "compressed", "too_long", "dupl
 """Shapes that no API means."""
 
 _REFUSED: Final = frozenset({Verdict.INVALID, Verdict.TOO_LARGE})
+_SPLIT: Final = _REFUSED | {Verdict.OVERSIZED}
+_NOT_TAKEN: Final = _REFUSED | {Verdict.SETUP, Verdict.THROTTLED}
+"""Where SuprSend itself says one of these, the events were not taken."""
 
 _ERRORS: Final[Mapping[str, tuple[Verdict, str]]] = {
     "timeout": (Verdict.TRANSIENT, "no whole answer before the deadline"),
@@ -51,20 +56,23 @@ def make_judge(extra: Sequence[AnswerRule] = ()) -> Judge:
 
     The judge is pure and total and may be called by any thread. `whole` is the verdict of all events where `items`
     is None; with `items` it is the verdict that all share, or ACCEPTED where they differ (the call itself was taken).
+    The keys of what was sent are asked for only where an answer names events by them.
     """
     table = rows(tuple(extra))
     calls = tuple(row for row in table if row.of != "record")
     records = tuple(row for row in table if row.of != "call")
 
-    def judge(reply: Reply, n: int) -> Judged:
+    def judge(reply: Reply, n: int, keys: Callable[[], Sequence[str]] = tuple, /) -> Judged:
         if reply.error is None and 200 <= reply.status <= 299:
             if _all_accepted(reply.body, n):
                 return Judged(Verdict.ACCEPTED, None, None, str(reply.status), "", splittable=False)
         elif reply.status == 0:
             return _without_status(reply)
         value, shape = _read(reply.body, n)
-        if shape == "records" and reply.error is None and 200 <= reply.status <= 299:
-            return _by_record(records, value, reply)
+        if shape in ("records", "summary") and reply.error is None and 200 <= reply.status <= 299:
+            found = value["records"] if shape == "records" else in_order(value, keys())  # type: ignore[index]
+            if found is not None:
+                return _by_record(records, found, reply)
         return _by_call(calls, reply, n, value, shape)
 
     return judge
@@ -101,7 +109,8 @@ def _all_accepted(body: bytes, n: int) -> bool:
 def _without_status(reply: Reply) -> Judged:
     word = reply.error or "protocol"
     verdict, message = _ERRORS.get(word, _ERRORS["protocol"])
-    return Judged(verdict, None, None, word, of_attempt(reply, message), splittable=False)
+    told = of_attempt(reply, message)
+    return Judged(verdict, None, None, word, told, splittable=False, applied=reply.applied)
 
 
 def _by_call(calls: Sequence[Row], reply: Reply, n: int, value: object, shape: str) -> Judged:
@@ -115,28 +124,35 @@ def _by_call(calls: Sequence[Row], reply: Reply, n: int, value: object, shape: s
         verdict = Verdict.UNKNOWN
     said = _said(type_, message)
     told = said if said and verdict in _REFUSED else of_answer(reply, _described(shape), said)
-    return Judged(verdict, None, None, str(reply.status), told, verdict in _REFUSED and n > 1, said=said)
+    applied = reply.applied and not (shape == "error" and verdict in _NOT_TAKEN)
+    return Judged(verdict, None, None, str(reply.status), told, verdict in _SPLIT and n > 1, applied, said)
 
 
-def _by_record(records: Sequence[Row], value: object, reply: Reply) -> Judged:
-    """The verdict of each record of a readable answer."""
+def _by_record(records: Sequence[Row], found: Sequence[object], reply: Reply) -> Judged:
+    """The verdict of each record of a readable answer.
+
+    Where others were accepted the set-up is right: whatever is wrong with one of them is its own, and may pass.
+    """
     items: list[Verdict] = []
     details: list[tuple[str, str]] = []
-    for record in value["records"]:  # type: ignore[index]
+    for record in found:
         verdict, code, message = _of_record(records, record)
         items.append(verdict)
         details.append((code, message))
+    if Verdict.ACCEPTED in items:
+        items = [Verdict.TRANSIENT if verdict is Verdict.SETUP else verdict for verdict in items]
     first = items[0]
+    applied = not all(verdict in _NOT_TAKEN or verdict is Verdict.ACCEPTED for verdict in items)
     if all(verdict is first for verdict in items):
         code, message = details[0]
         if first is Verdict.ACCEPTED:
             return Judged(first, None, None, str(reply.status), "", splittable=False)
         if first is Verdict.SETUP and message:
             message = of_answer(reply._replace(status=int(code) if code.isdigit() else reply.status), "", message)
-        return Judged(first, items, details, code, message, splittable=False)
+        return Judged(first, items, details, code, message, splittable=False, applied=applied)
     failed = sum(verdict is not Verdict.ACCEPTED for verdict in items)
     text = f"{failed} of {len(items)} events were not accepted"
-    return Judged(Verdict.ACCEPTED, items, details, str(reply.status), text, splittable=False)
+    return Judged(Verdict.ACCEPTED, items, details, str(reply.status), text, splittable=False, applied=applied)
 
 
 def _of_record(records: Sequence[Row], record: object) -> tuple[Verdict, str, str]:
@@ -164,8 +180,9 @@ def _said(type_: str, message: str) -> str:
 
 
 def _first(table: Sequence[Row], status: int, type_: str, message: str, shape: str) -> Verdict:
+    words = own_words(message)
     for row in table:
-        if row.fits(status, type_, message, shape):
+        if row.fits(status, type_, message, words, shape):
             return row.verdict
     return Verdict.UNKNOWN
 
@@ -248,8 +265,10 @@ def _shape_of_object(value: dict[str, object], n: int) -> str:
     taken = status == "success" and "error" not in value and isinstance(value.get("message_id"), str)
     if n == 1 and taken and value["message_id"]:
         return "message_id"
-    if status in ("error", "fail") and any(_error_of(value)[1:]):
+    if status in ("error", "fail") and _is_own_error(value):
         return "error"
+    if "failed_records" in value:
+        return "summary"
     return "message" if isinstance(value.get("message"), str) else "object"
 
 
@@ -261,6 +280,16 @@ def shape_of(body: bytes, n: int) -> str:
 def is_foreign(body: bytes, n: int) -> bool:
     """Whether a body is nothing that an API could have meant by it: a page, text, half of something."""
     return shape_of(body, n) in _FOREIGN
+
+
+def _is_own_error(value: Mapping[str, object]) -> bool:
+    """Whether an object with a failed `status` has SuprSend's form: JSON of gateways looks much like it."""
+    if "error" not in value:
+        return value.keys() == {"status", "message"} and value["status"] == "fail" and bool(_clean(value["message"]))
+    error = value["error"]
+    if not isinstance(error, dict) or not error.keys() <= {"message", "type"} or "message" in value:
+        return False
+    return all(isinstance(text, str) for text in error.values()) and any(map(_clean, error.values()))
 
 
 def _described(shape: str) -> str:
@@ -282,6 +311,7 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "compressed": "a compressed body that was not asked for",
     "too_long": "a body too long for so few events",
     "records_wrong_count": "another number of records than were sent",
+    "summary": "counts and failed records that do not agree with what was sent",
     "duplicate_keys": "JSON with a key twice",
     "reset": "a body that was cut",
     "timeout": "a body that was not whole before the deadline",

@@ -164,9 +164,10 @@ def _text(what: str, value: object) -> str:
 
 
 def _identifier(value: object) -> str:
-    if isinstance(value, uuid.UUID) or (isinstance(value, int) and not isinstance(value, bool)):
-        return str(value)
-    text = _text("distinct_id", value)
+    if isinstance(value, int) and not isinstance(value, bool) and not _MIN_INT <= value <= _MAX_INT:
+        raise EventError("distinct_id is an int beyond 64 bits; send it as text")
+    known = isinstance(value, uuid.UUID | int) and not isinstance(value, bool)
+    text = str(value) if known else _text("distinct_id", value)
     _refuse(limits.distinct_id_problem(text))
     return text
 

@@ -26,6 +26,7 @@ MIN_INSERT_ID_CHARS: Final = 36
 MIN_ENV_CHARS: Final = 20
 MIN_EVENT_NAME_CHARS: Final = 2
 MAX_KEY_CHARS: Final = 255
+MAX_DISTINCT_ID_CHARS: Final = 255
 MAX_TENANT_CHARS: Final = 64
 MAX_DEPTH: Final = 200
 """How deep properties may nest; SuprSend documents no limit, JSON readers have one."""
@@ -71,6 +72,8 @@ def distinct_id_problem(distinct_id: str) -> str | None:
         return "the distinct_id is missing or blank; write the id under which SuprSend knows the person"
     if distinct_id != distinct_id.strip():
         return "the distinct_id has white space at an end; remove it"
+    if len(distinct_id) > MAX_DISTINCT_ID_CHARS:
+        return f"the distinct_id has {len(distinct_id)} characters; SuprSend takes at most {MAX_DISTINCT_ID_CHARS}"
     return _text_problem("distinct_id", distinct_id)
 
 

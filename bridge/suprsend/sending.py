@@ -16,7 +16,7 @@ from bridge.suprsend.endpoint import BULK_PATH, EVENT_PATH
 NO_STATUS: Final = 500
 """The status code that the official SDKs report where no answer came (contract §5c)."""
 
-_AGAIN: Final = frozenset({Verdict.TRANSIENT, Verdict.THROTTLED, Verdict.UNKNOWN})
+_AGAIN: Final = frozenset({Verdict.TRANSIENT, Verdict.THROTTLED, Verdict.UNKNOWN, Verdict.DOUBTFUL})
 
 
 class Retries(NamedTuple):
@@ -89,7 +89,7 @@ class Sending:
         `now` is seconds since 1970, for a `Retry-After` that names a date.
         """
         group = self._groups.pop()
-        judged = self._judge(reply, len(group.places))
+        judged = self._judge(reply, len(group.places), lambda: [_key_of(self._bodies[place]) for place in group.places])
         if judged.splittable:
             half = (len(group.places) + 1) // 2
             self._groups.append(_Group(group.places[half:], group.tries))
@@ -111,7 +111,8 @@ class Sending:
             if verdict in _AGAIN and tries < self._retries.attempts:
                 again.append(place)
             else:
-                self._results[place] = self._result(verdict, judged, index, reply)
+                decided = Verdict.INVALID if verdict is Verdict.DOUBTFUL else verdict
+                self._results[place] = self._result(decided, judged, index, reply)
         if not again:
             return 0.0
         self._groups.append(_Group(again, tries))
@@ -140,6 +141,11 @@ def retry_after_seconds(text: str | None, now: float) -> float | None:
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
+
+
+def _key_of(body: bytes) -> str:
+    key = loads(body).get("$idempotency_key")
+    return key if isinstance(key, str) else ""
 
 
 def _message_id(body: bytes) -> str:

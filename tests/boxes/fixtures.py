@@ -27,7 +27,7 @@ def start_box(tmp_path: Path) -> Iterator[StartBox]:
         try:
             return boxes.start(name, text, options)
         except NotInstalledError:
-            _unavailable(name)
+            unavailable(name)
             raise
 
     yield start
@@ -43,7 +43,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(text, yellow=True, bold=True)
 
 
-def _unavailable(name: str) -> None:
+def unavailable(name: str) -> None:
     text = f"REAL BOXES NOT TESTED: {name} is not installed; scripts/boxes.sh does it"
     if os.environ.get("CI") == "true":
         pytest.fail(text, pytrace=False)

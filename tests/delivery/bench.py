@@ -14,6 +14,7 @@ from bridge.flow import (
     RECORD_OVERHEAD,
     Assigned,
     Bounded,
+    Cover,
     DeadLetter,
     DeadLetterWritten,
     Drained,
@@ -97,6 +98,8 @@ class Bench:
         )
         self.calls: dict[int, Call] = {}
         self.orders: list[Order] = []
+        self.letters: list[DeadLetter] = []
+        """Ordered, and neither acknowledged nor failed yet."""
         self.fed: list[PlainRecord] = []
         """Everything that was ever read."""
 
@@ -131,7 +134,13 @@ class Bench:
 
     def start(self) -> list[Call]:
         """Start what may be started now; returns the new calls."""
-        new = [Call(number, body) for number, body in self.delivery.starts(self.now, self.now_ms)]
+        new: list[Call] = []
+        for _ in range(3):
+            new += [Call(number, body) for number, body in self.delivery.starts(self.now, self.now_ms)]
+            if new or not (self.delivery.holds.everything() or self.delivery.calls.probes.lowered):
+                break
+            # In and behind a hold of everything a call waits for the commit that covers it.
+            self.letters += [order for order in self.collect() if isinstance(order, DeadLetter)]
         self.calls.update((call.number, call) for call in new)
         return new
 
@@ -148,11 +157,16 @@ class Bench:
         new = list(made)
         made.clear()
         self.orders += new
+        for order in new:
+            if isinstance(order, Cover):
+                bound = FAR if order.last is None else order.last
+                self.take(Bounded(order.topic, order.partition, order.epoch, bound, order.number))
         return new
 
     def write_dead_letters(self, error: str | None = None) -> list[DeadLetter]:
         """Acknowledge (or fail) the dead letters ordered now."""
-        letters = [order for order in self.collect() if isinstance(order, DeadLetter)]
+        letters = self.letters + [order for order in self.collect() if isinstance(order, DeadLetter)]
+        self.letters = []
         self.take(*[DeadLetterWritten(letter.ticket, error) for letter in letters])
         return letters
 

@@ -9,7 +9,7 @@ from bridge.delivery.brake import BrakeLimits
 from bridge.delivery.holds import Reason, rewind_token
 from bridge.delivery.policy import Policy
 from bridge.flow import GiveBack, Outcome, Pause, PlainRecord, Records, Resume, Sought, Start
-from tests.delivery.bench import EPOCH_MS, TOPIC, Bench, dead_offsets, record, reply, results
+from tests.delivery.bench import EPOCH_MS, TOPIC, Bench, dead_offsets, record, refused, reply, results
 from tests.delivery.words import WordRules
 
 SCOPE = (TOPIC, 0)
@@ -313,13 +313,13 @@ def test_a_hold_by_the_guard_waits_for_a_person() -> None:
 
 
 def test_setup_refusals_do_not_start_the_clock() -> None:
-    """Days of 401 dead-letter nothing: what was never applied may go out."""
+    """Days of SuprSend's own 401 dead-letter nothing: what was never applied may go out."""
     bench = Bench()
     bench.assign()
     bench.feed([record(0)])
     for _ in range(5):
-        for call in bench.start():
-            bench.answer(call, reply(401))
+        (call,) = bench.start()
+        bench.answer(call, refused(401))
         bench.pass_time(24 * 3_600.0)
     assert bench.write_dead_letters() == []
     bench.settle()

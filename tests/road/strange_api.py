@@ -108,6 +108,8 @@ PASSING: Final[dict[str, Answer]] = {
     "some null": first_accepted(None),
     "some down": first_accepted(failed(503)),
     "some throttled": first_accepted(failed(429)),
+    "some unauthorised": first_accepted(failed(401)),
+    "too large, a page": always("413 X", PAGE),
     "some with a cache in trouble": first_accepted(failed(400, "redis eval error: EOF")),
     "the old OK": lambda events: Said(http("202 Accepted", b"OK"), range(len(events))),
     "an OK of 200": always("200 OK", b"OK"),
@@ -147,12 +149,10 @@ PASSING: Final[dict[str, Answer]] = {
 HOLDING: Final[dict[str, Answer]] = {
     "moved": always("301 X", b"", "Location: http://127.0.0.1:9/"),
     "moved to itself": always("307 X", b"", "Location: /v2/bulk/event/"),
-    "too large, a page": always("413 X", PAGE),
     "bad request, a page": always("400 X", PAGE),
     "bad request, a list": always("400 X", b'["x"]'),
     "a proxy that wants a password": always("407 X", b"", "Proxy-Authenticate: Basic"),
     "unauthorised, a page": always("401 X", PAGE, "WWW-Authenticate: Basic realm=x"),
-    "some unauthorised": first_accepted(failed(401)),
 }
 """What is no fault of the events: everything is held until a probe is accepted."""
 

@@ -178,11 +178,16 @@ def test_several_outputs() -> None:
 
 
 def test_lengths_and_spaces() -> None:
-    """Decision 9: spaces around texts are removed, then tenants are kept to 64 and keys to 255 characters."""
+    """Decision 9: spaces around texts are removed, then tenants are kept to 64, keys and ids to 255 characters."""
     make = mapper("tenant_id: ${ .t // empty }\nidempotency_key: ${ .k // empty }")
     assert event_of(make(record({"t": " " + "t" * 64 + " ", "k": "k" * 255 + "  "})))["tenant_id"] == "t" * 64
     assert fault_of(make(record({"t": "t" * 65}))).code == "too_long"
     assert fault_of(make(record({"k": "k" * 256}))).code == "too_long"
+    make = mapper("distinct_id: ${ .d }")
+    assert event_of(make(record({"d": " " + "é" * 255 + "\n"})))["distinct_id"] == "é" * 255
+    fault = fault_of(make(record({"d": "d" * 256})))
+    assert fault.code == "too_long"
+    assert "256 characters; SuprSend takes at most 255" in fault.message
 
 
 @pytest.mark.parametrize("name", ["$x", "ss_x", "SS_x", "Ss_", "$attachments"])

@@ -167,6 +167,18 @@ def test_wrong_count(sandbox: SandboxProcess, by: int, count: int) -> None:
     assert accepted(sandbox) == 2
 
 
+def test_a_summary(sandbox: SandboxProcess) -> None:
+    """The form that SuprSend's page shows: counts, and each failed event as it was sent."""
+    sandbox.post_faults({"fault": "summary"}, {"fault": "reject", "when": {"match": {"key": "two"}}, "message": "no"})
+    sent = [event(ENV) | {"$idempotency_key": key} for key in ("one", "two", "three")]
+    said = post(sandbox, BULK, sent).json()
+    assert [said[name] for name in ("status", "total", "success", "failure")] == ["partial", 3, 2, 1]
+    assert [(each["record"], each["error"], each["code"]) for each in said["failed_records"]] == [(sent[1], "no", 400)]
+    sandbox.clear_faults()
+    sandbox.post_faults({"fault": "summary", "miscount": 1})
+    assert post(sandbox, BULK, TWO).json()["total"] == 3
+
+
 def test_malformed_records(sandbox: SandboxProcess) -> None:
     """A share of the records is rubbish; the others are as they were."""
     sandbox.post_faults({"fault": "malformed_records", "share": 0.5})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bridge.delivery.commits import Commit, Committer, Pace
 from bridge.flow import (
+    Cover,
     DeadLetter,
     DeadLetterWritten,
     Drained,
@@ -157,6 +158,8 @@ class Consumer:
                     self.drained[order.progress.partition] = order
             elif isinstance(order, Progress):
                 self._progress(order, sequence)
+            elif isinstance(order, Cover):
+                self.committer.cover(order)
             else:
                 self._control(order)
 

@@ -7,6 +7,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.flow import Reply
+from bridge.jsontext import dumps
 from tests.simulation.faults import Faults
 from tests.simulation.records import REFUSED, STUCK, Known, Track
 from tests.simulation.truth import Truth
@@ -30,6 +31,8 @@ WHOLE = (400, 422, 413)
 """With an error of SuprSend's own the call is refused for what is in it."""
 NEVER_TAKEN = (REFUSED, STUCK)
 """Words of events that are never taken."""
+FORBIDDEN = b'{"status":"error","error":{"type":"forbidden","message":"not for this key"}}'
+GATEWAY = b'{"message":"Forbidden"}'
 ERROR = b'{"status":"error","error":{"type":"validation_error","message":"one of the events is bad"}}'
 HTML = b"<html><body>Bad gateway</body></html>"
 
@@ -89,10 +92,15 @@ class SuprSend:
             ("api: wrong count", self._wrong_count),
             ("api: malformed answer", self._malformed),
             ("api: cut answer", self._cut),
+            ("api: a summary", self._summary),
+            ("box: too large a call", self._too_large_for_a_box),
+            ("box: hands it on, refuses the answer", self._box),
         )
         self._moods: dict[str, Callable[[Call, float, int], Answer]] = {
             "api: outage": self._failed,
             "api: wrong set-up": self._setup,
+            "api: own words refuse all": self._own_words,
+            "box: hands all on, refuses the answers": self._box,
             "api: nothing is readable": self._malformed,
             "api: no answers": self._timeout,
             "api: throttles all": self._throttled,
@@ -213,9 +221,49 @@ class SuprSend:
     def _after(self, now_ms: int) -> str | None:
         rng = self.faults.rng
         chance = rng.random()
-        if chance < 0.005:
+        if chance < 0.05:
             return NEVER
         return formatdate(now_ms / 1000 + 2, usegmt=True) if chance < 0.1 else rng.choice(AFTER)
+
+    def _own_words(self, call: Call, now: float, now_ms: int) -> Answer:
+        """Refused before anything was looked at, and SuprSend says so itself."""
+        return Answer(call, plain(self.faults.rng.choice((401, 403)), FORBIDDEN), (), ())
+
+    def _box(self, call: Call, now: float, now_ms: int) -> Answer:
+        """A proxy that lets the call through and refuses what comes back: all is applied, and a page says no."""
+        self._apply(call.events, now_ms)
+        self._note_failures(call)
+        rng = self.faults.rng
+        return Answer(call, plain(rng.choice((403, 407, 451, 302, 429)), rng.choice((HTML, GATEWAY))), (), ())
+
+    def _too_large_for_a_box(self, call: Call, now: float, now_ms: int) -> Answer:
+        self._note_failures(call)
+        return Answer(call, plain(413, self.faults.rng.choice((HTML, GATEWAY, b""))), (), ())
+
+    def _summary(self, call: Call, now: float, now_ms: int) -> Answer:
+        """Counts and failed events, as SuprSend's page shows: some of them name another event, or count wrongly."""
+        rng, events = self.faults.rng, call.events
+        refused = [at for at, event in enumerate(events) if event.rec.words[event.item] == REFUSED]
+        failed = [at for at, event in enumerate(events) if event.rec.words[event.item] == STUCK]
+        accepted = [at for at in range(len(events)) if at not in refused and at not in failed]
+        self._apply(events, now_ms)
+        self._note_failures(call, failed)
+        listed = [(at, 422) for at in refused] + [(at, 500) for at in failed]
+        told = ",".join(
+            f'{{"record":{{"$idempotency_key":{dumps(events[at].key).decode()}}},"error":"it is bad","code":{code}}}'
+            for at, code in listed
+        )
+        wrong = rng.random() < 0.2
+        total = len(events) + wrong
+        body = (
+            f'{{"status":"partial","total":{total},"success":{len(accepted) + wrong},"failure":{len(listed)},'
+            f'"failed_records":[{told}]}}'
+        )
+        body = body if listed else body.replace("partial", "success")
+        if wrong:
+            self._note_failures(call)
+            return Answer(call, plain(207, body.encode()), (), ())
+        return Answer(call, plain(207, body.encode()), accepted, refused)
 
     def _setup(self, call: Call, now: float, now_ms: int) -> Answer:
         rng = self.faults.rng

@@ -20,6 +20,15 @@ MOODS = (
     "api: no answers",
     "api: throttles all",
     "api: refuses all connections",
+    "api: own words refuse all",
+    "box: hands all on, refuses the answers",
+)
+LONG_MOODS = (
+    "api: outage",
+    "api: no answers",
+    "api: refuses all connections",
+    "api: own words refuse all",
+    "box: hands all on, refuses the answers",
 )
 
 
@@ -181,7 +190,7 @@ class Trouble:
         """The API fails for more than a day, and now and then somebody tries."""
         world = self._world
         if world.faults.take("api: down for more than a day"):
-            world.suprsend.mood = world.rng.choice(("api: outage", "api: no answers", "api: refuses all connections"))
+            world.suprsend.mood = world.rng.choice(LONG_MOODS)
             world.suprsend.mood_until = world.now + 28.5 * HOUR
             for _ in range(4):
                 world.hours_pass(7.0 * HOUR, rounds=16)

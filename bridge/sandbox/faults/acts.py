@@ -127,6 +127,22 @@ def _wrong_count(fault: spec.WrongCount, true: Answer, _random: Random) -> Act:
     return _plain(_with_records(true, change))
 
 
+def _summary(fault: spec.Summary, true: Answer, _random: Random) -> Act:
+    try:
+        records = loads(true.body)["records"]
+    except (JSONDecodeError, KeyError, TypeError):
+        return _plain(true)
+    failed = [
+        {"record": event, "error": record["error"]["message"], "code": record["status_code"]}
+        for record, (_, event) in zip(records, true.pieces, strict=True)
+        if record["status"] != "success"
+    ]
+    success, failure = len(records) - len(failed) + fault.miscount, len(failed)
+    status = "success" if not failure else "partial" if success else "fail"
+    counts = {"status": status, "total": success + failure, "success": success, "failure": failure}
+    return _plain(true._replace(body=dumps({**counts, "failed_records": failed, "warnings": []})))
+
+
 def _malformed(fault: spec.MalformedRecords, true: Answer, random: Random) -> Act:
     def change(records: list[object]) -> list[object]:
         return [random.choice(_RUBBISH) if random.random() < fault.share else record for record in records]
@@ -196,6 +212,7 @@ _ACTS: Final[dict[type[Any], Callable[[Any, Answer, Random], Act]]] = {
     spec.WrongLength: _wrong_length,
     spec.NonJson: _non_json,
     spec.WrongCount: _wrong_count,
+    spec.Summary: _summary,
     spec.MalformedRecords: _malformed,
     spec.DisconnectBefore: _before,
     spec.DisconnectAfter: _after,

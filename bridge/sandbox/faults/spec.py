@@ -187,6 +187,14 @@ class WrongCount(_Applied):
         return value
 
 
+class Summary(_Applied):
+    """A bulk answer in the form that SuprSend's page shows: counts, and the failed events with their own JSON."""
+
+    fault: Literal["summary"]
+    miscount: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    """So many too many in `total` and `success`."""
+
+
 class MalformedRecords(_Applied):
     """A bulk answer in which a share of the records is rubbish (null, numbers, missing and foreign fields)."""
 
@@ -265,7 +273,7 @@ class Redirect(_Fault):
 
 
 AnyFault = (
-    Status | Delay | Hang | Drip | Truncate | WrongLength | NonJson | WrongCount | MalformedRecords | Reject
+    Status | Delay | Hang | Drip | Truncate | WrongLength | NonJson | WrongCount | Summary | MalformedRecords | Reject
     | DisconnectBefore | DisconnectAfter | CompressedBomb | Endless | HugeHeaders | NotHttp | Redirect
 )  # fmt: skip
 _RULES: Final[TypeAdapter[list[AnyFault]]] = TypeAdapter(

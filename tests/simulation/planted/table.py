@@ -29,4 +29,4 @@ def instead(owner: Any, name: str, new: Any) -> AbstractContextManager[Any]:
 def judging(new: Callable[[Reply, int, Judged], Judged]) -> AbstractContextManager[Any]:
     """Another word on some answers."""
     right = member.JUDGE
-    return instead(member, "JUDGE", lambda reply, n: new(reply, n, right(reply, n)))
+    return instead(member, "JUDGE", lambda reply, n, keys=tuple: new(reply, n, right(reply, n, keys)))

@@ -1,0 +1,317 @@
+"""What a hold of everything does to the 24 h clock, to the probes and to what commits call handed over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bridge.delivery import operate
+from bridge.delivery.commits import Committer, Pace
+from bridge.delivery.note import decode
+from bridge.delivery.policy import Policy
+from bridge.flow import Assigned, Bounded, Cover, Drained, Outcome, Start
+from tests.delivery.bench import EPOCH_MS, FAR, TOPIC, Bench, Call, record, refused, reply, results
+
+HTML = b"<html>refused by the proxy</html>"
+NAME = (TOPIC, 0)
+HOUR = 3_600.0
+DAY = 24 * HOUR
+
+
+def page(status: int = 403) -> Any:
+    return reply(status, HTML)
+
+
+def _covers(bench: Bench) -> list[int | None]:
+    bench.collect()
+    return [order.last for order in bench.orders if isinstance(order, Cover)]
+
+
+def _one_each(calls: int) -> Bench:
+    """A bench with one event a call and some calls on their way."""
+    bench = Bench(Policy(linger=0.0, batch_events=1, initial_in_flight=calls, max_in_flight=calls))
+    bench.assign()
+    bench.feed([record(offset) for offset in range(10)])
+    return bench
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 302, 407, 429])
+def test_behind_a_page_the_24_hours_run(status: int) -> None:
+    """A box that refuses the answer may have handed on the call: a day later the event is not sent again."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0)])
+    (call,) = bench.start()
+    bench.answer(call, page(status))
+    bench.pass_time(DAY)
+    assert bench.start() == []
+    (letter,) = bench.write_dead_letters()
+    assert dict(letter.headers)["bridge.class"] == b"dedupe_expired"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused(401),
+        refused(403),
+        refused(404),
+        refused(429),
+        reply(0, error="dns", applied=False),
+        reply(0, error="tls", applied=False),
+        reply(0, error="proxy", applied=False),
+        reply(0, error="connect", applied=False),
+    ],
+)
+def test_behind_suprsends_own_refusal_and_where_nothing_was_sent_they_do_not(answer: Any) -> None:
+    """Days of it dead-letter nothing, and everything goes out once it is mended."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0)])
+    for _ in range(4):
+        for call in bench.start():
+            bench.answer(call, answer)
+        bench.pass_time(DAY)
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 1}
+
+
+def test_a_whole_refusal_that_is_split_starts_no_clock_either() -> None:
+    """A call refused with 400 in SuprSend's words was not applied: its halves wait through days of 401."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0), record(1)])
+    (call,) = bench.start()
+    bench.answer(call, refused(400))
+    for _ in range(3):
+        for half in bench.start():
+            bench.answer(half, refused(401))
+        bench.pass_time(DAY)
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 2}
+
+
+def test_one_attempt_that_may_have_been_applied_keeps_the_clock_running() -> None:
+    """A time-out, then days of 401: the first attempt counts."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0)])
+    (call,) = bench.start()
+    bench.answer(call, reply(0, error="timeout"))
+    bench.pass_time(60.0)
+    (again,) = bench.start()
+    bench.answer(again, refused(401))
+    bench.pass_time(DAY)
+    assert bench.start() == []
+    assert len(bench.write_dead_letters()) == 1
+
+
+def test_probes_behind_pages_take_what_went_out_least_tried_first() -> None:
+    """Of ten records three are on their way; in hours of probes the others stay where they are, but one an hour."""
+    bench = _one_each(3)
+    for call in bench.start():
+        bench.answer(call, page())
+    sent: list[int] = []
+    for _ in range(100):
+        bench.pass_time(30.0)
+        for call in bench.start():
+            sent += call.offsets
+            bench.answer(call, page())
+    assert set(sent) == {0, 1, 2}
+    assert sent[:6] == [0, 1, 2, 0, 1, 2]
+    for _ in range(200):
+        bench.pass_time(30.0)
+        for call in bench.start():
+            sent += call.offsets
+            bench.answer(call, page())
+    assert len(set(sent)) == 3 + 2
+    bench.pass_time(30.0)
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 10}
+
+
+def test_where_nothing_that_went_out_is_left_a_new_probe_goes() -> None:
+    """What was in flight has become too old to be repeated: the hold does not wait for an hour then."""
+    bench = _one_each(2)
+    for call in bench.start():
+        bench.answer(call, page())
+    bench.pass_time(DAY)
+    assert [call.offsets for call in bench.start()] == [[2]]
+    assert len(bench.write_dead_letters()) == 2
+
+
+def test_a_probe_that_shows_the_set_up_is_right_lets_everything_go_on() -> None:
+    """Behind the hold each flight waits for the commit that covers it, and then goes."""
+    bench = _one_each(3)
+    for call in bench.start():
+        bench.answer(call, refused(401))
+    bench.collect()
+    bench.pass_time(30.0)
+    (probe,) = bench.start()
+    bench.accept(probe)
+    assert not bench.delivery.holds.all()
+    (order,) = [order for order in bench.delivery.orders(bench.now) if isinstance(order, Cover)]
+    assert order.last is None
+    assert bench.delivery.starts(bench.now, bench.now_ms) == []
+    bench.take(Bounded(*NAME, 1, FAR, order.number))
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 10}
+
+
+def test_at_the_start_of_a_hold_the_bound_goes_back_to_what_may_have_been_applied() -> None:
+    """Own refusals leave nothing, a page leaves its record; a call that is still out counts until it is answered."""
+    bench = _one_each(3)
+    first, second, third = bench.start()
+    bench.answer(first, refused(401))
+    assert _covers(bench) == [2]
+    bench.answer(third, refused(401))
+    assert _covers(bench)[1:] == [1]
+    bench.answer(second, refused(401))
+    assert _covers(bench)[2:] == [-1]
+
+
+def test_behind_a_refused_probe_the_bound_goes_back_again() -> None:
+    """Each probe is covered while it is out, and no longer."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0), record(1)])
+    for _ in range(3):
+        for call in bench.start():
+            bench.answer(call, refused(401))
+        bench.collect()
+        bench.pass_time(30.0)
+    assert _covers(bench) == [-1, 1, -1, 1, -1]
+
+
+def test_a_page_stays_covered_and_what_is_finished_needs_no_cover() -> None:
+    """One was accepted, one got a page, one was refused: the page's record is the newest that may have been applied."""
+    bench = _one_each(3)
+    first, second, third = bench.start()
+    bench.accept(third)
+    bench.answer(first, page())
+    bench.answer(second, refused(401))
+    assert _covers(bench)[-1] == 0
+    assert bench.progress().delivered == 2
+
+
+def test_a_probe_waits_for_the_commit_that_covers_it() -> None:
+    """A refused batch goes out again only when a commit says that it may have been handed over."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0), record(1)])
+    (call,) = bench.start()
+    bench.answer(call, refused(401))
+    orders = [order for order in bench.delivery.orders(bench.now) if isinstance(order, Cover)]
+    assert [order.last for order in orders] == [-1]
+    bench.delivery.orders(bench.now).clear()
+    bench.pass_time(30.0)
+    assert bench.delivery.starts(bench.now, bench.now_ms) == []
+    (cover,) = [order for order in bench.delivery.orders(bench.now) if isinstance(order, Cover)]
+    assert cover.last == 1
+    bench.take(Bounded(*NAME, 1, 1, cover.number - 1))
+    assert bench.delivery.starts(bench.now, bench.now_ms) == []
+    bench.take(Bounded(*NAME, 1, 1, cover.number))
+    assert len(bench.delivery.starts(bench.now, bench.now_ms)) == 1
+
+
+def test_a_partition_that_comes_during_a_hold_is_covered_no_further_than_it_was() -> None:
+    """What an earlier owner may have handed over stays so; what is read meanwhile is not called handed over."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0)])
+    (call,) = bench.start()
+    bench.answer(call, refused(401))
+    bench.collect()
+    bench.take(Assigned(TOPIC, 1, 2, Start(5, bound=7, bound_at=EPOCH_MS)))
+    (order,) = [order for order in bench.collect() if isinstance(order, Cover)]
+    assert order == Cover(TOPIC, 1, 2, 1, 7)
+
+
+def test_a_drain_in_a_hold_says_what_may_have_been_applied_and_no_more() -> None:
+    """SIGTERM in days of 401 leaves no clock running for the next process."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0), record(1)])
+    (call,) = bench.start()
+    bench.answer(call, refused(401))
+    bench.revoke(0)
+    (drained,) = [order for order in bench.collect() if isinstance(order, Drained)]
+    assert (drained.progress.watermark, drained.handed) == (0, -1)
+
+
+def test_another_workspace_takes_the_bound_back_too() -> None:
+    """Every hold of everything is one: nothing goes out, so nothing is called handed over."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0)])
+    operate.keep_to_workspace(bench.delivery, "a", "b", bench.now_ms)
+    assert _covers(bench) == [-1]
+    operate.keep_to_workspace(bench.delivery, "a", None, bench.now_ms)
+    assert _covers(bench) == [-1, None]
+    bench.settle()
+
+
+def _committer() -> Committer:
+    committer = Committer(Pace(interval=0.0, least=0.0))
+    committer.assigned(NAME, 1, Start(0), runs="", fresh=True)
+    return committer
+
+
+def _commit(committer: Committer, now: float, now_ms: int) -> tuple[list[Bounded], list[Any]]:
+    made = committer.due(now, now_ms)
+    answers = [committer.acknowledged(commit.name, commit.offset, commit.metadata) for commit in made]
+    return [each for each in answers if each is not None], [decode(each.metadata, each.offset) for each in made]
+
+
+def test_a_committer_goes_back_and_on_by_order() -> None:
+    """The bound and its time go back, stay while records are read, and move on to all of them."""
+    committer = _committer()
+    committer.read(NAME, 99)
+    bounded, (note,) = _commit(committer, 1.0, 1_000)
+    assert bounded == [Bounded(*NAME, 1, 99)]
+    assert (note.bound, note.at_ms) == (99, 1_000)
+    committer.cover(Cover(*NAME, 1, 1, -1))
+    committer.read(NAME, 150)
+    bounded, (note,) = _commit(committer, 2.0, 2_000)
+    assert bounded == [Bounded(*NAME, 1, -1, 1)]
+    assert (note.bound, note.at_ms) == (-1, 2_000)
+    committer.cover(Cover(*NAME, 1, 2, 9))
+    bounded, (note,) = _commit(committer, 3.0, 90_000_000)
+    assert bounded == [Bounded(*NAME, 1, 9, 2)]
+    assert (note.bound, note.at_ms) == (9, 90_000_000)
+    committer.cover(Cover(*NAME, 1, 3, None))
+    bounded, (note,) = _commit(committer, 4.0, 90_001_000)
+    assert bounded == [Bounded(*NAME, 1, 150, 3)]
+    assert note.bound == 150
+
+
+def test_an_order_that_changes_nothing_is_acknowledged_all_the_same() -> None:
+    """Who waits for it is answered by a commit of its own; one of another epoch does nothing."""
+    committer = _committer()
+    committer.read(NAME, 5)
+    _commit(committer, 1.0, 1_000)
+    committer.cover(Cover(*NAME, 9, 1, -1))
+    assert _commit(committer, 2.0, 2_000) == ([], [])
+    committer.cover(Cover(*NAME, 1, 1, 5))
+    bounded, _ = _commit(committer, 3.0, 3_000)
+    assert bounded == [Bounded(*NAME, 1, 5, 1)]
+
+
+def _calls(bench: Bench) -> list[Call]:
+    return list(bench.calls.values())
+
+
+def test_an_outage_of_an_hour_is_no_hold() -> None:
+    """Timeouts open the circuit: commits go on covering what is read, and nothing waits for them."""
+    bench = Bench(Policy(linger=0.0, batch_events=1, breaker_failures=2))
+    bench.assign()
+    bench.feed([record(offset) for offset in range(4)])
+    bench.start()
+    for call in _calls(bench):
+        bench.answer(call, reply(0, error="timeout"))
+    assert _covers(bench) == []
+    bench.pass_time(60.0)
+    (probe,) = bench.start()
+    bench.answer(probe, results("ok"))
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 4}

@@ -1,0 +1,56 @@
+"""Holds of everything: what may have been applied behind them, and what commits say of it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from bridge.delivery.covers import Covers
+from bridge.delivery.gate import Gate
+from bridge.delivery.probes import Probes
+from bridge.flow import Verdict
+from tests.simulation.planted.table import instead, judging, planted
+
+
+@planted
+def page_is_taken_for_never_applied() -> AbstractContextManager[Any]:
+    """What is judged as wrong set-up starts no clock, though a box may have handed the call on."""
+    return judging(lambda reply, n, judged: judged._replace(applied=False) if judged.whole is Verdict.SETUP else judged)
+
+
+@planted
+def probe_goes_before_a_commit_covers_it() -> AbstractContextManager[Any]:
+    """The bound went back, and the next probe does not wait for it to come again."""
+    return instead(Probes, "_covered", lambda self, flight: True)
+
+
+@planted
+def commit_from_before_the_hold_covers() -> AbstractContextManager[Any]:
+    """A commit that was on its way when the bound went back still lets everything go out."""
+
+    def acknowledged(self: Any, part: Any, item: Any) -> None:
+        RIGHT_ACKNOWLEDGED(self, part, item._replace(number=part.number))
+
+    return instead(Covers, "acknowledged", acknowledged)
+
+
+@planted
+def nothing_is_covered_again_behind_a_hold() -> AbstractContextManager[Any]:
+    """The bound goes back for good: what is read later waits for ever."""
+    right = Covers.orders
+    return instead(Covers, "orders", lambda self, parts: [each for each in right(self, parts) if each.last is not None])
+
+
+@planted
+def partition_of_what_was_too_large_stays_held() -> AbstractContextManager[Any]:
+    """The event got through at last, and nobody lifts the hold."""
+    return instead(Gate, "lift_oversized", lambda self, scope: None)
+
+
+@planted
+def what_is_too_large_for_a_box_is_dead_lettered() -> AbstractContextManager[Any]:
+    """A page with 413 is taken for SuprSend's word on the event."""
+    return judging(lambda reply, n, judged: judged._replace(whole=Verdict.TOO_LARGE) if reply.status == 413 else judged)
+
+
+RIGHT_ACKNOWLEDGED = Covers.acknowledged
