@@ -340,6 +340,8 @@ class Start:
     """For a person: what happened there, and what lifts the hold."""
     age: str = ""
     """For a person: how old the records are that would go out again."""
+    leader_epoch: int = -1
+    """Of the newest record that the commit speaks of, -1 if unknown: commits from here on bear this one or a newer one."""
 
 
 class Assigned(NamedTuple):

@@ -7,7 +7,7 @@ librdkafka only when its start is resolved (`start_new`), so that nothing is rea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Final
@@ -34,7 +34,7 @@ from bridge.kafka.offsets import Offsets
 from bridge.kafka.reading import Reading
 from bridge.kafka.seeks import Seeks
 from bridge.kafka.shadow import Shadow
-from bridge.kafka.starting import Inquiry
+from bridge.kafka.starting import Inquiry, Manner
 
 _RETRY_SECONDS: Final = 0.3
 _LATE_SECONDS: Final = 0.25
@@ -56,6 +56,7 @@ class Assignment:
         serve: Callable[[float], None],
         numbers: Numbers,
         shadow: Shadow | None,
+        manner: Manner,
     ) -> None:
         self.readings: dict[Name, Reading] = {}
         self.joined = False
@@ -70,10 +71,13 @@ class Assignment:
         self._serve = serve
         self._numbers = numbers
         self._shadow = shadow
+        self._manner = manner
         self._new: dict[Name, float] = {}
         """Partitions without a start yet, and since when."""
         self._retry_at = 0.0
         self._inquiry: Inquiry | None = None
+        self._begun: set[Name] = set()
+        """Those of the inquiry that have begun."""
         self._drained: dict[Name, Drained] = {}
         self.seeks = Seeks()
 
@@ -165,25 +169,39 @@ class Assignment:
             self.unreadable.pop(name, None)
         self._offsets.forget(names)
 
-    def waiting(self) -> bool:
-        """Whether partitions have no start yet."""
-        return bool(self._new)
+    def waiting(self) -> Collection[Name]:
+        """The partitions without a start yet."""
+        return self._new.keys()
 
-    def start_new(self, consumer: Consumer, now: float) -> None:
-        """Resolve starts and begin to read; tries again later where Kafka does not answer. Raises KafkaException."""
+    def start_new(self, consumer: Consumer, now: float) -> list[KafkaError]:
+        """Begin to read where a start is known, and ask for the others, now and then. Returns what Kafka said instead."""
         if not self._new or now < self._retry_at:
-            return
-        self._retry_at = now + _RETRY_SECONDS
-        if self._inquiry is None or set(self._inquiry.names) != self._new.keys():
-            names, clients = tuple(self._new), self._clients
-            earlier = self._offsets.earlier(now)
-            self._inquiry = Inquiry(names, clients.start_from, clients.on_gap, self._shadow, earlier)
-        found = self._inquiry.ask(consumer)
-        if found is None:
-            self._retry_at = 0.0
-            return
-        self._inquiry = None
-        self._begin(consumer, {name: start for name, start in found.items() if not self._doubtful(name, start, now)})
+            return []
+        if self._inquiry is None or self._inquiry.names != self._new.keys() | self._begun:
+            self._begun = set()
+            self._inquiry = Inquiry(tuple(self._new), self._manner, self._offsets.earlier(now))
+        inquiry = self._inquiry
+        found = inquiry.ask(consumer)
+        self._retry_at = inquiry.next_at()
+        for name in [name for name, start in found.items() if self._doubtful(name, start, now)]:
+            del found[name]
+            inquiry.doubt(name)
+            self._retry_at = now + _RETRY_SECONDS
+        self._begun |= found.keys()
+        self._begin(consumer, found)
+        return inquiry.failures
+
+    def unanswered(self, now: float) -> dict[str, str]:
+        """The questions about starts that have no answer for ten seconds, and what Kafka said last."""
+        if self._new:
+            return self._manner.open.overdue(now)
+        self.ask_no_more()
+        return {}
+
+    def ask_no_more(self) -> None:
+        """Let go of what was opened to ask about starts."""
+        if self._manner.ends is not None:
+            self._manner.ends.close()
 
     def _doubtful(self, name: Name, found: Resolved, now: float) -> bool:
         return found.doubtful and now < self._new[name] + _BEYOND_END_SECONDS
@@ -191,7 +209,9 @@ class Assignment:
     def _begin(self, consumer: Consumer, found: Mapping[Name, Resolved]) -> None:
         if not found:
             return
-        parts = [TopicPartition(*name, resolved.start.offset) for name, resolved in found.items()]
+        starts = {name: resolved.start for name, resolved in found.items()}
+        # With the epoch a cut of the log is noticed before the first record comes, too.
+        parts = [TopicPartition(*name, start.offset, leader_epoch=start.leader_epoch) for name, start in starts.items()]
         if self._clients.eager:
             others = [reading for reading in self.readings.values() if reading.started]
             consumer.assign([*(TopicPartition(*each.name, each.position) for each in others), *parts])
@@ -214,7 +234,8 @@ class Assignment:
         self.readings[name] = reading
         if not held:
             self._count_lost(reading)
-        self._offsets.committer.assigned(name, reading.epoch, start, runs=resolved.runs, fresh=resolved.fresh)
+        runs, fresh, began = resolved.runs, resolved.fresh, resolved.began
+        self._offsets.committer.assigned(name, reading.epoch, start, runs=runs, fresh=fresh, began=began)
         if resolved.remade and self._shadow is not None:
             self._shadow.forget(name)
         items: list[Intake] = [Assigned(*name, reading.epoch, start)]

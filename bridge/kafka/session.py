@@ -29,6 +29,7 @@ from bridge.kafka.condition import Condition
 from bridge.kafka.config import Clients, Conf, ConfigError
 from bridge.kafka.counting import Counting
 from bridge.kafka.creating import TopicCreator
+from bridge.kafka.epochs import EpochEnds
 from bridge.kafka.errors import POSITION_GONE, CommitAction, fatal_trouble, is_fatal, is_unreleased
 from bridge.kafka.letters import Letters
 from bridge.kafka.membership import has_joined
@@ -36,6 +37,7 @@ from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
 from bridge.kafka.reader import Reader
 from bridge.kafka.shadow import Shadow
+from bridge.kafka.starting import Manner
 from bridge.secrets import SecretError
 
 _FLUSH_SECONDS: Final = 5.0
@@ -72,7 +74,11 @@ class Session:
         self._offsets = Offsets(lambda: self._consumer, self._bounded, self._commit_answered, numbers, now_ms)
         self._committer = self._offsets.committer
         self._shadow = Shadow(clients.admin, clients.group_id) if not clients.dry_run else None
-        self._assignment = Assignment(clients, self._offsets, intake, self._serve_while_draining, numbers, self._shadow)
+        ends = EpochEnds(clients.admin, clients.group_id)
+        manner = Manner(clients.start_from, clients.on_gap, self._shadow, ends, now_ms)
+        self._assignment = Assignment(
+            clients, self._offsets, intake, self._serve_while_draining, numbers, self._shadow, manner
+        )
         self._reader = Reader(
             self._assignment, self._committer, room, intake, self._failed, numbers, guarded=not clients.dry_run
         )
@@ -154,7 +160,7 @@ class Session:
             self._assignment.joined = has_joined(self._consumer)
         condition.say(joined=self._assignment.joined)
         self._mend(now)
-        if self._assignment.waiting() and condition.cluster_id is not None:
+        if self._assignment.waiting() and condition.may_start():
             self._start_new(now)
         if not self._clients.dry_run:
             self._offsets.commit_due(now)
@@ -164,15 +170,14 @@ class Session:
         self._reader.step(self._consumer, self._wake)
 
     def _start_new(self, now: float) -> None:
-        try:
-            self._assignment.start_new(self._consumer, now)
-        except KafkaException as error:
-            self._condition.asking_failed(error.args[0])
+        for error in self._assignment.start_new(self._consumer, now):
+            self._condition.asking_failed(error)
 
     def _mend(self, now: float) -> None:
         for name in self._restarts:
             self._assignment.restart(self._consumer, name)
         self._restarts.clear()
+        self._condition.unanswered(self._assignment.unanswered(now))
         unreadable = self._assignment.unreadable
         self._condition.unreadable(unreadable)
         if unreadable and now >= self._nudge_at:
@@ -270,6 +275,7 @@ class Session:
         if self._shadow is not None:
             self._shadow.write(self._committer.marks())
         self._assignment.give_up(list(self._assignment.readings))
+        self._assignment.ask_no_more()
         if self._letters is not None and not self._renew:
             self._letters.close(_FLUSH_SECONDS)
         self._consumer.close()
@@ -288,6 +294,7 @@ class Session:
         self._numbers.rebuilds += 1
         self._dead = True
         self._assignment.drop_all()
+        self._assignment.ask_no_more()
         # The group waits for this member until it leaves or its session ends, but `close` may hang after an error.
         closing = Thread(target=self._consumer.close, name="kafka-discarded", daemon=True)
         closing.start()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
-from bridge.kafka.starting import Inquiry
+from bridge.kafka.starting import Inquiry, Manner
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
@@ -15,7 +16,7 @@ TOPIC = "orders.v1"
 class Unreadable:
     """A commit of another client, whose metadata confluent-kafka reads beyond its end."""
 
-    topic, partition, offset, error = TOPIC, 0, 7, None
+    topic, partition, offset, error, leader_epoch = TOPIC, 0, 7, None, None
 
     @property
     def metadata(self) -> str:
@@ -26,7 +27,7 @@ class Plain:
     """A commit without metadata, or the first and last offset of a partition."""
 
     metadata: str | None = None
-    error = None
+    error = leader_epoch = None
 
     def __init__(self, partition: int, offset: int) -> None:
         self.topic, self.partition, self.offset = TOPIC, partition, offset
@@ -37,7 +38,7 @@ class Topics:
 
     class One:
         error = None
-        partitions = (0, 1)
+        partitions = {0: SimpleNamespace(leader=1), 1: SimpleNamespace(leader=1)}  # noqa: RUF012 (never changed)
 
     topics = {TOPIC: One}  # noqa: RUF012 (never changed)
 
@@ -57,10 +58,9 @@ class Answers:
 
 def test_metadata_that_cannot_be_read_is_nobodys_note() -> None:
     """A group whose last commits came from a client with other metadata is taken over at its offsets."""
-    inquiry = Inquiry([(TOPIC, 0), (TOPIC, 1)], "latest", "hold", None)
+    inquiry = Inquiry([(TOPIC, 0), (TOPIC, 1)], Manner("latest", "hold", None, None, lambda: 0))
     consumer = cast("Consumer", Answers())
     found = inquiry.ask(consumer)
-    assert found is not None
     assert {name: (resolved.start.offset, resolved.start.hold) for name, resolved in found.items()} == {
         (TOPIC, 0): (7, None),
         (TOPIC, 1): (3, None),
