@@ -148,7 +148,6 @@ def _kafka(delivery: Delivery, numbers: Numbers, group: str) -> KafkaView:
         drains=_histogram(numbers.drain_buckets),
         dead_letter_failures=delivery.tally.dead_letter_failures,
         commit_metadata_bytes=numbers.metadata_bytes,
-        unstarted=numbers.unstarted,
     )
 
 

@@ -215,13 +215,7 @@ def _go_on(known: Known, committed: Committed, note: Note | None, on_gap: OnGap)
     if note is None:
         return Resolved(Start(committed.offset), "", fresh=True)
     start = Start(
-        committed.offset,
-        note.delivered,
-        note.unfinished,
-        note.bound,
-        note.at_ms,
-        note.steps,
-        leader_epoch=committed.epoch,
+        committed.offset, note.delivered, note.unfinished, note.bound, note.at_ms, note.steps, committed.epoch
     )
     return Resolved(start, note.runs, fresh=False)
 
@@ -331,7 +325,8 @@ def _gap(known: Known, committed: Committed, note: Note | None, on_gap: OnGap) -
         return found
     unfinished = tuple((max(first, low), last) for first, last in note.unfinished if last >= low)
     hold, text = found.start.hold, found.start.detail
-    start = Start(low, note.delivered, unfinished, note.bound, note.at_ms, note.steps, hold, text, "", committed.epoch)
+    start = Start(low, note.delivered, unfinished, note.bound, note.at_ms, note.steps, hold=hold, detail=text)
+    start = replace(start, leader_epoch=committed.epoch)
     return found._replace(start=start, runs=_coded(low, unfinished, note.delivered))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaError
 
 OVERDUE_SECONDS: Final = 10.0
 """After which a question without an answer is told to people."""
@@ -23,22 +23,24 @@ class Question(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Open:
+class Asked:
+    """An open question, in monotonic seconds: since when, and when it is asked again. `error` came last."""
+
     since: float
     again_at: float = 0.0
     wait: float = _FIRST_WAIT
-    said: str = "no answer yet"
+    error: KafkaError | None = None
 
 
 class Open:
-    """The open questions. `now` is monotonic seconds. One that fails is asked again, less and less often."""
+    """The open questions. One that fails is asked again, less and less often."""
 
     def __init__(self) -> None:
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, Asked] = {}
 
     def keep(self, texts: Iterable[str], now: float) -> None:
         """These are the questions that there are; others are answered, or nobody asks them any more."""
-        self._open = {text: self._open.get(text) or _Open(now) for text in texts}
+        self._open = {text: self._open.get(text) or Asked(now) for text in texts}
 
     def due(self, text: str, now: float) -> bool:
         """Whether to ask it now."""
@@ -48,25 +50,24 @@ class Open:
         """What was asked longest ago, or never, has its turn first."""
         return self._open[text].again_at
 
-    def failed(self, text: str, said: str, now: float) -> None:
+    def failed(self, text: str, error: KafkaError, now: float) -> None:
         """Kafka did not answer, and said this."""
         found = self._open[text]
-        found.said, found.again_at = said, now + found.wait
+        found.error, found.again_at = error, now + found.wait
         found.wait = min(2 * found.wait, _MOST_WAIT)
 
-    def pending(self, text: str, said: str, now: float) -> None:
-        """The answer is under way."""
+    def pending(self, text: str, error: KafkaError | None, now: float) -> None:
+        """The answer is under way; the error is the last that was met meanwhile."""
         found = self._open[text]
-        found.said, found.again_at = said, now + _SOON
+        found.error, found.again_at = error, now + _SOON
 
     def is_overdue(self, text: str, now: float) -> bool:
         """Whether it has no answer for so long that people are to know."""
-        found = self._open.get(text)
-        return found is not None and now > found.since + OVERDUE_SECONDS
+        return text in self.overdue(now)
 
-    def overdue(self, now: float) -> dict[str, str]:
-        """The questions that people are to know of, and what Kafka said last."""
-        return {text: found.said for text, found in self._open.items() if now > found.since + OVERDUE_SECONDS}
+    def overdue(self, now: float) -> Mapping[str, Asked]:
+        """The questions that people are to know of."""
+        return {text: found for text, found in self._open.items() if now > found.since + OVERDUE_SECONDS}
 
     def next_at(self) -> float:
         """When there is something to ask next."""

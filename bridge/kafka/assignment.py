@@ -7,7 +7,7 @@ librdkafka only when its start is resolved (`start_new`), so that nothing is rea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Final
@@ -28,6 +28,7 @@ from bridge.flow import (
     Sought,
     TopicPartition as Name,
 )
+from bridge.kafka.asking import Asked
 from bridge.kafka.config import Clients
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
@@ -169,9 +170,9 @@ class Assignment:
             self.unreadable.pop(name, None)
         self._offsets.forget(names)
 
-    def waiting(self) -> Collection[Name]:
-        """The partitions without a start yet."""
-        return self._new.keys()
+    def waiting(self) -> bool:
+        """Whether partitions have no start yet."""
+        return bool(self._new)
 
     def start_new(self, consumer: Consumer, now: float) -> list[KafkaError]:
         """Begin to read where a start is known, and ask for the others, now and then. Returns what Kafka said instead."""
@@ -191,8 +192,8 @@ class Assignment:
         self._begin(consumer, found)
         return inquiry.failures
 
-    def unanswered(self, now: float) -> dict[str, str]:
-        """The questions about starts that have no answer for ten seconds, and what Kafka said last."""
+    def unanswered(self, now: float) -> Mapping[str, Asked]:
+        """The questions about starts that have no answer for ten seconds."""
         if self._new:
             return self._manner.open.overdue(now)
         self.ask_no_more()

@@ -6,6 +6,7 @@ it also finds out when things are mended.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -32,11 +33,9 @@ _CLIENT: Final = "client"
 _COMMIT: Final = "commit"
 _GROUP: Final = "group"
 _READ: Final = "read"
-_START: Final = "start"
-_CLUSTER: Final = "cluster"
-_NAMELESS_ANSWERS: Final = 3
-"""So many answers without a cluster's id are believed."""
 _TOPIC: Final = "topic "
+_WAITS: Final = "waits"
+_PATIENCE_SECONDS: Final = 10.0
 _SURE: Final = frozenset({"authentication", "tls"})
 """Kinds that an error proves by itself, without a probe."""
 
@@ -50,12 +49,7 @@ class Condition:
         dead_letter_topic: str | None,
         changed: Callable[[KafkaState], None],
         on_cluster: Callable[[str], None],
-        *,
-        named: bool = False,
     ) -> None:
-        """`named`: keys have a namespace of their own, so that they can do without the cluster's id."""
-        self._named = named
-        self._answers = 0
         self.cluster_id: str | None = None
         self.fatal: Trouble | None = None
         self._topics = topics
@@ -118,19 +112,15 @@ class Condition:
             self._troubles[_GROUP] = trouble_of(error) or commit_trouble(error)
         self._suspect = True
 
-    def unanswered(self, questions: Mapping[str, str]) -> None:
-        """What Kafka has not told for long of where partitions begin, and the client's last word on it."""
-        if not questions:
-            self._troubles.pop(_START, None)
-            return
-        question = min(questions)
-        more = f", and {len(questions) - 1} more" if len(questions) > 1 else ""
-        text = f"partitions wait for their start: Kafka does not tell {question}{more} ({questions[question]})"
-        self._troubles[_START] = Trouble("start", text)
+    def unanswered(self, question: str, error: KafkaError | None, since: float) -> None:
+        """Kafka has not answered a question since then (monotonic seconds)."""
+        if time.monotonic() > since + _PATIENCE_SECONDS:
+            why = plain(error) if error is not None else "no answer came"
+            self._troubles[_WAITS] = Trouble("unanswered", f"Kafka has not told {question} ({why})")
 
-    def may_start(self) -> bool:
-        """Whether keys have their first part: the cluster's id, or a namespace from the settings."""
-        return self.cluster_id is not None or (self._named and self._answers > 0)
+    def answered(self, question: str) -> None:
+        """The question is answered, or nobody asks it any more."""
+        self._troubles.pop(_WAITS, None)
 
     def unreleased(self, error: KafkaError) -> None:
         """The group does not take the member yet."""
@@ -153,7 +143,7 @@ class Condition:
 
     def probe_due(self, now: float) -> bool:
         """Whether `probe` should be called."""
-        wanted = self._suspect or bool(self._troubles) or self._is_unnamed() or now >= self._routine_at
+        wanted = self._suspect or bool(self._troubles) or self.cluster_id is None or now >= self._routine_at
         return bool(self._to_ask) or (now >= self._probe_at and wanted)
 
     def probe(self, consumer: Consumer, now: float) -> None:
@@ -162,7 +152,7 @@ class Condition:
             self._to_ask = [*self._topics, *([self._dead_letter_topic] if self._dead_letter_topic else [])]
             self._suspect = False
             self._routine_at = now + _ROUTINE_SECONDS
-        self._probe_at = now + (_FIRST_PROBE_EVERY if self._is_unnamed() else _PROBE_EVERY)
+        self._probe_at = now + (_FIRST_PROBE_EVERY if self.cluster_id is None else _PROBE_EVERY)
         try:
             self._ask(consumer, self._to_ask.pop())
         except KafkaException as error:
@@ -179,22 +169,9 @@ class Condition:
         if mended:
             # Only an answer about all topics makes the consumer look at its subscription again at once.
             consumer.list_topics(timeout=_PROBE_SECONDS)
-        self._answers += 1
         if self.cluster_id is None and answer.cluster_id:
             self.cluster_id = str(answer.cluster_id)
             self._on_cluster(self.cluster_id)
-        self._check_named()
-
-    def _is_unnamed(self) -> bool:
-        """Whether the cluster's id may still be told."""
-        return self.cluster_id is None and self._answers < _NAMELESS_ANSWERS
-
-    def _check_named(self) -> None:
-        if self.cluster_id is not None or self._named:
-            self._troubles.pop(_CLUSTER, None)
-        elif not self._is_unnamed():
-            text = "the brokers tell no cluster id, and keys begin with it: set delivery.namespace"
-            self._troubles[_CLUSTER] = Trouble("cluster_id", text)
 
     def _unanswered(self, error: KafkaError) -> None:
         known = self._troubles.get(_CLIENT)
@@ -223,9 +200,7 @@ class Condition:
 
     def say(self, *, joined: bool) -> None:
         """Tell the state if it changed: the trouble that explains most first."""
-        order = sorted(
-            self._troubles, key=lambda key: (key != _CLIENT, key != _GROUP, key != _COMMIT, key == _START, key)
-        )
+        order = sorted(self._troubles, key=lambda key: (key != _CLIENT, key != _GROUP, key != _COMMIT, key))
         trouble = self.fatal or (self._troubles[order[0]] if order else None)
         state = KafkaState(joined, trouble.kind if trouble else None, trouble.text if trouble else None)
         if state != self._said:

@@ -95,14 +95,10 @@ class Clients:
     create_dead_letter_topic: bool = False
     dry_run: bool = False
     """Read only: nothing is committed, no dead letter is written."""
-    named: bool = False
-    """Whether keys have a namespace of their own instead of the cluster's id."""
 
 
-def clients_of(settings: Kafka, *, small: bool = False, dry_run: bool = False, named: bool = False) -> Clients:
+def clients_of(settings: Kafka, *, small: bool = False, dry_run: bool = False) -> Clients:
     """The clients that the settings describe; `small` halves librdkafka's queues. Raises ConfigError, SecretError.
-
-    `named`: `delivery.namespace` is set.
 
     A dry run reads as the group `<group_id>.dry-run`: it must not take partitions from the real one.
     """
@@ -125,7 +121,6 @@ def clients_of(settings: Kafka, *, small: bool = False, dry_run: bool = False, n
         drain=settings.drain,
         create_dead_letter_topic=settings.dead_letter_create,
         dry_run=dry_run,
-        named=named,
     )
 
 

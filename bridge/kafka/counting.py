@@ -45,7 +45,6 @@ class Counting:
             self._ask_ends(consumer)
         committed = self._committer.committed()
         self._numbers.refused_progress = self._committer.refused_progress
-        self._numbers.unstarted = len(self._assignment.waiting())
         self._numbers.partitions = {
             name: PartitionNumbers(
                 reading.epoch,

@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from bridge.flow import TopicPartition as Name
 from bridge.kafka.config import Conf
-from bridge.kafka.errors import POSITION_GONE, plain
+from bridge.kafka.errors import POSITION_GONE
 
 _FAR: Final = 1 << 62
 _TOLD: Final = re.compile(r"\(leader epoch (-?\d+)\): broker end offset is (-?\d+)")
@@ -40,8 +40,8 @@ class EpochEnds:
         self._consumer: Consumer | None = None
         self._asked: dict[Name, int] = {}
         self._doubt_at = 0.0
-        self.said = "no answer yet"
-        """The last error that came instead of an answer."""
+        self.error: KafkaError | None = None
+        """The last one that came instead of an answer."""
 
     def ask(self, epochs: Mapping[Name, int]) -> dict[Name, int | None]:
         """The ends of leader epochs as far as they are known by now: -1 where the log never had the epoch.
@@ -103,7 +103,7 @@ class EpochEnds:
 
     def _failed(self, error: KafkaError) -> None:
         """librdkafka's callback, too; must not raise."""
-        self.said = plain(error)
+        self.error = error
 
     def close(self) -> None:
         """Let the client go; it may wait for brokers that are gone, and is not waited for."""

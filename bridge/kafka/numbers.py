@@ -60,8 +60,6 @@ class Numbers:
     metadata_bytes: int = 0
     """The largest metadata of a commit so far."""
     refused_progress: int = 0
-    unstarted: int = 0
-    """Partitions that are ours and whose start is not known yet."""
     partitions: Mapping[TopicPartition, PartitionNumbers] = field(default_factory=dict)
 
     def callback_failed(self, error: Exception) -> None:

@@ -105,7 +105,7 @@ class Reader:
 
     def _timeout(self, now: float) -> float:
         committer = self._committer
-        waiting = bool(self._assignment.waiting()) or not self._assignment.joined
+        waiting = self._assignment.waiting() or not self._assignment.joined
         timeout = _BUSY_SECONDS if waiting or committer.behind() else _IDLE_SECONDS
         if self._assignment.crowded:
             timeout = _PAUSED_SECONDS

@@ -87,6 +87,7 @@ class Session:
             self._creator = TopicCreator(clients.admin, clients.dead_letter_topic)
         self._restarts: list[Name] = []
         self._counting = Counting(self._assignment, self._committer, condition, numbers)
+        self._unanswered: set[str] = set()
         self._secrets_at = 0.0
         self._nudge_at = 0.0
         self._renew = False
@@ -160,7 +161,7 @@ class Session:
             self._assignment.joined = has_joined(self._consumer)
         condition.say(joined=self._assignment.joined)
         self._mend(now)
-        if self._assignment.waiting() and condition.may_start():
+        if self._assignment.waiting() and condition.cluster_id is not None:
             self._start_new(now)
         if not self._clients.dry_run:
             self._offsets.commit_due(now)
@@ -173,11 +174,19 @@ class Session:
         for error in self._assignment.start_new(self._consumer, now):
             self._condition.asking_failed(error)
 
+    def _tell_unanswered(self, now: float) -> None:
+        found = self._assignment.unanswered(now)
+        for text in self._unanswered - found.keys():
+            self._condition.answered(text)
+        for text, asked in found.items():
+            self._condition.unanswered(text, asked.error, asked.since)
+        self._unanswered = set(found)
+
     def _mend(self, now: float) -> None:
         for name in self._restarts:
             self._assignment.restart(self._consumer, name)
         self._restarts.clear()
-        self._condition.unanswered(self._assignment.unanswered(now))
+        self._tell_unanswered(now)
         unreadable = self._assignment.unreadable
         self._condition.unreadable(unreadable)
         if unreadable and now >= self._nudge_at:

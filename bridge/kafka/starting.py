@@ -34,7 +34,6 @@ from bridge.delivery.start import (
 from bridge.flow import TopicPartition as Name
 from bridge.kafka.asking import OVERDUE_SECONDS, Open, Question
 from bridge.kafka.epochs import EpochEnds
-from bridge.kafka.errors import plain
 from bridge.kafka.shadow import Shadow
 
 _LATEST: Final = -1
@@ -131,7 +130,7 @@ class Inquiry:
             question.ask(consumer)
         except KafkaException as error:
             self.failures.append(error.args[0])
-            self._manner.open.failed(question.text, plain(error.args[0]), time.monotonic())
+            self._manner.open.failed(question.text, error.args[0], time.monotonic())
 
     def _questions(self) -> Iterator[Question]:
         topics = sorted({topic for topic, _ in self._left})
@@ -222,7 +221,7 @@ class Inquiry:
         found = ends.ask(epochs)
         self._epoch_ends |= found
         if len(found) < len(epochs):
-            self._manner.open.pending(_EPOCHS, ends.said, time.monotonic())
+            self._manner.open.pending(_EPOCHS, ends.error, time.monotonic())
         else:
             ends.close()
 

@@ -67,11 +67,7 @@ class KafkaThread:
         self._session: Session | None = None
         self._begun = time.monotonic()
         self._condition = Condition(
-            clients.topics,
-            None if clients.dry_run else clients.dead_letter_topic,
-            self._state_changed,
-            on_cluster,
-            named=clients.named,
+            clients.topics, None if clients.dry_run else clients.dead_letter_topic, self._state_changed, on_cluster
         )
         self._letters: Letters | None = None
         if clients.producer is not None and clients.dead_letter_topic is not None:

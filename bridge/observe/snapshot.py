@@ -128,8 +128,6 @@ class KafkaView:
     dead_letter_failures: int = 0
     commit_metadata_bytes: int = 0
     """The largest metadata of a partition's last commit; 4,096 would be refused."""
-    unstarted: int = 0
-    """Partitions whose start is not known yet: what waits in them is not known either."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def _totals(snapshot: Snapshot) -> Json:
         "inflight": inflight,
         "inflight_bytes": sum(topic.inflight_bytes for topic in snapshot.topics),
         "unaccounted": consumed - sum(finished.values()) - inflight,
-        "lag": None if None in lags or snapshot.kafka.unstarted else sum(lag for lag in lags if lag is not None),
+        "lag": None if None in lags else sum(lag for lag in lags if lag is not None),
         "paused": sum(view.paused is not None for view in snapshot.partitions),
     }
 
