@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from itertools import count
-from typing import Any
+from threading import Event, Thread
+from typing import Any, Self
 
 import pytest
-from confluent_kafka import Message
+from confluent_kafka import Message, Producer
 
 from bridge.delivery.note import decode, text_of
 from bridge.flow import Assigned, EndReached, GiveBack, Intake, Lost, Pause, Resume, Revoking
 from bridge.kafka.reader import Reader
 from tests.brokers.real import RealKafka, Sent
-from tests.kafka.desk import desk
+from tests.kafka.desk import Desk, desk
 
 QUICK = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "topic.metadata.refresh.interval.ms": "1000"}
 PROTOCOLS: Mapping[str, dict[str, Any]] = {
@@ -42,6 +44,35 @@ def make(kafka: RealKafka, partitions: int = 4) -> tuple[str, str, dict[str, Any
     topic = kafka.create_topic(kafka.unique("orders"), partitions)
     letters = kafka.create_topic(kafka.unique("dead"))
     return topic, kafka.unique("group"), {"dead_letter_topic": letters}
+
+
+class Ticking:
+    """Writes 50 records a second to a topic, each its own time, until the end of the block."""
+
+    def __init__(self, kafka: RealKafka, topic: str) -> None:
+        self._producer = Producer({"bootstrap.servers": kafka.bootstrap, "linger.ms": 0})
+        self._topic = topic
+        self._over = Event()
+        self._thread = Thread(target=self._write)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._producer.flush()
+
+    def _write(self) -> None:
+        while not self._over.wait(0.02):
+            self._producer.produce(self._topic, b"%.6f" % time.monotonic())
+            self._producer.poll(0)
+
+
+def waits(side: Desk, topic: str) -> list[float]:
+    """How long each finished record of a topic that bears its time waited, in seconds."""
+    return [at - float(record.value() or b"") for at, record in side.finished_at if record.topic() == topic]
 
 
 def test_a_second_member_takes_over_where_the_first_left_off(kafka: RealKafka, protocol: dict[str, Any]) -> None:
@@ -318,3 +349,26 @@ def test_a_topic_made_anew_is_read_from_its_beginning_and_committed(
         kafka.produce(topic, [b"new"])
         side.until(lambda: b"new" in side.values(), 60, what="the new record")
         side.until(lambda: kafka.committed(group, topic).get(0, (0, ""))[0] == 1, what="its commit")
+
+
+def test_a_topic_made_anew_disturbs_no_other(kafka: RealKafka) -> None:
+    """A is read at 50 records a second all the time, B is quiet, deleted, made anew and written to: both go on.
+
+    Nothing of A waits for an answer about B, and B's commits, lower than before and of a lower epoch, are made at once.
+    """
+    busy, group, more = make(kafka, 2)
+    quiet = kafka.create_topic(kafka.unique("quiet"), 2)
+    kafka.produce(quiet, numbered(0, 20))
+    with desk(kafka.bootstrap, [busy, quiet], group, **more, properties=QUICK) as side, Ticking(kafka, busy):
+        side.until(lambda: waits(side, busy) and lag(kafka, group, quiet) == 0, what="both to be read and committed")
+        kafka.delete_topic(quiet)
+        side.until(lambda: side.kafka.state.kind == "unknown_topic", what="the topic to be missed")
+        kafka.create_topic(quiet, 2)
+        before = len(side.of(Assigned))
+        kafka.produce(quiet, [Sent(b"new", partition=number % 2) for number in range(10)])
+        side.until(lambda: {item.topic for item in side.of(Assigned)[before:]} >= {quiet}, 60, "its assignment")
+        assigned = time.monotonic()
+        side.until(lambda: [record.value() for record in side.finished].count(b"new") == 10, 60, "what is new")
+        assert time.monotonic() - assigned < 2.0
+        side.until(lambda: lag(kafka, group, quiet) == 0, 10, "its commits")
+    assert max(waits(side, busy)) < 3.0, "a rebalance is all that it may wait for"
