@@ -12,7 +12,9 @@
 | ours, below where the log was cut off | the note speaks of records beyond it | there, with what it says of those below |
 | ours | the note speaks of offsets beyond the end: the log was cut off | the same |
 | ours | | there, with its note |
-| not ours (no note) | at or below the mark, or no mark though the topic's group is ours | there, held as `rewind` |
+| of another cluster | `kafka.moved_from` names it | there; its note does not count |
+| of another cluster | else | there, held as `rewind`: keys begin with the cluster's id, so repeats would notify |
+| not ours (no note, or one of another commit or topic) | at or below the mark, or no mark though the topic's group is ours | there, held as `rewind` |
 | not ours | else | there: the group is new to us, or somebody skipped ahead |
 | below the beginning | | the beginning; the gap is counted, and held as `retention_gap` unless the settings say go on |
 | nothing | a mark that ends before the beginning | the same: the gap begins behind the mark |
@@ -29,6 +31,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal, NamedTuple
 
+from bridge.delivery.claim import FOREIGN, Claim, claim_of
 from bridge.delivery.note import UNKNOWN, Began, Note, Origin, decode, runs_of
 from bridge.flow import Start, TopicPartition
 
@@ -79,6 +82,9 @@ class Known:
     epoch_end: int | None = None
     origin: Origin = UNKNOWN
     """The cluster and the topic as they are now."""
+    cluster_id: str = ""
+    moved_from: int = 0
+    """The digest of the cluster that the group was moved from; 0 if it was not."""
 
     @property
     def remade(self) -> bool:
@@ -121,11 +127,13 @@ class Resolved(NamedTuple):
     remade: bool = False
     began: Began | None = None
     """What every commit of the topic says of the group's beginning there."""
+    foreign: str | None = None
+    """Why the note of the commit does not count, where it has one that is not ours."""
 
 
-def group_of(committed: Mapping[int, Committed]) -> Group:
-    """What the commits of all partitions of a topic say of the group."""
-    notes = [note for each in committed.values() if (note := note_of(each)) is not None]
+def group_of(committed: Mapping[int, Committed], here: Origin = UNKNOWN) -> Group:
+    """What the commits of all partitions of a topic say of the group; `here` is what is known of the topic now."""
+    notes = [note for each in committed.values() if (note := note_of(each, here)) is not None]
     told = [note.began for note in notes if note.began is not None]
     return Group(has_commits=bool(committed), is_ours=bool(notes), began=min(told, default=None))
 
@@ -146,10 +154,10 @@ def _is_added(name: TopicPartition, began: Began) -> bool:
     return name[1] >= began.partitions
 
 
-def note_of(committed: Committed) -> Note | None:
+def note_of(committed: Committed, here: Origin = UNKNOWN) -> Note | None:
     """What we noted for exactly this commit; None where somebody else made it, or carried the note to it."""
     note = decode(committed.metadata, committed.offset)
-    return note if note is not None and note.fits else None
+    return note if claim_of(note, here) is Claim.OURS else None
 
 
 def resolve(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) -> Resolved:
@@ -157,7 +165,17 @@ def resolve(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) ->
     committed = known.committed
     if committed is None:
         return _without_commit(known, group, start_from, on_gap)
-    note = note_of(committed)
+    note = decode(committed.metadata, committed.offset)
+    claim = claim_of(note, known.origin)
+    if claim is Claim.CLUSTER:
+        moved = note is not None and note.origin.cluster == known.moved_from and committed.offset <= known.high
+        found = _moved(known, committed, on_gap) if moved else _of_another_cluster(known, committed.offset)
+    else:
+        found = _of_this_cluster(known, committed, note if claim is Claim.OURS else None, group, on_gap)
+    return found._replace(foreign=FOREIGN.get(claim))
+
+
+def _of_this_cluster(known: Known, committed: Committed, note: Note | None, group: Group, on_gap: OnGap) -> Resolved:
     if note is not None and known.epoch_end is not None:
         return _checked(known, committed, note, on_gap)
     if committed.offset > known.high:
@@ -169,6 +187,27 @@ def resolve(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) ->
         cut_off = _cut_off(note, committed.offset, known.high)
         return _go_on(known, committed, cut_off, on_gap)._replace(fresh=True, doubtful=True)
     return _go_on(known, committed, note, on_gap)
+
+
+def _moved(known: Known, committed: Committed, on_gap: OnGap) -> Resolved:
+    """Somebody said before that the group comes from there: it goes on, and marks that came with it do not count."""
+    return _go_on(known, committed._replace(epoch=-1), None, on_gap)._replace(remade=True)
+
+
+def _of_another_cluster(known: Known, committed: int) -> Resolved:
+    """Whatever carried it translated to the low side, if at all: from there on records were sent from the other cluster.
+
+    The count is no part of the detail, which the token is made of: it grows.
+    """
+    offset = max(known.low, committed if committed <= known.high else known.low)
+    text = (
+        f"{known.name[0]}[{known.name[1]}]: the offset {committed} was committed in another cluster; this one's id is "
+        f"{known.cluster_id or 'not known'}. Records from offset {offset} on may have been sent from there already and "
+        "would notify again: keys begin with the cluster's id, unless delivery.namespace says otherwise. Who moved the "
+        "group here on purpose sets kafka.moved_from to the other cluster's id"
+    )
+    count = f"; {known.high - offset} records from there to the end, as of now"
+    return Resolved(Start(offset, hold="rewind", detail=text, age=count), "", fresh=True, remade=True)
 
 
 def _checked(known: Known, committed: Committed, note: Note, on_gap: OnGap) -> Resolved:

@@ -237,12 +237,22 @@ class Assignment:
             self._count_lost(reading)
         runs, fresh, began = resolved.runs, resolved.fresh, resolved.began
         self._offsets.committer.assigned(name, reading.epoch, start, runs=runs, fresh=fresh, began=began)
+        self._offsets.committer.located(name[0], self._manner.place.origins.of(name[0]))
         if resolved.remade and self._shadow is not None:
             self._shadow.forget(name)
+        if resolved.foreign is not None:
+            self._count_foreign(name, start.offset, resolved.foreign)
         items: list[Intake] = [Assigned(*name, reading.epoch, start)]
         if start.bound >= 0:
             items.append(Bounded(*name, reading.epoch, start.bound))
         return items
+
+    def _count_foreign(self, name: Name, offset: int, why: str) -> None:
+        self._numbers.foreign_metadata += 1
+        text = f"the metadata of the commit does not count here: {why}"
+        self._numbers.journal.note(
+            "metadata_foreign", "warning", topic=name[0], partition=name[1], offset=offset, message=text
+        )
 
     def _count_lost(self, reading: Reading) -> None:
         if reading.lost:

@@ -26,7 +26,8 @@ _FRESH_SECONDS: Final = 24 * 3600.0
 class Offsets:
     """Commits of one consumer, always asynchronous: a synchronous one blocks for seconds when brokers are away.
 
-    `bounded` is told what may be handed over; `refused` of errors that a person or the thread has to act on.
+    `bounded` is told what may be handed over; `refused` of errors that a person or the thread has to act on; `noteless`
+    that commits bear no note from here on.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Offsets:
         refused: Callable[[KafkaError | None, CommitAction | None], None],
         numbers: Numbers,
         now_ms: Callable[[], int],
+        noteless: Callable[[], None] = lambda: None,
     ) -> None:
         self.committer = Committer(room=numbers.metadata_room)
         self._consumer = consumer
@@ -43,6 +45,7 @@ class Offsets:
         self._refused = refused
         self._numbers = numbers
         self._now_ms = now_ms
+        self._noteless = noteless
         self._known: dict[Name, int] = {}
         """What this consumer has committed, over assignments, too."""
         self._committed_at = float("-inf")
@@ -128,6 +131,7 @@ class Offsets:
         room, before = self.committer.room, self._numbers.metadata_room
         self._numbers.metadata_room = room
         if not room:
+            self._noteless()
             self._numbers.journal.note("metadata_refused", "error", size=refused, message=METADATA_REFUSED)
         elif before == MAX_BYTES:
             self._numbers.journal.note("metadata_shortened", "warning", size=refused, message=METADATA_SHORTENED)

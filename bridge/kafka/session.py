@@ -35,9 +35,10 @@ from bridge.kafka.letters import Letters
 from bridge.kafka.membership import has_joined
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
+from bridge.kafka.origins import Origins
 from bridge.kafka.reader import Reader
 from bridge.kafka.shadow import Shadow
-from bridge.kafka.starting import Manner
+from bridge.kafka.starting import Manner, Place
 from bridge.secrets import SecretError
 
 _FLUSH_SECONDS: Final = 5.0
@@ -71,11 +72,15 @@ class Session:
         self._letters = letters
         self._numbers = numbers
         self._wake = wake
-        self._offsets = Offsets(lambda: self._consumer, self._bounded, self._commit_answered, numbers, now_ms)
+        self._offsets = Offsets(
+            lambda: self._consumer, self._bounded, self._commit_answered, numbers, now_ms, self._noteless
+        )
         self._committer = self._offsets.committer
         self._shadow = Shadow(clients.admin, clients.group_id) if not clients.dry_run else None
         ends = EpochEnds(clients.admin, clients.group_id)
-        manner = Manner(clients.start_from, clients.on_gap, self._shadow, ends, now_ms)
+        self._origins = Origins(clients.admin, lambda: condition.cluster_id if clients.claims_cluster else None)
+        place = Place(lambda: condition.cluster_id, self._origins, clients.moved_from)
+        manner = Manner(clients.start_from, clients.on_gap, self._shadow, ends, now_ms, place)
         self._assignment = Assignment(
             clients, self._offsets, intake, self._serve_while_draining, numbers, self._shadow, manner
         )
@@ -164,6 +169,8 @@ class Session:
         if self._assignment.waiting() and condition.cluster_id is not None:
             self._start_new(now)
         if not self._clients.dry_run:
+            for topic, origin in self._origins.news().items():
+                self._committer.located(topic, origin)
             self._offsets.commit_due(now)
         if self._shadow is not None:
             self._shadow.write_due(now, self._committer.marks)
@@ -255,6 +262,12 @@ class Session:
                 self._condition.client_error(error)
         except Exception as bug:  # noqa: BLE001 - rule 1
             self._numbers.callback_failed(bug)
+
+    def _noteless(self) -> None:
+        """Marks above what is committed would make commits without a note look like a rewind: they are written anew."""
+        if self._shadow is not None:
+            for name in self._assignment.readings:
+                self._shadow.forget(name)
 
     def _commit_answered(self, error: KafkaError | None, action: CommitAction | None) -> None:
         if error is not None and action is CommitAction.FATAL:

@@ -34,6 +34,7 @@ from bridge.delivery.start import (
 from bridge.flow import TopicPartition as Name
 from bridge.kafka.asking import OVERDUE_SECONDS, Open, Question
 from bridge.kafka.epochs import EpochEnds
+from bridge.kafka.origins import Origins
 from bridge.kafka.shadow import Shadow
 
 _LATEST: Final = -1
@@ -56,6 +57,15 @@ class Earlier(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where the group is: its cluster, as far as it is told, and the digest of the one it was moved from (0: of none)."""
+
+    cluster_id: Callable[[], str | None]
+    origins: Origins
+    moved_from: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Manner:
     """How starts are chosen and asked for; the same for the life of a consumer. `now_ms` is the wall clock."""
 
@@ -64,6 +74,7 @@ class Manner:
     shadow: Shadow | None
     ends: EpochEnds | None
     now_ms: Callable[[], int]
+    place: Place
     open: Open = field(default_factory=Open)
     firsts: dict[str, tuple[Began, float]] = field(default_factory=dict)
     """Topics to which the group is new: what was decided for them, and when (monotonic seconds)."""
@@ -94,6 +105,7 @@ class Inquiry:
         self._now_ms = manner.now_ms()
         self._held: dict[Name, float] = {}
         """Those that begin held as `rewind`, and since when it is asked, too, how old their records are."""
+        manner.place.origins.ask(topic for topic, _ in self.names)
 
     def ask(self, consumer: Consumer) -> dict[Name, Resolved]:
         """Go on asking; the starts that are known by now and were not told before. Blocks for a second at most.
@@ -137,7 +149,8 @@ class Inquiry:
         for topic in topics:
             if topic not in self._leaders or topic in self._stale:
                 yield Question(f"the partitions of {topic}", partial(self._ask_partitions, topic=topic))
-        if any(topic in self._leaders and topic not in self._commits for topic in topics):
+        settled = self._manner.place.origins.settled()
+        if settled and any(topic in self._leaders and topic not in self._commits for topic in topics):
             yield Question("the group's commits", self._ask_commits)
         if self._marks is None:
             yield Question(_MARKS, self._ask_marks)
@@ -227,7 +240,7 @@ class Inquiry:
 
     def _group(self, topic: str, commits: Mapping[int, Committed]) -> Group:
         """A topic that was deleted and made anew has lost its commits, but is no new one: `start_from` is not asked."""
-        found = group_of(commits)
+        found = group_of(commits, self._manner.place.origins.of(topic))
         if topic in self._committed:
             return replace(found, has_commits=True)
         if not found.has_commits and topic not in self._manner.firsts:
@@ -259,7 +272,7 @@ class Inquiry:
 
     def _note(self, name: Name) -> Note | None:
         committed = self._commits.get(name[0], {}).get(name[1])
-        return None if committed is None else note_of(committed)
+        return None if committed is None else note_of(committed, self._manner.place.origins.of(name[0]))
 
     def _epoch_to_check(self, name: Name) -> int | None:
         """The leader epoch whose end has to be known; None where the commit has none, is not ours, or it is known."""
@@ -294,10 +307,11 @@ class Inquiry:
         if len(at_age) < len(AGES):
             # Without their age they are held all the same.
             return found if time.monotonic() > since + OVERDUE_SECONDS else None
-        return found._replace(start=replace(found.start, age=age_of(found.start.offset, at_age)))
+        return found._replace(start=replace(found.start, age=found.start.age + age_of(found.start.offset, at_age)))
 
     def _resolve(self, name: Name) -> Resolved:
         topic, partition = name
+        manner, place = self._manner, self._manner.place
         since = self._since(name)
         at_time = -1 if since is None else self._offsets[since].get(name, -1)
         known = Known(
@@ -310,8 +324,10 @@ class Inquiry:
             self._before(name),
             self._earlier.fresh,
             epoch_end=self._epoch_ends.get(name),
+            origin=place.origins.of(topic),
+            cluster_id=place.cluster_id() or "",
+            moved_from=place.moved_from,
         )
-        manner = self._manner
         found = resolve(known, self._group_at(name), manner.start_from, manner.on_gap)
         return found._replace(began=self._began(topic))
 

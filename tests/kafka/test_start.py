@@ -221,6 +221,60 @@ def test_a_note_that_was_written_for_another_commit_is_not_ours() -> None:
     assert group_of({0: Committed(20, carried)}) == FOREIGN
 
 
+HERE, THERE = Origin(cluster=1, topic=1), Origin(cluster=2, topic=2)
+
+
+def located(origin: Origin, *, committed: int = 20) -> str:
+    """A note that calls everything above its commit finished."""
+    return text_of(at_ms=1_000, bound=40, delivered=30, runs="0,b", committed=committed, origin=origin)
+
+
+def found_at(metadata: str, *, here: Origin = HERE, moved_from: int = 0, offset: int = 20, high: int = 100) -> Resolved:
+    known = Known(NAME, Committed(offset, metadata), 10, high, origin=here, cluster_id="here", moved_from=moved_from)
+    return resolve(known, OURS, "latest", "hold")
+
+
+@pytest.mark.parametrize("committed", [20, 23])
+def test_a_commit_of_another_cluster_holds(committed: int) -> None:
+    """Wherever its offset was there: nothing that it calls finished counts, and nothing goes out before a person says so."""
+    found = found_at(located(THERE, committed=committed))
+    assert (found.start.offset, found.start.hold, found.start.delivered, found.start.bound) == (20, "rewind", -1, -1)
+    assert (found.runs, found.fresh, found.remade) == ("", True, True)
+    assert "another cluster" in found.start.detail
+    assert "this one's id is here" in found.start.detail
+    assert "80 records" in found.start.age
+    assert found.foreign is not None
+
+
+def test_the_token_of_a_commit_of_another_cluster_stays_the_same_while_the_topic_grows() -> None:
+    """What the token is made of says nothing that changes by itself."""
+    assert found_at(located(THERE)).start.detail == found_at(located(THERE), high=200).start.detail
+
+
+def test_who_moved_the_group_says_so_beforehand() -> None:
+    """`kafka.moved_from` names the cluster: it goes on at the offset, and what was finished there does not count here."""
+    found = found_at(located(THERE, committed=23), moved_from=2)
+    assert (found.start.offset, found.start.hold, found.start.delivered, found.runs) == (20, None, -1, "")
+    assert found_at(located(THERE), moved_from=3).start.hold == "rewind"
+    assert found_at(located(THERE), moved_from=2, offset=120).start.hold == "rewind"
+
+
+def test_a_note_of_another_topic_of_the_name_is_not_ours() -> None:
+    """The tripwire decides as for any commit that somebody else made."""
+    found = found_at(located(Origin(cluster=1, topic=9)))
+    assert (found.start.hold, found.start.delivered) == ("rewind", -1)
+    assert "set by somebody else" in found.start.detail
+    assert found.foreign is not None
+
+
+@pytest.mark.parametrize("origin", [HERE, Origin(), Origin(cluster=1), Origin(topic=1)])
+@pytest.mark.parametrize("here", [HERE, Origin(), Origin(cluster=1), Origin(topic=1)])
+def test_what_is_unknown_claims_nothing(origin: Origin, here: Origin) -> None:
+    """A note without facts, or a cluster and a topic whose ids nobody tells: it counts as ever."""
+    found = found_at(located(origin), here=here)
+    assert (found.start.hold, found.start.delivered, found.foreign) == (None, 30, None)
+
+
 def test_a_commit_at_the_end_is_no_trouble() -> None:
     """A group that has read everything goes on."""
     assert start((100, note(100))).start.hold is None

@@ -5,10 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
-from bridge.kafka.starting import Inquiry, Manner
+from bridge.delivery.note import Origin
+from bridge.kafka.starting import Inquiry, Manner, Place
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
+
+    from bridge.kafka.origins import Origins
 
 TOPIC = "orders.v1"
 
@@ -43,6 +46,22 @@ class Topics:
     topics = {TOPIC: One}  # noqa: RUF012 (never changed)
 
 
+class Nowhere:
+    """What nobody tells."""
+
+    def ask(self, _: object) -> None:
+        """Nobody answers."""
+
+    def settled(self) -> bool:
+        return True
+
+    def of(self, _: str) -> Origin:
+        return Origin()
+
+
+PLACE = Place(lambda: None, cast("Origins", Nowhere()))
+
+
 class Answers:
     """A consumer of a group whose commits another client made."""
 
@@ -58,7 +77,7 @@ class Answers:
 
 def test_metadata_that_cannot_be_read_is_nobodys_note() -> None:
     """A group whose last commits came from a client with other metadata is taken over at its offsets."""
-    inquiry = Inquiry([(TOPIC, 0), (TOPIC, 1)], Manner("latest", "hold", None, None, lambda: 0))
+    inquiry = Inquiry([(TOPIC, 0), (TOPIC, 1)], Manner("latest", "hold", None, None, lambda: 0, PLACE))
     consumer = cast("Consumer", Answers())
     found = inquiry.ask(consumer)
     assert {name: (resolved.start.offset, resolved.start.hold) for name, resolved in found.items()} == {

@@ -24,7 +24,7 @@ from bridge.flow import (
     Revoking,
     Room,
 )
-from tests.simulation.group import Answer, Request
+from tests.simulation.group import TOO_LONG, Answer, Request
 from tests.simulation.log import TOPIC, Told
 from tests.simulation.reading import Reader
 from tests.simulation.records import Track
@@ -136,6 +136,11 @@ class Consumer:
             commit = self.committer.asked((TOPIC, answer.partition), answer.offset, answer.metadata)
             if commit is None:
                 continue
+            if answer.error == TOO_LONG and commit.metadata:
+                if self.committer.too_long(commit) and not self.committer.room:
+                    for number in self.readings:
+                        self.shadow.forget(number)
+                continue
             if answer.error is not None:
                 self.committer.refused(commit, now)
                 continue
@@ -214,7 +219,9 @@ class Consumer:
     def commit_finally(self, handed: Mapping[int, int | None]) -> None:
         """The last commits of partitions before they are given up."""
         now, now_ms = self.world.now, self.now_ms
-        found = [self.committer.final((TOPIC, number), now, now_ms, newest) for number, newest in sorted(handed.items())]
+        found = [
+            self.committer.final((TOPIC, number), now, now_ms, newest) for number, newest in sorted(handed.items())
+        ]
         self._request([commit for commit in found if commit is not None])
 
     # partitions go

@@ -108,7 +108,7 @@ class Topic:
         """Retention overtakes the group: the oldest records are deleted, read or not."""
         log = self.logs[number]
         behind = log.end - self.truth.committed[number]
-        if behind > 1 and log.committed is not None and log.committed.metadata and not log.quiet:
+        if behind > 1 and log.committed is not None and log.told is not None and not log.quiet:
             low = self.truth.committed[number] + 1 + self.faults.rng.below(behind)
             if low > log.low and self.faults.take("kafka: retention overtakes the group"):
                 log.low = low
@@ -156,7 +156,7 @@ class Topic:
 
     def _known(self, log: Log) -> int:
         """The offset up to which commits speak of the log."""
-        if log.committed is None or not log.committed.metadata:
+        if log.committed is None or log.told is None or not log.committed.metadata:
             return 0 if log.committed is None else log.committed.offset
         _, _, bound, delivered, _ = log.committed.metadata.split(";")
         return max(log.committed.offset, int(bound) + 1, int(delivered) + 1)

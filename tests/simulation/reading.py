@@ -5,6 +5,7 @@ The decisions are the real ones: `bridge.delivery.start` resolves, `bridge.kafka
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -13,6 +14,7 @@ from bridge.delivery.start import Group, Known, Resolved, group_of, resolve
 from bridge.flow import RECORD_OVERHEAD, Assigned, Bounded, EndReached, Lost, Records, Sought
 from bridge.kafka.seeks import Seeks
 from tests.simulation.faults import Violation
+from tests.simulation.group import HERE, is_ours
 from tests.simulation.log import TOPIC
 from tests.simulation.records import Rec, Track
 
@@ -78,8 +80,8 @@ class Reader:
             return
         logs = world.kafka.logs
         commits = {number: log.committed for number, log in enumerate(logs) if log.committed is not None}
-        found = group_of(commits)
-        group = Group(found.has_commits or bool(self.earlier), found.is_ours)
+        found = group_of(commits, HERE)
+        group = replace(found, has_commits=found.has_commits or bool(self.earlier))
         for number in sorted(self.new):
             resolved = self._resolve(number, group, lost_all=bool(self.earlier) and not commits)
             if not resolved.doubtful or world.now >= self.new[number] + BEYOND_END:
@@ -102,6 +104,7 @@ class Reader:
             mark=self.consumer.shadow.ask(number),
             before=self.earlier.get(number, 0 if lost_all and recent else None),
             fresh=recent,
+            origin=HERE,
         )
         return resolve(known, group, world.scenario.start_from, world.scenario.on_gap)
 
@@ -128,6 +131,7 @@ class Reader:
         reading = self.readings[number] = Reading(track, start.offset, held=start.hold is not None)
         reading.newest = max(reading.newest, start.delivered, start.bound)
         name = (TOPIC, number)
+        consumer.committer.located(TOPIC, HERE)
         consumer.committer.assigned(name, track.epoch, start, runs=resolved.runs, fresh=resolved.fresh)
         world.tracks[track.epoch] = track
         consumer.intake.append(Assigned(*name, track.epoch, start))
@@ -137,7 +141,7 @@ class Reader:
     def _check_lost(self, number: int, counted: int) -> None:
         """What Kafka deleted before it had an outcome is counted."""
         log, truth = self.world.kafka.logs[number], self.world.truth
-        if log.committed is None or not log.committed.metadata or log.quiet:
+        if log.committed is None or not is_ours(log.committed) or log.quiet:
             return
         gap = truth.between(number, log.committed.offset, log.low - 1)
         lost = [rec for rec in gap if rec.deleted and rec.open and not rec.expires]

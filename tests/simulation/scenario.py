@@ -124,7 +124,7 @@ def scenario(rng: Random) -> Scenario:
         start_from=rng.choice(("earliest", "latest")),
         on_gap=rng.choice(gaps),
         shadow=rng.choice(shadows),
-        note_limit=rng.choice((4_096, 4_096, 4_096, 64)),
+        note_limit=rng.choice((4_096, 4_096, 4_096, 150, 64)),
         wrong_clocks=rng.random() < 0.15 and not any(word[0] == "t" for say in spice for word in say.split()),
         unsafe_topic=rng.random() < 0.2,
     )
