@@ -74,8 +74,9 @@ GROUP_REFUSES: Final = frozenset(
 """The group does not take the member; over when partitions are assigned."""
 
 METADATA_SHORTENED: Final = (
-    "the brokers refuse the note in the commits as too long: it is made shorter, so a restart while much is unfinished may "
-    "send some finished records again, with the same keys; raise offset.metadata.max.bytes of the brokers to 4096"
+    "the brokers refuse the note in the commits as too long: it is made shorter, so after a restart while much is "
+    "unfinished some finished records may be sent again, with the same keys, and newer ones may be taken for as old as the "
+    "oldest unfinished one; raise offset.metadata.max.bytes of the brokers to 4096"
 )
 METADATA_REFUSED: Final = (
     "the brokers take no note in the commits: what is finished above the committed offset is sent again after a restart, "

@@ -240,7 +240,8 @@ class Truth:
         if cause == "stuck":
             return rec.failed.get(item, 0) >= self.policy.stuck_attempts
         if cause == "dedupe_expired":
-            return self.wrong_clocks or now_ms - (rec.handed_ms or now_ms) > SURELY_KNOWN_MS
+            # A short note has one time for many records: that of the oldest.
+            return self.wrong_clocks or not self.takes_notes or now_ms - (rec.handed_ms or now_ms) > SURELY_KNOWN_MS
         if cause == "storm":
             return self._stormy(rec)
         return cause == "skipped_by_operator" and rec.skipped
@@ -292,7 +293,7 @@ class Truth:
             raise Violation(message)
         self.twice_allowed = True
         self.runs[commit.partition] = (-1, "")
-        self.bound[commit.partition] = commit.bound
+        self.bound[commit.partition] = 1 << 62
 
     def _none_lost(self, partition: int, first: int, last: int, now_ms: int, how: str) -> None:
         for rec in self.between(partition, first, last):

@@ -75,6 +75,8 @@ class Stage:
     allowed: Allowed = field(default_factory=Allowed)
     letters: list[Any] = field(default_factory=list)
     """Dead letters read before their topic was deleted."""
+    others: list[RealKafka] = field(default_factory=list)
+    """Further clusters that the row started."""
     pages: list[str] = field(default_factory=list)
     """Metrics pages seen, for the search for secrets."""
     drain_seconds: float = 0.0
@@ -118,6 +120,8 @@ class Stage:
                 member.kill()
         self.watch.stop()
         self.sandbox.stop()
+        for other in self.others:
+            other.close()
 
     # The load
 
