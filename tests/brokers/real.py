@@ -127,9 +127,17 @@ class RealKafka:
     ) -> str:
         """Create a topic, wait until every partition has a leader, and return its name."""
         topic = NewTopic(name, num_partitions=partitions, replication_factor=replication, config=dict(config or {}))
-        self.admin.create_topics([topic])[name].result(_ANSWER_SECONDS)
-        self._await_partitions(name, partitions)
-        return name
+        return self._create(topic, partitions)
+
+    def place_topic(self, name: str, replicas: list[list[int]], config: Mapping[str, str] | None = None) -> str:
+        """Create a topic whose partitions are on these nodes, the preferred leader of each first."""
+        count = len(replicas)
+        return self._create(NewTopic(name, count, replica_assignment=replicas, config=dict(config or {})), count)
+
+    def _create(self, topic: NewTopic, partitions: int) -> str:
+        self.admin.create_topics([topic])[topic.topic].result(_ANSWER_SECONDS)
+        self._await_partitions(topic.topic, partitions)
+        return str(topic.topic)
 
     def delete_topic(self, name: str) -> None:
         self.admin.delete_topics([name])[name].result(_ANSWER_SECONDS)
@@ -241,6 +249,10 @@ class RealKafka:
         asked = {TopicPartition(topic, number): spec for number in partitions}
         futures = self.admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED)
         return {part.partition: future.result(_ANSWER_SECONDS).offset for part, future in futures.items()}
+
+    def await_leaders(self, name: str) -> None:
+        """Wait until every partition of a topic answers again."""
+        self._await_partitions(name, len(self.admin.list_topics(name, timeout=_ANSWER_SECONDS).topics[name].partitions))
 
     def _await_partitions(self, name: str, count: int) -> None:
         deadline = time.monotonic() + _ANSWER_SECONDS
