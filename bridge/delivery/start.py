@@ -243,9 +243,11 @@ def _cut_below(known: Known, committed: Committed, note: Note, end: int) -> Reso
         return _rewind(known, end, f"{why}: it was cut off")
     text = (
         f"{known.name[0]}[{known.name[1]}]: {why}: it was cut off there, and records that Kafka had acknowledged are gone; "
-        f"what is at offset {end} and behind it ({max(0, known.high - end)} offsets so far) is new and was not sent"
+        f"those from offset {end} on are new and were not sent"
     )
-    return Resolved(Start(end, hold="rewind", detail=text), "", fresh=True)
+    # How many there are is no part of the detail, which the token is made of: it grows.
+    count = f"; {max(0, known.high - end)} offsets from there to the end, as of now"
+    return Resolved(Start(end, hold="rewind", detail=text, age=count), "", fresh=True)
 
 
 def _go_on(known: Known, committed: Committed, note: Note | None, on_gap: OnGap) -> Resolved:

@@ -215,7 +215,7 @@ class Assignment:
         parts = [TopicPartition(*name, start.offset, leader_epoch=start.leader_epoch) for name, start in starts.items()]
         if self._clients.eager:
             others = [reading for reading in self.readings.values() if reading.started]
-            consumer.assign([*(TopicPartition(*each.name, each.position) for each in others), *parts])
+            consumer.assign([*(each.part() for each in others), *parts])
         else:
             consumer.incremental_assign(parts)
         # A pause survives revoke and assign in every protocol: lift it before the present pauses are applied.
@@ -231,7 +231,9 @@ class Assignment:
         start = resolved.start
         held = start.hold is not None
         lost, why = resolved.lost, start.detail
-        reading = Reading(name, next(_EPOCHS), start.offset, started=True, held=held, lost=lost, why=why)
+        reading = Reading(
+            name, next(_EPOCHS), start.offset, start.leader_epoch, started=True, held=held, lost=lost, why=why
+        )
         self.readings[name] = reading
         if not held:
             self._count_lost(reading)
@@ -371,9 +373,9 @@ class Assignment:
         """Let a partition go and take it again at an offset, unseen by the group: whatever comes now is from there on."""
         reading = self.readings[name]
         reading.position = offset
-        part = TopicPartition(*name, offset)
+        part = reading.part()
         if self._clients.eager:
-            consumer.assign([TopicPartition(*each.name, each.position) for each in self.readings.values()])
+            consumer.assign([each.part() for each in self.readings.values()])
         else:
             consumer.incremental_unassign([TopicPartition(*name)])
             consumer.incremental_assign([part])

@@ -190,7 +190,8 @@ class Reader:
         reading.position = newest + 1
         if self._assignment.unreadable:
             self._assignment.unreadable.pop(name, None)
-        self._committer.read(name, newest, _epoch_of(run[-1]))
+        reading.leader_epoch = max(reading.leader_epoch, _epoch_of(run[-1]))
+        self._committer.read(name, newest, reading.leader_epoch)
         records = cast("list[Record]", run)
         taken = sum(map(len, run)) + RECORD_OVERHEAD * len(run)
         self._record_bytes += 0.1 * (taken / len(run) - self._record_bytes)

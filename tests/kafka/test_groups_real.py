@@ -314,7 +314,7 @@ def test_what_was_given_back_and_is_gone_does_not_hold_the_watermark(
 ) -> None:
     """Where the offset that is sought has no record (any more), it is found out for certain, and reading goes on."""
     topic, group, more = make(kafka, 2)
-    kafka.produce_in_transactions(topic, [[b"a"], [b"gone"]], aborted=[1])
+    kafka.produce_in_transactions(topic, [[Sent(b"a", partition=0)], [Sent(b"gone", partition=0)]], aborted=[1])
     with desk(kafka.bootstrap, [topic], group, **more, **protocol) as side:
         side.stalled = True
         side.until(lambda: side.values() == [b"a"] and len(side.of(EndReached)) == 2)
