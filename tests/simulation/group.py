@@ -180,7 +180,7 @@ class Kafka(Topic):
     def _store(self, told: Told) -> None:
         commit = told.commit
         log = self.logs[commit.partition]
-        log.committed = Committed(commit.offset, commit.metadata)
+        log.committed = Committed(commit.offset, commit.metadata, commit.leader_epoch)
         log.told = told
         if told.track.incarnation == self.truth.incarnation[commit.partition]:
             # Else Kafka does not know that the commit speaks of a log that is no more.

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from bridge.delivery.start import Group, Known, Resolved, group_of, resolve
+from bridge.delivery.note import Origin
+from bridge.delivery.start import Group, Known, Resolved, group_of, note_of, resolve
 from bridge.flow import RECORD_OVERHEAD, Assigned, Bounded, EndReached, Lost, Records, Sought
 from bridge.kafka.seeks import Seeks
 from tests.simulation.faults import Violation
 from tests.simulation.group import HERE, is_ours
-from tests.simulation.log import TOPIC
+from tests.simulation.log import TOPIC, Log
 from tests.simulation.records import Rec, Track
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ BEYOND_END = 5.0
 class Reading:
     """A partition that is read."""
 
-    __slots__ = ("before_seek", "end_told", "held", "newest", "paused", "position", "sequence", "track")
+    __slots__ = ("before_seek", "end_told", "epoch", "held", "newest", "paused", "position", "sequence", "track")
 
-    def __init__(self, track: Track, position: int, *, held: bool) -> None:
+    def __init__(self, track: Track, position: int, epoch: int, *, held: bool) -> None:
+        self.epoch = epoch
+        """The leader epoch of the newest record read, or spoken of by the commit that reading began with."""
         self.track = track
         self.position = position
         """Where the client fetches next."""
@@ -80,7 +83,7 @@ class Reader:
             return
         logs = world.kafka.logs
         commits = {number: log.committed for number, log in enumerate(logs) if log.committed is not None}
-        found = group_of(commits, HERE)
+        found = group_of(commits, self._origin())
         group = replace(found, has_commits=found.has_commits or bool(self.earlier))
         for number in sorted(self.new):
             resolved = self._resolve(number, group, lost_all=bool(self.earlier) and not commits)
@@ -104,9 +107,19 @@ class Reader:
             mark=self.consumer.shadow.ask(number),
             before=self.earlier.get(number, 0 if lost_all and recent else None),
             fresh=recent,
-            origin=HERE,
+            epoch_end=self._epoch_end(log),
+            origin=self._origin(),
         )
         return resolve(known, group, world.scenario.start_from, world.scenario.on_gap)
+
+    def _origin(self) -> Origin:
+        return HERE if self.world.scenario.topic_ids else replace(HERE, topic=0)
+
+    def _epoch_end(self, log: Log) -> int | None:
+        committed = log.committed
+        if committed is None or committed.epoch < 0 or note_of(committed, self._origin()) is None:
+            return None
+        return log.end_of(committed.epoch)
 
     def _begin(self, number: int, resolved: Resolved, *, new_group: bool) -> None:
         world, consumer = self.world, self.consumer
@@ -128,10 +141,10 @@ class Reader:
             log.set_back = False
             world.truth.consent(number)
         track.rewound = log.set_back
-        reading = self.readings[number] = Reading(track, start.offset, held=start.hold is not None)
+        reading = self.readings[number] = Reading(track, start.offset, start.leader_epoch, held=start.hold is not None)
         reading.newest = max(reading.newest, start.delivered, start.bound)
         name = (TOPIC, number)
-        consumer.committer.located(TOPIC, HERE)
+        consumer.committer.located(TOPIC, self._origin())
         consumer.committer.assigned(name, track.epoch, start, runs=resolved.runs, fresh=resolved.fresh)
         world.tracks[track.epoch] = track
         consumer.intake.append(Assigned(*name, track.epoch, start))
@@ -217,7 +230,8 @@ class Reader:
             chance = rng.random()
             if chance < 0.3:
                 continue
-            recs = kafka.fetch(number, reading.position, MOST[int(chance * 10) & 3])
+            cut = reading.epoch >= 0 and log.end_of(reading.epoch) < reading.position
+            recs = None if cut else kafka.fetch(number, reading.position, MOST[int(chance * 10) & 3])
             if recs is None:
                 self.restart(number)
             elif recs:
@@ -236,7 +250,9 @@ class Reader:
         reading.newest = max(reading.newest, recs[-1].offset)
         consumer.room.taken_bytes += sum(len(rec.record) + RECORD_OVERHEAD for rec in recs)
         consumer.room.taken_records += len(recs)
-        consumer.committer.read((TOPIC, number), recs[-1].offset)
+        if self.world.scenario.epochs:
+            reading.epoch = max(reading.epoch, self.world.kafka.logs[number].epoch_at(recs[-1].offset))
+        consumer.committer.read((TOPIC, number), recs[-1].offset, reading.epoch)
         consumer.intake.append(Records(TOPIC, number, reading.track.epoch, [rec.record for rec in recs]))
 
     def _end(self, number: int, reading: Reading, end: int) -> None:

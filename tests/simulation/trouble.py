@@ -41,6 +41,7 @@ class Trouble:
             (6, self._no_dead_letters),
             (8, self._compact),
             (2, self._add_partition),
+            (4, self._move_leader),
             (4, self._delete),
             (4, self._brokers_away),
             (10, self._reload),
@@ -139,6 +140,11 @@ class Trouble:
         if len(kafka.logs) < 8 and world.faults.take("kafka: partition added"):
             kafka.add_partition()
             kafka.produce(len(kafka.logs) - 1, world.now_ms, 3)
+
+    def _move_leader(self, member: Member) -> None:
+        world = self._world
+        if world.faults.take("kafka: another leader"):
+            world.rng.choice(world.kafka.logs).lead_anew()
 
     def _delete(self, member: Member) -> None:
         """Retention runs ahead of the readers, or what was acknowledged is gone, while they read."""
