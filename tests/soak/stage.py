@@ -89,10 +89,20 @@ class Stage:
         self.watch = Watch()
         self.load = Load(self.kafka.bootstrap, Random(self.random.random()))
 
-    def open(self, *, topics: int = 1, partitions: int = 4, replication: int = 1) -> None:
-        """Create topics and rules, and start the API."""
+    def open(
+        self,
+        *,
+        topics: int = 1,
+        partitions: int = 4,
+        replication: int = 1,
+        replicas: list[list[int]] | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create topics and rules, and start the API. With `replicas` there is one topic, its partitions on these nodes."""
         kafka = self.kafka
-        for _ in range(topics):
+        if replicas is not None:
+            self.topics.append(kafka.place_topic(kafka.unique("soak"), replicas, config))
+        for _ in range(0 if replicas else topics):
             self.topics.append(kafka.create_topic(kafka.unique("soak"), partitions, replication=replication))
         self.dead_letters = kafka.unique("dead")
         self.make_dead_letter_topic(replication)
