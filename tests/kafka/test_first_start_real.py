@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Any
 
 from bridge.delivery.note import Began, decode, text_of
 from bridge.flow import Assigned
@@ -80,7 +81,8 @@ def test_a_leader_that_is_missing_at_the_first_start_holds_nobody_up_and_sends_n
     topic, _ = kafka.place_topic("orders", [[1], [2]]), kafka.place_topic("dead", [[1]])
     kafka.produce(topic, values("old", range(2)))
     kafka.kill(2)
-    with desk(kafka.bootstrap, [topic], "group", dead_letter_topic="dead", properties=QUICK) as it:
+    latest: dict[str, Any] = {"properties": QUICK, "start_from": "latest"}
+    with desk(kafka.bootstrap, [topic], "group", dead_letter_topic="dead", **latest) as it:
         it.until(lambda: (topic, 0) in it.parts, what="the partition whose leader is there")
         kafka.produce(topic, values("new", [0]))
         it.until(lambda: len(it.finished) == 5, what="its records")
@@ -88,7 +90,7 @@ def test_a_leader_that_is_missing_at_the_first_start_holds_nobody_up_and_sends_n
         kafka.restart(2)
         kafka.await_leaders(topic)
         kafka.produce(topic, values("new", [1]))
-        it.until(lambda: len(it.finished) == 10, seconds=60.0, what="what came since to the other one")
+        it.until(lambda: len(it.finished) == 10, seconds=120.0, what="what came since to the other one")
         assert {record.value() for record in it.finished} == texts(values("new", range(2)))
         (late,) = [item for item in it.of(Assigned) if isinstance(item, Assigned) and item.partition == 1]
         assert late.start.offset == 5
