@@ -36,6 +36,8 @@ class Log:
 
     low: int = 0
     end: int = 0
+    led_from: float = 0.0
+    """Before that time its leader cannot be reached."""
     quiet: bool = False
     """Nothing is produced until a commit speaks of the log as it was cut: what nobody can notice is not promised."""
     cut_at: int = 1 << 62
@@ -84,6 +86,8 @@ class Topic:
         self.logs = [Log() for _ in range(scenario.partitions)]
         self.away = False
         """No broker answers."""
+        self.first_ends: list[int] | None = None
+        """Where the partitions ended that were there when the first member decided where the group begins."""
         self._keys = [b"k%d" % number for number in range(scenario.keys)]
         self._values = [word.encode() for word in scenario.words]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from bridge.delivery.note import Origin
-from bridge.delivery.start import Group, Known, Resolved, group_of, note_of, resolve
+from bridge.delivery.note import Began, Origin
+from bridge.delivery.start import Group, Known, Resolved, begins, group_of, note_of, resolve, since_when
 from bridge.flow import RECORD_OVERHEAD, Assigned, Bounded, EndReached, Lost, Records, Sought
 from bridge.kafka.seeks import Seeks
 from tests.simulation.faults import Violation
@@ -26,6 +26,8 @@ MOST = (1, 3, 10, 30)
 """Records that one fetch brings."""
 RETRY = 0.3
 RECENT = 24 * 3600.0
+FIRST_CONTACT = 2.0
+"""So long after the first start an end that is told is that of then."""
 BEYOND_END = 5.0
 """How long an end below the committed offset is doubted."""
 
@@ -65,6 +67,8 @@ class Reader:
         self.earlier: dict[int, int] = {}
         """What this process committed, by partition."""
         self.committed_at = float("-inf")
+        self.first: tuple[Began, float] | None = None
+        """What was decided where the group was new to the topic, and when."""
 
     def forget(self, number: int) -> None:
         """The partition is not read any more."""
@@ -85,11 +89,35 @@ class Reader:
         commits = {number: log.committed for number, log in enumerate(logs) if log.committed is not None}
         found = group_of(commits, self._origin())
         group = replace(found, has_commits=found.has_commits or bool(self.earlier))
+        if not group.has_commits and self.first is None:
+            self._decide()
+        late = self.first is not None and world.now > self.first[1] + FIRST_CONTACT
         for number in sorted(self.new):
-            resolved = self._resolve(number, group, lost_all=bool(self.earlier) and not commits)
+            if world.now < logs[number].led_from:
+                continue
+            seen = replace(group, began=self.first[0]) if late and self.first and not group.has_commits else group
+            resolved = self._resolve(number, seen, lost_all=bool(self.earlier) and not commits)
             if not resolved.doubtful or world.now >= self.new[number] + BEYOND_END:
                 del self.new[number]
-                self._begin(number, resolved, new_group=not group.has_commits)
+                began = group.began if group.has_commits or self.first is None else self.first[0]
+                self._begin(number, resolved._replace(began=began), first_contact=not group.has_commits and not late)
+
+    def _decide(self) -> None:
+        """The group is new to the topic, as far as this member can tell."""
+        kafka = self.world.kafka
+        began = begins(self.world.scenario.start_from, self.consumer.now_ms, len(kafka.logs))
+        self.first = began, self.world.now
+        if kafka.first_ends is None:
+            kafka.first_ends = [log.end for log in kafka.logs]
+
+    def _since(self, number: int, group: Group) -> int | None:
+        """The first offset of a time, as the partition's leader tells it."""
+        at_ms = since_when((TOPIC, number), group.began)
+        if at_ms is None:
+            return None
+        log = self.world.kafka.logs[number]
+        recs = self.world.truth.between(number, log.low, log.end)
+        return next((rec.offset for rec in recs if rec.record.timestamp()[1] >= at_ms), None)
 
     def _resolve(self, number: int, group: Group, *, lost_all: bool) -> Resolved:
         world = self.world
@@ -104,6 +132,7 @@ class Reader:
             log.committed,
             log.low,
             end,
+            self._since(number, group),
             mark=self.consumer.shadow.ask(number),
             before=self.earlier.get(number, 0 if lost_all and recent else None),
             fresh=recent,
@@ -121,7 +150,7 @@ class Reader:
             return None
         return log.end_of(committed.epoch)
 
-    def _begin(self, number: int, resolved: Resolved, *, new_group: bool) -> None:
+    def _begin(self, number: int, resolved: Resolved, *, first_contact: bool) -> None:
         world, consumer = self.world, self.consumer
         log, start = world.kafka.logs[number], resolved.start
         self._check_lost(number, resolved.lost)
@@ -131,9 +160,8 @@ class Reader:
             if start.hold == "rewind":
                 world.truth.reset(number, start.offset)
             world.truth.bound[number] = max(world.truth.bound[number], start.bound)
-        if new_group and world.scenario.start_from == "latest":
-            for rec in world.truth.between(number, 0, start.offset - 1):
-                rec.gone = True
+        if log.committed is None and world.scenario.start_from == "latest" and resolved.began is not None:
+            self._check_first(number, start.offset, resolved.began, first_contact=first_contact)
         base = set() if start.hold == "rewind" else world.kafka.known_finished(number)
         track = Track(number, next(world.epochs), start.offset, base, world.truth.incarnation[number])
         if log.committed is None and log.mark is not None and start.offset > log.mark:
@@ -145,11 +173,33 @@ class Reader:
         reading.newest = max(reading.newest, start.delivered, start.bound)
         name = (TOPIC, number)
         consumer.committer.located(TOPIC, self._origin())
-        consumer.committer.assigned(name, track.epoch, start, runs=resolved.runs, fresh=resolved.fresh)
+        runs, fresh, began = resolved.runs, resolved.fresh, resolved.began
+        consumer.committer.assigned(name, track.epoch, start, runs=runs, fresh=fresh, began=began)
         world.tracks[track.epoch] = track
         consumer.intake.append(Assigned(*name, track.epoch, start))
         if start.bound >= 0:
             consumer.intake.append(Bounded(*name, track.epoch, start.bound))
+
+    def _check_first(self, number: int, offset: int, began: Began, *, first_contact: bool) -> None:
+        """What is from before the group's first start is not read, and of what came since only what was not known of."""
+        kafka, truth = self.world.kafka, self.world.truth
+        for rec in truth.between(number, 0, offset - 1):
+            if first_contact or rec.record.timestamp()[1] < began.at_ms:
+                rec.gone = True
+        ends = kafka.first_ends or []
+        if (
+            number < min(len(ends), began.partitions)
+            and truth.incarnation[number] == 0
+            and kafka.logs[number].mark is None
+        ):
+            history = [
+                rec
+                for rec in truth.between(number, offset, ends[number] - 1)
+                if rec.record.timestamp()[1] < began.at_ms and not rec.gone and not rec.replayed
+            ]
+            if history:
+                message = f"first start: {history[0]} is from before it, and {offset} is where {number} begins"
+                raise Violation(message)
 
     def _check_lost(self, number: int, counted: int) -> None:
         """What Kafka deleted before it had an outcome is counted."""
@@ -222,9 +272,9 @@ class Reader:
         if kafka.away:
             return
         for number, reading in list(self.readings.items()):
-            if reading.held or reading.paused:
-                continue
             log = kafka.logs[number]
+            if reading.held or reading.paused or world.now < log.led_from:
+                continue
             if reading.position == log.end == reading.end_told:
                 continue
             chance = rng.random()

@@ -110,3 +110,24 @@ def commit_beyond_the_cut_is_gone_on_from() -> AbstractContextManager[Any]:
         return start.Resolved(Start(offset), "", fresh=True)
 
     return instead(start, "_cut_below", cut_below)
+
+
+@planted
+def sibling_that_began_makes_a_partition_an_added_one() -> AbstractContextManager[Any]:
+    """A partition that begins a moment later than its siblings is read from its beginning: all its history is sent."""
+
+    def first(known: Any, group: Any, start_from: Any) -> int:
+        return known.low if group.has_commits else start._wanted(known, start_from)
+
+    return instead(start, "_first", first)
+
+
+@planted
+def late_start_begins_at_the_end() -> AbstractContextManager[Any]:
+    """What came since the group's first start is passed over where a partition begins later."""
+    right = start._first
+
+    def first(known: Any, group: Any, start_from: Any) -> int:
+        return right(replace(known, since=None), group, start_from)
+
+    return instead(start, "_first", first)
