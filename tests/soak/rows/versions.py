@@ -35,17 +35,19 @@ def moved_cluster(stage: Stage) -> None:
     stage.open(partitions=2)
     # What was delivered before the carried commit's offset in the other cluster goes out again, as was consented to.
     stage.allowed.resent = True
-    stage.api({"fault": "reject", "status_code": 503, "when": {"match": {"distinct_id": {"regex": f"^u{_LANE}$"}}}})
     old, new = stage.kafka, RealKafka.start(stage.folder / "kafka-new", kind=SmallNode)
     stage.others.append(new)
     with MirrorMaker(stage.folder, old, new, topics=stage.topics[0], groups=stage.group) as mirror:
-        member = stage.member()
         for partition in (0, 1):
             stage.produce(stage.records // 2, CLEAN, partition=partition)
-        wanted = sum(_is_taken(fact) for column in stage.load.columns().values() for fact in column.facts())
+        lane = _late_lane(stage)
+        stage.api(_refused(lane))
+        member = stage.member()
+        facts = [fact for column in stage.load.columns().values() for fact in column.facts()]
+        wanted = sum(fact.kind is Kind.DELIVERED and fact.lane != lane for fact in facts)
         until(lambda: stage.accepted() == wanted, 120, stage.logs)
         stage.terminate(member)
-        until(lambda: _carried(old, new, stage), 240, lambda: mirror.log.read_text()[-3000:])
+        until(lambda: _carried(old, new, stage), 120, lambda: mirror.log.read_text()[-3000:])
     stage.injected["group moved to another cluster"] += 1
     stage.kafka = new
     stage.make_dead_letter_topic()
@@ -61,7 +63,7 @@ def versions_mixed(stage: Stage) -> None:
     stage.allowed.repeats = 0
     stage.api(
         {"fault": "delay", "seconds": 0.03},
-        {"fault": "reject", "status_code": 503, "when": {"match": {"distinct_id": {"regex": f"^u{_LANE}$"}}}},
+        _refused(_LANE),
     )
     former = _former(stage.folder / "former")
     running = [stage.member(wrap=former), stage.member(wrap=former), stage.member()]
@@ -90,8 +92,19 @@ def _former(folder: Path) -> tuple[str, ...]:
     return shell(f"cd {folder}")
 
 
-def _is_taken(fact: Any) -> bool:
-    return fact.kind is Kind.DELIVERED and fact.lane != _LANE
+def _refused(lane: int) -> dict[str, Any]:
+    """One person's events fail, each with a 503 of its own."""
+    return {"fault": "reject", "status_code": 503, "when": {"match": {"distinct_id": {"regex": f"^u{lane}$"}}}}
+
+
+def _late_lane(stage: Stage) -> int:
+    """One that begins late in both partitions: MirrorMaker carries no commit at the beginning of a partition."""
+    firsts: dict[int, list[int]] = {}
+    for column in stage.load.columns().values():
+        seen = {fact.lane: fact.place[2] for fact in reversed(list(column.facts())) if fact.kind is Kind.DELIVERED}
+        for lane, offset in seen.items():
+            firsts.setdefault(lane, []).append(offset)
+    return max((lane for lane in firsts if len(firsts[lane]) == 2), key=lambda lane: min(firsts[lane]))
 
 
 def _carried(old: RealKafka, new: RealKafka, stage: Stage) -> bool:
