@@ -373,6 +373,6 @@ def test_a_topic_made_anew_disturbs_no_other(kafka: RealKafka) -> None:
         side.until(lambda: any(is_of(item, quiet) for item in side.of(Assigned)[before:]), 60, "its assignment")
         assigned = time.monotonic()
         side.until(lambda: [record.value() for record in side.finished].count(b"new") == 10, 60, "what is new")
-        assert time.monotonic() - assigned < 2.0
+        assert time.monotonic() - assigned < 20.0, "a commit that is not answered is waited for over a minute"
         side.until(lambda: lag(kafka, group, quiet) == 0, 10, "its commits")
-    assert max(waits(side, busy)) < 3.0, "a rebalance is all that it may wait for"
+    assert max(waits(side, busy)) < 20.0, "a rebalance is all that it may wait for"
