@@ -28,7 +28,7 @@ from bridge.flow import (
     Sought,
     TopicPartition as Name,
 )
-from bridge.kafka.asking import Asked
+from bridge.kafka.asking import OVERDUE_SECONDS, Asked
 from bridge.kafka.config import Clients
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
@@ -42,6 +42,7 @@ _LATE_SECONDS: Final = 0.25
 """How much longer than its deadline a drain is waited for: the other thread answers at the deadline itself."""
 _BEYOND_END_SECONDS: Final = 5.0
 """How long an end below the committed offset is doubted: a new leader may not know its end yet."""
+_LIFTED: Final = "whether the log was cut off while a partition was held"
 _EPOCHS: Final = count(1)
 """Never the same twice in a process, also when a consumer is replaced."""
 
@@ -81,6 +82,8 @@ class Assignment:
         """Those of the inquiry that have begun."""
         self._drained: dict[Name, Drained] = {}
         self.seeks = Seeks()
+        self._unchecked: dict[Name, float] = {}
+        """Partitions that go on from an earlier offset after a hold, once it is known that nothing was cut; since when."""
 
     def on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """Partitions came: note them; reading begins in `start_new`."""
@@ -168,6 +171,7 @@ class Assignment:
             self.readings.pop(name, None)
             self.seeks.forget(name)
             self.unreadable.pop(name, None)
+            self._unchecked.pop(name, None)
         self._offsets.forget(names)
 
     def waiting(self) -> bool:
@@ -193,16 +197,22 @@ class Assignment:
         return inquiry.failures
 
     def unanswered(self, now: float) -> Mapping[str, Asked]:
-        """The questions about starts that have no answer for ten seconds."""
+        """The questions about starts, and about going on after a hold, that have no answer for ten seconds."""
         if self._new:
-            return self._manner.open.overdue(now)
+            return {**self._manner.open.overdue(now), **self._unchecked_long(now)}
         self.ask_no_more()
-        return {}
+        return self._unchecked_long(now)
 
     def ask_no_more(self) -> None:
         """Let go of what was opened to ask about starts."""
         if self._manner.ends is not None:
             self._manner.ends.close()
+
+    def _unchecked_long(self, now: float) -> dict[str, Asked]:
+        since = min(self._unchecked.values(), default=now)
+        if self._manner.lifted is None or now <= since + OVERDUE_SECONDS:
+            return {}
+        return {_LIFTED: Asked(since, error=self._manner.lifted.error)}
 
     def _doubtful(self, name: Name, found: Resolved, now: float) -> bool:
         return found.doubtful and now < self._new[name] + _BEYOND_END_SECONDS
@@ -231,8 +241,9 @@ class Assignment:
         start = resolved.start
         held = start.hold is not None
         lost, why = resolved.lost, start.detail
+        newest = max(start.delivered, start.bound, start.offset - 1)
         reading = Reading(
-            name, next(_EPOCHS), start.offset, start.leader_epoch, started=True, held=held, lost=lost, why=why
+            name, next(_EPOCHS), start.offset, start.leader_epoch, newest, started=True, held=held, lost=lost, why=why
         )
         self.readings[name] = reading
         if not held:
@@ -275,7 +286,7 @@ class Assignment:
 
     def stopped(self, reading: Reading) -> bool:
         """Whether the partition is not read at the moment."""
-        return reading.paused or reading.held or self.no_room(reading)
+        return reading.paused or reading.held or reading.name in self._unchecked or self.no_room(reading)
 
     def no_room(self, reading: Reading) -> bool:
         """Whether it is not read because there is no room for more, in all or of its topic."""
@@ -346,8 +357,28 @@ class Assignment:
             if self._shadow is not None:
                 self._shadow.forget(reading.name)
         reading.paused = False
-        if not self.stopped(reading):
-            consumer.resume([TopicPartition(*reading.name)])
+        if self.seeks.is_open(reading.name) and reading.leader_epoch >= 0 and self._manner.lifted is not None:
+            # librdkafka checks no position that was sought, and what was finished above it may be other records by now.
+            self._unchecked[reading.name] = time.monotonic()
+        self._resume(consumer, [reading])
+
+    def check_due(self, consumer: Consumer) -> None:
+        """Let partitions go on that were held, where the log is still the one that was read; else begin them anew."""
+        lifted = self._manner.lifted
+        if not self._unchecked or lifted is None:
+            return
+        found: Mapping[Name, int | None] = {}
+        with suppress(KafkaException):
+            found = lifted.ask({name: self.readings[name].leader_epoch for name in self._unchecked})
+        for name, end in found.items():
+            reading = self.readings[name]
+            del self._unchecked[name]
+            if end is not None and end <= reading.newest:
+                self.restart(consumer, name)
+            else:
+                self._resume(consumer, [reading])
+        if not self._unchecked:
+            lifted.close()
 
     def given_back(self, order: GiveBack) -> None:
         """An order to read a partition again from an earlier offset."""

@@ -190,6 +190,7 @@ class Reader:
         reading.position = newest + 1
         if self._assignment.unreadable:
             self._assignment.unreadable.pop(name, None)
+        reading.newest = max(reading.newest, newest)
         reading.leader_epoch = max(reading.leader_epoch, _epoch_of(run[-1]))
         self._committer.read(name, newest, reading.leader_epoch)
         records = cast("list[Record]", run)

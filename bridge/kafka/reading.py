@@ -18,6 +18,8 @@ class Reading:
     position: int = -1
     leader_epoch: int = -1
     """Of the newest record read, or spoken of by the commit that reading began with; -1 if unknown."""
+    newest: int = -1
+    """The highest offset that was read, or that the commit speaks of that reading began with."""
     started: bool = False
     held: bool = False
     paused: bool = False

@@ -80,7 +80,15 @@ class Session:
         ends = EpochEnds(clients.admin, clients.group_id)
         self._origins = Origins(clients.admin, lambda: condition.cluster_id if clients.claims_cluster else None)
         place = Place(lambda: condition.cluster_id, self._origins, clients.moved_from)
-        manner = Manner(clients.start_from, clients.on_gap, self._shadow, ends, now_ms, place)
+        manner = Manner(
+            clients.start_from,
+            clients.on_gap,
+            self._shadow,
+            ends,
+            now_ms,
+            place,
+            EpochEnds(clients.admin, clients.group_id),
+        )
         self._assignment = Assignment(
             clients, self._offsets, intake, self._serve_while_draining, numbers, self._shadow, manner
         )
@@ -199,6 +207,7 @@ class Session:
         if unreadable and now >= self._nudge_at:
             self._nudge_at = now + _NUDGE_EVERY
             self._assignment.nudge(self._consumer)
+        self._assignment.check_due(self._consumer)
         self._assignment.seek_due(self._consumer, now)
         if now >= self._secrets_at and self._condition.kinds() & _MEND_BY_SECRETS:
             self._secrets_at = now + _SECRETS_EVERY

@@ -75,6 +75,8 @@ class Manner:
     ends: EpochEnds | None
     now_ms: Callable[[], int]
     place: Place
+    lifted: EpochEnds | None = None
+    """Asks about partitions that go on after they were held."""
     open: Open = field(default_factory=Open)
     firsts: dict[str, tuple[Began, float]] = field(default_factory=dict)
     """Topics to which the group is new: what was decided for them, and when (monotonic seconds)."""
