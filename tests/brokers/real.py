@@ -266,7 +266,7 @@ class RealKafka:
     def _led(self, name: str) -> bool:
         try:
             self.end_offsets(name)
-        except KafkaException:
+        except (KafkaException, TimeoutError):
             return False
         return True
 

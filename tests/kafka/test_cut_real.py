@@ -33,8 +33,7 @@ def sent(kafka: RealKafka, numbers: Iterable[int]) -> None:
 @contextmanager
 def reading(kafka: RealKafka, group: str) -> Iterator[Desk]:
     """A bridge's Kafka thread; the record that is to stay unfinished is one of the partition with the low commit."""
-    # Not a short session: the bridge is to live on while the broker starts.
-    quick = {"session.timeout.ms": "45000", "topic.metadata.refresh.interval.ms": "1000"}
+    quick = {"session.timeout.ms": "10000", "topic.metadata.refresh.interval.ms": "1000"}
     with desk(kafka.bootstrap, [TOPIC], group, dead_letter_topic=LETTERS, properties=quick) as it:
         it.keep |= {(TOPIC, BELOW, HALTED), *((TOPIC, SOUGHT, offset) for offset in GIVEN)}
         yield it
@@ -94,8 +93,10 @@ def test_a_log_that_was_cut_and_grew_again_is_noticed(kafka: RealKafka) -> None:
 
 
 def _is_noticed(it: Desk, before: int) -> None:
-    it.until(lambda: finished(it, WHOLE)[before:] == NEW, what="what is new where nothing was cut")
-    it.until(lambda: finished(it, BELOW)[max(0, before - 1) :] == NEW, what="what is new above the commit")
+    it.until(lambda: finished(it, WHOLE)[before:] == NEW, seconds=90.0, what="what is new where nothing was cut")
+    it.until(
+        lambda: finished(it, BELOW)[max(0, before - 1) :] == NEW, seconds=90.0, what="what is new above the commit"
+    )
     it.until(lambda: it.of(Assigned) and held(it).start.hold == "rewind", what="the hold")
     assert held(it).start.offset == CUT
     assert f"ends at {CUT}" in held(it).start.detail
