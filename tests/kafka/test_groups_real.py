@@ -9,7 +9,7 @@ from threading import Event, Thread
 from typing import Any, Self
 
 import pytest
-from confluent_kafka import Message, Producer
+from confluent_kafka import KafkaException, Message, Producer
 
 from bridge.delivery.note import decode, text_of
 from bridge.flow import Assigned, EndReached, GiveBack, Intake, Lost, Pause, Resume, Revoking
@@ -36,7 +36,11 @@ def numbered(start: int, stop: int) -> list[Sent]:
 
 
 def lag(kafka: RealKafka, group: str, topic: str) -> int:
-    committed = kafka.committed(group, topic)
+    """How many records are not committed; -1 while the group's coordinator is being found."""
+    try:
+        committed = kafka.committed(group, topic)
+    except KafkaException:
+        return -1
     return sum(end - committed.get(number, (0, ""))[0] for number, end in kafka.end_offsets(topic).items())
 
 

@@ -183,9 +183,11 @@ class Kafka(Topic):
         log.committed = Committed(commit.offset, commit.metadata, commit.leader_epoch)
         log.told = told
         if told.track.incarnation == self.truth.incarnation[commit.partition]:
-            # Else Kafka does not know that the commit speaks of a log that is no more.
             self.truth.commit(commit, self.truth.now_ms, log.end)
             log.quiet, log.cut_at = False, 1 << 62
+        else:
+            # Kafka does not know that the commit speaks of a log that is no more; below the cut it speaks of this one.
+            self.truth.covered(commit.partition, min(commit.bound, log.cut_at - 1))
 
     def known_finished(self, number: int) -> set[int]:
         """What the commit in force has to say is finished, and what else it says (what expired, say)."""

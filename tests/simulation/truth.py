@@ -286,6 +286,10 @@ class Truth:
                 self._none_lost(partition, first, last, now_ms, "is called finished")
         self.bound[partition] = int(bound)
 
+    def covered(self, partition: int, bound: int) -> None:
+        """Kafka has a commit that lets records up to an offset go out, whatever else it says."""
+        self.bound[partition] = max(self.bound[partition], bound)
+
     def _without_note(self, commit: Commit) -> None:
         """Only where Kafka takes none: how long ago a record was first sent is forgotten by a restart then."""
         if self.takes_notes or commit.room:
