@@ -9,9 +9,9 @@ from threading import Event, Thread
 from typing import Any, Self
 
 import pytest
-from confluent_kafka import KafkaException, Message, Producer
+from confluent_kafka import KafkaException, Message, Producer, TopicCollection
 
-from bridge.delivery.note import decode, text_of
+from bridge.delivery.note import Origin, decode, digest_of, text_of
 from bridge.flow import Assigned, EndReached, GiveBack, Intake, Lost, Pause, Resume, Revoking
 from bridge.kafka.reader import Reader
 from tests.brokers.real import RealKafka, Sent
@@ -380,3 +380,42 @@ def test_a_topic_made_anew_disturbs_no_other(kafka: RealKafka) -> None:
         assert time.monotonic() - assigned < 20.0, "a commit that is not answered is waited for over a minute"
         side.until(lambda: lag(kafka, group, quiet) == 0, 10, "its commits")
     assert max(waits(side, busy)) < 20.0, "a rebalance is all that it may wait for"
+
+
+def test_commits_say_in_which_cluster_and_topic_they_were_made(kafka: RealKafka) -> None:
+    """The ids are those that the brokers tell; `kafka.cluster_id: ignore` claims no cluster."""
+    topic, group, more = make(kafka, 1)
+    told = kafka.admin.describe_topics(TopicCollection([topic]))[topic].result(30)
+    cluster, here = digest_of(kafka.admin.list_topics(timeout=10).cluster_id), digest_of(str(told.topic_id))
+    kafka.produce(topic, numbered(0, 10))
+    for claims, origin in (("check", Origin(cluster, here)), ("ignore", Origin(0, here))):
+        with desk(kafka.bootstrap, [topic], group, cluster_id=claims, **more) as side:
+            side.until(lambda: side.parts, what="the partition")
+            kafka.produce(topic, numbered(10, 20))
+            side.until(lambda: side.finished and lag(kafka, group, topic) == 0, what="the commit")
+        offset, metadata = kafka.committed(group, topic)[0]
+        note = decode(metadata, offset)
+        assert note is not None
+        assert (note.origin, note.offset) == (origin, offset)
+
+
+def test_a_commit_of_another_cluster_holds_unless_the_group_was_moved_from_there(kafka: RealKafka) -> None:
+    """What it calls finished is not skipped: held, it sends nothing; by `kafka.moved_from` it goes on at the offset."""
+    topic, group, more = make(kafka, 1)
+    kafka.produce(topic, numbered(0, 10))
+    with desk(kafka.bootstrap, [topic], group, **more) as side:
+        side.until(lambda: lag(kafka, group, topic) == 0, what="the commit")
+    kafka.produce(topic, numbered(10, 20))
+    origin = Origin(digest_of("the other cluster"), 7)
+    carried = text_of(at_ms=1, bound=19, delivered=19, runs="0,a", committed=12, origin=origin)
+    kafka.reset_offsets(group, topic, {0: 12}, carried)
+    with desk(kafka.bootstrap, [topic], group, **more) as side:
+        side.until(lambda: side.parts, what="the partition")
+        start = side.parts[topic, 0].start
+        assert (start.offset, start.hold) == (12, "rewind")
+        assert "another cluster" in start.detail
+        assert "8 records" in start.age
+    with desk(kafka.bootstrap, [topic], group, moved_from="the other cluster", **more) as side:
+        side.until(lambda: len(side.finished) == 8, what="all from the offset on")
+        side.until(lambda: lag(kafka, group, topic) == 0, what="the commit")
+        assert [record.offset() for record in side.finished] == list(range(12, 20))
