@@ -7,6 +7,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -154,6 +155,14 @@ class RealKafka:
     def elect_leaders(self) -> None:
         """Give every partition back to its preferred leader."""
         self.admin.elect_leaders(ElectionType.PREFERRED).result(_ANSWER_SECONDS)
+
+    def elect_uncleanly(self, name: str) -> None:
+        """Have brokers that were not in sync lead the partitions of a topic whose leaders are gone; wait for that."""
+        count = len(self.admin.list_topics(name, timeout=_ANSWER_SECONDS).topics[name].partitions)
+        parts = [TopicPartition(name, number) for number in range(count)]
+        with suppress(KafkaException, TimeoutError):
+            self.admin.elect_leaders(ElectionType.UNCLEAN, parts).result(_ANSWER_SECONDS)
+        self._await_partitions(name, count)
 
     def add_partitions(self, name: str, total: int) -> None:
         self.admin.create_partitions([NewPartitions(name, total)])[name].result(_ANSWER_SECONDS)

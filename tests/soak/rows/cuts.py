@@ -78,7 +78,7 @@ def _elect_uncleanly(stage: Stage, leader: int, follower: int) -> dict[int, int]
     stage.kafka.kill(leader)
     stage.injected["unclean election"] += 1
     stage.kafka.restart(follower)
-    stage.kafka.await_leaders(stage.topics[0])
+    stage.kafka.elect_uncleanly(stage.topics[0])
     stage.load.forget(stage.topics[0])
     stage.api()
     return stage.kafka.end_offsets(stage.topics[0])
