@@ -81,8 +81,8 @@ METADATA_SHORTENED: Final = (
 METADATA_REFUSED: Final = (
     "the brokers take no note in the commits: what is finished above the committed offset is sent again after a restart, "
     "with the same keys; how long ago a record was first sent is forgotten by one, so that a repeat after 24 hours may "
-    "notify again; a group that was carried from another cluster is not noticed; raise offset.metadata.max.bytes of the "
-    "brokers to 4096"
+    "notify again; neither a group that was carried from another cluster nor a log that was cut is noticed; raise "
+    "offset.metadata.max.bytes of the brokers to 4096"
 )
 _NO_WRITES: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
 """Who may write nothing at all is refused as an idempotent producer, on the cluster."""
