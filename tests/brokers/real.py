@@ -158,11 +158,17 @@ class RealKafka:
 
     def elect_uncleanly(self, name: str) -> None:
         """Have brokers that were not in sync lead the partitions of a topic whose leaders are gone; wait for that."""
-        count = len(self.admin.list_topics(name, timeout=_ANSWER_SECONDS).topics[name].partitions)
-        parts = [TopicPartition(name, number) for number in range(count)]
-        with suppress(KafkaException, TimeoutError):
-            self.admin.elect_leaders(ElectionType.UNCLEAN, parts).result(_ANSWER_SECONDS)
-        self._await_partitions(name, count)
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            found = self.admin.list_topics(name, timeout=_ANSWER_SECONDS).topics[name].partitions
+            if all(part.leader >= 0 for part in found.values()) or time.monotonic() > deadline:
+                break
+            # A broker that was just started is not known yet, and one that was just killed may still be.
+            with suppress(KafkaException, TimeoutError):
+                parts = [TopicPartition(name, number) for number in found]
+                self.admin.elect_leaders(ElectionType.UNCLEAN, parts).result(_ANSWER_SECONDS)
+            time.sleep(0.5)
+        self._await_partitions(name, len(found))
 
     def add_partitions(self, name: str, total: int) -> None:
         self.admin.create_partitions([NewPartitions(name, total)])[name].result(_ANSWER_SECONDS)

@@ -73,10 +73,16 @@ def _in_sync(stage: Stage) -> set[int]:
     return {replica for part in found.partitions.values() for replica in part.isrs}
 
 
+def _leading(stage: Stage) -> set[int]:
+    found = stage.kafka.admin.list_topics(stage.topics[0], timeout=10).topics[stage.topics[0]]
+    return {part.leader for part in found.partitions.values()}
+
+
 def _elect_uncleanly(stage: Stage, leader: int, follower: int) -> dict[int, int]:
     """The leader dies, and who was not in sync takes its place. The ends of the logs then."""
     stage.kafka.kill(leader)
     stage.injected["unclean election"] += 1
+    until(lambda: leader not in _leading(stage), 60, stage.logs)
     stage.kafka.restart(follower)
     stage.kafka.elect_uncleanly(stage.topics[0])
     stage.load.forget(stage.topics[0])
