@@ -48,6 +48,12 @@ def held(it: Desk, partition: int = BEYOND) -> Assigned:
     return [item for item in it.of(Assigned) if isinstance(item, Assigned) and item.partition == partition][-1]
 
 
+def holds(it: Desk, partition: int = BEYOND) -> bool:
+    """Whether the partition has begun, and waits for a person."""
+    begun = any(isinstance(item, Assigned) and item.partition == partition for item in it.of(Assigned))
+    return begun and held(it, partition).start.hold == "rewind"
+
+
 def hold(it: Desk) -> None:
     """Stop a partition as a hold does: what was not sent is given back, to be read again."""
     part = it.parts[TOPIC, SOUGHT]
@@ -87,7 +93,7 @@ def test_a_log_that_was_cut_and_grew_again_is_noticed(kafka: RealKafka) -> None:
             _is_noticed(running, 150)
             _goes_on_when_it_is_accepted(kafka, again)
         running.order(Resume(TOPIC, SOUGHT, held(running, SOUGHT).epoch))
-        running.until(lambda: held(running, SOUGHT).start.hold == "rewind", what="the cut to be seen after a hold")
+        running.until(lambda: holds(running, SOUGHT), seconds=90.0, what="the cut to be seen after a hold")
         assert held(running, SOUGHT).start.offset == CUT
         assert finished(running, SOUGHT) == OLD[: GIVEN.start]
 
@@ -97,7 +103,7 @@ def _is_noticed(it: Desk, before: int) -> None:
     it.until(
         lambda: finished(it, BELOW)[max(0, before - 1) :] == NEW, seconds=90.0, what="what is new above the commit"
     )
-    it.until(lambda: it.of(Assigned) and held(it).start.hold == "rewind", what="the hold")
+    it.until(lambda: holds(it), seconds=90.0, what="the hold")
     assert held(it).start.offset == CUT
     assert f"ends at {CUT}" in held(it).start.detail
     assert "hour" in held(it).start.age
