@@ -343,6 +343,8 @@ class Start:
     bound_at: int = 0
     steps: tuple[tuple[int, int], ...] = ()
     """Since when each may have been handed over: (last offset, milliseconds), ascending; empty: all since `bound_at`."""
+    leader_epoch: int = -1
+    """Of the newest record that the commit speaks of, -1 if unknown: commits from here on bear this one or a newer one."""
     hold: str | None = None
     """Why the partition starts held (`rewind`, `retention_gap`), or None."""
     detail: str = ""

@@ -148,6 +148,8 @@ def _kafka(delivery: Delivery, numbers: Numbers, group: str) -> KafkaView:
         drains=_histogram(numbers.drain_buckets),
         dead_letter_failures=delivery.tally.dead_letter_failures,
         commit_metadata_bytes=numbers.metadata_bytes,
+        commit_metadata_room=numbers.metadata_room,
+        foreign_metadata=numbers.foreign_metadata,
     )
 
 

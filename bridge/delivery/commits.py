@@ -2,18 +2,24 @@
 
 The Kafka thread tells what was read and what the delivery thread finished, asks `due` and reports what became of each
 commit. A commit goes out every 100 ms or 5,000 offsets, and at once when records were read that no acknowledged commit
-covers: only what is covered (`bound`) may be handed to the API. One round is outstanding at a time.
+covers: only what is covered (`bound`) may be handed to the API. One request carries all that moved. Several may be on
+their way, at most one for a partition, and each partition goes on by its own answer, or without one after a while: what
+becomes of one never waits for another. Nothing here looks at partitions that did not move.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from bridge.delivery.coverage import Coverage
-from bridge.delivery.note import Began, text_of
+from bridge.delivery.note import MAX_BYTES, UNKNOWN, Began, Origin, text_of
 from bridge.flow import Bounded, Cover, Progress, Start, TopicPartition
+
+_LEAST_ROOM = 125
+"""Less than the fields and the facts of a note take: where these are refused, none is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +29,15 @@ class Pace:
     interval: float = 0.1
     records: int = 5_000
     least: float = 0.010
-    """Between two rounds in any case: half of the linger that hides them."""
+    """Between two requests in any case: half of the linger that hides them."""
     answer: float = 90.0
-    """After which a round without an answer counts as failed."""
+    """After which a commit without an answer counts as failed. Kafka's client gives up earlier."""
     retry: float = 0.1
     retry_most: float = 1.0
 
 
 class Commit(NamedTuple):
-    """One offset to commit. `moved` says that it is beyond what was stored before in this assignment."""
+    """One offset to commit. `leader_epoch` is that of the newest record read, -1 if unknown."""
 
     topic: str
     partition: int
@@ -39,7 +45,9 @@ class Commit(NamedTuple):
     offset: int
     metadata: str
     bound: int
-    moved: bool
+    leader_epoch: int
+    room: int
+    """What the metadata was allowed to take."""
     number: int = 0
     """Of the last `Cover` that it goes by."""
 
@@ -63,12 +71,16 @@ class _Part:
     """The newest offset that may have been handed over: of an earlier owner, or read in this assignment."""
     limit: int
     """The highest offset that may be committed: behind the newest record read, or an end that was reached."""
-    stored: int
     held: bool
     acknowledged: State | None
     issued: State | None
+    leader_epoch: int
     began: Began | None
+    retry: float
     covered: Coverage = field(default_factory=Coverage)
+    under_way: bool = False
+    resting: bool = False
+    """After a refusal, for a while."""
     newest: int = -1
     """The newest offset read."""
     cover: int | None = None
@@ -83,15 +95,24 @@ class _Part:
 class Committer:
     """Used by the Kafka thread alone. `now` is monotonic seconds, `now_ms` the wall clock in milliseconds."""
 
-    def __init__(self, pace: Pace | None = None) -> None:
+    def __init__(self, pace: Pace | None = None, room: int = MAX_BYTES) -> None:
+        """`room` is how many bytes of metadata the brokers are known to take."""
+        self.room = room
         self._pace = pace or Pace()
         self._parts: dict[TopicPartition, _Part] = {}
-        self._changed: set[TopicPartition] = set()
+        self._ready: set[TopicPartition] = set()
+        """What moved and has no commit under way, nor rests after a refusal."""
+        self._pressing: set[TopicPartition] = set()
+        """Of these what does not wait for the interval."""
         self._uncovered: set[TopicPartition] = set()
-        self._outstanding: dict[TopicPartition, Commit] = {}
+        self._behind: set[TopicPartition] = set()
+        self._under_way: dict[TopicPartition, tuple[Commit, float]] = {}
+        """Each with its time, the oldest first."""
+        self._late: dict[TopicPartition, Commit] = {}
+        """Under way when their partition was given up: the answer still says what Kafka has."""
+        self._rests: list[tuple[float, TopicPartition]] = []
+        self._origins: dict[str, Origin] = {}
         self._issued_at = float("-inf")
-        self._not_before = float("-inf")
-        self._retry = self._pace.retry
         self.refused_progress = 0
         """Times that a progress would have gone backwards or beyond what was read; 0 unless there is a bug."""
 
@@ -109,11 +130,12 @@ class Committer:
             runs=runs,
             bound=start.bound,
             limit=start.offset,
-            stored=-1 if fresh else start.offset,
             held=start.hold is not None,
             acknowledged=None,
             issued=None,
+            leader_epoch=start.leader_epoch,
             began=began,
+            retry=self._pace.retry,
         )
         if start.bound >= 0:
             part.covered = Coverage(start.steps or ((start.bound, start.bound_at),))
@@ -121,21 +143,29 @@ class Committer:
             part.acknowledged = part.issued = part.state
         self.forget((name,))
         self._parts[name] = part
+        self._stands(name, part)
         self._mark(name, part)
+
+    def located(self, topic: str, origin: Origin) -> None:
+        """In which cluster and topic the commits of a topic are made, as far as is known; they say so from now on."""
+        self._origins[topic] = origin
 
     def release(self, name: TopicPartition, epoch: int) -> None:
         """The hold that the partition started with was lifted: from here on it commits."""
         part = self._of(name, epoch)
         if part is not None and part.held:
             part.held = False
-            part.stored, part.acknowledged, part.issued = -1, None, None
+            part.acknowledged, part.issued = None, None
+            self._stands(name, part)
             self._mark(name, part)
 
-    def read(self, name: TopicPartition, newest: int) -> None:
-        """Records up to the offset `newest` were read."""
+    def read(self, name: TopicPartition, newest: int, leader_epoch: int = -1) -> None:
+        """Records up to the offset `newest` were read; `leader_epoch` is the newest one's, -1 if unknown."""
         part = self._parts.get(name)
         if part is not None:
             part.limit = max(part.limit, newest + 1)
+            self._stands(name, part)
+            part.leader_epoch = max(part.leader_epoch, leader_epoch)
             part.newest = max(part.newest, newest)
             if newest > part.bound and part.cover is None:
                 part.bound = newest
@@ -159,6 +189,7 @@ class Committer:
         part = self._parts.get(name)
         if part is not None:
             part.limit = max(part.limit, offset)
+            self._stands(name, part)
 
     def progress(self, progress: Progress) -> None:
         """What the delivery thread finished. Fenced by the epoch; never backwards, never beyond what was read."""
@@ -173,88 +204,132 @@ class Committer:
         self._mark(name, part)
 
     def due(self, now: float, now_ms: int) -> list[Commit]:
-        """The commits to make now, each of them outstanding until `acknowledged`, `failed` or `forget`."""
-        wait = self.wait(now)
-        if wait is None or wait > 0:
-            return []
-        if self._outstanding:
-            self.fail_all(now)
+        """The commits to make now, in one request, each of them under way until it is answered or forgotten."""
+        self._give_up_waiting(now)
+        self._rest_no_longer(now)
+        if not self._ready or now < self._issue_at():
             return []
         self._issued_at = now
-        made = [self._issue(name, self._parts[name], now_ms) for name in sorted(self._changed)]
-        self._outstanding = {commit.name: commit for commit in made}
-        self._changed.clear()
-        self._uncovered.clear()
-        return made
+        return [self._issue(name, self._parts[name], now, now_ms) for name in sorted(self._ready)]
 
     def wait(self, now: float) -> float | None:
         """Seconds until `due` has something to say (0 or less: now); None while nothing is due by time alone."""
-        if self._outstanding:
-            return self._issued_at + self._pace.answer - now
-        if not self._changed:
-            return None
-        at_once = self._uncovered or any(self._advanced(self._parts[name]) for name in self._changed)
-        wait = self._issued_at + (self._pace.least if at_once else self._pace.interval) - now
-        return max(wait, self._not_before - now)
+        times = [self._issue_at()] if self._ready else []
+        if self._rests:
+            times.append(self._rests[0][0])
+        if self._under_way:
+            times.append(next(iter(self._under_way.values()))[1] + self._pace.answer)
+        return min(times) - now if times else None
+
+    def _issue_at(self) -> float:
+        return self._issued_at + (self._pace.least if self._pressing else self._pace.interval)
+
+    def _give_up_waiting(self, now: float) -> None:
+        while self._under_way:
+            commit, at = next(iter(self._under_way.values()))
+            if now < at + self._pace.answer:
+                return
+            self.refused(commit, now)
+
+    def _rest_no_longer(self, now: float) -> None:
+        while self._rests and self._rests[0][0] <= now:
+            name = heappop(self._rests)[1]
+            part = self._parts.get(name)
+            if part is not None:
+                part.resting = False
+                self._mark(name, part)
 
     def behind(self) -> bool:
         """Whether something was read, or reached, that is not committed yet."""
-        return any(part.acknowledged is None or part.limit > part.acknowledged[0] for part in self._parts.values())
+        return bool(self._behind)
 
     def urgent(self) -> bool:
-        """Whether records were read that no commit covers yet: the answer to an outstanding one is awaited for them."""
+        """Whether records were read that no commit covers yet: the answer to one under way is awaited for them."""
         return bool(self._uncovered)
 
     def outstanding(self) -> bool:
         """Whether a commit waits for its answer."""
-        return bool(self._outstanding)
+        return bool(self._under_way)
 
-    def acknowledged(self, name: TopicPartition, offset: int, metadata: str | None) -> Bounded | None:
-        """A commit of the partition is in Kafka; returns what may now be handed over, if that is more.
+    def under_way(self) -> tuple[Commit, ...]:
+        """The commits that wait for their answers, the oldest first."""
+        return tuple(commit for commit, _ in self._under_way.values())
 
-        An answer to another commit than the outstanding one (of an earlier assignment) says nothing.
+    def asked(self, name: TopicPartition, offset: int, metadata: str | None) -> Commit | None:
+        """The commit that an answer speaks of; None where it speaks of none that is under way, and so says nothing.
+
+        It may be of an assignment that is over: `acknowledged` and `refused` change nothing of the present one then.
         """
-        commit = self._outstanding.get(name)
-        part = self._of(name, commit.epoch) if commit else None
-        if commit is None or part is None or (commit.offset, commit.metadata) != (offset, metadata):
+        under_way = self._under_way.get(name)
+        for commit in (under_way[0] if under_way else None, self._late.get(name)):
+            if commit is not None and (commit.offset, commit.metadata) == (offset, metadata or ""):
+                return commit
+        return None
+
+    def acknowledged(self, commit: Commit) -> Bounded | None:
+        """A commit is in Kafka; returns what may now be handed over, if that is more."""
+        part = self._answered(commit)
+        if part is None:
             return None
-        del self._outstanding[name]
         before = part.acknowledged
         part.acknowledged = part.issued
-        self._retry = self._pace.retry
+        part.retry = self._pace.retry
+        self._stands(commit.name, part)
+        self._mark(commit.name, part)
         if before is not None and before[3] >= commit.bound and before[4] == commit.number:
             return None
-        return Bounded(*name, part.epoch, commit.bound, commit.number)
+        return Bounded(*commit.name, part.epoch, commit.bound, commit.number)
 
-    def failed(self, name: TopicPartition, now: float, offset: int | None = None, metadata: str | None = None) -> None:
-        """A commit of the partition was refused: it is made again, later.
-
-        With the `offset` and `metadata` of the refused commit, one of an earlier assignment says nothing.
-        """
-        commit = self._outstanding.get(name)
-        if commit is not None and (offset is None or (commit.offset, commit.metadata) == (offset, metadata)):
-            self._again(name, now)
-
-    def fail_all(self, now: float) -> None:
-        """The whole outstanding round was refused, or never answered."""
-        for name in list(self._outstanding):
-            self._again(name, now)
-
-    def _again(self, name: TopicPartition, now: float) -> None:
-        part = self._of(name, self._outstanding.pop(name).epoch)
+    def refused(self, commit: Commit, now: float) -> None:
+        """A commit was refused, or never answered: it is made again, later."""
+        part = self._answered(commit)
         if part is None:
             return
-        part.issued = part.acknowledged
-        self._mark(name, part)
-        if now >= self._not_before:
-            self._not_before = now + self._retry
-            self._retry = min(2 * self._retry, self._pace.retry_most)
+        part.issued, part.resting = part.acknowledged, True
+        heappush(self._rests, (now + part.retry, commit.name))
+        part.retry = min(2 * part.retry, self._pace.retry_most)
+        self._mark(commit.name, part)
 
-    def final(self, name: TopicPartition, now_ms: int, handed: int | None) -> Commit | None:
+    def all_refused(self, now: float) -> None:
+        """What became of the commits under way cannot be known any more: they are made again."""
+        for commit in self.under_way():
+            self.refused(commit, now)
+
+    def too_long(self, commit: Commit) -> bool:
+        """The brokers take no metadata as long as that of a commit: it is made again, with half the room for it.
+
+        Where not even the facts are taken there is none. True where the room became less by this.
+        """
+        part = self._answered(commit)
+        if part is not None:
+            part.issued = part.acknowledged
+            self._mark(commit.name, part)
+        if commit.room != self.room or not self.room:
+            return False
+        self.room = self.room // 2 if self.room > _LEAST_ROOM else 0
+        if not self.room:
+            # What was committed with a note says more than will be told from now on.
+            for name, each in self._parts.items():
+                each.issued = None
+                self._mark(name, each)
+        return True
+
+    def _answered(self, commit: Commit) -> _Part | None:
+        """The partition that the answer is for; None where its assignment is over."""
+        if self._late.get(commit.name) == commit:
+            del self._late[commit.name]
+        if self._under_way.get(commit.name, (None,))[0] != commit:
+            return None
+        del self._under_way[commit.name]
+        part = self._parts[commit.name]
+        part.under_way = False
+        return part
+
+    def final(self, name: TopicPartition, now: float, now_ms: int, handed: int | None) -> Commit | None:
         """The last commit before the partition is given up; None where Kafka has it already.
 
         `handed` is the newest offset that really was handed to the API, where the drain could tell: the note then
-        says no more than that.
+        says no more than that. It does not wait for the one under way: Kafka's client sends them in order.
         """
         part = self._parts.get(name)
         if part is None or part.held:
@@ -264,54 +339,78 @@ class Committer:
             part.covered.take_back(handed)
         if part.state == part.acknowledged:
             return None
-        return self._issue(name, part, now_ms)
+        return self._issue(name, part, now, now_ms)
 
     def forget(self, names: Iterable[TopicPartition]) -> None:
-        """The partitions are not ours any more; answers to their commits are ignored."""
+        """The partitions are not ours any more; answers to their commits change nothing."""
         for name in names:
             self._parts.pop(name, None)
-            self._outstanding.pop(name, None)
-            self._changed.discard(name)
-            self._uncovered.discard(name)
+            under_way = self._under_way.pop(name, None)
+            if under_way is not None:
+                self._late[name] = under_way[0]
+            for sets in (self._ready, self._pressing, self._uncovered, self._behind):
+                sets.discard(name)
 
     def committed(self) -> dict[TopicPartition, int]:
         """The offsets that Kafka acknowledged, by partition."""
         return {name: part.acknowledged[0] for name, part in self._parts.items() if part.acknowledged}
 
     def marks(self) -> dict[TopicPartition, int]:
-        """By partition the highest offset whose outcome is in an acknowledged commit."""
+        """By partition the highest offset whose outcome is in an acknowledged commit.
+
+        Where commits bear no note that is the one below the committed offset: a mark above it would make our own commit
+        look like somebody else's who went back.
+        """
         acknowledged = {name: part.acknowledged for name, part in self._parts.items()}
-        return {name: max(state[0] - 1, state[1]) for name, state in acknowledged.items() if state is not None}
+        return {
+            name: max(state[0] - 1, state[1] if self.room else -1)
+            for name, state in acknowledged.items()
+            if state is not None
+        }
 
     def _of(self, name: TopicPartition, epoch: int) -> _Part | None:
         part = self._parts.get(name)
         return part if part is not None and part.epoch == epoch else None
 
     def _mark(self, name: TopicPartition, part: _Part) -> None:
-        if part.held or part.state == part.issued:
-            self._changed.discard(name)
-            self._uncovered.discard(name)
-            return
-        self._changed.add(name)
-        if part.issued is None or part.bound > part.issued[3]:
-            self._uncovered.add(name)
+        """Keep the sets true after anything that may change what is to be committed of a partition."""
+        issued = part.issued
+        moved = not part.held and part.state != issued
+        uncovered = moved and not part.resting and (issued is None or part.bound > issued[3])
+        ready = moved and not (part.under_way or part.resting)
+        advanced = issued is None or part.offset - issued[0] >= self._pace.records
+        for names, belongs in (
+            (self._uncovered, uncovered),
+            (self._ready, ready),
+            (self._pressing, ready and (uncovered or advanced)),
+        ):
+            (names.add if belongs else names.discard)(name)
 
-    def _advanced(self, part: _Part) -> bool:
-        return part.issued is None or part.offset - part.issued[0] >= self._pace.records
+    def _stands(self, name: TopicPartition, part: _Part) -> None:
+        behind = part.acknowledged is None or part.limit > part.acknowledged[0]
+        (self._behind.add if behind else self._behind.discard)(name)
 
-    def _issue(self, name: TopicPartition, part: _Part, now_ms: int) -> Commit:
+    def _issue(self, name: TopicPartition, part: _Part, now: float, now_ms: int) -> Commit:
+        metadata = self._metadata(name[0], part, now_ms) if self.room else ""
+        told = (part.bound, part.leader_epoch, self.room, part.number)
+        commit = Commit(*name, part.epoch, part.offset, metadata, *told)
+        part.issued = part.state
+        part.under_way = True
+        self._under_way.pop(name, None)
+        self._under_way[name] = commit, now
+        self._mark(name, part)
+        return commit
+
+    def _metadata(self, topic: str, part: _Part, now_ms: int) -> str:
         steps = part.covered.told(part.offset, part.bound, now_ms)
-        metadata = text_of(
+        return text_of(
             at_ms=steps[0][1] if steps else now_ms,
             bound=part.bound,
             delivered=part.delivered,
             runs=part.runs,
-            steps=steps,
             committed=part.offset,
+            steps=steps,
+            origin=self._origins.get(topic, UNKNOWN),
             began=part.began,
+            room=self.room,
         )
-        moved = part.offset > part.stored
-        commit = Commit(*name, part.epoch, part.offset, metadata, part.bound, moved, part.number)
-        part.stored = max(part.stored, part.offset)
-        part.issued = part.state
-        return commit

@@ -3,18 +3,25 @@
 | committed | and | start |
 |---|---|---|
 | nothing, on no partition of the topic | no mark | `start_from`; committed at once |
-| nothing, on some | no mark | the beginning (the partition was added); committed at once |
+| nothing, on some | no mark, and the partition is newer than the group | the beginning (it was added); committed at once |
+| nothing, on some | no mark, and the partition is as old as the group | the first record since the group began there |
+| nothing, on some | no mark, and no commit says since when the group reads | the beginning |
 | nothing | this process had committed there: the topic was made anew | the beginning, whatever mark the old one left |
 | nothing | a mark: the offsets expired or were deleted | not beyond the mark; held as `rewind` where it is below |
-| ours | the note speaks of offsets beyond the end: the log was cut off | there, with what it says of those below |
+| ours, beyond where the log was cut off | the note speaks of records there | the cut, held as `rewind` |
+| ours, below where the log was cut off | the note speaks of records beyond it | there, with what it says of those below |
+| ours | the note speaks of offsets beyond the end: the log was cut off | the same |
 | ours | | there, with its note |
-| not ours (no note) | at or below the mark, or no mark though the topic's group is ours | there, held as `rewind` |
+| of another cluster | `kafka.moved_from` names it | there; its note does not count |
+| of another cluster | else | there, held as `rewind`: keys begin with the cluster's id, so repeats would notify |
+| not ours (no note, or one of another commit or topic) | at or below the mark, or no mark though the topic's group is ours | there, held as `rewind` |
 | not ours | else | there: the group is new to us, or somebody skipped ahead |
 | below the beginning | | the beginning; the gap is counted, and held as `retention_gap` unless the settings say go on |
 | nothing | a mark that ends before the beginning | the same: the gap begins behind the mark |
 | beyond the end | the topic was recreated or truncated | the beginning, held as `rewind` |
 
-The mark is the highest offset known to be delivered, from the shadow group.
+The mark is the highest offset known to be delivered, from the shadow group. Where the log was cut off is told by the
+broker, as the end of the leader epoch that the commit bears: no record from there on is one that the commit speaks of.
 """
 
 from __future__ import annotations
@@ -24,7 +31,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal, NamedTuple
 
-from bridge.delivery.note import Note, decode, runs_of
+from bridge.delivery.claim import FOREIGN, Claim, claim_of
+from bridge.delivery.note import UNKNOWN, Began, Note, Origin, decode, runs_of
 from bridge.flow import Start, TopicPartition
 
 StartFrom = Literal["latest", "earliest"] | int
@@ -45,28 +53,38 @@ AGES: dict[int, str] = {
 
 
 class Committed(NamedTuple):
-    """A committed offset and the metadata beside it."""
+    """A committed offset, the metadata beside it, and the leader epoch of the newest record read, -1 where unknown."""
 
     offset: int
     metadata: str | None
+    epoch: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What Kafka says of one partition. `low` and `high` are its first offset and the one behind its last record.
 
-    `at_time` is the first offset at or after the time of `start_from`, None where there is none or none is asked for.
-    `before` is what this process committed there earlier, whatever Kafka has of it now; with `fresh` not long ago.
+    `since` is the first offset at or after the time at which the group begins with the topic (of `start_from`, or as its
+    commits say), None where there is none or none is asked for. `before` is what this process committed there earlier,
+    whatever Kafka has of it now; with `fresh` not long ago. `epoch_end`
+    is the offset at which the log has left the commit's leader epoch, -1 where it never had that epoch, None where
+    nobody can tell.
     """
 
     name: TopicPartition
     committed: Committed | None
     low: int
     high: int
-    at_time: int | None = None
+    since: int | None = None
     mark: int | None = None
     before: int | None = None
     fresh: bool = False
+    epoch_end: int | None = None
+    origin: Origin = UNKNOWN
+    """The cluster and the topic as they are now."""
+    cluster_id: str = ""
+    moved_from: int = 0
+    """The digest of the cluster that the group was moved from; 0 if it was not."""
 
     @property
     def remade(self) -> bool:
@@ -85,18 +103,20 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What is known of the group on the partition's topic: whether any commit is there, and any with our note."""
+    """What is known of the group on the partition's topic: whether any commit is there, any with our note, and `began`."""
 
     has_commits: bool
     is_ours: bool
+    began: Began | None = None
+    """Since when the group reads the topic; None where no commit says so."""
 
 
 class Resolved(NamedTuple):
     """A start. `runs` codes its finished offsets for the next commit; `fresh`: commit it at once.
 
     `lost` are offsets without an outcome that Kafka has deleted; they are lost whether it is held or not. `doubtful`:
-    the end may be told too low by a leader that is new; ask again before it is believed. `remade`: marks of the topic
-    are of one that is gone.
+    the end may be told too low by a leader that is new; ask again before it is believed. `remade`: marks of the partition
+    are of a log that is gone.
     """
 
     start: Start
@@ -105,18 +125,39 @@ class Resolved(NamedTuple):
     lost: int = 0
     doubtful: bool = False
     remade: bool = False
+    began: Began | None = None
+    """What every commit of the topic says of the group's beginning there."""
+    foreign: str | None = None
+    """Why the note of the commit does not count, where it has one that is not ours."""
 
 
-def group_of(committed: Mapping[int, Committed]) -> Group:
-    """What the commits of all partitions of a topic say of the group."""
-    ours = any(_note_of(each) is not None for each in committed.values())
-    return Group(has_commits=bool(committed), is_ours=ours)
+def group_of(committed: Mapping[int, Committed], here: Origin = UNKNOWN) -> Group:
+    """What the commits of all partitions of a topic say of the group; `here` is what is known of the topic now."""
+    notes = [note for each in committed.values() if (note := note_of(each, here)) is not None]
+    told = [note.began for note in notes if note.began is not None]
+    return Group(has_commits=bool(committed), is_ours=bool(notes), began=min(told, default=None))
 
 
-def _note_of(committed: Committed) -> Note | None:
+def begins(start_from: StartFrom, now_ms: int, partitions: int) -> Began:
+    """When a group that is new to a topic begins there: what is older than that it has never been asked to send."""
+    if isinstance(start_from, int):
+        return Began(start_from, partitions)
+    return Began(now_ms if start_from == "latest" else 0, partitions)
+
+
+def since_when(name: TopicPartition, began: Began | None) -> int | None:
+    """The time whose offset has to be known to begin a partition that has no commit; None where none has to be."""
+    return None if began is None or _is_added(name, began) or began.at_ms <= 0 else began.at_ms
+
+
+def _is_added(name: TopicPartition, began: Began) -> bool:
+    return name[1] >= began.partitions
+
+
+def note_of(committed: Committed, here: Origin = UNKNOWN) -> Note | None:
     """What we noted for exactly this commit; None where somebody else made it, or carried the note to it."""
     note = decode(committed.metadata, committed.offset)
-    return note if note is not None and note.fits else None
+    return note if claim_of(note, here) is Claim.OURS else None
 
 
 def resolve(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) -> Resolved:
@@ -124,7 +165,19 @@ def resolve(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) ->
     committed = known.committed
     if committed is None:
         return _without_commit(known, group, start_from, on_gap)
-    note = _note_of(committed)
+    note = decode(committed.metadata, committed.offset)
+    claim = claim_of(note, known.origin)
+    if claim is Claim.CLUSTER:
+        moved = note is not None and note.origin.cluster == known.moved_from and committed.offset <= known.high
+        found = _moved(known, committed, on_gap) if moved else _of_another_cluster(known, committed.offset)
+    else:
+        found = _of_this_cluster(known, committed, note if claim is Claim.OURS else None, group, on_gap)
+    return found._replace(foreign=FOREIGN.get(claim))
+
+
+def _of_this_cluster(known: Known, committed: Committed, note: Note | None, group: Group, on_gap: OnGap) -> Resolved:
+    if note is not None and known.epoch_end is not None:
+        return _checked(known, committed, note, on_gap)
     if committed.offset > known.high:
         return _beyond_the_end(known, committed.offset)
     if note is None and _rewound(known, group, committed.offset):
@@ -136,19 +189,82 @@ def resolve(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) ->
     return _go_on(known, committed, note, on_gap)
 
 
+def _moved(known: Known, committed: Committed, on_gap: OnGap) -> Resolved:
+    """Somebody said before that the group comes from there: it goes on, and marks that came with it do not count."""
+    return _go_on(known, committed._replace(epoch=-1), None, on_gap)._replace(remade=True)
+
+
+def _of_another_cluster(known: Known, committed: int) -> Resolved:
+    """Whatever carried it translated to the low side, if at all: from there on records were sent from the other cluster.
+
+    The count is no part of the detail, which the token is made of: it grows.
+    """
+    offset = max(known.low, committed if committed <= known.high else known.low)
+    text = (
+        f"{known.name[0]}[{known.name[1]}]: the offset {committed} was committed in another cluster; this one's id is "
+        f"{known.cluster_id or 'not known'}. Records from offset {offset} on may have been sent from there already and "
+        "would notify again: keys begin with the cluster's id, unless delivery.namespace says otherwise. Who moved the "
+        "group here on purpose sets kafka.moved_from to the other cluster's id"
+    )
+    count = f"; {known.high - offset} records from there to the end, as of now"
+    return Resolved(Start(offset, hold="rewind", detail=text, age=count), "", fresh=True, remade=True)
+
+
+def _checked(known: Known, committed: Committed, note: Note, on_gap: OnGap) -> Resolved:
+    """The broker has told where its log leaves the commit's leader epoch: what lies behind that was read of no log of now.
+
+    An offset that was reached behind the last record read (markers, what was rolled back) may be of a newer epoch than
+    that record: where only such offsets lie beyond, nothing was cut, or nothing that was read; it is read from there.
+    """
+    end = known.epoch_end
+    assert end is not None
+    spoken = max(note.delivered, note.bound) + 1
+    if end >= max(committed.offset, spoken):
+        return _go_on(known, committed, note, on_gap)
+    if end < min(committed.offset, spoken):
+        return _cut_below(known, committed, note, end)
+    kept = committed._replace(offset=min(committed.offset, end))
+    return _go_on(known, kept, _cut_off(note, kept.offset, end), on_gap)._replace(fresh=True, remade=end < spoken)
+
+
+def _cut_below(known: Known, committed: Committed, note: Note, end: int) -> Resolved:
+    """The log was cut off below the commit, and has perhaps grown past it again; or it is another one by now.
+
+    Only where the topic is surely the same is what lies before the cut surely what was read.
+    """
+    offset, epoch = committed.offset, committed.epoch
+    if end < 0:
+        why = f"the broker's log never had the leader epoch {epoch} of the committed offset {offset}: the topic was made anew"
+        return _rewind(known, known.low, why)
+    why = f"the committed offset is {offset}, and the broker's log of then (leader epoch {epoch}) ends at {end}"
+    if not note.origin.topic or note.origin.topic != known.origin.topic:
+        return _rewind(known, known.low, f"{why}: it was cut off, or the topic was made anew")
+    if end < known.low:
+        return _rewind(known, end, f"{why}: it was cut off")
+    text = (
+        f"{known.name[0]}[{known.name[1]}]: {why}: it was cut off there, and records that Kafka had acknowledged are gone; "
+        f"those from offset {end} on are new and were not sent"
+    )
+    # How many there are is no part of the detail, which the token is made of: it grows.
+    count = f"; {max(0, known.high - end)} offsets from there to the end, as of now"
+    return Resolved(Start(end, hold="rewind", detail=text, age=count), "", fresh=True)
+
+
 def _go_on(known: Known, committed: Committed, note: Note | None, on_gap: OnGap) -> Resolved:
     if committed.offset < known.low:
         return _gap(known, committed, note, on_gap)
     if note is None:
         return Resolved(Start(committed.offset), "", fresh=True)
-    start = Start(committed.offset, note.delivered, note.unfinished, note.bound, note.at_ms, note.steps)
+    start = Start(
+        committed.offset, note.delivered, note.unfinished, note.bound, note.at_ms, note.steps, committed.epoch
+    )
     return Resolved(start, note.runs, fresh=False)
 
 
 def _without_commit(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) -> Resolved:
     if known.remade:
         return Resolved(Start(known.low), "", fresh=True, remade=True)
-    wanted = known.low if group.has_commits else _wanted(known, start_from)
+    wanted = _first(known, group, start_from)
     delivered = known.delivered
     if delivered is None:
         return Resolved(Start(wanted), "", fresh=True)
@@ -161,12 +277,26 @@ def _without_commit(known: Known, group: Group, start_from: StartFrom, on_gap: O
     return Resolved(Start(offset), "", fresh=True)
 
 
+def _first(known: Known, group: Group, start_from: StartFrom) -> int:
+    """Where a partition begins of which nothing was delivered.
+
+    One that was there when the group began with the topic begins at that time: nothing from before is sent, and at the
+    end that was seen first at the latest: whatever their timestamps say, the records behind it are the group's.
+    """
+    began = group.began
+    if began is None:
+        return known.low if group.has_commits else _wanted(known, start_from)
+    if since_when(known.name, began) is None:
+        return known.low
+    return max(known.low, known.high if known.since is None else min(known.since, known.high))
+
+
 def _wanted(known: Known, start_from: StartFrom) -> int:
     if start_from == "earliest":
         return known.low
-    if start_from == "latest" or known.at_time is None:
+    if start_from == "latest" or known.since is None:
         return known.high
-    return known.at_time
+    return known.since
 
 
 def _rewound(known: Known, group: Group, offset: int) -> bool:
@@ -220,7 +350,9 @@ def _cut_off(note: Note, offset: int, high: int) -> Note:
         delivered, unfinished = -1, ()
     below = sum(end < last for end, _ in note.steps)
     steps = tuple((min(end, last), since) for end, since in note.steps[: below + 1])
-    return Note(min(note.bound, last), note.at_ms, delivered, unfinished, runs, steps)
+    return replace(
+        note, bound=min(note.bound, last), delivered=delivered, unfinished=unfinished, runs=runs, steps=steps
+    )
 
 
 def _gap(known: Known, committed: Committed, note: Note | None, on_gap: OnGap) -> Resolved:
@@ -229,11 +361,13 @@ def _gap(known: Known, committed: Committed, note: Note | None, on_gap: OnGap) -
     found = _overtaken(known, committed.offset, on_gap, finished)
     if note is None or note.delivered < low:
         if note is not None and note.bound >= low:
-            found = found._replace(start=replace(found.start, bound=note.bound, bound_at=note.at_ms, steps=note.steps))
+            bounded = replace(found.start, bound=note.bound, bound_at=note.at_ms, steps=note.steps)
+            found = found._replace(start=replace(bounded, leader_epoch=committed.epoch))
         return found
     unfinished = tuple((max(first, low), last) for first, last in note.unfinished if last >= low)
     hold, text = found.start.hold, found.start.detail
-    start = Start(low, note.delivered, unfinished, note.bound, note.at_ms, note.steps, hold, text)
+    start = Start(low, note.delivered, unfinished, note.bound, note.at_ms, note.steps, hold=hold, detail=text)
+    start = replace(start, leader_epoch=committed.epoch)
     return found._replace(start=start, runs=_coded(low, unfinished, note.delivered))
 
 

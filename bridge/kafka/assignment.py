@@ -28,19 +28,21 @@ from bridge.flow import (
     Sought,
     TopicPartition as Name,
 )
+from bridge.kafka.asking import OVERDUE_SECONDS, Asked
 from bridge.kafka.config import Clients
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
 from bridge.kafka.reading import Reading
 from bridge.kafka.seeks import Seeks
 from bridge.kafka.shadow import Shadow
-from bridge.kafka.starting import Inquiry
+from bridge.kafka.starting import Inquiry, Manner
 
 _RETRY_SECONDS: Final = 0.3
 _LATE_SECONDS: Final = 0.25
 """How much longer than its deadline a drain is waited for: the other thread answers at the deadline itself."""
 _BEYOND_END_SECONDS: Final = 5.0
 """How long an end below the committed offset is doubted: a new leader may not know its end yet."""
+_LIFTED: Final = "whether the log was cut off while a partition was held"
 _EPOCHS: Final = count(1)
 """Never the same twice in a process, also when a consumer is replaced."""
 
@@ -56,6 +58,7 @@ class Assignment:
         serve: Callable[[float], None],
         numbers: Numbers,
         shadow: Shadow | None,
+        manner: Manner,
     ) -> None:
         self.readings: dict[Name, Reading] = {}
         self.joined = False
@@ -70,12 +73,17 @@ class Assignment:
         self._serve = serve
         self._numbers = numbers
         self._shadow = shadow
+        self._manner = manner
         self._new: dict[Name, float] = {}
         """Partitions without a start yet, and since when."""
         self._retry_at = 0.0
         self._inquiry: Inquiry | None = None
+        self._begun: set[Name] = set()
+        """Those of the inquiry that have begun."""
         self._drained: dict[Name, Drained] = {}
         self.seeks = Seeks()
+        self._unchecked: dict[Name, float] = {}
+        """Partitions that go on from an earlier offset after a hold, once it is known that nothing was cut; since when."""
 
     def on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """Partitions came: note them; reading begins in `start_new`."""
@@ -163,27 +171,48 @@ class Assignment:
             self.readings.pop(name, None)
             self.seeks.forget(name)
             self.unreadable.pop(name, None)
+            self._unchecked.pop(name, None)
         self._offsets.forget(names)
 
     def waiting(self) -> bool:
         """Whether partitions have no start yet."""
         return bool(self._new)
 
-    def start_new(self, consumer: Consumer, now: float) -> None:
-        """Resolve starts and begin to read; tries again later where Kafka does not answer. Raises KafkaException."""
+    def start_new(self, consumer: Consumer, now: float) -> list[KafkaError]:
+        """Begin to read where a start is known, and ask for the others, now and then. Returns what Kafka said instead."""
         if not self._new or now < self._retry_at:
-            return
-        self._retry_at = now + _RETRY_SECONDS
-        if self._inquiry is None or set(self._inquiry.names) != self._new.keys():
-            names, clients = tuple(self._new), self._clients
-            earlier = self._offsets.earlier(now)
-            self._inquiry = Inquiry(names, clients.start_from, clients.on_gap, self._shadow, earlier)
-        found = self._inquiry.ask(consumer)
-        if found is None:
-            self._retry_at = 0.0
-            return
-        self._inquiry = None
-        self._begin(consumer, {name: start for name, start in found.items() if not self._doubtful(name, start, now)})
+            return []
+        if self._inquiry is None or self._inquiry.names != self._new.keys() | self._begun:
+            self._begun = set()
+            self._inquiry = Inquiry(tuple(self._new), self._manner, self._offsets.earlier(now))
+        inquiry = self._inquiry
+        found = inquiry.ask(consumer)
+        self._retry_at = inquiry.next_at()
+        for name in [name for name, start in found.items() if self._doubtful(name, start, now)]:
+            del found[name]
+            inquiry.doubt(name)
+            self._retry_at = now + _RETRY_SECONDS
+        self._begun |= found.keys()
+        self._begin(consumer, found)
+        return inquiry.failures
+
+    def unanswered(self, now: float) -> Mapping[str, Asked]:
+        """The questions about starts, and about going on after a hold, that have no answer for ten seconds."""
+        if self._new:
+            return {**self._manner.open.overdue(now), **self._unchecked_long(now)}
+        self.ask_no_more()
+        return self._unchecked_long(now)
+
+    def ask_no_more(self) -> None:
+        """Let go of what was opened to ask about starts."""
+        if self._manner.ends is not None:
+            self._manner.ends.close()
+
+    def _unchecked_long(self, now: float) -> dict[str, Asked]:
+        since = min(self._unchecked.values(), default=now)
+        if self._manner.lifted is None or now <= since + OVERDUE_SECONDS:
+            return {}
+        return {_LIFTED: Asked(since, error=self._manner.lifted.error)}
 
     def _doubtful(self, name: Name, found: Resolved, now: float) -> bool:
         return found.doubtful and now < self._new[name] + _BEYOND_END_SECONDS
@@ -191,10 +220,12 @@ class Assignment:
     def _begin(self, consumer: Consumer, found: Mapping[Name, Resolved]) -> None:
         if not found:
             return
-        parts = [TopicPartition(*name, resolved.start.offset) for name, resolved in found.items()]
+        starts = {name: resolved.start for name, resolved in found.items()}
+        # With the epoch a cut of the log is noticed before the first record comes, too.
+        parts = [TopicPartition(*name, start.offset, leader_epoch=start.leader_epoch) for name, start in starts.items()]
         if self._clients.eager:
             others = [reading for reading in self.readings.values() if reading.started]
-            consumer.assign([*(TopicPartition(*each.name, each.position) for each in others), *parts])
+            consumer.assign([*(each.part() for each in others), *parts])
         else:
             consumer.incremental_assign(parts)
         # A pause survives revoke and assign in every protocol: lift it before the present pauses are applied.
@@ -210,17 +241,31 @@ class Assignment:
         start = resolved.start
         held = start.hold is not None
         lost, why = resolved.lost, start.detail
-        reading = Reading(name, next(_EPOCHS), start.offset, started=True, held=held, lost=lost, why=why)
+        newest = max(start.delivered, start.bound, start.offset - 1)
+        reading = Reading(
+            name, next(_EPOCHS), start.offset, start.leader_epoch, newest, started=True, held=held, lost=lost, why=why
+        )
         self.readings[name] = reading
         if not held:
             self._count_lost(reading)
-        self._offsets.committer.assigned(name, reading.epoch, start, runs=resolved.runs, fresh=resolved.fresh)
+        runs, fresh, began = resolved.runs, resolved.fresh, resolved.began
+        self._offsets.committer.assigned(name, reading.epoch, start, runs=runs, fresh=fresh, began=began)
+        self._offsets.committer.located(name[0], self._manner.place.origins.of(name[0]))
         if resolved.remade and self._shadow is not None:
             self._shadow.forget(name)
+        if resolved.foreign is not None:
+            self._count_foreign(name, start.offset, resolved.foreign)
         items: list[Intake] = [Assigned(*name, reading.epoch, start)]
         if start.bound >= 0:
             items.append(Bounded(*name, reading.epoch, start.bound))
         return items
+
+    def _count_foreign(self, name: Name, offset: int, why: str) -> None:
+        self._numbers.foreign_metadata += 1
+        text = f"the metadata of the commit does not count here: {why}"
+        self._numbers.journal.note(
+            "metadata_foreign", "warning", topic=name[0], partition=name[1], offset=offset, message=text
+        )
 
     def _count_lost(self, reading: Reading) -> None:
         if reading.lost:
@@ -241,7 +286,7 @@ class Assignment:
 
     def stopped(self, reading: Reading) -> bool:
         """Whether the partition is not read at the moment."""
-        return reading.paused or reading.held or self.no_room(reading)
+        return reading.paused or reading.held or reading.name in self._unchecked or self.no_room(reading)
 
     def no_room(self, reading: Reading) -> bool:
         """Whether it is not read because there is no room for more, in all or of its topic."""
@@ -312,8 +357,28 @@ class Assignment:
             if self._shadow is not None:
                 self._shadow.forget(reading.name)
         reading.paused = False
-        if not self.stopped(reading):
-            consumer.resume([TopicPartition(*reading.name)])
+        if self.seeks.is_open(reading.name) and reading.leader_epoch >= 0 and self._manner.lifted is not None:
+            # librdkafka checks no position that was sought, and what was finished above it may be other records by now.
+            self._unchecked[reading.name] = time.monotonic()
+        self._resume(consumer, [reading])
+
+    def check_due(self, consumer: Consumer) -> None:
+        """Let partitions go on that were held, where the log is still the one that was read; else begin them anew."""
+        lifted = self._manner.lifted
+        if not self._unchecked or lifted is None:
+            return
+        found: Mapping[Name, int | None] = {}
+        with suppress(KafkaException):
+            found = lifted.ask({name: self.readings[name].leader_epoch for name in self._unchecked})
+        for name, end in found.items():
+            reading = self.readings[name]
+            del self._unchecked[name]
+            if end is not None and end <= reading.newest:
+                self.restart(consumer, name)
+            else:
+                self._resume(consumer, [reading])
+        if not self._unchecked:
+            lifted.close()
 
     def given_back(self, order: GiveBack) -> None:
         """An order to read a partition again from an earlier offset."""
@@ -339,9 +404,9 @@ class Assignment:
         """Let a partition go and take it again at an offset, unseen by the group: whatever comes now is from there on."""
         reading = self.readings[name]
         reading.position = offset
-        part = TopicPartition(*name, offset)
+        part = reading.part()
         if self._clients.eager:
-            consumer.assign([TopicPartition(*each.name, each.position) for each in self.readings.values()])
+            consumer.assign([each.part() for each in self.readings.values()])
         else:
             consumer.incremental_unassign([TopicPartition(*name)])
             consumer.incremental_assign([part])

@@ -6,6 +6,7 @@ it also finds out when things are mended.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -33,6 +34,8 @@ _COMMIT: Final = "commit"
 _GROUP: Final = "group"
 _READ: Final = "read"
 _TOPIC: Final = "topic "
+_WAITS: Final = "waits"
+_PATIENCE_SECONDS: Final = 10.0
 _SURE: Final = frozenset({"authentication", "tls"})
 """Kinds that an error proves by itself, without a probe."""
 
@@ -108,6 +111,16 @@ class Condition:
         if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
             self._troubles[_GROUP] = trouble_of(error) or commit_trouble(error)
         self._suspect = True
+
+    def unanswered(self, question: str, error: KafkaError | None, since: float) -> None:
+        """Kafka has not answered a question since then (monotonic seconds)."""
+        if time.monotonic() > since + _PATIENCE_SECONDS:
+            why = plain(error) if error is not None else "no answer came"
+            self._troubles[_WAITS] = Trouble("unanswered", f"Kafka has not told {question} ({why})")
+
+    def answered(self, question: str) -> None:
+        """The question is answered, or nobody asks it any more."""
+        self._troubles.pop(_WAITS, None)
 
     def unreleased(self, error: KafkaError) -> None:
         """The group does not take the member yet."""

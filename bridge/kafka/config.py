@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from bridge.delivery.note import digest_of
 from bridge.delivery.start import OnGap, StartFrom
 from bridge.kafka.errors import plain
 from bridge.kafka.keys import ALLOWED, For
@@ -93,6 +94,10 @@ class Clients:
     on_gap: OnGap = "hold"
     drain: float = 10.0
     create_dead_letter_topic: bool = False
+    moved_from: int = 0
+    """The digest of the id of the cluster that the group was moved from; 0 if it was not."""
+    claims_cluster: bool = True
+    """Whether commits say in which cluster they were made."""
     dry_run: bool = False
     """Read only: nothing is committed, no dead letter is written."""
 
@@ -120,6 +125,8 @@ def clients_of(settings: Kafka, *, small: bool = False, dry_run: bool = False) -
         on_gap=settings.on_retention_gap,
         drain=settings.drain,
         create_dead_letter_topic=settings.dead_letter_create,
+        moved_from=digest_of(settings.moved_from),
+        claims_cluster=settings.cluster_id == "check",
         dry_run=dry_run,
     )
 

@@ -17,6 +17,8 @@ TIMED_OUT: Final = KafkaError._MSG_TIMED_OUT
 """A message was not acknowledged in its time."""
 UNREPORTED: Final = KafkaError._PURGE_INFLIGHT
 """A message was given up while it may have been on its way."""
+TOO_LONG: Final = KafkaError.OFFSET_METADATA_TOO_LARGE
+"""The metadata of a commit is longer than the brokers' `offset.metadata.max.bytes`."""
 POSITION_GONE: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 """The offset to read from is not in the log (any more)."""
 
@@ -71,6 +73,17 @@ GROUP_REFUSES: Final = frozenset(
 )
 """The group does not take the member; over when partitions are assigned."""
 
+METADATA_SHORTENED: Final = (
+    "the brokers refuse the note in the commits as too long: it is made shorter, so after a restart while much is "
+    "unfinished some finished records may be sent again, with the same keys, and newer ones may be taken for as old as the "
+    "oldest unfinished one; raise offset.metadata.max.bytes of the brokers to 4096"
+)
+METADATA_REFUSED: Final = (
+    "the brokers take no note in the commits: what is finished above the committed offset is sent again after a restart, "
+    "with the same keys; how long ago a record was first sent is forgotten by one, so that a repeat after 24 hours may "
+    "notify again; neither a group that was carried from another cluster nor a log that was cut is noticed; raise "
+    "offset.metadata.max.bytes of the brokers to 4096"
+)
 _NO_WRITES: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
 """Who may write nothing at all is refused as an idempotent producer, on the cluster."""
 _LENGTH: Final = methodcaller("__len__")

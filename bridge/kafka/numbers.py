@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.delivery.journal import Journal, trace_of
+from bridge.delivery.note import MAX_BYTES
 from bridge.delivery.tally import Buckets
 from bridge.flow import TopicPartition
 
@@ -59,6 +60,10 @@ class Numbers:
     """Times that a new consumer was made after an error."""
     metadata_bytes: int = 0
     """The largest metadata of a commit so far."""
+    foreign_metadata: int = 0
+    """Commits whose metadata was written for another commit, topic or cluster."""
+    metadata_room: int = MAX_BYTES
+    """What the brokers are known to take of it; 0 where they take none."""
     refused_progress: int = 0
     partitions: Mapping[TopicPartition, PartitionNumbers] = field(default_factory=dict)
 

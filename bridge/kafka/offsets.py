@@ -1,4 +1,8 @@
-"""Offsets into Kafka: stores and commits what the committer says, and takes in what became of it. Kafka thread only."""
+"""Offsets into Kafka: commits what the committer says, and takes in what became of it. Kafka thread only.
+
+Each commit names its partitions, with metadata and leader epoch: what librdkafka has stored it compares by epoch before
+offset and drops what is not above, and a commit of it is answered for partitions that nobody committed.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bridge.delivery.commits import Commit, Committer
 from bridge.delivery.journal import Fact
+from bridge.delivery.note import MAX_BYTES
 from bridge.flow import Bounded, TopicPartition as Name
-from bridge.kafka.errors import COMMIT_ACTIONS, CommitAction, plain
+from bridge.kafka.errors import COMMIT_ACTIONS, METADATA_REFUSED, METADATA_SHORTENED, TOO_LONG, CommitAction, plain
 from bridge.kafka.numbers import Numbers
-from bridge.kafka.starting import Earlier
+from bridge.kafka.starting import Earlier, metadata_of
 
 _FRESH_SECONDS: Final = 24 * 3600.0
 
@@ -21,7 +26,8 @@ _FRESH_SECONDS: Final = 24 * 3600.0
 class Offsets:
     """Commits of one consumer, always asynchronous: a synchronous one blocks for seconds when brokers are away.
 
-    `bounded` is told what may be handed over; `refused` of errors that a person or the thread has to act on.
+    `bounded` is told what may be handed over; `refused` of errors that a person or the thread has to act on; `noteless`
+    that commits bear no note from here on.
     """
 
     def __init__(
@@ -31,15 +37,17 @@ class Offsets:
         refused: Callable[[KafkaError | None, CommitAction | None], None],
         numbers: Numbers,
         now_ms: Callable[[], int],
+        noteless: Callable[[], None] = lambda: None,
     ) -> None:
-        self.committer = Committer()
+        self.committer = Committer(room=numbers.metadata_room)
         self._consumer = consumer
         self._bounded = bounded
         self._refused = refused
         self._numbers = numbers
         self._now_ms = now_ms
+        self._noteless = noteless
         self._known: dict[Name, int] = {}
-        """What librdkafka remembers as committed, over assignments, too: it commits nothing stored that is not above."""
+        """What this consumer has committed, over assignments, too."""
         self._committed_at = float("-inf")
 
     def commit_due(self, now: float) -> None:
@@ -50,8 +58,8 @@ class Offsets:
 
     def commit_finally(self, handed: Mapping[Name, int | None]) -> None:
         """The last commits of partitions before they are given up; what is committed is flushed by librdkafka."""
-        now_ms = self._now_ms()
-        found = (self.committer.final(name, now_ms, newest) for name, newest in handed.items())
+        now, now_ms = time.monotonic(), self._now_ms()
+        found = (self.committer.final(name, now, now_ms, newest) for name, newest in handed.items())
         self._commit([commit for commit in found if commit is not None])
 
     def earlier(self, now: float) -> Earlier:
@@ -66,21 +74,9 @@ class Offsets:
         if not commits:
             return
         self._numbers.metadata_bytes = max(self._numbers.metadata_bytes, *(len(c.metadata) for c in commits))
-        moved: list[TopicPartition] = []
-        standing: list[TopicPartition] = []
-        for commit in commits:
-            higher = commit.moved and commit.offset > self._known.get(commit.name, -1)
-            (moved if higher else standing).append(_part(commit))
-        if moved:
-            self._call(moved, _store_and_commit)
-        # Storing the offset that is committed already commits nothing, so a note that changes alone is sent by itself,
-        # and so is a lower offset: that of a topic that was made anew or cut off.
-        if standing:
-            self._call(standing, _commit_as_is)
-
-    def _call(self, parts: list[TopicPartition], call: Callable[[Consumer, list[TopicPartition]], None]) -> None:
+        parts = [_part(commit) for commit in commits]
         try:
-            call(self._consumer(), parts)
+            self._consumer().commit(offsets=parts, asynchronous=True)
         except KafkaException as error:
             self._answered(error.args[0], parts)
 
@@ -90,51 +86,67 @@ class Offsets:
             self._answered(error, parts)
         except Exception as bug:  # noqa: BLE001 - an exception in a callback would lose records that were taken
             self._numbers.callback_failed(bug)
-            self.committer.fail_all(time.monotonic())
+            self.committer.all_refused(time.monotonic())
 
     def _answered(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
-        if not parts and error is not None:
-            self.committer.fail_all(time.monotonic())
-            self._count(error, None)
-            return
+        """Each partition goes on by what is said of it; what was not committed says nothing, whatever is said of it."""
+        now = time.monotonic()
         bounds: list[Bounded] = []
+        written = False
         for part in parts:
             failure = part.error or error
-            if failure is None:
-                self._numbers.commits["ok"] += 1
-                self._known[part.topic, part.partition] = part.offset
-                self._committed_at = time.monotonic()
-                bound = self.committer.acknowledged((part.topic, part.partition), part.offset, part.metadata)
-                if bound is not None:
-                    bounds.append(bound)
-            else:
-                self.committer.failed((part.topic, part.partition), time.monotonic(), part.offset, part.metadata)
-                self._count(failure, part)
+            commit = self.committer.asked((part.topic, part.partition), part.offset, metadata_of(part))
+            if commit is None:
+                continue
+            if failure is not None:
+                self._not_written(commit, failure, now)
+                continue
+            written = True
+            bound = self._written(commit, now)
+            if bound is not None:
+                bounds.append(bound)
         if bounds:
             self._bounded(bounds)
-        if any((part.error or error) is None for part in parts):
+        if written:
             self._refused(None, None)
+        elif not parts and error is not None:
+            self._count(error, None)
 
-    def _count(self, error: KafkaError, part: TopicPartition | None) -> None:
+    def _written(self, commit: Commit, now: float) -> Bounded | None:
+        self._numbers.commits["ok"] += 1
+        self._known[commit.name] = commit.offset
+        self._committed_at = now
+        return self.committer.acknowledged(commit)
+
+    def _not_written(self, commit: Commit, error: KafkaError, now: float) -> None:
+        if error.code() == TOO_LONG and commit.metadata:
+            if self.committer.too_long(commit):
+                self._shortened(len(commit.metadata))
+            return
+        self.committer.refused(commit, now)
+        self._count(error, commit)
+
+    def _shortened(self, refused: int) -> None:
+        """Remember it for the process, and say once that notes are shorter now, and once that there are none."""
+        room, before = self.committer.room, self._numbers.metadata_room
+        self._numbers.metadata_room = room
+        if not room:
+            self._noteless()
+            self._numbers.journal.note("metadata_refused", "error", size=refused, message=METADATA_REFUSED)
+        elif before == MAX_BYTES:
+            self._numbers.journal.note("metadata_shortened", "warning", size=refused, message=METADATA_SHORTENED)
+
+    def _count(self, error: KafkaError, commit: Commit | None) -> None:
         action = COMMIT_ACTIONS.get(error.code(), CommitAction.RETRIED)
         self._numbers.commits[action.value] += 1
         if action is not CommitAction.NOTHING:
             level = "info" if action is CommitAction.KEPT else "warning"
             place: dict[str, Fact] = (
-                {"topic": part.topic, "partition": part.partition, "offset": part.offset} if part is not None else {}
+                {"topic": commit.topic, "partition": commit.partition, "offset": commit.offset} if commit else {}
             )
             self._numbers.journal.note("commit_failed", level, **place, result=action.value, message=plain(error))
         self._refused(error, action)
 
 
-def _store_and_commit(consumer: Consumer, parts: list[TopicPartition]) -> None:
-    consumer.store_offsets(offsets=parts)
-    consumer.commit(asynchronous=True)
-
-
-def _commit_as_is(consumer: Consumer, parts: list[TopicPartition]) -> None:
-    consumer.commit(offsets=parts, asynchronous=True)
-
-
 def _part(commit: Commit) -> TopicPartition:
-    return TopicPartition(commit.topic, commit.partition, commit.offset, commit.metadata)
+    return TopicPartition(commit.topic, commit.partition, commit.offset, commit.metadata, commit.leader_epoch)

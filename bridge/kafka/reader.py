@@ -190,7 +190,9 @@ class Reader:
         reading.position = newest + 1
         if self._assignment.unreadable:
             self._assignment.unreadable.pop(name, None)
-        self._committer.read(name, newest)
+        reading.newest = max(reading.newest, newest)
+        reading.leader_epoch = max(reading.leader_epoch, _epoch_of(run[-1]))
+        self._committer.read(name, newest, reading.leader_epoch)
         records = cast("list[Record]", run)
         taken = sum(map(len, run)) + RECORD_OVERHEAD * len(run)
         self._record_bytes += 0.1 * (taken / len(run) - self._record_bytes)
@@ -223,6 +225,12 @@ class Reader:
             self._assignment.unreadable.pop(reading.name, None)
             self._committer.end(reading.name, offset)
             items.append(EndReached(*reading.name, reading.epoch, offset))
+
+
+def _epoch_of(message: Message) -> int:
+    """The leader epoch under which a record was written; -1 where the broker does not say."""
+    epoch = message.leader_epoch()
+    return -1 if epoch is None else epoch
 
 
 def _runs(messages: list[Message]) -> Iterator[list[Message]]:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.flow import TopicPartition
+from confluent_kafka import TopicPartition
+
+from bridge.flow import TopicPartition as Name
 
 
 @dataclass(slots=True)
 class Reading:
     """A partition that is ours. `position` is the offset to be read next; nothing is read before `started`."""
 
-    name: TopicPartition
+    name: Name
     epoch: int
     position: int = -1
+    leader_epoch: int = -1
+    """Of the newest record read, or spoken of by the commit that reading began with; -1 if unknown."""
+    newest: int = -1
+    """The highest offset that was read, or that the commit speaks of that reading began with."""
     started: bool = False
     held: bool = False
     paused: bool = False
@@ -22,3 +28,7 @@ class Reading:
     """Records that Kafka deleted, to be counted when reading goes on behind the gap."""
     why: str = ""
     """What a person is told of that."""
+
+    def part(self) -> TopicPartition:
+        """The place to assign, for librdkafka: with the epoch, so that it notices later where the log is cut off."""
+        return TopicPartition(*self.name, self.position, leader_epoch=self.leader_epoch)

@@ -72,6 +72,10 @@ class Seeks:
         """Whether what comes has to be looked at with `expected`."""
         return bool(self._ordered or self._sought or self._doubted or self._placed)
 
+    def is_open(self, name: Name) -> bool:
+        """Whether the partition is to be read again from an offset, and nothing has come from there yet."""
+        return any(name in each for each in (self._ordered, self._sought, self._doubted, self._placed))
+
     def unconfirmed(self) -> Iterable[Name]:
         """Partitions whose seek was done and not confirmed, or that are to be placed anew."""
         return self._sought.keys() | self._doubted.keys()

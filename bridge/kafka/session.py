@@ -30,13 +30,16 @@ from bridge.kafka.condition import Condition
 from bridge.kafka.config import Clients, Conf, ConfigError
 from bridge.kafka.counting import Counting
 from bridge.kafka.creating import TopicCreator
+from bridge.kafka.epochs import EpochEnds
 from bridge.kafka.errors import POSITION_GONE, CommitAction, fatal_trouble, is_fatal, is_unreleased
 from bridge.kafka.letters import Letters
 from bridge.kafka.membership import has_joined
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
+from bridge.kafka.origins import Origins
 from bridge.kafka.reader import Reader
 from bridge.kafka.shadow import Shadow
+from bridge.kafka.starting import Manner, Place
 from bridge.secrets import SecretError
 
 _FLUSH_SECONDS: Final = 5.0
@@ -70,10 +73,26 @@ class Session:
         self._letters = letters
         self._numbers = numbers
         self._wake = wake
-        self._offsets = Offsets(lambda: self._consumer, self._bounded, self._commit_answered, numbers, now_ms)
+        self._offsets = Offsets(
+            lambda: self._consumer, self._bounded, self._commit_answered, numbers, now_ms, self._noteless
+        )
         self._committer = self._offsets.committer
         self._shadow = Shadow(clients.admin, clients.group_id) if not clients.dry_run else None
-        self._assignment = Assignment(clients, self._offsets, intake, self._serve_while_draining, numbers, self._shadow)
+        ends = EpochEnds(clients.admin, clients.group_id)
+        self._origins = Origins(clients.admin, lambda: condition.cluster_id if clients.claims_cluster else None)
+        place = Place(lambda: condition.cluster_id, self._origins, clients.moved_from)
+        manner = Manner(
+            clients.start_from,
+            clients.on_gap,
+            self._shadow,
+            ends,
+            now_ms,
+            place,
+            EpochEnds(clients.admin, clients.group_id),
+        )
+        self._assignment = Assignment(
+            clients, self._offsets, intake, self._serve_while_draining, numbers, self._shadow, manner
+        )
         self._reader = Reader(
             self._assignment, self._committer, room, intake, self._failed, numbers, guarded=not clients.dry_run
         )
@@ -82,6 +101,7 @@ class Session:
             self._creator = TopicCreator(clients.admin, clients.dead_letter_topic)
         self._restarts: list[Name] = []
         self._counting = Counting(self._assignment, self._committer, condition, numbers)
+        self._unanswered: set[str] = set()
         self._secrets_at = 0.0
         self._nudge_at = 0.0
         self._renew = False
@@ -158,6 +178,8 @@ class Session:
         if self._assignment.waiting() and condition.cluster_id is not None:
             self._start_new(now)
         if not self._clients.dry_run:
+            for topic, origin in self._origins.news().items():
+                self._committer.located(topic, origin)
             self._offsets.commit_due(now)
         if self._shadow is not None:
             self._shadow.write_due(now, self._committer.marks)
@@ -165,20 +187,28 @@ class Session:
         self._reader.step(self._consumer, self._wake)
 
     def _start_new(self, now: float) -> None:
-        try:
-            self._assignment.start_new(self._consumer, now)
-        except KafkaException as error:
-            self._condition.asking_failed(error.args[0])
+        for error in self._assignment.start_new(self._consumer, now):
+            self._condition.asking_failed(error)
+
+    def _tell_unanswered(self, now: float) -> None:
+        found = self._assignment.unanswered(now)
+        for text in self._unanswered - found.keys():
+            self._condition.answered(text)
+        for text, asked in found.items():
+            self._condition.unanswered(text, asked.error, asked.since)
+        self._unanswered = set(found)
 
     def _mend(self, now: float) -> None:
         for name in self._restarts:
             self._assignment.restart(self._consumer, name)
         self._restarts.clear()
+        self._tell_unanswered(now)
         unreadable = self._assignment.unreadable
         self._condition.unreadable(unreadable)
         if unreadable and now >= self._nudge_at:
             self._nudge_at = now + _NUDGE_EVERY
             self._assignment.nudge(self._consumer)
+        self._assignment.check_due(self._consumer)
         self._assignment.seek_due(self._consumer, now)
         if now >= self._secrets_at and self._condition.kinds() & _MEND_BY_SECRETS:
             self._secrets_at = now + _SECRETS_EVERY
@@ -244,6 +274,12 @@ class Session:
         except Exception as bug:  # noqa: BLE001 - rule 1
             self._numbers.callback_failed(bug)
 
+    def _noteless(self) -> None:
+        """Marks above what is committed would make commits without a note look like a rewind: they are written anew."""
+        if self._shadow is not None:
+            for name in self._assignment.readings:
+                self._shadow.forget(name)
+
     def _commit_answered(self, error: KafkaError | None, action: CommitAction | None) -> None:
         if error is not None and action is CommitAction.FATAL:
             self._condition.fatal = fatal_trouble(error)
@@ -272,6 +308,7 @@ class Session:
         if self._shadow is not None:
             self._shadow.write(self._committer.marks())
         self._assignment.give_up(list(self._assignment.readings))
+        self._assignment.ask_no_more()
         if self._letters is not None and not self._renew:
             self._letters.close(_FLUSH_SECONDS)
         self._consumer.close()
@@ -290,6 +327,7 @@ class Session:
         self._numbers.rebuilds += 1
         self._dead = True
         self._assignment.drop_all()
+        self._assignment.ask_no_more()
         # The group waits for this member until it leaves or its session ends, but `close` may hang after an error.
         closing = Thread(target=self._consumer.close, name="kafka-discarded", daemon=True)
         closing.start()

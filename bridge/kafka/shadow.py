@@ -51,6 +51,7 @@ class Shadow:
         self._write_at = time.monotonic() + _FIRST_SECONDS
         self._refresh_at = time.monotonic() + _REFRESH_SECONDS
         self._warned = False
+        self._silent = False
         self._refused: KafkaError | None = None
 
     def ask(self, names: Iterable[Name]) -> Mapping[Name, int]:
@@ -88,6 +89,16 @@ class Shadow:
             if reason is not None and reason.code() in _NOT_FOR_US:
                 self._refused = reason
         return self._refused
+
+    def given_up(self) -> None:
+        """Partitions begin without their marks, since Kafka does not tell them. Said once."""
+        if not self._silent:
+            self._silent = True
+            LOG.warning(
+                "the group %s is not answered for: partitions begin with what their commits say, without this second guard "
+                "against a reset of the group",
+                self._group,
+            )
 
     def forget(self, name: Name) -> None:
         """A rewind was accepted: the mark follows from below."""

@@ -105,6 +105,21 @@ EVENTS: Mapping[str, LogEvent] = MappingProxyType(
             "accept it already.",
             f"{PLACE} detail accepted",
         ),
+        "metadata_shortened": _event(
+            "warning",
+            "The brokers refuse commit metadata of that many bytes: it is made shorter from here on. Once in a process.",
+            "size message",
+        ),
+        "metadata_refused": _event(
+            "error",
+            "The brokers take no commit metadata: what cannot be promised without it. Once in a process.",
+            "size message",
+        ),
+        "metadata_foreign": _event(
+            "warning",
+            "The metadata of a commit was written for another commit, topic or cluster: what it says does not count here.",
+            "topic partition offset message",
+        ),
         "records_lost": _event(
             "error",
             "Kafka deleted records before they were read; with how many, and the range.",

@@ -249,7 +249,7 @@ KAFKA = (
     ),
     counter(
         "bridge_commits_total",
-        "Answers to commits.",
+        "Answers to commits, one for each partition that was committed.",
         (labels.COMMIT,),
         words(labels.COMMIT, lambda s: s.kafka.commits),
     ),
@@ -258,6 +258,18 @@ KAFKA = (
         "Largest metadata of a partition's last commit; 4,096 would be refused, at 3,000 reading stops.",
         (),
         one(lambda s: s.snapshot.kafka.commit_metadata_bytes),
+    ),
+    gauge(
+        "bridge_commit_metadata_room_bytes",
+        "Bytes of metadata that the brokers are known to take; less than 4,000 where they refused some, 0 where they take none.",
+        (),
+        one(lambda s: s.snapshot.kafka.commit_metadata_room),
+    ),
+    counter(
+        "bridge_foreign_metadata_total",
+        "Commits found with metadata that was written for another commit, topic or cluster: it did not count.",
+        (),
+        one(lambda s: s.snapshot.kafka.foreign_metadata),
     ),
     gauge(
         "bridge_partitions_assigned",

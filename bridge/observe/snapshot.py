@@ -128,6 +128,10 @@ class KafkaView:
     dead_letter_failures: int = 0
     commit_metadata_bytes: int = 0
     """The largest metadata of a partition's last commit; 4,096 would be refused."""
+    commit_metadata_room: int = 0
+    """What the brokers are known to take of it; 0 where they take none."""
+    foreign_metadata: int = 0
+    """Commits found with metadata that was written for another commit, topic or cluster."""
 
 
 @dataclass(frozen=True, slots=True)

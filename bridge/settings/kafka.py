@@ -199,6 +199,10 @@ class Kafka(Section):
     """Where a group that has no offsets yet begins: `latest`, `earliest` or a time. The latter two send history."""
     on_retention_gap: Literal["hold", "continue"] = Field(default="hold", examples=["continue"])
     """What happens when Kafka deleted records before they were read: stop that partition, or count the loss and go on."""
+    moved_from: Name | None = Field(default=None, examples=["pLKcbHc0Rt-8oKhEPGQN5Q"])
+    """The id of the cluster that the group's offsets were carried from, if that was done on purpose. Without it they hold as `rewind`."""
+    cluster_id: Literal["check", "ignore"] = Field(default="check", examples=["ignore"])
+    """`check`: commits say in which cluster they were made, and one of another cluster holds. `ignore`: where the brokers' cluster id is not stable (gateways)."""
     max_poll_interval: Duration = Field(default=300.0, ge=10, le=86_400, examples=["5m"])
     """A process that has not polled for so long is thrown out of the group."""
     drain: Duration = Field(default=10.0, gt=0, examples=["10s"])

@@ -7,6 +7,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -127,9 +128,17 @@ class RealKafka:
     ) -> str:
         """Create a topic, wait until every partition has a leader, and return its name."""
         topic = NewTopic(name, num_partitions=partitions, replication_factor=replication, config=dict(config or {}))
-        self.admin.create_topics([topic])[name].result(_ANSWER_SECONDS)
-        self._await_partitions(name, partitions)
-        return name
+        return self._create(topic, partitions)
+
+    def place_topic(self, name: str, replicas: list[list[int]], config: Mapping[str, str] | None = None) -> str:
+        """Create a topic whose partitions are on these nodes, the preferred leader of each first."""
+        count = len(replicas)
+        return self._create(NewTopic(name, count, replica_assignment=replicas, config=dict(config or {})), count)
+
+    def _create(self, topic: NewTopic, partitions: int) -> str:
+        self.admin.create_topics([topic])[topic.topic].result(_ANSWER_SECONDS)
+        self._await_partitions(topic.topic, partitions)
+        return str(topic.topic)
 
     def delete_topic(self, name: str) -> None:
         self.admin.delete_topics([name])[name].result(_ANSWER_SECONDS)
@@ -146,6 +155,20 @@ class RealKafka:
     def elect_leaders(self) -> None:
         """Give every partition back to its preferred leader."""
         self.admin.elect_leaders(ElectionType.PREFERRED).result(_ANSWER_SECONDS)
+
+    def elect_uncleanly(self, name: str) -> None:
+        """Have brokers that were not in sync lead the partitions of a topic whose leaders are gone; wait for that."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            found = self.admin.list_topics(name, timeout=_ANSWER_SECONDS).topics[name].partitions
+            if all(part.leader >= 0 for part in found.values()) or time.monotonic() > deadline:
+                break
+            # A broker that was just started is not known yet, and one that was just killed may still be.
+            with suppress(KafkaException, TimeoutError):
+                parts = [TopicPartition(name, number) for number in found]
+                self.admin.elect_leaders(ElectionType.UNCLEAN, parts).result(_ANSWER_SECONDS)
+            time.sleep(0.5)
+        self._await_partitions(name, len(found))
 
     def add_partitions(self, name: str, total: int) -> None:
         self.admin.create_partitions([NewPartitions(name, total)])[name].result(_ANSWER_SECONDS)
@@ -242,6 +265,10 @@ class RealKafka:
         futures = self.admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED)
         return {part.partition: future.result(_ANSWER_SECONDS).offset for part, future in futures.items()}
 
+    def await_leaders(self, name: str) -> None:
+        """Wait until every partition of a topic answers again."""
+        self._await_partitions(name, len(self.admin.list_topics(name, timeout=_ANSWER_SECONDS).topics[name].partitions))
+
     def _await_partitions(self, name: str, count: int) -> None:
         deadline = time.monotonic() + _ANSWER_SECONDS
         while time.monotonic() < deadline:
@@ -254,7 +281,7 @@ class RealKafka:
     def _led(self, name: str) -> bool:
         try:
             self.end_offsets(name)
-        except KafkaException:
+        except (KafkaException, TimeoutError):
             return False
         return True
 

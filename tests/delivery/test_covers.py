@@ -259,7 +259,7 @@ def _committer() -> Committer:
 
 def _commit(committer: Committer, now: float, now_ms: int) -> tuple[list[Bounded], list[Any]]:
     made = committer.due(now, now_ms)
-    answers = [committer.acknowledged(commit.name, commit.offset, commit.metadata) for commit in made]
+    answers = [committer.acknowledged(commit) for commit in made]
     return [each for each in answers if each is not None], [decode(each.metadata, each.offset) for each in made]
 
 

@@ -61,6 +61,8 @@ class Desk:
         self.records: list[Record] = []
         """Everything that was read, in order; what was not finished is read again after a revoke."""
         self.finished: list[Record] = []
+        self.finished_at: list[tuple[float, Record]] = []
+        """The same with the monotonic time of each."""
         self.parts: dict[TopicPartition, Part] = {}
         self.states: list[KafkaState] = []
         self.clusters: list[str] = []
@@ -188,6 +190,7 @@ class Desk:
                 record = ledger.unfinished.pop(offset)
                 assert record is not None
                 self.finished.append(record)
+                self.finished_at.append((time.monotonic(), record))
                 ledger.top = max(ledger.top, offset)
                 self.room.free(name[0], len(record) + RECORD_OVERHEAD)
             self.order(self._progress(name, part))

@@ -51,17 +51,17 @@ def test_what_passes_by_itself_ends_in_a_commit(cluster: MockCluster, error: int
         assert side.kafka.state.kind is None
 
 
-def test_a_note_that_is_too_long_for_the_brokers_is_said_and_heals(cluster: MockCluster) -> None:
-    """Metadata that the brokers refuse is a trouble with the setting to change; reading and polling go on."""
+def test_a_note_that_is_too_long_for_the_brokers_is_made_shorter_and_said_once(cluster: MockCluster) -> None:
+    """Metadata that the brokers refuse is halved until they take it; nothing waits for a person, who is told once."""
     with desk(cluster.bootstrap, ["orders"], "g") as side:
         side.until(lambda: side.parts, what="the partition")
-        cluster.fail_requests("OffsetCommit", [KafkaError.OFFSET_METADATA_TOO_LARGE] * 6)
+        cluster.fail_requests("OffsetCommit", [KafkaError.OFFSET_METADATA_TOO_LARGE] * 3)
         produce(cluster, 10)
-        side.until(lambda: side.kafka.state.kind == "commit", what="the trouble")
-        assert "offset.metadata.max.bytes" in (side.kafka.state.trouble or "")
-        before = side.kafka.heartbeat
-        side.until(lambda: side.kafka.heartbeat > before, what="a poll")
-        side.until(lambda: side.kafka.state.kind is None and len(side.finished) == 10, 40, "the end of the trouble")
+        side.until(lambda: committed(side) == 10, 40, "the commit")
+        assert side.kafka.state.kind is None
+        assert side.kafka.numbers.metadata_room == 500
+        (told,) = [note for note in side.kafka.numbers.journal.take() if note.event.startswith("metadata")]
+        assert (told.event, "offset.metadata.max.bytes" in str(told.facts["message"])) == ("metadata_shortened", True)
 
 
 def test_a_fenced_instance_ends_the_thread(cluster: MockCluster) -> None:

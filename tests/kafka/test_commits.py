@@ -6,7 +6,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bridge.delivery.commits import Commit, Committer, Pace
-from bridge.delivery.note import decode, runs_of
+from bridge.delivery.note import Began, Origin, decode, runs_of
 from bridge.flow import Bounded, Progress, Start
 
 NAME = ("orders", 0)
@@ -24,7 +24,7 @@ def progress(watermark: int, delivered: int = -1, runs: str = "", epoch: int = 1
 
 
 def acknowledge(committer: Committer, commits: list[Commit]) -> list[Bounded]:
-    found = [committer.acknowledged(each.name, each.offset, each.metadata) for each in commits]
+    found = [committer.acknowledged(each) for each in commits]
     return [each for each in found if each is not None]
 
 
@@ -32,7 +32,7 @@ def test_a_new_start_is_committed_at_once() -> None:
     """The offset that `start_from` gave is committed before anything is read."""
     committer = started(Start(7))
     (commit,) = committer.due(0.0, 1_000)
-    assert (commit.offset, commit.moved) == (7, True)
+    assert commit.offset == 7
     assert decode(commit.metadata, 7) is not None
 
 
@@ -50,21 +50,166 @@ def test_what_was_read_is_covered_at_once_and_handed_over_when_acknowledged() ->
     (commit,) = committer.due(0.0, 1_000)
     note = decode(commit.metadata, 0)
     assert note is not None
-    assert (commit.offset, commit.moved, note.bound, note.at_ms) == (0, False, 41, 1_000)
+    assert (commit.offset, note.bound, note.at_ms) == (0, 41, 1_000)
     committer.read(NAME, 50)
-    assert not committer.due(1.0, 1_001), "one round is outstanding"
+    assert not committer.due(1.0, 1_001), "one of the partition is under way"
     assert acknowledge(committer, [commit]) == [Bounded(*NAME, 1, 41)]
     (again,) = committer.due(1.0, 1_002)
     assert acknowledge(committer, [again]) == [Bounded(*NAME, 1, 50)]
 
 
-def test_an_answer_to_an_earlier_assignments_commit_says_nothing() -> None:
-    """The late answer to the last commit of an earlier assignment does not acknowledge the present one."""
+def test_an_answer_speaks_of_the_commit_that_was_made_and_of_no_other() -> None:
+    """An answer that names another offset, other metadata, no offset or a partition not committed changes nothing."""
+    committer = started(Start(5), fresh=False)
+    committer.assigned(("orders", 1), 2, Start(3), runs="", fresh=False)
+    committer.read(NAME, 9)
+    (commit,) = committer.due(0.0, 1_000)
+    for name, offset, metadata in (
+        (NAME, 5, "b1;1;4;-1;"),
+        (NAME, 5, None),
+        (NAME, -1001, commit.metadata),
+        (NAME, -1001, None),
+        (NAME, 6, commit.metadata),
+        (("orders", 1), -1001, None),
+        (("orders", 1), 3, commit.metadata),
+        (("others", 0), 5, commit.metadata),
+    ):
+        assert committer.asked(name, offset, metadata) is None
+    assert committer.asked(NAME, 5, commit.metadata) == commit
+    assert committer.committed() == {NAME: 5, ("orders", 1): 3}
+
+
+def test_the_answer_to_a_commit_of_an_earlier_assignment_changes_nothing_of_the_present_one() -> None:
+    """What was under way when the partition went is known to be written, and hands nothing over."""
     committer = started(Start(5), fresh=False)
     committer.read(NAME, 9)
-    committer.due(0.0, 1_000)
-    assert committer.acknowledged(NAME, 5, "b1;1;4;-1;") is None
+    (late,) = committer.due(0.0, 1_000)
+    committer.assigned(NAME, 2, Start(5), runs="", fresh=False)
+    committer.read(NAME, 7)
+    (present,) = committer.due(0.1, 2_000)
+    assert committer.asked(NAME, late.offset, late.metadata) == late
+    assert committer.acknowledged(late) is None
+    assert committer.asked(NAME, late.offset, late.metadata) is None
     assert committer.outstanding()
+    assert committer.acknowledged(present) == Bounded(*NAME, 2, 7)
+
+
+def test_one_partition_never_waits_for_the_answer_of_another() -> None:
+    """Of two in one request one gets no answer: the other is committed again and again, and the first after its time."""
+    committer = started(Start(0), fresh=False)
+    other = ("orders", 1)
+    committer.assigned(other, 2, Start(0), runs="", fresh=False)
+    committer.read(NAME, 0)
+    committer.read(other, 0)
+    mute, first = committer.due(0.0, 0)
+    assert acknowledge(committer, [first]) == [Bounded(*other, 2, 0)]
+    for turn in range(1, 9):
+        committer.read(NAME, turn)
+        committer.read(other, turn)
+        (commit,) = committer.due(turn * 10.0, 0)
+        assert acknowledge(committer, [commit]) == [Bounded(*other, 2, turn)]
+    wait = committer.wait(89.0)
+    assert wait is not None
+    assert wait == 1.0
+    assert not committer.due(90.0, 0), "taken for refused: it rests first"
+    (again,) = committer.due(91.0, 0)
+    assert (again.name, again.bound) == (NAME, 8)
+    assert committer.asked(NAME, mute.offset, mute.metadata) is None
+
+
+def test_a_refused_partition_rests_alone() -> None:
+    """What is refused is not tried again at once; the others are not slowed down by it."""
+    committer = started(Start(0), fresh=False)
+    other = ("orders", 1)
+    committer.assigned(other, 2, Start(0), runs="", fresh=False)
+    committer.read(NAME, 0)
+    committer.read(other, 0)
+    for commit in committer.due(0.0, 0):
+        if commit.name == NAME:
+            committer.refused(commit, 0.0)
+        else:
+            committer.acknowledged(commit)
+    committer.read(other, 1)
+    assert [commit.name for commit in committer.due(0.02, 0)] == [other]
+    assert [commit.name for commit in committer.due(0.2, 0)] == [NAME]
+
+
+def test_commits_bear_the_epoch_of_the_newest_record_read() -> None:
+    """Reading again below it, or a broker that does not tell, makes it no older."""
+    committer = started(Start(5, leader_epoch=3), fresh=False)
+    committer.read(NAME, 6)
+    (commit,) = committer.due(0.0, 0)
+    assert commit.leader_epoch == 3
+    acknowledge(committer, [commit])
+    committer.read(NAME, 9, 4)
+    committer.read(NAME, 7, 3)
+    committer.progress(progress(8))
+    (commit,) = committer.due(1.0, 0)
+    assert (commit.offset, commit.leader_epoch) == (8, 4)
+    committer.assigned(NAME, 2, Start(0), runs="", fresh=True)
+    (anew,) = committer.due(2.0, 0)
+    assert anew.leader_epoch == -1, "a topic that was made anew begins at epoch 0"
+
+
+def test_notes_say_where_they_were_made_and_since_when_the_group_reads() -> None:
+    """Every commit bears the digests as far as they are known by then, and `began`."""
+    committer = Committer()
+    began = Began(1_000, 3)
+    committer.assigned(NAME, 1, Start(0), runs="", fresh=True, began=began)
+    (commit,) = committer.due(0.0, 0)
+    note = decode(commit.metadata, 0)
+    assert note is not None
+    assert (note.offset, note.origin, note.began) == (0, Origin(), began)
+    acknowledge(committer, [commit])
+    committer.located("orders", Origin(7, 8))
+    committer.read(NAME, 4)
+    note = decode(committer.due(1.0, 0)[0].metadata, 0)
+    assert note is not None
+    assert (note.origin, note.began) == (Origin(7, 8), began)
+
+
+def test_notes_that_are_refused_are_made_shorter_down_to_none() -> None:
+    """Half the room each time, at once; the facts are kept longest; marks stay below the watermark without a note."""
+    committer = started(Start(0), fresh=False)
+    unfinished = list(range(0, 4_000, 2))
+    committer.read(NAME, 4_000)
+    committer.progress(progress(0, 3_999, runs_of(0, unfinished, 3_999)))
+    sizes = []
+    (commit,) = committer.due(0.0, 1_700_000_000_000)
+    while commit.metadata:
+        sizes.append(len(commit.metadata))
+        note = decode(commit.metadata, 0)
+        assert note is not None
+        assert note.offset == 0
+        assert {first for first, _ in note.unfinished} <= set(unfinished)
+        assert committer.too_long(commit)
+        (commit,) = committer.due(sum(sizes), 1_700_000_000_000)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] <= 125
+    assert committer.room == 0
+    committer.acknowledged(commit)
+    assert committer.marks() == {NAME: -1}
+
+
+def test_of_a_request_that_is_refused_as_too_long_the_room_is_halved_once() -> None:
+    """Two partitions in one refused request make one step of it; what is in Kafka with a note is then made without one."""
+    committer = started(Start(0), fresh=False)
+    other, quiet = ("orders", 1), ("orders", 2)
+    committer.assigned(other, 2, Start(0), runs="", fresh=False)
+    committer.assigned(quiet, 3, Start(9, delivered=12, unfinished=((9, 11),)), runs="3,1", fresh=False)
+    assert committer.marks()[quiet] == 12
+    committer.read(NAME, 0)
+    committer.read(other, 0)
+    now = 0.0
+    while committer.room:
+        before = committer.room
+        commits = committer.due(now, 0)
+        assert [committer.too_long(commit) for commit in commits] == [True, False]
+        assert committer.room in (before // 2, 0)
+        now += 1.0
+    bare = committer.due(now, 0)
+    assert [(commit.name, commit.metadata) for commit in bare] == [(NAME, ""), (other, ""), (quiet, "")]
+    assert committer.marks()[quiet] == 8
 
 
 def test_progress_waits_for_its_interval_and_many_records_do_not() -> None:
@@ -75,7 +220,7 @@ def test_progress_waits_for_its_interval_and_many_records_do_not() -> None:
     committer.progress(progress(10))
     assert not committer.due(0.05, 50)
     assert [commit.offset for commit in committer.due(0.1, 100)] == [10]
-    committer.fail_all(0.1)
+    committer.all_refused(0.1)
     committer.progress(progress(5_010))
     assert [commit.offset for commit in committer.due(0.21, 210)] == [5_010]
 
@@ -97,7 +242,7 @@ def test_a_refused_commit_is_made_again_later() -> None:
     committer = started(Start(0), fresh=False)
     committer.read(NAME, 9)
     (commit,) = committer.due(0.0, 0)
-    committer.failed(NAME, 0.0, commit.offset, commit.metadata)
+    committer.refused(commit, 0.0)
     assert not committer.due(0.01, 0)
     (again,) = committer.due(0.2, 0)
     assert again.bound == commit.bound
@@ -107,7 +252,7 @@ def test_a_partition_that_starts_held_commits_nothing_until_released() -> None:
     """A rewound partition keeps its commit without a note, so that a restart holds it again."""
     committer = started(Start(5, hold="rewind"))
     committer.read(NAME, 9)
-    assert committer.final(NAME, 0, None) is None
+    assert committer.final(NAME, 0.0, 0, None) is None
     assert not committer.due(9.0, 0)
     committer.release(NAME, 1)
     assert [commit.offset for commit in committer.due(9.0, 0)] == [5]
@@ -119,7 +264,7 @@ def test_a_clean_end_takes_the_bound_back_to_what_was_handed_over() -> None:
     committer.read(NAME, 99)
     acknowledge(committer, committer.due(0.0, 1_000))
     committer.progress(progress(40))
-    commit = committer.final(NAME, 2_000, 39)
+    commit = committer.final(NAME, 0.0, 2_000, 39)
     assert commit is not None
     note = decode(commit.metadata, 40)
     assert note is not None
@@ -241,11 +386,11 @@ class Commits(RuleBasedStateMachine):
     def answer(self, arrives: bool) -> None:
         commit = self.outstanding.pop(0)
         if not arrives:
-            self.committer.failed(NAME, self.now, commit.offset, commit.metadata)
+            self.committer.refused(commit, self.now)
             return
         if commit.epoch == self.epoch:
             self.kafka = (commit.offset, commit.metadata)
-        bounded = self.committer.acknowledged(NAME, commit.offset, commit.metadata)
+        bounded = self.committer.acknowledged(commit)
         if bounded is not None:
             note = decode(self.kafka[1], self.kafka[0])
             assert note is not None

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from itertools import count
-from typing import Any
+from threading import Event, Thread
+from typing import Any, Self
 
 import pytest
-from confluent_kafka import Message
+from confluent_kafka import KafkaException, Message, Producer, TopicCollection
 
-from bridge.delivery.note import decode, text_of
+from bridge.delivery.note import Origin, decode, digest_of, text_of
 from bridge.flow import Assigned, EndReached, GiveBack, Intake, Lost, Pause, Resume, Revoking
 from bridge.kafka.reader import Reader
 from tests.brokers.real import RealKafka, Sent
-from tests.kafka.desk import desk
+from tests.kafka.desk import Desk, desk
 
 QUICK = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "topic.metadata.refresh.interval.ms": "1000"}
 PROTOCOLS: Mapping[str, dict[str, Any]] = {
@@ -34,7 +36,11 @@ def numbered(start: int, stop: int) -> list[Sent]:
 
 
 def lag(kafka: RealKafka, group: str, topic: str) -> int:
-    committed = kafka.committed(group, topic)
+    """How many records are not committed; -1 while the group's coordinator is being found."""
+    try:
+        committed = kafka.committed(group, topic)
+    except KafkaException:
+        return -1
     return sum(end - committed.get(number, (0, ""))[0] for number, end in kafka.end_offsets(topic).items())
 
 
@@ -42,6 +48,39 @@ def make(kafka: RealKafka, partitions: int = 4) -> tuple[str, str, dict[str, Any
     topic = kafka.create_topic(kafka.unique("orders"), partitions)
     letters = kafka.create_topic(kafka.unique("dead"))
     return topic, kafka.unique("group"), {"dead_letter_topic": letters}
+
+
+class Ticking:
+    """Writes 50 records a second to a topic, each its own time, until the end of the block."""
+
+    def __init__(self, kafka: RealKafka, topic: str) -> None:
+        self._producer = Producer({"bootstrap.servers": kafka.bootstrap, "linger.ms": 0})
+        self._topic = topic
+        self._over = Event()
+        self._thread = Thread(target=self._write)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._producer.flush()
+
+    def _write(self) -> None:
+        while not self._over.wait(0.02):
+            self._producer.produce(self._topic, b"%.6f" % time.monotonic())
+            self._producer.poll(0)
+
+
+def is_of(item: Intake, topic: str) -> bool:
+    return isinstance(item, Assigned) and item.topic == topic
+
+
+def waits(side: Desk, topic: str) -> list[float]:
+    """How long each finished record of a topic that bears its time waited, in seconds."""
+    return [at - float(record.value() or b"") for at, record in side.finished_at if record.topic() == topic]
 
 
 def test_a_second_member_takes_over_where_the_first_left_off(kafka: RealKafka, protocol: dict[str, Any]) -> None:
@@ -279,7 +318,7 @@ def test_what_was_given_back_and_is_gone_does_not_hold_the_watermark(
 ) -> None:
     """Where the offset that is sought has no record (any more), it is found out for certain, and reading goes on."""
     topic, group, more = make(kafka, 2)
-    kafka.produce_in_transactions(topic, [[b"a"], [b"gone"]], aborted=[1])
+    kafka.produce_in_transactions(topic, [[Sent(b"a", partition=0)], [Sent(b"gone", partition=0)]], aborted=[1])
     with desk(kafka.bootstrap, [topic], group, **more, **protocol) as side:
         side.stalled = True
         side.until(lambda: side.values() == [b"a"] and len(side.of(EndReached)) == 2)
@@ -318,3 +357,65 @@ def test_a_topic_made_anew_is_read_from_its_beginning_and_committed(
         kafka.produce(topic, [b"new"])
         side.until(lambda: b"new" in side.values(), 60, what="the new record")
         side.until(lambda: kafka.committed(group, topic).get(0, (0, ""))[0] == 1, what="its commit")
+
+
+def test_a_topic_made_anew_disturbs_no_other(kafka: RealKafka) -> None:
+    """A is read at 50 records a second all the time, B is quiet, deleted, made anew and written to: both go on.
+
+    Nothing of A waits for an answer about B, and B's commits, lower than before and of a lower epoch, are made at once.
+    """
+    busy, group, more = make(kafka, 2)
+    quiet = kafka.create_topic(kafka.unique("quiet"), 2)
+    kafka.produce(quiet, numbered(0, 20))
+    with desk(kafka.bootstrap, [busy, quiet], group, **more, properties=QUICK) as side, Ticking(kafka, busy):
+        side.until(lambda: waits(side, busy) and lag(kafka, group, quiet) == 0, what="both to be read and committed")
+        kafka.delete_topic(quiet)
+        side.until(lambda: side.kafka.state.kind == "unknown_topic", what="the topic to be missed")
+        kafka.create_topic(quiet, 2)
+        before = len(side.of(Assigned))
+        kafka.produce(quiet, [Sent(b"new", partition=number % 2) for number in range(10)])
+        side.until(lambda: any(is_of(item, quiet) for item in side.of(Assigned)[before:]), 60, "its assignment")
+        assigned = time.monotonic()
+        side.until(lambda: [record.value() for record in side.finished].count(b"new") == 10, 60, "what is new")
+        assert time.monotonic() - assigned < 20.0, "a commit that is not answered is waited for over a minute"
+        side.until(lambda: lag(kafka, group, quiet) == 0, 10, "its commits")
+    assert max(waits(side, busy)) < 20.0, "a rebalance is all that it may wait for"
+
+
+def test_commits_say_in_which_cluster_and_topic_they_were_made(kafka: RealKafka) -> None:
+    """The ids are those that the brokers tell; `kafka.cluster_id: ignore` claims no cluster."""
+    topic, group, more = make(kafka, 1)
+    told = kafka.admin.describe_topics(TopicCollection([topic]))[topic].result(30)
+    cluster, here = digest_of(kafka.admin.list_topics(timeout=10).cluster_id), digest_of(str(told.topic_id))
+    kafka.produce(topic, numbered(0, 10))
+    for claims, origin in (("check", Origin(cluster, here)), ("ignore", Origin(0, here))):
+        with desk(kafka.bootstrap, [topic], group, cluster_id=claims, **more) as side:
+            side.until(lambda: side.parts, what="the partition")
+            kafka.produce(topic, numbered(10, 20))
+            side.until(lambda: side.finished and lag(kafka, group, topic) == 0, what="the commit")
+        offset, metadata = kafka.committed(group, topic)[0]
+        note = decode(metadata, offset)
+        assert note is not None
+        assert (note.origin, note.offset) == (origin, offset)
+
+
+def test_a_commit_of_another_cluster_holds_unless_the_group_was_moved_from_there(kafka: RealKafka) -> None:
+    """What it calls finished is not skipped: held, it sends nothing; by `kafka.moved_from` it goes on at the offset."""
+    topic, group, more = make(kafka, 1)
+    kafka.produce(topic, numbered(0, 10))
+    with desk(kafka.bootstrap, [topic], group, **more) as side:
+        side.until(lambda: lag(kafka, group, topic) == 0, what="the commit")
+    kafka.produce(topic, numbered(10, 20))
+    origin = Origin(digest_of("the other cluster"), 7)
+    carried = text_of(at_ms=1, bound=19, delivered=19, runs="0,a", committed=12, origin=origin)
+    kafka.reset_offsets(group, topic, {0: 12}, carried)
+    with desk(kafka.bootstrap, [topic], group, **more) as side:
+        side.until(lambda: side.parts, what="the partition")
+        start = side.parts[topic, 0].start
+        assert (start.offset, start.hold) == (12, "rewind")
+        assert "another cluster" in start.detail
+        assert "8 records" in start.age
+    with desk(kafka.bootstrap, [topic], group, moved_from="the other cluster", **more) as side:
+        side.until(lambda: len(side.finished) == 8, what="all from the offset on")
+        side.until(lambda: lag(kafka, group, topic) == 0, what="the commit")
+        assert [record.offset() for record in side.finished] == list(range(12, 20))

@@ -13,7 +13,7 @@ from tests.kafka.desk import desk
 
 POLLS, READS, COMMITS = ("poll",), ("consume",), ("commit",)
 WATCHED = (
-    *(*POLLS, *READS, *COMMITS, "store_offsets", "pause", "resume", "seek", "committed", "offsets_for_times", "close"),
+    *(*POLLS, *READS, *COMMITS, "pause", "resume", "seek", "committed", "offsets_for_times", "close"),
     *("list_topics", "incremental_assign", "incremental_unassign", "position", "assignment", "subscribe"),
 )
 
@@ -62,9 +62,8 @@ def test_one_thread_owns_the_consumer_and_never_waits(
     assert max(call.given[0] for call in by["poll"]) <= 0.25
     assert {call.given[1] for call in by["consume"]} == {0.0}
     assert all(call.named.get("asynchronous") is True for call in by["commit"])
-    stored = [
-        part for call in by["store_offsets"] for part in call.named.get("offsets", call.given[0:1] and call.given[0])
-    ]
-    assert stored
-    assert all(part.metadata for part in stored), "a commit without the note would look like somebody else's"
+    named = [part for call in by["commit"] for part in call.named["offsets"]]
+    assert named
+    assert all(part.metadata for part in named), "a commit without the note would look like somebody else's"
+    assert {part.leader_epoch for part in named if part.offset} == {0}
     assert len(by["close"]) == 1

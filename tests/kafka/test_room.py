@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.delivery.commits import Committer
+from bridge.delivery.commits import Commit, Committer
 from bridge.flow import Bounded, GiveBack, Pause, Resume
 from bridge.kafka.config import clients_of
 from bridge.kafka.mock import MockCluster
@@ -139,10 +139,10 @@ def test_an_exception_in_a_callback_loses_nothing(cluster: MockCluster) -> None:
     fail = [True]
     commit = Committer.acknowledged
 
-    def broken(self: Committer, name: tuple[str, int], offset: int, metadata: str | None) -> Bounded | None:
+    def broken(self: Committer, made: Commit) -> Bounded | None:
         if fail.pop() if fail else False:
             raise RuntimeError("a bug")
-        return commit(self, name, offset, metadata)
+        return commit(self, made)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Committer, "acknowledged", broken)

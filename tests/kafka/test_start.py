@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.delivery.note import decode, runs_of, text_of
-from bridge.delivery.start import Committed, Group, Known, OnGap, Resolved, StartFrom, group_of, resolve
+from bridge.delivery.note import Began, Origin, decode, runs_of, text_of
+from bridge.delivery.start import Committed, Group, Known, OnGap, Resolved, StartFrom, begins, group_of, resolve
 
 NAME = ("orders", 3)
 NEW = Group(has_commits=False, is_ours=False)
@@ -25,23 +25,26 @@ def start(
     low: int = 10,
     high: int = 100,
     start_from: StartFrom = "latest",
-    at_time: int | None = None,
+    since: int | None = None,
     mark: int | None = None,
     on_gap: OnGap = "hold",
     before: int | None = None,
     fresh: bool = True,
+    end: int | None = None,
+    topic: int = 0,
 ) -> Resolved:
-    known = Known(NAME, Committed(*committed) if committed else None, low, high, at_time, mark, before, fresh)
+    commit = Committed(*committed, epoch=3) if committed else None
+    known = Known(NAME, commit, low, high, since, mark, before, fresh, epoch_end=end, origin=Origin(0, topic))
     return resolve(known, group, start_from, on_gap)
 
 
 @pytest.mark.parametrize(
-    ("start_from", "at_time", "offset"),
+    ("start_from", "since", "offset"),
     [("latest", None, 100), ("earliest", None, 10), (1_700_000_000_000, 55, 55), (1_700_000_000_000, None, 100)],
 )
-def test_a_new_group_starts_where_the_settings_say(start_from: StartFrom, at_time: int | None, offset: int) -> None:
+def test_a_new_group_starts_where_the_settings_say(start_from: StartFrom, since: int | None, offset: int) -> None:
     """With no commit on any partition `start_from` decides, and is committed at once."""
-    found = start(None, NEW, start_from=start_from, at_time=at_time)
+    found = start(None, NEW, start_from=start_from, since=since)
     assert (found.start.offset, found.start.hold, found.fresh) == (offset, None, True)
 
 
@@ -218,6 +221,60 @@ def test_a_note_that_was_written_for_another_commit_is_not_ours() -> None:
     assert group_of({0: Committed(20, carried)}) == FOREIGN
 
 
+HERE, THERE = Origin(cluster=1, topic=1), Origin(cluster=2, topic=2)
+
+
+def located(origin: Origin, *, committed: int = 20) -> str:
+    """A note that calls everything above its commit finished."""
+    return text_of(at_ms=1_000, bound=40, delivered=30, runs="0,b", committed=committed, origin=origin)
+
+
+def found_at(metadata: str, *, here: Origin = HERE, moved_from: int = 0, offset: int = 20, high: int = 100) -> Resolved:
+    known = Known(NAME, Committed(offset, metadata), 10, high, origin=here, cluster_id="here", moved_from=moved_from)
+    return resolve(known, OURS, "latest", "hold")
+
+
+@pytest.mark.parametrize("committed", [20, 23])
+def test_a_commit_of_another_cluster_holds(committed: int) -> None:
+    """Wherever its offset was there: nothing that it calls finished counts, and nothing goes out before a person says so."""
+    found = found_at(located(THERE, committed=committed))
+    assert (found.start.offset, found.start.hold, found.start.delivered, found.start.bound) == (20, "rewind", -1, -1)
+    assert (found.runs, found.fresh, found.remade) == ("", True, True)
+    assert "another cluster" in found.start.detail
+    assert "this one's id is here" in found.start.detail
+    assert "80 records" in found.start.age
+    assert found.foreign is not None
+
+
+def test_the_token_of_a_commit_of_another_cluster_stays_the_same_while_the_topic_grows() -> None:
+    """What the token is made of says nothing that changes by itself."""
+    assert found_at(located(THERE)).start.detail == found_at(located(THERE), high=200).start.detail
+
+
+def test_who_moved_the_group_says_so_beforehand() -> None:
+    """`kafka.moved_from` names the cluster: it goes on at the offset, and what was finished there does not count here."""
+    found = found_at(located(THERE, committed=23), moved_from=2)
+    assert (found.start.offset, found.start.hold, found.start.delivered, found.runs) == (20, None, -1, "")
+    assert found_at(located(THERE), moved_from=3).start.hold == "rewind"
+    assert found_at(located(THERE), moved_from=2, offset=120).start.hold == "rewind"
+
+
+def test_a_note_of_another_topic_of_the_name_is_not_ours() -> None:
+    """The tripwire decides as for any commit that somebody else made."""
+    found = found_at(located(Origin(cluster=1, topic=9)))
+    assert (found.start.hold, found.start.delivered) == ("rewind", -1)
+    assert "set by somebody else" in found.start.detail
+    assert found.foreign is not None
+
+
+@pytest.mark.parametrize("origin", [HERE, Origin(), Origin(cluster=1), Origin(topic=1)])
+@pytest.mark.parametrize("here", [HERE, Origin(), Origin(cluster=1), Origin(topic=1)])
+def test_what_is_unknown_claims_nothing(origin: Origin, here: Origin) -> None:
+    """A note without facts, or a cluster and a topic whose ids nobody tells: it counts as ever."""
+    found = found_at(located(origin), here=here)
+    assert (found.start.hold, found.start.delivered, found.foreign) == (None, 30, None)
+
+
 def test_a_commit_at_the_end_is_no_trouble() -> None:
     """A group that has read everything goes on."""
     assert start((100, note(100))).start.hold is None
@@ -255,3 +312,120 @@ def test_a_start_is_always_inside_the_log(
     found = start(committed, group, low=low, high=high, mark=mark, on_gap=on_gap, before=before, fresh=fresh)
     assert low <= found.start.offset <= low + length
     assert found.lost >= 0
+
+
+def spoken(offset: int, *, topic: int = 7, bound: int = 59) -> tuple[int, str]:
+    """A commit whose note speaks of records up to `bound`, some of them finished."""
+    runs = runs_of(offset, [offset, 41], 55)
+    origin = Origin(0, topic)
+    return offset, text_of(at_ms=1_000, bound=bound, delivered=55, runs=runs, committed=offset, origin=origin)
+
+
+def test_a_log_that_was_not_cut_is_gone_on_with() -> None:
+    """Where the commit's leader epoch ends behind all that the commit speaks of, that is believed as it is."""
+    found = start(spoken(40), end=60)
+    assert (found.start.offset, found.start.delivered, found.start.bound, found.fresh) == (40, 55, 59, False)
+    assert found.start.leader_epoch == 3
+
+
+@pytest.mark.parametrize("high", [57, 100])
+def test_an_end_that_a_new_leader_tells_too_low_is_corrected_by_its_epochs(high: int) -> None:
+    """The end of the commit's leader epoch is the leader's own word: nothing was cut, whatever end is told beside it."""
+    found = start(spoken(40), end=60, high=high)
+    assert (found.start.offset, found.start.bound, found.doubtful) == (40, 59, False)
+
+
+def test_a_cut_above_the_commit_makes_nothing_finished_nor_attempted_there() -> None:
+    """Above the cut no run and no bound counts, though the log has grown past both: every new record is sent."""
+    found = start(spoken(40), end=50)
+    assert (found.start.offset, found.start.hold, found.fresh) == (40, None, True)
+    assert found.start.delivered < 50
+    assert found.start.bound == 49
+    assert found.start.unfinished[0] == (40, 41)
+
+
+def test_the_mark_of_a_log_that_was_cut_does_not_count_either() -> None:
+    """The mark above the cut is written anew from below, or a commit that is lost later would begin behind it."""
+    assert start(spoken(40), end=50, mark=55).remade
+    assert not start(spoken(40), end=60, mark=55).remade
+
+
+def test_a_cut_below_the_commit_holds_at_the_cut_and_offers_what_is_new() -> None:
+    """The hold is at the end that the broker tells, names it, and says that what comes from there on is new."""
+    found = start(spoken(40), end=30, topic=7)
+    assert (found.start.offset, found.start.hold, found.fresh) == (30, "rewind", True)
+    assert found.start.bound == -1
+    assert "ends at 30" in found.start.detail
+    assert "new" in found.start.detail
+
+
+def test_a_cut_below_the_commit_of_a_topic_that_may_be_another_holds_at_the_beginning() -> None:
+    """A topic made anew has its leader epochs anew, too: only where it is surely the same is what lies below known."""
+    for topic in (0, 8):
+        found = start(spoken(40, topic=7 if topic == 0 else 0), end=30, topic=topic)
+        assert (found.start.offset, found.start.hold) == (10, "rewind")
+        assert "ends at 30" in found.start.detail
+
+
+def test_a_leader_epoch_that_the_log_never_had_is_another_log() -> None:
+    """Epochs only grow: where the broker knows none so high the topic was made anew, however far it has grown."""
+    found = start(spoken(40), end=-1, topic=7)
+    assert (found.start.offset, found.start.hold) == (10, "rewind")
+    assert "leader epoch 3" in found.start.detail
+
+
+def test_an_offset_behind_the_last_record_is_no_sign_of_a_cut() -> None:
+    """Markers behind the last record may be of a newer epoch: they are read again, and nobody is asked anything."""
+    commit = text_of(at_ms=1_000, bound=37, delivered=-1, runs="", committed=40, origin=Origin(0, 7))
+    found = start((40, commit), end=38, topic=7)
+    assert (found.start.offset, found.start.hold, found.start.bound) == (38, None, 37)
+    assert not found.remade
+
+
+def test_a_commit_without_an_epoch_is_read_as_ever() -> None:
+    """What earlier versions committed has no epoch, and brokers may not answer: the end alone decides then."""
+    assert start(spoken(40), end=None).start.offset == 40
+    assert start((110, note(110)), end=None).start.hold == "rewind"
+
+
+AT = Began(1_000_000, 5)
+
+
+def test_a_partition_that_was_there_when_the_group_began_starts_at_that_time() -> None:
+    """Beside siblings that say since when the group reads, nothing from before that is sent, and nothing since is missed."""
+    group = Group(has_commits=True, is_ours=True, began=AT)
+    assert start(None, group, since=70).start.offset == 70
+    assert start(None, group, since=None).start.offset == 100
+
+
+def test_the_end_that_was_seen_first_is_the_latest_place_to_begin() -> None:
+    """Records that came after it are the group's, whatever their timestamps say."""
+    group = Group(has_commits=True, is_ours=True, began=AT)
+    assert start(None, group, high=80, since=95).start.offset == 80
+
+
+def test_a_partition_that_was_added_after_the_group_began_starts_at_its_beginning() -> None:
+    """Its number is beyond those that there were: none of its records is skipped."""
+    group = Group(has_commits=True, is_ours=True, began=Began(1_000_000, 3))
+    assert start(None, group, since=70).start.offset == 10
+
+
+def test_a_group_that_began_with_everything_begins_with_everything_everywhere() -> None:
+    """`earliest` holds for partitions that come later, too, whatever is set by then."""
+    group = Group(has_commits=True, is_ours=True, began=begins("earliest", 5, 4))
+    assert start(None, group, start_from="latest", since=70).start.offset == 10
+
+
+@pytest.mark.parametrize(("start_from", "at_ms"), [("latest", 77), ("earliest", 0), (50, 50)])
+def test_when_a_group_begins_is_decided_by_its_first_start(start_from: StartFrom, at_ms: int) -> None:
+    """`latest` means now, `earliest` the beginning of time, a time itself."""
+    assert begins(start_from, 77, 4) == (at_ms, 4)
+
+
+def test_the_oldest_beginning_of_several_counts() -> None:
+    """Two first members that could not know of each other may have decided twice."""
+    commits = {
+        number: Committed(5, text_of(at_ms=1, bound=-1, delivered=-1, runs="", committed=5, began=began))
+        for number, began in enumerate([None, Began(9, 2), Began(4, 2)])
+    }
+    assert group_of(commits) == Group(has_commits=True, is_ours=True, began=Began(4, 2))

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
-from bridge.kafka.starting import Inquiry
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from bridge.delivery.note import Origin, text_of
+from bridge.kafka import starting
+from bridge.kafka.starting import Inquiry, Manner, Place
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
+
+    from bridge.kafka.origins import Origins
+    from bridge.kafka.shadow import Shadow
 
 TOPIC = "orders.v1"
 
@@ -15,7 +24,7 @@ TOPIC = "orders.v1"
 class Unreadable:
     """A commit of another client, whose metadata confluent-kafka reads beyond its end."""
 
-    topic, partition, offset, error = TOPIC, 0, 7, None
+    topic, partition, offset, error, leader_epoch = TOPIC, 0, 7, None, None
 
     @property
     def metadata(self) -> str:
@@ -26,7 +35,7 @@ class Plain:
     """A commit without metadata, or the first and last offset of a partition."""
 
     metadata: str | None = None
-    error = None
+    error = leader_epoch = None
 
     def __init__(self, partition: int, offset: int) -> None:
         self.topic, self.partition, self.offset = TOPIC, partition, offset
@@ -37,9 +46,25 @@ class Topics:
 
     class One:
         error = None
-        partitions = (0, 1)
+        partitions = {0: SimpleNamespace(leader=1), 1: SimpleNamespace(leader=1)}  # noqa: RUF012 (never changed)
 
     topics = {TOPIC: One}  # noqa: RUF012 (never changed)
+
+
+class Nowhere:
+    """What nobody tells."""
+
+    def ask(self, _: object) -> None:
+        """Nobody answers."""
+
+    def settled(self) -> bool:
+        return True
+
+    def of(self, _: str) -> Origin:
+        return Origin()
+
+
+PLACE = Place(lambda: None, cast("Origins", Nowhere()))
 
 
 class Answers:
@@ -57,11 +82,149 @@ class Answers:
 
 def test_metadata_that_cannot_be_read_is_nobodys_note() -> None:
     """A group whose last commits came from a client with other metadata is taken over at its offsets."""
-    inquiry = Inquiry([(TOPIC, 0), (TOPIC, 1)], "latest", "hold", None)
+    inquiry = Inquiry([(TOPIC, 0), (TOPIC, 1)], Manner("latest", "hold", None, None, lambda: 0, PLACE))
     consumer = cast("Consumer", Answers())
     found = inquiry.ask(consumer)
-    assert found is not None
     assert {name: (resolved.start.offset, resolved.start.hold) for name, resolved in found.items()} == {
         (TOPIC, 0): (7, None),
         (TOPIC, 1): (3, None),
     }
+
+
+class Leaders:
+    """Partitions with a leader each; who is away does not answer. `commits` are the group's, by partition."""
+
+    def __init__(self, *leaders: int) -> None:
+        self.leaders = leaders
+        self.away: set[int] = set()
+        self.silent = False
+        """Whether the group's coordinator is away."""
+        self.commits: dict[int, str] = {}
+        self.ends = 20
+        self.since = 15
+        self.asked: list[tuple[int, ...]] = []
+
+    def list_topics(self, _topic: str, **_: float) -> object:
+        parts = {number: SimpleNamespace(leader=leader) for number, leader in enumerate(self.leaders)}
+        return SimpleNamespace(topics={TOPIC: SimpleNamespace(error=None, partitions=parts)})
+
+    def committed(self, _asked: object, **_: float) -> list[object]:
+        if self.silent:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return [_commit(number, text) for number, text in self.commits.items()]
+
+    def offsets_for_times(self, asked: list[Plain], **_: float) -> list[Plain]:
+        leaders = {self.leaders[part.partition] for part in asked}
+        self.asked.append(tuple(part.partition for part in asked))
+        assert len(leaders) == 1, "each leader is asked by itself"
+        if leaders & self.away:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        told = {-2: 0, -1: self.ends}
+        return [Plain(part.partition, told.get(part.offset, self.since)) for part in asked]
+
+
+def _commit(number: int, text: str) -> Plain:
+    part = Plain(number, 5)
+    part.metadata = text
+    return part
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The monotonic clock, which a test puts on by hand: `now`."""
+    moved = SimpleNamespace(now=1_000.0)
+    monkeypatch.setattr(starting, "time", SimpleNamespace(monotonic=lambda: moved.now))
+    return moved
+
+
+def inquiry_of(brokers: Leaders, shadow: object = None) -> tuple[Inquiry, Manner]:
+    manner = Manner("latest", "hold", cast("Shadow | None", shadow), None, lambda: 5_000, PLACE)
+    return Inquiry([(TOPIC, number) for number in range(len(brokers.leaders))], manner), manner
+
+
+def asked(inquiry: Inquiry, brokers: Leaders) -> dict[int, int]:
+    """The partitions that begin now, and where."""
+    found = inquiry.ask(cast("Consumer", brokers))
+    return {number: resolved.start.offset for (_, number), resolved in found.items()}
+
+
+def test_a_leader_that_does_not_answer_holds_up_only_its_own_partitions(clock: SimpleNamespace) -> None:
+    """The others begin at once; it is asked again less and less often, and after ten seconds people are told."""
+    brokers = Leaders(1, 2, 1)
+    brokers.away = {2}
+    inquiry, manner = inquiry_of(brokers)
+    assert asked(inquiry, brokers) == {0: 20, 2: 20}
+    assert [error.code() for error in inquiry.failures] == [KafkaError._TIMED_OUT]
+    times = 0
+    while not (told := manner.open.overdue(clock.now)):
+        clock.now = max(clock.now + 0.1, inquiry.next_at())
+        assert asked(inquiry, brokers) == {}
+        times += bool(inquiry.failures)
+    assert times < 8
+    ((text, found),) = told.items()
+    assert "broker 2" in text
+    assert found.error is not None
+    assert found.error.code() == KafkaError._TIMED_OUT
+    brokers.away = set()
+    clock.now = inquiry.next_at()
+    assert asked(inquiry, brokers) == {1: 15}, "the first record since the group's first start, though it begins late"
+    asked(inquiry, brokers)
+    assert manner.open.overdue(clock.now) == {}
+
+
+def test_a_partition_without_a_leader_waits_alone(clock: SimpleNamespace) -> None:
+    """Who leads is asked again, until somebody does."""
+    brokers = Leaders(1, -1)
+    inquiry, _ = inquiry_of(brokers)
+    assert asked(inquiry, brokers) == {0: 20}
+    brokers.leaders = (1, 3)
+    clock.now += 1.0
+    assert asked(inquiry, brokers) == {1: 20}
+
+
+def test_two_thousand_partitions_cost_a_few_questions(clock: SimpleNamespace) -> None:
+    """One for each leader and end of the log, not one for each partition."""
+    brokers = Leaders(*(1 + number % 3 for number in range(2_000)))
+    inquiry, _ = inquiry_of(brokers)
+    assert len(asked(inquiry, brokers)) == 2_000
+    assert len(brokers.asked) == 6
+
+
+class Silent:
+    """A second group whose coordinator cannot be found."""
+
+    def __init__(self) -> None:
+        self.times_given_up = 0
+
+    def ask(self, _: object) -> dict[tuple[str, int], int]:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    def given_up(self) -> None:
+        self.times_given_up += 1
+
+
+def test_marks_that_nobody_tells_are_done_without_where_the_commit_is_our_own(clock: SimpleNamespace) -> None:
+    """After ten seconds, with a warning; a partition without such a commit waits, and people are told."""
+    brokers = Leaders(1, 1)
+    brokers.commits = {0: text_of(at_ms=1, bound=-1, delivered=-1, runs="", committed=5)}
+    shadow = Silent()
+    inquiry, manner = inquiry_of(brokers, shadow)
+    while clock.now < 1_010.0:
+        assert asked(inquiry, brokers) == {}
+        clock.now += 0.5
+    clock.now += 0.5
+    assert asked(inquiry, brokers) == {0: 5}
+    assert shadow.times_given_up == 1
+    assert ".delivered" in next(iter(manner.open.overdue(clock.now)))
+    assert asked(inquiry, brokers) == {}
+
+
+def test_commits_that_nobody_tells_begin_nothing(clock: SimpleNamespace) -> None:
+    """Without them a restart would look like a first start."""
+    brokers = Leaders(1)
+    brokers.silent = True
+    inquiry, manner = inquiry_of(brokers)
+    while clock.now < 1_011.0:
+        assert asked(inquiry, brokers) == {}
+        clock.now += 0.5
+    assert list(manner.open.overdue(clock.now)) == ["the group's commits"]

@@ -184,3 +184,23 @@ def test_an_instance_id_that_is_still_held_is_waited_for(kafka: RealKafka) -> No
         kafka.produce(topic, [b"a"])
         waiting.until(lambda: waiting.values() == [b"a"], 30, "the newcomer to read")
         waiting.until(lambda: waiting.kafka.state.kind is None)
+
+
+@pytest.mark.parametrize("limit", [20, 140])
+def test_brokers_that_take_no_metadata_are_no_rewind_at_the_next_start(start_kafka: StartKafka, limit: int) -> None:
+    """Without a note, or with its facts alone, all is committed, and a restart goes on; what is unfinished is read again."""
+    kafka = start_kafka(settings={"offset.metadata.max.bytes": str(limit)})
+    topic, letters, group = kafka.create_topic("orders"), kafka.create_topic("dead"), "g"
+    kafka.produce(topic, [b"%d" % number for number in range(40)])
+    with desk(kafka.bootstrap, [topic], group, dead_letter_topic=letters) as side:
+        side.keep = {(topic, 0, offset) for offset in range(10, 30, 2)}
+        side.until(lambda: len(side.finished) == 30, what="all but some")
+        side.until(lambda: kafka.committed(group, topic)[0][0] == 10, what="the commit")
+        side.until(lambda: kafka.committed(f"{group}.delivered", topic), 30, "the mark")
+        assert side.kafka.state.kind is None
+        assert side.kafka.numbers.metadata_room in (0, 125)
+    with desk(kafka.bootstrap, [topic], group, dead_letter_topic=letters) as side:
+        side.until(lambda: side.parts, what="the partition")
+        assert side.parts[topic, 0].start.hold is None
+        side.until(lambda: {record.offset() for record in side.finished} >= set(range(10, 40)), what="the rest")
+        side.until(lambda: kafka.committed(group, topic)[0][0] == 40, what="the commit")

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from bridge.delivery.note import text_of
 from bridge.delivery.policy import Policy
 from bridge.flow import DeadLetter, DeadLetterWritten, KafkaState, PlainRecord, Start
 from bridge.kafka.config import producer_conf
@@ -240,15 +241,64 @@ def test_a_refused_commit_is_told(tmp_path: Path) -> Lines:
     numbers = Numbers()
     written = Written(tmp_path, numbers.journal)
 
-    def no_consumer() -> Any:
-        raise AssertionError
+    class Client:
+        def commit(self, **_: Any) -> None:
+            """Take it; the answer comes later."""
 
-    offsets = Offsets(no_consumer, lambda _: None, lambda *_: None, numbers, lambda: 0)
-    offsets.on_commit(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), [TopicPartition("t", 3, 17)])
+    offsets = Offsets(Client, lambda _: None, lambda *_: None, numbers, lambda: 0)  # type: ignore[arg-type]
+    offsets.committer.assigned(("t", 3), 1, Start(17), runs="", fresh=True)
+    offsets.commit_due(1.0)
+    (commit,) = offsets.committer.under_way()
+    offsets.on_commit(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), [TopicPartition("t", 3, 17, commit.metadata)])
+    offsets.on_commit(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), [TopicPartition("t", 4, 17)])
     offsets.on_commit(KafkaError(KafkaError._NO_OFFSET), [])
     lines = written.lines()
     (line,) = lines
     assert (line["topic"], line["partition"], line["offset"], line["result"]) == ("t", 3, 17, "setup")
+    return lines
+
+
+@shows(SHOWN, "metadata_shortened", "metadata_refused")
+def test_metadata_that_the_brokers_refuse_is_told_once(tmp_path: Path) -> Lines:
+    """That notes become shorter is said once, and once that there are none; with the setting to raise."""
+    numbers = Numbers()
+    written = Written(tmp_path, numbers.journal)
+
+    class Client:
+        def commit(self, *, offsets: list[TopicPartition], **_: Any) -> None:
+            error = KafkaError.OFFSET_METADATA_TOO_LARGE
+            raise KafkaException(KafkaError(error)) if offsets[0].metadata else StopIteration
+
+    offsets = Offsets(Client, lambda _: None, lambda *_: None, numbers, lambda: 0)  # type: ignore[arg-type]
+    offsets.committer.assigned(("t", 3), 1, Start(17), runs="", fresh=True)
+    with pytest.raises(StopIteration):
+        for turn in range(20):
+            offsets.commit_due(float(turn))
+    lines = written.lines()
+    assert [line["event"] for line in lines] == ["metadata_shortened", "metadata_refused"]
+    assert all("offset.metadata.max.bytes" in line["message"] for line in lines)
+    assert numbers.metadata_room == 0
+    return lines
+
+
+@shows(SHOWN, "metadata_foreign")
+def test_metadata_that_is_not_ours_is_told(kafka: RealKafka, tmp_path: Path) -> Lines:
+    """A note beside another commit than its own does not count, and that is said with its place."""
+    topic, letters = kafka.create_topic(kafka.unique("orders"), 1), kafka.create_topic(kafka.unique("dead"))
+    group = kafka.unique("group")
+    kafka.produce(topic, [Sent(b"%d" % n) for n in range(4)])
+    with desk(kafka.bootstrap, [topic], group, dead_letter_topic=letters) as side:
+        side.until(lambda: len(side.finished) == 4, what="the first records")
+    kafka.produce(topic, [Sent(b"%d" % n) for n in range(4, 10)])
+    carried = text_of(at_ms=1, bound=9, delivered=9, runs="0,4", committed=6)
+    kafka.reset_offsets(group, topic, {0: 5}, carried)
+    with desk(kafka.bootstrap, [topic], group, dead_letter_topic=letters) as side:
+        side.until(lambda: len(side.finished) == 5, what="all from the offset on")
+        lines = Written(tmp_path, side.kafka.numbers.journal).lines()
+        assert side.kafka.numbers.foreign_metadata == 1
+    (line,) = [line for line in lines if line["event"] == "metadata_foreign"]
+    assert (line["topic"], line["partition"], line["offset"]) == (topic, 0, 5)
+    assert "another offset" in line["message"]
     return lines
 
 

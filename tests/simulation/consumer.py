@@ -25,7 +25,7 @@ from bridge.flow import (
     Revoking,
     Room,
 )
-from tests.simulation.group import Request
+from tests.simulation.group import TOO_LONG, Answer, Request
 from tests.simulation.log import TOPIC, Told
 from tests.simulation.reading import Reader
 from tests.simulation.records import Track
@@ -65,7 +65,7 @@ class Consumer:
         """The assignments that the delivery thread knows of, by partition."""
         self.intake: deque[Intake] = deque()
         self.orders: deque[tuple[Order, int]] = deque()
-        self.commit_answers: deque[tuple[Commit, str | None]] = deque()
+        self.commit_answers: deque[Answer] = deque()
         self.letters: deque[DeadLetter] = deque()
         self.reports: deque[DeadLetterWritten] = deque()
         self.to_give_up: set[int] = set()
@@ -133,12 +133,20 @@ class Consumer:
     def _take_answers(self) -> None:
         now = self.world.now
         while self.commit_answers:
-            commit, error = self.commit_answers.popleft()
-            if error is not None:
-                self.committer.failed(commit.name, now, commit.offset, commit.metadata)
+            answer = self.commit_answers.popleft()
+            commit = self.committer.asked((TOPIC, answer.partition), answer.offset, answer.metadata)
+            if commit is None:
+                continue
+            if answer.error == TOO_LONG and commit.metadata:
+                if self.committer.too_long(commit) and not self.committer.room:
+                    for number in self.readings:
+                        self.shadow.forget(number)
+                continue
+            if answer.error is not None:
+                self.committer.refused(commit, now)
                 continue
             self.reader.earlier[commit.partition], self.reader.committed_at = commit.offset, now
-            bounded = self.committer.acknowledged(commit.name, commit.offset, commit.metadata)
+            bounded = self.committer.acknowledged(commit)
             if bounded is not None:
                 self.intake.append(bounded)
         self.maybe_crash("after a commit's acknowledgement")
@@ -197,27 +205,26 @@ class Consumer:
         commits = committer.due(world.now, self.now_ms)
         if world.faults.hit("commit: not sent", world.scenario.strength.commit / 4):
             for commit in commits:
-                committer.failed(commit.name, world.now, commit.offset, commit.metadata)
+                committer.refused(commit, world.now)
         else:
             self._request(commits)
         self.maybe_crash("after a commit was sent")
 
     def _request(self, commits: list[Commit]) -> None:
-        """What moved goes out first, what only has another note by itself."""
+        """All that moved goes out in one request."""
         readings = self.readings
-        for moved in (True, False):
-            told = [
-                Told(commit, readings[commit.partition].track, readings[commit.partition].sequence)
-                for commit in commits
-                if commit.moved is moved
-            ]
-            if told:
-                self.world.kafka.requests.append(Request(self, self.generation, told))
+        told = [
+            Told(commit, readings[commit.partition].track, readings[commit.partition].sequence) for commit in commits
+        ]
+        if told:
+            self.world.kafka.requests.append(Request(self, self.generation, told))
 
     def commit_finally(self, handed: Mapping[int, int | None]) -> None:
         """The last commits of partitions before they are given up."""
-        now_ms = self.now_ms
-        found = [self.committer.final((TOPIC, number), now_ms, newest) for number, newest in sorted(handed.items())]
+        now, now_ms = self.world.now, self.now_ms
+        found = [
+            self.committer.final((TOPIC, number), now, now_ms, newest) for number, newest in sorted(handed.items())
+        ]
         self._request([commit for commit in found if commit is not None])
 
     # partitions go

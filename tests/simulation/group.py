@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.delivery.commits import Commit
+from bridge.delivery.note import MAX_BYTES, Origin, runs_of, text_of
 from bridge.delivery.start import Committed
 from tests.simulation.faults import Faults
 from tests.simulation.log import Log, Told, Topic
@@ -17,6 +18,7 @@ from tests.simulation.truth import Truth, finished_runs
 if TYPE_CHECKING:
     from tests.simulation.consumer import Consumer
 
+TOO_LONG = "OFFSET_METADATA_TOO_LARGE"
 RETRIED = ("REBALANCE_IN_PROGRESS", "STALE_MEMBER_EPOCH", "NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS")
 
 
@@ -29,6 +31,21 @@ class Request:
     commits: list[Told]
 
 
+class Answer(NamedTuple):
+    """What is said of one partition of a commit."""
+
+    partition: int
+    offset: int
+    metadata: str | None
+    error: str | None
+
+
+NOT_COMMITTED = -1001
+"""The offset that a client's answer has for a partition of which nothing was committed."""
+HERE = Origin(cluster=1, topic=1)
+ELSEWHERE = Origin(cluster=2, topic=2)
+
+
 class Kafka(Topic):
     """The cluster: one topic, one group."""
 
@@ -39,7 +56,7 @@ class Kafka(Topic):
         self.barrier = False
         """Eager: nobody gets anything before all have given up everything."""
         self.requests: deque[Request] = deque()
-        self.late: list[tuple[Consumer, list[tuple[Commit, str | None]]]] = []
+        self.late: list[tuple[Consumer, list[Answer]]] = []
 
     # who reads what
 
@@ -117,13 +134,21 @@ class Kafka(Topic):
             taken = [
                 told
                 for told in request.commits
-                if len(told.commit.metadata) <= limit or not faults.take("commit: OFFSET_METADATA_TOO_LARGE")
+                if len(told.commit.metadata) <= limit or not faults.take(f"commit: {TOO_LONG}")
             ]
             for told in taken:
                 self._store(told)
             if faults.hit("commit: answer lost", self.scenario.strength.commit / 2):
                 error = "REQUEST_TIMED_OUT"
-        answers = [(told.commit, error if told in taken else "OFFSET_METADATA_TOO_LARGE") for told in request.commits]
+        answers = [_answer(told.commit, error if told in taken else TOO_LONG) for told in request.commits]
+        if faults.hit("commit: answer about what was not committed", self.scenario.strength.commit / 4):
+            answers.append(Answer(faults.rng.below(len(self.logs)), NOT_COMMITTED, None, None))
+        if len(answers) > 1 and faults.hit("commit: answers apart", self.scenario.strength.commit):
+            # Each by itself, in any order, some of them much later.
+            late = [answer for answer in answers if faults.rng.random() < 0.5]
+            self.late += [(member, [answer]) for answer in late]
+            answers = faults.rng.sample(answers, len(answers))
+            answers = [answer for answer in answers if answer not in late]
         if faults.hit("commit: answer late", self.scenario.strength.commit / 2):
             self.late.append((member, answers))
         elif member.alive:
@@ -155,20 +180,28 @@ class Kafka(Topic):
     def _store(self, told: Told) -> None:
         commit = told.commit
         log = self.logs[commit.partition]
-        log.committed = Committed(commit.offset, commit.metadata)
+        log.committed = Committed(commit.offset, commit.metadata, commit.leader_epoch)
         log.told = told
         if told.track.incarnation == self.truth.incarnation[commit.partition]:
-            # Else Kafka does not know that the commit speaks of a log that is no more.
-            self.truth.commit(commit.partition, commit.offset, commit.metadata, self.truth.now_ms, log.end)
+            self.truth.commit(commit, self.truth.now_ms, log.end)
             log.quiet, log.cut_at = False, 1 << 62
+        else:
+            # Kafka does not know that the commit speaks of a log that is no more; below the cut it speaks of this one.
+            self.truth.covered(commit.partition, min(commit.bound, log.cut_at - 1))
 
     def known_finished(self, number: int) -> set[int]:
         """What the commit in force has to say is finished, and what else it says (what expired, say)."""
         told = self.logs[number].told
         if told is None:
             return set()
+        commit = told.commit
         done = told.track.done_by(told.sequence)
-        delivered, runs = told.commit.metadata.split(";")[3:]
+        if commit.room < MAX_BYTES:
+            # There is not the room to tell all that is finished above it.
+            done = {offset for offset in done if offset < commit.offset}
+        if not commit.metadata:
+            return done
+        delivered, runs = commit.metadata.split(";")[3:]
         for first, last in finished_runs(told.commit.offset, runs, int(delivered)):
             done.update(range(first, last + 1))
         end = self.logs[number].cut_at
@@ -194,21 +227,42 @@ class Kafka(Topic):
             offset = log.committed.offset + rng.below(log.end - log.committed.offset + 1)
             for rec in self.truth.between(number, 0, offset - 1):
                 rec.gone = True
-            self._set(log, number, offset)
+            self._set(log, number, offset, self._older_note(log, offset))
+        elif chance < 0.7 and self.faults.take("kafka: group carried from another cluster"):
+            self._carry(log, number)
         elif log.committed.offset > log.low and self.faults.take("kafka: group set back"):
-            self._set(log, number, log.low + rng.below(log.committed.offset - log.low))
+            offset = log.low + rng.below(log.committed.offset - log.low)
+            self._set(log, number, offset, self._older_note(log, offset))
+
+    def _older_note(self, log: Log, offset: int) -> str:
+        """What a tool leaves beside an offset: nothing; or what stood beside another commit, which means nothing here."""
+        if self.faults.rng.random() < 0.5 or not self.faults.take("kafka: metadata of another commit"):
+            return ""
+        return _all_finished(HERE, offset + 1, log.end + 1, self.truth.now_ms)
+
+    def _carry(self, log: Log, number: int) -> None:
+        """The offset on the low side, as MirrorMaker translates it, beside the note of the other cluster's commit.
+
+        By chance the offset may be the same there.
+        """
+        assert log.committed is not None
+        offset = log.low + self.faults.rng.below(log.committed.offset - log.low + 1)
+        written_for = offset + self.faults.rng.choice((0, 3))
+        self._set(log, number, offset, _all_finished(ELSEWHERE, written_for, log.end, self.truth.now_ms))
 
     def _noticed(self, log: Log) -> bool:
         """Whether anything is left that tells of a reset: a mark beyond it, or without marks another partition's note.
 
         Marks are written every ten seconds: what was delivered after the last one may go out again unnoticed.
         """
+        if log.committed is not None and is_carried(log.committed):
+            return True
         if log.mark is not None and self.scenario.shadow != "refused":
             return log.committed is not None and log.committed.offset <= log.mark
-        return any(other.committed is not None and other.committed.metadata for other in self.logs)
+        return any(other.committed is not None and is_ours(other.committed) for other in self.logs)
 
-    def _set(self, log: Log, number: int, offset: int) -> None:
-        log.committed, log.told = Committed(offset, ""), None
+    def _set(self, log: Log, number: int, offset: int, metadata: str = "") -> None:
+        log.committed, log.told = Committed(offset, metadata), None
         self.truth.reset(number, offset)
         log.set_back = True
         self._forget()
@@ -219,3 +273,29 @@ class Kafka(Topic):
             if log.set_back and log.committed is not None and not self._noticed(log):
                 log.set_back = False
                 self.truth.consent(number)
+
+
+def _answer(commit: Commit, error: str | None) -> Answer:
+    return Answer(commit.partition, commit.offset, commit.metadata, error)
+
+
+def _all_finished(origin: Origin, committed: int, last: int, now_ms: int) -> str:
+    """A note that calls everything from its commit on finished."""
+    runs = runs_of(committed, (), last)
+    return text_of(at_ms=now_ms, bound=last, delivered=last, runs=runs, committed=committed, origin=origin)
+
+
+def is_carried(committed: Committed) -> bool:
+    """Whether it says that it was made in the other cluster; read anew here."""
+    return fact(committed.metadata, 2) == ELSEWHERE.cluster
+
+
+def is_ours(committed: Committed) -> bool:
+    """Whether it bears a note that was written for it, here."""
+    return bool(committed.metadata) and not is_carried(committed) and fact(committed.metadata, 1) == committed.offset
+
+
+def fact(metadata: str | None, kind: int) -> int | None:
+    """What a note says of itself, read without the real decoder."""
+    numbers = [int(length, 36) for length in (metadata or "").split(";")[-1].split(",") if length]
+    return next((number & ((1 << 64) - 1) for number in numbers if number >> 64 == 16 + kind), None)

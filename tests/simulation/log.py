@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.delivery.commits import Commit
@@ -36,6 +36,8 @@ class Log:
 
     low: int = 0
     end: int = 0
+    led_from: float = 0.0
+    """Before that time its leader cannot be reached."""
     quiet: bool = False
     """Nothing is produced until a commit speaks of the log as it was cut: what nobody can notice is not promised."""
     cut_at: int = 1 << 62
@@ -48,6 +50,30 @@ class Log:
     """The highest delivered offset, as the shadow group keeps it."""
     owner: Consumer | None = None
     target: Consumer | None = None
+    epochs: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
+    """Leader epochs, and the first offset of each."""
+
+    def epoch_at(self, offset: int) -> int:
+        """The leader epoch under which a record was written."""
+        return max((epoch for epoch, first in self.epochs if first <= offset), default=-1)
+
+    def end_of(self, epoch: int) -> int:
+        """Where the log leaves a leader epoch, as a broker tells it; -1 where it never had one so high."""
+        if epoch > self.epochs[-1][0]:
+            return -1
+        return next((first for later, first in self.epochs if later > epoch), self.end)
+
+    def lead_anew(self) -> None:
+        """Another leader: what comes from the end on is of a new epoch."""
+        epoch = self.epochs[-1][0] + 1
+        self.epochs = [*((each, first) for each, first in self.epochs if first < self.end), (epoch, self.end)]
+
+    def end_anew(self, *, anew: bool) -> None:
+        """The log was cut off at its end, or its topic is another one by now."""
+        if anew:
+            self.epochs = [(0, 0)]
+        else:
+            self.lead_anew()
 
 
 class Topic:
@@ -60,6 +86,8 @@ class Topic:
         self.logs = [Log() for _ in range(scenario.partitions)]
         self.away = False
         """No broker answers."""
+        self.first_ends: list[int] | None = None
+        """Where the partitions ended that were there when the first member decided where the group begins."""
         self._keys = [b"k%d" % number for number in range(scenario.keys)]
         self._values = [word.encode() for word in scenario.words]
 
@@ -108,7 +136,7 @@ class Topic:
         """Retention overtakes the group: the oldest records are deleted, read or not."""
         log = self.logs[number]
         behind = log.end - self.truth.committed[number]
-        if behind > 1 and log.committed is not None and log.committed.metadata and not log.quiet:
+        if behind > 1 and log.committed is not None and log.told is not None and not log.quiet:
             low = self.truth.committed[number] + 1 + self.faults.rng.below(behind)
             if low > log.low and self.faults.take("kafka: retention overtakes the group"):
                 log.low = low
@@ -119,10 +147,11 @@ class Topic:
     def cut(self, number: int, readings: Sequence[Reading]) -> None:
         """An unclean leader: the newest records are gone, though they were acknowledged; or the topic is made anew.
 
-        Left out is what no reader could notice: it read beyond the new end, and stands before it.
+        Left out is what no reader could notice: it read beyond the new end, and stands before it. Who knows the leader
+        epoch of what was read notices also a log that has grown again: only without it nothing is produced for a while.
         """
         rng, log = self.faults.rng, self.logs[number]
-        anew = rng.random() < 0.5
+        anew = not self.scenario.topic_ids and rng.random() < 0.5
         end = 0 if anew else max(log.low, log.end - 1 - rng.below(20))
         if log.quiet or log.end == log.low or any(each.position <= end < each.newest + 1 for each in readings):
             return
@@ -136,8 +165,12 @@ class Topic:
         else:
             log.set_back = log.set_back or (end > 0 and log.committed is not None and log.committed.offset > end)
         log.end = end
+        log.end_anew(anew=anew)
         log.cut_at = min(log.cut_at, end)
-        log.quiet = self._known(log) > end or any(each.newest >= end for each in readings)
+        unknown = [each for each in readings if anew or each.epoch < 0]
+        log.quiet = (not self._knows(log, anew=anew) and self._known(log) > end) or any(
+            each.newest >= end for each in unknown
+        )
         self.truth.cut(number, end)
         for each in readings:
             if each.newest < end:
@@ -154,9 +187,15 @@ class Topic:
             if log.end + 5 < known:
                 self.produce(number, self.truth.now_ms, 1)
 
+    def _knows(self, log: Log, *, anew: bool) -> bool:
+        """Whether the commit in force tells that the log is not the one that it speaks of, however far it grows."""
+        if log.committed is None or log.told is None:
+            return False
+        return not anew and log.committed.epoch >= 0
+
     def _known(self, log: Log) -> int:
         """The offset up to which commits speak of the log."""
-        if log.committed is None or not log.committed.metadata:
+        if log.committed is None or log.told is None or not log.committed.metadata:
             return 0 if log.committed is None else log.committed.offset
         _, _, bound, delivered, _ = log.committed.metadata.split(";")
         return max(log.committed.offset, int(bound) + 1, int(delivered) + 1)

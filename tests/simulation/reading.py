@@ -5,15 +5,18 @@ The decisions are the real ones: `bridge.delivery.start` resolves, `bridge.kafka
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from bridge.delivery.start import Group, Known, Resolved, group_of, resolve
+from bridge.delivery.note import Began, Origin
+from bridge.delivery.start import Group, Known, Resolved, begins, group_of, note_of, resolve, since_when
 from bridge.flow import RECORD_OVERHEAD, Assigned, Bounded, EndReached, Lost, Records, Sought
 from bridge.kafka.seeks import Seeks
 from tests.simulation.faults import Violation
-from tests.simulation.log import TOPIC
+from tests.simulation.group import HERE, is_ours
+from tests.simulation.log import TOPIC, Log
 from tests.simulation.records import Rec, Track
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ MOST = (1, 3, 10, 30)
 """Records that one fetch brings."""
 RETRY = 0.3
 RECENT = 24 * 3600.0
+FIRST_CONTACT = 2.0
+"""So long after the first start an end that is told is that of then."""
 BEYOND_END = 5.0
 """How long an end below the committed offset is doubted."""
 
@@ -30,9 +35,11 @@ BEYOND_END = 5.0
 class Reading:
     """A partition that is read."""
 
-    __slots__ = ("before_seek", "end_told", "held", "newest", "paused", "position", "sequence", "track")
+    __slots__ = ("before_seek", "end_told", "epoch", "held", "newest", "paused", "position", "sequence", "track")
 
-    def __init__(self, track: Track, position: int, *, held: bool) -> None:
+    def __init__(self, track: Track, position: int, epoch: int, *, held: bool) -> None:
+        self.epoch = epoch
+        """The leader epoch of the newest record read, or spoken of by the commit that reading began with."""
         self.track = track
         self.position = position
         """Where the client fetches next."""
@@ -60,6 +67,8 @@ class Reader:
         self.earlier: dict[int, int] = {}
         """What this process committed, by partition."""
         self.committed_at = float("-inf")
+        self.first: tuple[Began, float] | None = None
+        """What was decided where the group was new to the topic, and when."""
 
     def forget(self, number: int) -> None:
         """The partition is not read any more."""
@@ -78,13 +87,37 @@ class Reader:
             return
         logs = world.kafka.logs
         commits = {number: log.committed for number, log in enumerate(logs) if log.committed is not None}
-        found = group_of(commits)
-        group = Group(found.has_commits or bool(self.earlier), found.is_ours)
+        found = group_of(commits, self._origin())
+        group = replace(found, has_commits=found.has_commits or bool(self.earlier))
+        if not group.has_commits and self.first is None:
+            self._decide()
+        late = self.first is not None and world.now > self.first[1] + FIRST_CONTACT
         for number in sorted(self.new):
-            resolved = self._resolve(number, group, lost_all=bool(self.earlier) and not commits)
+            if world.now < logs[number].led_from:
+                continue
+            seen = replace(group, began=self.first[0]) if late and self.first and not group.has_commits else group
+            resolved = self._resolve(number, seen, lost_all=bool(self.earlier) and not commits)
             if not resolved.doubtful or world.now >= self.new[number] + BEYOND_END:
                 del self.new[number]
-                self._begin(number, resolved, new_group=not group.has_commits)
+                began = group.began if group.has_commits or self.first is None else self.first[0]
+                self._begin(number, resolved._replace(began=began), first_contact=not group.has_commits and not late)
+
+    def _decide(self) -> None:
+        """The group is new to the topic, as far as this member can tell."""
+        kafka = self.world.kafka
+        began = begins(self.world.scenario.start_from, self.consumer.now_ms, len(kafka.logs))
+        self.first = began, self.world.now
+        if kafka.first_ends is None:
+            kafka.first_ends = [log.end for log in kafka.logs]
+
+    def _since(self, number: int, group: Group) -> int | None:
+        """The first offset of a time, as the partition's leader tells it."""
+        at_ms = since_when((TOPIC, number), group.began)
+        if at_ms is None:
+            return None
+        log = self.world.kafka.logs[number]
+        recs = self.world.truth.between(number, log.low, log.end)
+        return next((rec.offset for rec in recs if rec.record.timestamp()[1] >= at_ms), None)
 
     def _resolve(self, number: int, group: Group, *, lost_all: bool) -> Resolved:
         world = self.world
@@ -99,13 +132,25 @@ class Reader:
             log.committed,
             log.low,
             end,
+            self._since(number, group),
             mark=self.consumer.shadow.ask(number),
             before=self.earlier.get(number, 0 if lost_all and recent else None),
             fresh=recent,
+            epoch_end=self._epoch_end(log),
+            origin=self._origin(),
         )
         return resolve(known, group, world.scenario.start_from, world.scenario.on_gap)
 
-    def _begin(self, number: int, resolved: Resolved, *, new_group: bool) -> None:
+    def _origin(self) -> Origin:
+        return HERE if self.world.scenario.topic_ids else replace(HERE, topic=0)
+
+    def _epoch_end(self, log: Log) -> int | None:
+        committed = log.committed
+        if committed is None or committed.epoch < 0 or note_of(committed, self._origin()) is None:
+            return None
+        return log.end_of(committed.epoch)
+
+    def _begin(self, number: int, resolved: Resolved, *, first_contact: bool) -> None:
         world, consumer = self.world, self.consumer
         log, start = world.kafka.logs[number], resolved.start
         self._check_lost(number, resolved.lost)
@@ -115,9 +160,8 @@ class Reader:
             if start.hold == "rewind":
                 world.truth.reset(number, start.offset)
             world.truth.bound[number] = max(world.truth.bound[number], start.bound)
-        if new_group and world.scenario.start_from == "latest":
-            for rec in world.truth.between(number, 0, start.offset - 1):
-                rec.gone = True
+        if log.committed is None and world.scenario.start_from == "latest" and resolved.began is not None:
+            self._check_first(number, start.offset, resolved.began, first_contact=first_contact)
         base = set() if start.hold == "rewind" else world.kafka.known_finished(number)
         track = Track(number, next(world.epochs), start.offset, base, world.truth.incarnation[number])
         if log.committed is None and log.mark is not None and start.offset > log.mark:
@@ -125,19 +169,42 @@ class Reader:
             log.set_back = False
             world.truth.consent(number)
         track.rewound = log.set_back
-        reading = self.readings[number] = Reading(track, start.offset, held=start.hold is not None)
+        reading = self.readings[number] = Reading(track, start.offset, start.leader_epoch, held=start.hold is not None)
         reading.newest = max(reading.newest, start.delivered, start.bound)
         name = (TOPIC, number)
-        consumer.committer.assigned(name, track.epoch, start, runs=resolved.runs, fresh=resolved.fresh)
+        consumer.committer.located(TOPIC, self._origin())
+        runs, fresh, began = resolved.runs, resolved.fresh, resolved.began
+        consumer.committer.assigned(name, track.epoch, start, runs=runs, fresh=fresh, began=began)
         world.tracks[track.epoch] = track
         consumer.intake.append(Assigned(*name, track.epoch, start))
         if start.bound >= 0:
             consumer.intake.append(Bounded(*name, track.epoch, start.bound))
 
+    def _check_first(self, number: int, offset: int, began: Began, *, first_contact: bool) -> None:
+        """What is from before the group's first start is not read, and of what came since only what was not known of."""
+        kafka, truth = self.world.kafka, self.world.truth
+        for rec in truth.between(number, 0, offset - 1):
+            if first_contact or rec.record.timestamp()[1] < began.at_ms:
+                rec.gone = True
+        ends = kafka.first_ends or []
+        if (
+            number < min(len(ends), began.partitions)
+            and truth.incarnation[number] == 0
+            and kafka.logs[number].mark is None
+        ):
+            history = [
+                rec
+                for rec in truth.between(number, offset, ends[number] - 1)
+                if rec.record.timestamp()[1] < began.at_ms and not rec.gone and not rec.replayed
+            ]
+            if history:
+                message = f"first start: {history[0]} is from before it, and {offset} is where {number} begins"
+                raise Violation(message)
+
     def _check_lost(self, number: int, counted: int) -> None:
         """What Kafka deleted before it had an outcome is counted."""
         log, truth = self.world.kafka.logs[number], self.world.truth
-        if log.committed is None or not log.committed.metadata or log.quiet:
+        if log.committed is None or not is_ours(log.committed) or log.quiet:
             return
         gap = truth.between(number, log.committed.offset, log.low - 1)
         lost = [rec for rec in gap if rec.deleted and rec.open and not rec.expires]
@@ -205,15 +272,16 @@ class Reader:
         if kafka.away:
             return
         for number, reading in list(self.readings.items()):
-            if reading.held or reading.paused:
-                continue
             log = kafka.logs[number]
+            if reading.held or reading.paused or world.now < log.led_from:
+                continue
             if reading.position == log.end == reading.end_told:
                 continue
             chance = rng.random()
             if chance < 0.3:
                 continue
-            recs = kafka.fetch(number, reading.position, MOST[int(chance * 10) & 3])
+            cut = reading.epoch >= 0 and log.end_of(reading.epoch) < reading.position
+            recs = None if cut else kafka.fetch(number, reading.position, MOST[int(chance * 10) & 3])
             if recs is None:
                 self.restart(number)
             elif recs:
@@ -232,7 +300,9 @@ class Reader:
         reading.newest = max(reading.newest, recs[-1].offset)
         consumer.room.taken_bytes += sum(len(rec.record) + RECORD_OVERHEAD for rec in recs)
         consumer.room.taken_records += len(recs)
-        consumer.committer.read((TOPIC, number), recs[-1].offset)
+        if self.world.scenario.epochs:
+            reading.epoch = max(reading.epoch, self.world.kafka.logs[number].epoch_at(recs[-1].offset))
+        consumer.committer.read((TOPIC, number), recs[-1].offset, reading.epoch)
         consumer.intake.append(Records(TOPIC, number, reading.track.epoch, [rec.record for rec in recs]))
 
     def _end(self, number: int, reading: Reading, end: int) -> None:

@@ -57,6 +57,10 @@ class Scenario:
     """Wall clocks jump by hours: what depends on the time may be wrong, the rest may not."""
     unsafe_topic: bool
     """The topic is made anew or cut off now and then."""
+    epochs: bool
+    """The brokers tell leader epochs."""
+    topic_ids: bool
+    """The brokers tell the topic's id, and it stays the same: a part of the topic cannot be made anew here."""
 
 
 WORDS = ("e", "e", "e", "e", "e", "e", "e", "e e", "e e e", "", "s", "e s")
@@ -124,10 +128,15 @@ def scenario(rng: Random) -> Scenario:
         start_from=rng.choice(("earliest", "latest")),
         on_gap=rng.choice(gaps),
         shadow=rng.choice(shadows),
-        note_limit=rng.choice((4_096, 4_096, 4_096, 64)),
+        note_limit=rng.choice((4_096, 4_096, 4_096, 150, 64)),
         wrong_clocks=rng.random() < 0.15 and not any(word[0] == "t" for say in spice for word in say.split()),
-        unsafe_topic=rng.random() < 0.2,
+        unsafe_topic=rng.random() < 0.25,
+        epochs=rng.random() < 0.85,
+        topic_ids=rng.random() < 0.5,
     )
+    if found.note_limit == 64:
+        # No note fits, and without notes a log that was cut and grew again is not noticed.
+        found = replace(found, unsafe_topic=False)
     if STUCK in spice:
         # Others have to get past a stuck record, or nobody can tell that it is one.
         policy = replace(policy, **PATIENT, rate_limit=None)

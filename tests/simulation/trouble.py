@@ -50,6 +50,8 @@ class Trouble:
             (6, self._no_dead_letters),
             (8, self._compact),
             (2, self._add_partition),
+            (4, self._move_leader),
+            (3, self._lose_leader),
             (4, self._delete),
             (4, self._brokers_away),
             (10, self._reload),
@@ -79,6 +81,8 @@ class Trouble:
         world = self._world
         world.suprsend.mood = None
         world.kafka.away = False
+        for log in world.kafka.logs:
+            log.led_from = 0.0
         for member in world.members:
             member.deaf_until = 0.0
             self._workspace(member, None)
@@ -148,6 +152,16 @@ class Trouble:
         if len(kafka.logs) < 8 and world.faults.take("kafka: partition added"):
             kafka.add_partition()
             kafka.produce(len(kafka.logs) - 1, world.now_ms, 3)
+
+    def _lose_leader(self, member: Member) -> None:
+        world = self._world
+        if world.faults.take("kafka: a leader cannot be reached"):
+            world.rng.choice(world.kafka.logs).led_from = world.now + world.rng.choice((1.0, 5.0, 60.0))
+
+    def _move_leader(self, member: Member) -> None:
+        world = self._world
+        if world.faults.take("kafka: another leader"):
+            world.rng.choice(world.kafka.logs).lead_anew()
 
     def _delete(self, member: Member) -> None:
         """Retention runs ahead of the readers, or what was acknowledged is gone, while they read."""

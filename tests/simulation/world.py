@@ -51,12 +51,22 @@ class World:
         self.mended = False
         self.steps = 0
         self._memo: Memo = {}
+        self._begin_with_history()
         for _ in range(self.scenario.members):
             self._start_member()
 
     def rules(self) -> SimRules:
         """The rules that are in force."""
         return SimRules(self._memo, self.version, mended=self.mended)
+
+    def _begin_with_history(self) -> None:
+        """Records are there before anybody reads them, and now and then a leader is not there at the first start."""
+        for number, log in enumerate(self.kafka.logs):
+            if self.rng.random() < 0.5:
+                self.kafka.produce(number, self.now_ms, 5)
+            if self.rng.random() < 0.2 and self.faults.take("kafka: a leader is missing at the first start"):
+                log.led_from = self.now + self.rng.choice((0.5, 5.0, 60.0))
+        self.pass_(1.0)
 
     def _start_member(self) -> None:
         member = Member(self, next(self.names), self.rules())

@@ -31,7 +31,7 @@ class Commit(NamedTuple):
             return []
         found = [(0, self.offset - 1)] if self.offset else []
         note = decode(self.metadata, self.offset)
-        if note is None:
+        if note is None or not note.fits:
             return found
         at = self.offset
         for first, last in note.unfinished:

@@ -111,6 +111,10 @@ class Column:
         kind = Kind(self.kinds[at])
         return Fact((*self.name, self.offsets[at]), kind, self.lanes[at], self.key(at) if kind.keyed else "")
 
+    def facts(self) -> Iterator[Fact]:
+        """All records."""
+        return map(self.fact, range(len(self)))
+
     def keys(self) -> Iterator[str]:
         """Those of all its events."""
         return (self.key(at) for at in range(len(self)) if Kind(self.kinds[at]).keyed)

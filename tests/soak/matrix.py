@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from tests.brokers.real import RealKafka
 from tests.soak.judge import Judgement, gather, judge
-from tests.soak.rows import api, brokers, machine, processes, topics, volume
+from tests.soak.rows import api, brokers, cuts, machine, processes, topics, versions, volume
 from tests.soak.spoiled import SmallNode, SpoiledNode
 from tests.soak.stage import Play, Stage
 
@@ -66,6 +66,10 @@ ROWS: Final[Mapping[str, Row]] = {
     "truncated": Row(topics.truncated, 5, 30_000),
     "partitions-added": Row(topics.partitions_added, 5, 10_000),
     "topic-recreated": Row(topics.recreated, 3, 6_000),
+    "log-cut": Row(cuts.log_cut, 4, 8_000, nodes=3),
+    "first-start": Row(cuts.first_start, 4, 4_000, nodes=3),
+    "moved-cluster": Row(versions.moved_cluster, 1, 4_000, nodes=1),
+    "versions-mixed": Row(versions.versions_mixed, 9, 10_000),
     "clock": Row(machine.clock, 10, 5_000),
     "disk-full": Row(machine.disk_full, 5, 10_000),
     "memory-limit": Row(machine.memory_limit, 1, 200_000),

@@ -75,6 +75,8 @@ class Stage:
     allowed: Allowed = field(default_factory=Allowed)
     letters: list[Any] = field(default_factory=list)
     """Dead letters read before their topic was deleted."""
+    others: list[RealKafka] = field(default_factory=list)
+    """Further clusters that the row started."""
     pages: list[str] = field(default_factory=list)
     """Metrics pages seen, for the search for secrets."""
     drain_seconds: float = 0.0
@@ -87,10 +89,20 @@ class Stage:
         self.watch = Watch()
         self.load = Load(self.kafka.bootstrap, Random(self.random.random()))
 
-    def open(self, *, topics: int = 1, partitions: int = 4, replication: int = 1) -> None:
-        """Create topics and rules, and start the API."""
+    def open(
+        self,
+        *,
+        topics: int = 1,
+        partitions: int = 4,
+        replication: int = 1,
+        replicas: list[list[int]] | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create topics and rules, and start the API. With `replicas` there is one topic, its partitions on these nodes."""
         kafka = self.kafka
-        for _ in range(topics):
+        if replicas is not None:
+            self.topics.append(kafka.place_topic(kafka.unique("soak"), replicas, config))
+        for _ in range(0 if replicas else topics):
             self.topics.append(kafka.create_topic(kafka.unique("soak"), partitions, replication=replication))
         self.dead_letters = kafka.unique("dead")
         self.make_dead_letter_topic(replication)
@@ -118,6 +130,8 @@ class Stage:
                 member.kill()
         self.watch.stop()
         self.sandbox.stop()
+        for other in self.others:
+            other.close()
 
     # The load
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
+from bridge.delivery import claim as claims, note, start
 from bridge.delivery.calls import Calls
 from bridge.delivery.commits import Commit, Committer
 from bridge.delivery.coverage import Coverage
 from bridge.delivery.delivery import Delivery
 from bridge.delivery.ledger import Ledger
+from bridge.delivery.note import Origin
 from bridge.delivery.placing import Placer
 from bridge.flow import Bounded
 from tests.simulation.planted.table import instead, planted
 
 RIGHT_RUNS = Ledger.runs
 RIGHT_START = Calls._start
+RIGHT_BOUNDED = note._bounded
 
 
 @planted
@@ -45,8 +49,7 @@ def commit_without_metadata() -> AbstractContextManager[Any]:
     right = Committer._issue
 
     def issue(self: Committer, *args: Any) -> Commit:
-        made = right(self, *args)
-        return made._replace(metadata="") if made.moved else made
+        return right(self, *args)._replace(metadata="")
 
     return instead(Committer, "_issue", issue)
 
@@ -107,7 +110,7 @@ def bound_after_the_send() -> AbstractContextManager[Any]:
 def bound_of_the_earlier_owner_forgotten() -> AbstractContextManager[Any]:
     """A clean stop says of nothing that it was handed over."""
     right = Committer.final
-    return instead(Committer, "final", lambda self, name, now_ms, handed: right(self, name, now_ms, -1))
+    return instead(Committer, "final", lambda self, name, now, now_ms, handed: right(self, name, now, now_ms, -1))
 
 
 @planted
@@ -147,16 +150,26 @@ def clock_of_the_latest_attempt() -> AbstractContextManager[Any]:
 
 @planted
 def any_answer_acknowledges() -> AbstractContextManager[Any]:
-    """The answer to a commit of an earlier assignment, or of another offset, is taken for that of the outstanding one."""
+    """The answer to another commit of a partition, or to none, is taken for that of the one under way."""
 
-    def acknowledged(self: Any, name: Any, offset: int, metadata: str | None) -> Bounded | None:
-        commit = self._outstanding.pop(name, None)
-        part = self._parts.get(name)
-        if commit is None or part is None:
-            part = self._parts.get(name)
-            return None if part is None else Bounded(name[0], name[1], part.epoch, part.bound)
-        part.acknowledged = part.issued
-        return Bounded(name[0], name[1], part.epoch, commit.bound)
+    def asked(self: Any, name: Any, offset: int, metadata: str | None) -> Commit | None:
+        found = self._under_way.get(name)
+        return None if found is None else found[0]
+
+    return instead(Committer, "asked", asked)
+
+
+@planted
+def late_answer_acknowledges() -> AbstractContextManager[Any]:
+    """The answer to a commit of an earlier assignment lets the present one hand over what was read since."""
+    right = Committer.acknowledged
+
+    def acknowledged(self: Any, commit: Commit) -> Bounded | None:
+        part = self._parts.get(commit.name)
+        found = right(self, commit)
+        if found is None and part is not None and part.epoch != commit.epoch:
+            return Bounded(*commit.name, part.epoch, part.bound)
+        return found
 
     return instead(Committer, "acknowledged", acknowledged)
 
@@ -164,11 +177,41 @@ def any_answer_acknowledges() -> AbstractContextManager[Any]:
 @planted
 def refused_commit_forgotten() -> AbstractContextManager[Any]:
     """A commit that was refused is not made again."""
+    return instead(Committer, "refused", lambda self, commit, now: self._answered(commit))
 
-    def again(self: Any, name: Any, now: float) -> None:
-        self._outstanding.pop(name)
 
-    return instead(Committer, "_again", again)
+@planted
+def refused_partition_rests_for_ever() -> AbstractContextManager[Any]:
+    """What was refused once is never due again."""
+    return instead(Committer, "_rest_no_longer", lambda self, now: None)
+
+
+@planted
+def metadata_of_another_commit_believed() -> AbstractContextManager[Any]:
+    """What a note says is believed beside any offset."""
+    right = claims.claim_of
+    return instead(start, "claim_of", lambda note, here: right(note and replace(note, fits=True), here))
+
+
+@planted
+def runs_of_another_cluster_believed() -> AbstractContextManager[Any]:
+    """What was finished in another cluster counts as finished in this one."""
+    right = claims.claim_of
+    return instead(start, "claim_of", lambda note, here: right(note, Origin()))
+
+
+@planted
+def cut_runs_are_called_finished() -> AbstractContextManager[Any]:
+    """Where runs do not fit, what is left out counts as finished."""
+
+    def bounded(lengths: list[int], room: int) -> str:
+        text = RIGHT_BOUNDED(lengths, room)
+        if text == RIGHT_BOUNDED(lengths, 1 << 30):
+            return text
+        *before, left, _ = text.split(",")
+        return ",".join([*before, "0", left])
+
+    return instead(note, "_bounded", bounded)
 
 
 @planted

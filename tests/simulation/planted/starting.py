@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from bridge.delivery import start
@@ -68,3 +69,65 @@ def gone_commit_begins_anew() -> AbstractContextManager[Any]:
         return start.Resolved(Start(known.low), "", fresh=True)
 
     return instead(start, "_without_commit", without_commit)
+
+
+@planted
+def cut_logs_are_not_noticed() -> AbstractContextManager[Any]:
+    """The end of the commit's leader epoch is not asked for: a log that grew again is taken for the old one."""
+    return instead(reading, "resolve", lambda known, *more: RIGHT(replace(known, epoch_end=None), *more))
+
+
+@planted
+def only_the_committed_offset_is_checked() -> AbstractContextManager[Any]:
+    """Where the cut is above the commit, runs and bounds above it are believed."""
+    right = start._checked
+
+    def checked(known: Any, committed: Any, note: Any, on_gap: Any) -> Any:
+        if known.epoch_end >= committed.offset:
+            return start._go_on(known, committed, note, on_gap)
+        return right(known, committed, note, on_gap)
+
+    return instead(start, "_checked", checked)
+
+
+@planted
+def bound_above_the_cut_is_kept() -> AbstractContextManager[Any]:
+    """What may have been sent under offsets that are gone makes new records too old to be sent."""
+    right = start._cut_off
+
+    def cut_off(note: Any, offset: int, high: int) -> Any:
+        return replace(right(note, offset, high), bound=note.bound, steps=note.steps)
+
+    return instead(start, "_cut_off", cut_off)
+
+
+@planted
+def commit_beyond_the_cut_is_gone_on_from() -> AbstractContextManager[Any]:
+    """New records below the committed offset are passed over."""
+
+    def cut_below(known: Any, committed: Any, note: Any, end: int) -> Any:
+        offset = min(committed.offset, known.high)
+        return start.Resolved(Start(offset), "", fresh=True)
+
+    return instead(start, "_cut_below", cut_below)
+
+
+@planted
+def sibling_that_began_makes_a_partition_an_added_one() -> AbstractContextManager[Any]:
+    """A partition that begins a moment later than its siblings is read from its beginning: all its history is sent."""
+
+    def first(known: Any, group: Any, start_from: Any) -> int:
+        return known.low if group.has_commits else start._wanted(known, start_from)
+
+    return instead(start, "_first", first)
+
+
+@planted
+def late_start_begins_at_the_end() -> AbstractContextManager[Any]:
+    """What came since the group's first start is passed over where a partition begins later."""
+    right = start._first
+
+    def first(known: Any, group: Any, start_from: Any) -> int:
+        return right(replace(known, since=None), group, start_from)
+
+    return instead(start, "_first", first)
