@@ -56,9 +56,13 @@ class Load:
         self.born_ms: dict[str, int] = {}
         """When a topic was made anew: commits from before speak of other records."""
         self._failed: list[str] = []
-        self._producer = Producer(
+        self._bootstrap = bootstrap
+        self._producer = self._client()
+
+    def _client(self) -> Producer:
+        return Producer(
             {
-                "bootstrap.servers": bootstrap,
+                "bootstrap.servers": self._bootstrap,
                 "enable.idempotence": True,
                 "linger.ms": 5,
                 "delivery.timeout.ms": 110_000,
@@ -67,6 +71,10 @@ class Load:
                 "log_level": 0,
             }
         )
+
+    def renew(self) -> None:
+        """Go on with another producer: brokers that lost records do not take the numbers of the one before."""
+        self._producer = self._client()
 
     def made(self) -> int:
         """How many records were produced in all, acknowledged or not yet."""

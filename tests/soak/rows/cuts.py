@@ -86,6 +86,7 @@ def _elect_uncleanly(stage: Stage, leader: int, follower: int) -> dict[int, int]
     stage.kafka.restart(follower)
     stage.kafka.elect_uncleanly(stage.topics[0])
     stage.load.forget(stage.topics[0])
+    stage.load.renew()
     stage.api()
     return stage.kafka.end_offsets(stage.topics[0])
 
