@@ -128,7 +128,8 @@ class Attempt:
         through = facts is not None and not facts.sent and facts.tunnel < 300
         names = () if through else (name for _order, name in sorted(self._names))
         at = self._hosts[cause.startswith(("proxy_", "socks_"))] if cause else ""
-        return Seen(cause, detail, ", ".join(names), "" if through else _host(self._location), at)
+        to = _host(self._location) if self._location and not through else ""
+        return Seen(cause, detail, ", ".join(names), to, at)
 
     def release(self) -> None:
         """Drop request and answer."""
