@@ -26,6 +26,8 @@ _PLAIN_HEADERS: Final = ("Accept: application/json", "Accept-Encoding: identity"
 
 _TOLD_BY: Final = {b"server": 0, b"via": 1, b"proxy-agent": 2}
 """Headers by which a server or a proxy names itself, and the order in which they are told."""
+_KEPT_FROM: Final = b"RrLlSsVvPp"
+"""First letters of the headers that are kept: the others are passed over at once."""
 _UNTOLD: Final = re.compile(r"(?://|[^A-Za-z0-9 ._/():,+-]).*", re.DOTALL)
 """From here on such a text may be an address, or no name at all."""
 _MOST_NAME: Final = 60
@@ -158,7 +160,7 @@ class Attempt:
             return -1
         if line.startswith(b"HTTP/"):
             self._retry_after, self._location, self._names = None, "", []
-        else:
+        elif line[:1] in _KEPT_FROM:
             name, _, value = line.partition(b":")
             self._note(name.lower(), value)
         return len(line)
