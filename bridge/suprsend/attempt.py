@@ -26,6 +26,8 @@ _PLAIN_HEADERS: Final = ("Accept: application/json", "Accept-Encoding: identity"
 
 _TOLD_BY: Final = {b"server": 0, b"via": 1, b"proxy-agent": 2}
 """Headers by which a server or a proxy names itself, and the order in which they are told."""
+_KEPT_FROM: Final = b"RrLlSsVvPp"
+"""First letters of the headers that are kept: the others are passed over at once."""
 _UNTOLD: Final = re.compile(r"(?://|[^A-Za-z0-9 ._/():,+-]).*", re.DOTALL)
 """From here on such a text may be an address, or no name at all."""
 _MOST_NAME: Final = 60
@@ -128,7 +130,8 @@ class Attempt:
         through = facts is not None and not facts.sent and facts.tunnel < 300
         names = () if through else (name for _order, name in sorted(self._names))
         at = self._hosts[cause.startswith(("proxy_", "socks_"))] if cause else ""
-        return Seen(cause, detail, ", ".join(names), "" if through else _host(self._location), at)
+        to = _host(self._location) if self._location and not through else ""
+        return Seen(cause, detail, ", ".join(names), to, at)
 
     def release(self) -> None:
         """Drop request and answer."""
@@ -157,7 +160,7 @@ class Attempt:
             return -1
         if line.startswith(b"HTTP/"):
             self._retry_after, self._location, self._names = None, "", []
-        else:
+        elif line[:1] in _KEPT_FROM:
             name, _, value = line.partition(b":")
             self._note(name.lower(), value)
         return len(line)
