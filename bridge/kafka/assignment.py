@@ -169,6 +169,10 @@ class Assignment:
         """Whether partitions have no start yet."""
         return bool(self._new)
 
+    def unbegun(self) -> Mapping[Name, float]:
+        """The partitions without a start, and since when (monotonic seconds)."""
+        return self._new
+
     def start_new(self, consumer: Consumer, now: float) -> None:
         """Resolve starts and begin to read; tries again later where Kafka does not answer. Raises KafkaException."""
         if not self._new or now < self._retry_at:

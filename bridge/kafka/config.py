@@ -95,9 +95,11 @@ class Clients:
     create_dead_letter_topic: bool = False
     dry_run: bool = False
     """Read only: nothing is committed, no dead letter is written."""
+    named: bool = False
+    """Whether keys have a namespace of the settings, so that the cluster need not have an id."""
 
 
-def clients_of(settings: Kafka, *, small: bool = False, dry_run: bool = False) -> Clients:
+def clients_of(settings: Kafka, *, small: bool = False, dry_run: bool = False, named: bool = False) -> Clients:
     """The clients that the settings describe; `small` halves librdkafka's queues. Raises ConfigError, SecretError.
 
     A dry run reads as the group `<group_id>.dry-run`: it must not take partitions from the real one.
@@ -121,6 +123,7 @@ def clients_of(settings: Kafka, *, small: bool = False, dry_run: bool = False) -
         drain=settings.drain,
         create_dead_letter_topic=settings.dead_letter_create,
         dry_run=dry_run,
+        named=named,
     )
 
 
