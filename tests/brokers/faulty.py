@@ -35,7 +35,9 @@ class FaultyKafka:
 
     def __init__(self, **plan: Any) -> None:
         """`plan` is that of `faulty/main.go`; raises Unavailable without Go."""
+        plan = {"brokers": 3, "topics": {}, "cluster_id": "faulty", **plan}
         plan["faults"] = [each._asdict() for each in plan.get("faults", ())]
+        self._dead: Sequence[int] = plan.get("dead", ())
         command = [str(_built()), json.dumps(plan)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
@@ -45,6 +47,15 @@ class FaultyKafka:
         """Of the `groups` of the plan: the broker that each one's coordinator is, from 0 on."""
         self.leaders: Mapping[str, Sequence[int]] = answer["leaders"]
         """By topic: the broker that leads each partition."""
+
+    @property
+    def bootstrap(self) -> str:
+        """The address of a broker that can be reached."""
+        return next(address for number, address in enumerate(self.addresses) if number not in self._dead)
+
+    def group_on(self, brokers: Sequence[int], *, elsewhere: bool = False) -> str:
+        """One of the plan's groups, with its coordinator on one of the brokers; or on none of them."""
+        return next(group for group, node in self.coordinators.items() if (node in brokers) != elsewhere)
 
     def __enter__(self) -> Self:
         return self
