@@ -46,7 +46,7 @@ _ORDER: Final = (_CLIENT, _CLUSTER, _GROUP, _WAITS, _COMMIT)
 """The keys of the troubles that explain most, the first before the others."""
 _SURE: Final = frozenset({"authentication", "tls"})
 """Kinds that an error proves by itself, without a probe."""
-_NO_ID: Final = Trouble(
+NO_CLUSTER_ID: Final = Trouble(
     "cluster_id",
     "the brokers name no cluster id, with which every idempotency key begins: set delivery.namespace to a name of your "
     "own, and keep it",
@@ -225,7 +225,7 @@ class Condition:
         if self.may_begin():
             self._troubles.pop(_CLUSTER, None)
         else:
-            self._troubles[_CLUSTER] = _NO_ID
+            self._troubles[_CLUSTER] = NO_CLUSTER_ID
 
     def _unanswered(self, error: KafkaError) -> None:
         known = self._troubles.get(_CLIENT)

@@ -20,7 +20,7 @@ from bridge.kafka.statistics import Link, Statistics
 _MOST_ERRORS: Final = 64
 _STEADY: Final = "steady"
 _COORDINATOR: Final = "GroupCoordinator"
-_REACH: Final = "check its advertised.listeners, its name in DNS and the firewall"
+REACH: Final = "check its advertised.listeners, its name in DNS and the firewall"
 
 
 class Links:
@@ -64,6 +64,15 @@ class Links:
                 self._errors.clear()
             self._errors[name.rpartition("//")[2].partition("/")[0]] = rest
 
+    def why(self, address: str) -> str:
+        """What the client said last of a broker, '' where it said nothing."""
+        return self._errors.get(address, "")
+
+    @property
+    def amiss(self) -> str | None:
+        """What keeps the client from the group's coordinator at present; None where it has it."""
+        return self._amiss[0] if self._amiss is not None else None
+
     def leader(self, name: TopicPartition) -> int | None:
         """The broker that leads a partition; None where that is unknown."""
         heard = self._heard.leaders.get(name, -1) if self._heard is not None else -1
@@ -87,7 +96,7 @@ class Links:
         link = self._heard.brokers[node]
         why = self._errors.get(link.address, "it does not answer" if link.up else "no connection")
         text = f"broker {node} at {link.address} cannot be reached, so nothing comes of"
-        return Trouble("unreachable", f"{text} {places(found[node])}: {_REACH} ({why})")
+        return Trouble("unreachable", f"{text} {places(found[node])}: {REACH} ({why})")
 
     def group_trouble(self, now: float) -> Trouble | None:
         """What keeps the group from working for ten seconds, its coordinator above all."""
@@ -127,7 +136,7 @@ class Links:
         if told.group == "wait-broker-transport" and link is not None and link.address:
             why = self._errors.get(_COORDINATOR, self._errors.get(link.address, "no connection"))
             why = why.removeprefix(f"{link.address}: ")
-            return f"{name}, the broker at {link.address}, cannot be reached: {_REACH} ({why})"
+            return f"{name}, the broker at {link.address}, cannot be reached: {REACH} ({why})"
         return (
             f"the brokers name no coordinator of the group {self._group}: look at the topic "
             "__consumer_offsets, its leaders and offsets.topic.replication.factor"

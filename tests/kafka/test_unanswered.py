@@ -11,6 +11,7 @@ import pytest
 
 from bridge.flow import KafkaState
 from bridge.kafka.config import clients_of
+from bridge.kafka.live import look_at
 from bridge.observe.health import missing
 from bridge.observe.snapshot import KafkaView, Snapshot
 from tests.brokers.faulty import Fault, FaultyKafka
@@ -32,6 +33,8 @@ class Case(NamedTuple):
     at_once: bool = False
     """It is told without waiting for ten seconds."""
     heals: bool = True
+    checked: Sequence[str] = ()
+    """What `check --live` says of it; nothing where only who joins can tell."""
     begins: bool = False
     """It reads, so that it may be ready until it is told."""
 
@@ -39,17 +42,27 @@ class Case(NamedTuple):
 REACH = "check its advertised.listeners"
 CONSUMER = {"group_protocol": "consumer"}
 CASES = {
-    "a broker that cannot be reached": Case({"dead": [1]}, ("broker 1 at", REACH, "refused")),
-    "a coordinator that cannot be reached": Case({"dead": [1]}, ("the coordinator of the group", REACH), on_dead=True),
+    "a broker that cannot be reached": Case(
+        {"dead": [1]}, ("broker 1 at", REACH, "refused"), checked=("broker 1 at", "which leads orders[", REACH)
+    ),
+    "a coordinator that cannot be reached": Case(
+        {"dead": [1]},
+        ("the coordinator of the group", REACH),
+        on_dead=True,
+        checked=("the coordinator of the groups bridge-", REACH),
+    ),
     "the same with the consumer protocol": Case(
         {"dead": [1]}, ("the coordinator of the group", REACH), CONSUMER, on_dead=True
     ),
     "no coordinator": Case(
-        {"faults": [Fault(["FindCoordinator"], code=COORDINATOR_NOT_AVAILABLE)]}, ("name no coordinator", "__consumer_")
+        {"faults": [Fault(["FindCoordinator"], code=COORDINATOR_NOT_AVAILABLE)]},
+        ("name no coordinator", "__consumer_"),
+        checked=("name no coordinator of the groups bridge-",),
     ),
     "no coordinator of the shadow group, which may be new": Case(
         {"faults": [Fault(["FindCoordinator"], "bridge-0.delivered", COORDINATOR_NOT_AVAILABLE)], "groups": GROUPS[:1]},
         ("has not told for over 10 s",),
+        checked=("name no coordinator of the group bridge-0.delivered",),
     ),
     "a coordinator that says nothing": Case({"faults": [Fault(["JoinGroup"])]}, ("has not taken this process in",)),
     "commits that are not told": Case({"faults": [Fault(["OffsetFetch"])]}, ("has not told for over 10 s",)),
@@ -68,7 +81,11 @@ CASES = {
         {"faults": [Fault(["JoinGroup"], code=GROUP_MAX_SIZE_REACHED)]}, ("the group is full",), at_once=True
     ),
     "the consumer protocol on an old broker": Case(
-        {"version": "v3.6.0"}, ("set kafka.group_protocol to classic",), CONSUMER, heals=False
+        {"version": "v3.6.0"},
+        ("set kafka.group_protocol to classic",),
+        CONSUMER,
+        heals=False,
+        checked=("the brokers do not know the consumer protocol",),
     ),
     "the consumer protocol, refused": Case(
         {"faults": [Fault(["ConsumerGroupHeartbeat"], code=UNSUPPORTED_VERSION)]},
@@ -76,7 +93,13 @@ CASES = {
         CONSUMER,
         at_once=True,
     ),
-    "no cluster id": Case({"cluster_id": None}, ("set delivery.namespace",), at_once=True, heals=False),
+    "no cluster id": Case(
+        {"cluster_id": None},
+        ("set delivery.namespace",),
+        at_once=True,
+        heals=False,
+        checked=("set delivery.namespace",),
+    ),
 }
 
 
@@ -97,6 +120,11 @@ def follow(case: Case) -> None:
             if case.at_once:
                 assert time.monotonic() < begun + 9, "told late"
             assert not side.kafka.fatal
+            if case.checked:
+                said = " ".join(
+                    each.text for each in look_at(settings(kafka.bootstrap, ["orders"], group, **case.kafka))
+                )
+                assert all(word in said for word in case.checked), said
             if case.heals:
                 kafka.heal()
                 side.until(lambda: ready(side.kafka.state), 60, "it to go on")
