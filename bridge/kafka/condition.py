@@ -210,7 +210,7 @@ class Condition:
         answer = consumer.list_topics(topic, timeout=_PROBE_SECONDS)
         if topic in self._topics:
             parts = answer.topics[topic].partitions or {}
-            self.links.leads(topic, {number: part.leader for number, part in parts.items()})
+            self.links.leads(topic, {number: part.leader for number, part in parts.items()}, time.monotonic())
         mended = self._topic_answered(topic, answer.topics[topic].error)
         if mended:
             # Only an answer about all topics makes the consumer look at its subscription again at once.

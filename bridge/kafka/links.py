@@ -33,6 +33,7 @@ class Links:
         self._heard: Statistics | None = None
         self._leaders: dict[TopicPartition, int] = {}
         self._down: dict[int, float] = {}
+        self._leaderless: dict[TopicPartition, float] = {}
         self._amiss: tuple[str, float] | None = None
         self._adrift: float | None = None
         self._errors: dict[str, str] = {}
@@ -45,15 +46,28 @@ class Links:
             for node, link in told.brokers.items()
             if link.wanted and (not link.up or link.idle >= PATIENCE_SECONDS)
         }
+        self._led(told.leaders, now)
         steady = self._silent or told.join in ("", _STEADY)
         self._adrift = None if steady else now if self._adrift is None else self._adrift
         amiss = self._group_amiss(told)
         since = min(self._amiss[1] if self._amiss is not None else now, now - told.group_age)
         self._amiss = (amiss, since) if amiss is not None else None
 
-    def leads(self, topic: str, leaders: Mapping[int, int]) -> None:
-        """Which broker leads each partition of a topic, as the brokers say."""
-        self._leaders |= {(topic, number): node for number, node in leaders.items()}
+    def leads(self, topic: str, leaders: Mapping[int, int], now: float) -> None:
+        """Which broker leads each partition of a topic, as the brokers say; -1 for none."""
+        told = {(topic, number): node for number, node in leaders.items()}
+        self._leaders |= told
+        self._led({name: node for name, node in told.items() if name not in self._read()}, now)
+
+    def _read(self) -> Mapping[TopicPartition, int]:
+        return self._heard.leaders if self._heard is not None else {}
+
+    def _led(self, leaders: Mapping[TopicPartition, int], now: float) -> None:
+        for name, node in leaders.items():
+            if node < 0:
+                self._leaderless.setdefault(name, now)
+            else:
+                self._leaderless.pop(name, None)
 
     def failed(self, error: KafkaError) -> None:
         """An error of the client, which begins with the name of the broker where it is about one."""
@@ -74,25 +88,28 @@ class Links:
         return self._amiss[0] if self._amiss is not None else None
 
     def leader(self, name: TopicPartition) -> int | None:
-        """The broker that leads a partition; None where that is unknown."""
-        heard = self._heard.leaders.get(name, -1) if self._heard is not None else -1
-        return heard if heard >= 0 else self._leaders.get(name)
+        """The broker that leads a partition; -1 where none does, None where that is unknown."""
+        return self._read().get(name, self._leaders.get(name))
 
     def cut_off(self, names: Iterable[TopicPartition], now: float) -> dict[int, list[TopicPartition]]:
-        """Those of the partitions of which nothing can come for ten seconds, by the broker that leads them."""
+        """Those of the partitions of which nothing can come for ten seconds, by the broker that leads them, or -1."""
         found: dict[int, list[TopicPartition]] = {}
-        for name in names:
+        for name in names if self._down or self._leaderless else ():
             node = self.leader(name)
-            if node is not None and now >= self._down.get(node, now) + PATIENCE_SECONDS:
+            since = self._leaderless.get(name, now) if node == -1 else self._down.get(node or 0, now)
+            if node is not None and now >= since + PATIENCE_SECONDS:
                 found.setdefault(node, []).append(name)
         return found
 
     def broker_trouble(self, names: Iterable[TopicPartition], now: float) -> Trouble | None:
         """What to say of a broker that leads some of the partitions and does not answer; None where all do."""
-        found = self.cut_off(names, now) if self._down else {}
+        found = self.cut_off(names, now)
         if not found or self._heard is None:
             return None
         node = min(found)
+        if node not in self._heard.brokers:
+            text = f"no broker leads {places(found[node])}: start the brokers that hold its replicas"
+            return Trouble("unreachable", text)
         link = self._heard.brokers[node]
         why = self._errors.get(link.address, "it does not answer" if link.up else "no connection")
         text = f"broker {node} at {link.address} cannot be reached, so nothing comes of"
