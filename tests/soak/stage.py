@@ -231,6 +231,14 @@ class Stage:
         """Wait until it has joined its group."""
         until(lambda: self.metric(member, "bridge_kafka_joined") == 1.0, 60, self.logs)
 
+    def order(self, member: BridgeProcess, action: str) -> None:
+        """An operator's order about everything, to one process."""
+        url = f"{member.admin_url()}/actions/{action}"
+        headers = {"Authorization": f"Bearer {_ADMIN_TOKEN}", "Content-Type": "application/json"}
+        asked = urllib.request.Request(url, b'{"reason": "soak"}', headers, method="POST")
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            answer.read()
+
     # What it shows
 
     def metric(self, member: BridgeProcess, name: str) -> float | None:
