@@ -76,8 +76,8 @@ def _groups(settings: Kafka) -> list[Group]:
         Group(name),
         Group(f"{name}.delivered", "a reset of all offsets of the group cannot be told from a first start"),
         Group(f"{name}.paused", "a pause lasts until the process ends"),
-        Group(f"{name}.replay", "`bridge dlq replay` cannot keep its place"),
-        Group(f"{name}.dry-run", "`bridge run --dry-run` cannot read"),
+        Group(f"{name}.replay"),
+        Group(f"{name}.dry-run"),
     ]
 
 

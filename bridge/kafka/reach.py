@@ -46,7 +46,7 @@ class Broker(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A group that the bridge uses. `without` says what is lost where it may not be used; '' where nothing works then."""
+    """A group that the bridge uses. `without` says what is lost where it may not be used; '' where that is no matter."""
 
     name: str
     without: str = ""
@@ -101,6 +101,7 @@ class Reach:
         with self._client(group.name) as (consumer, links):
             error, refused = self._asked(consumer)
             if error is None or (refused is not None and not group.without):
+                # Of the first group's rights it is said elsewhere; those of a command's group its user may not have.
                 return None
             if refused is not None:
                 advice = f"give the bridge's user Read and Describe on it, or {group.without}"
