@@ -45,6 +45,8 @@ _UNRELEASED_SECONDS: Final = 2.0
 _SHADOW_SECONDS: Final = 1.0
 _SECRETS_EVERY: Final = 2.0
 _NUDGE_EVERY: Final = 5.0
+_COMMIT_SECONDS: Final = 5.0
+"""After which a commit that is not acknowledged is a question that is open."""
 _MEND_BY_SECRETS: Final = frozenset({"authentication", "tls"})
 
 
@@ -186,7 +188,7 @@ class Session:
         if done != self._committed or self._committer.wait(now) is None:
             self._committed, self._committed_at, self._commit_error = done, now, None
             self._condition.answered(question)
-        elif now >= self._committed_at + _NUDGE_EVERY:
+        elif now >= self._committed_at + _COMMIT_SECONDS:
             self._condition.unanswered(question, self._commit_error, self._committed_at)
 
     def _start_new(self, now: float) -> None:
