@@ -278,16 +278,14 @@ class Condition:
     def _waited_for(
         self, unbegun: Mapping[TopicPartition, float], read: Collection[TopicPartition], now: float, *, joined: bool
     ) -> Trouble | None:
-        """What has not been answered for ten seconds: by a broker, by the group, or at all."""
+        """What has not been answered for ten seconds; a broker or a coordinator that is away explains all the others."""
         self._joined_at = now if joined or self._joined_at is None else self._joined_at
         links = self.links
-        cut_off = links.broker_trouble(chain(unbegun, read), now)
-        group = links.group_trouble(now)
         late = [name for name, since in unbegun.items() if now >= since + PATIENCE_SECONDS]
-        hint = cut_off or group
         return (
-            self._questions.trouble(now, hint.text if hint else self._clear_error())
-            or hint
+            links.broker_trouble(chain(unbegun, read), now)
+            or links.group_trouble(now)
+            or self._questions.trouble(now, self._clear_error())
             or self._unjoined(now)
             or (Trouble("unanswered", self._not_begun(late)) if late else None)
         )
