@@ -39,6 +39,7 @@ SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
 _LEAST_SESSION: Final = "group.min.session.timeout.ms"
 _MOST_SESSION: Final = "group.max.session.timeout.ms"
+_PROTOCOLS: Final = "group.coordinator.rebalance.protocols"
 _NOTE: Final = "offset.metadata.max.bytes"
 _NOTE_BYTES: Final = 4096
 _NOT_THERE: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001
@@ -66,7 +67,9 @@ def look_at(settings: Kafka, *, named: bool = False, seconds: float = _SECONDS) 
     cluster_id = cast("str | None", cluster.cluster_id)
     nameless = [] if cluster_id or named else [NO_CLUSTER_ID]
     groups = look.group() if not any(each.kind == "group" for each in unreached) else []
-    return [*nameless, *troubles, *look.dead_letters(), *leaderless, *unreached, *groups, *look.limits()]
+    known = {each.kind for each in unreached} & {"unsupported"}
+    limits = [trouble for trouble in look.limits() if trouble.kind not in known]
+    return [*nameless, *troubles, *look.dead_letters(), *leaderless, *unreached, *groups, *limits]
 
 
 def _groups(settings: Kafka) -> list[Group]:
@@ -178,6 +181,10 @@ class _Look:
         if isinstance(session, int) and not (least or 0) <= session <= (most or session):
             advice = f"set session.timeout.ms under kafka.properties to a value from {least} to {most}"
             troubles.append(Trouble("group", f"the brokers refuse a session of {session} ms: {advice}"))
+        protocols = getattr(dict(entries).get(_PROTOCOLS), "value", None)
+        if self._settings.group_protocol == "consumer" and protocols and "consumer" not in protocols:
+            text = f"the brokers take no consumer protocol ({_PROTOCOLS} is {protocols})"
+            troubles.append(Trouble("unsupported", f"{text}: set kafka.group_protocol to classic, or allow it there"))
         note = told.get(_NOTE)
         if note is not None and note < _NOTE_BYTES:
             text = f"the brokers keep {note} bytes of a commit's note: raise {_NOTE} to {_NOTE_BYTES}"

@@ -8,6 +8,7 @@ not hide the others. Reads only.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 _SECONDS: Final = 4.0
 _MOST_AT_ONCE: Final = 12
 _STATISTICS_MS: Final = 500
-_NOT_SUPPORTED: Final = "NOT supported by broker"
+_HEARTBEAT: Final = re.compile(r"ApiKey ConsumerGroupHeartbeat \(68\) Versions \d+\.\.(\d+)")
+_LEAST_HEARTBEAT: Final = 1
+"""Kafka 3.9 tells version 0, which librdkafka 2.16 does not speak: it then says nothing, and never joins (seen)."""
 _ANSWERS: Final = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_ID_NOT_FOUND}
 )
@@ -52,18 +55,18 @@ class Group(NamedTuple):
     without: str = ""
 
 
-class _Silence(logging.Handler):
-    """Keeps what brokers do not support, of all that librdkafka tells with `debug=feature`."""
+class _Versions(logging.Handler):
+    """Finds the newest version of the `consumer` protocol's request, of all that librdkafka tells with `debug=feature`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lacking: set[str] = set()
+        self.newest = -1
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called for each line."""
-        text = record.getMessage()
-        if _NOT_SUPPORTED in text:
-            self.lacking.add(text.partition("Feature ")[2].partition(":")[0])
+        found = _HEARTBEAT.search(record.getMessage())
+        if found is not None:
+            self.newest = max(self.newest, int(found[1]))
 
 
 class Reach:
@@ -129,7 +132,7 @@ class Reach:
         return error, None
 
     def _protocol(self) -> Trouble | None:
-        heard = _Silence()
+        heard = _Versions()
         log = logging.getLogger("bridge.kafka.features")
         log.propagate, log.handlers = False, [heard]
         log.setLevel(logging.DEBUG)
@@ -139,7 +142,7 @@ class Reach:
             except KafkaException:
                 return None
             consumer.poll(0.2)
-        if "BrokerBalancedConsumer" not in heard.lacking:
+        if heard.newest >= _LEAST_HEARTBEAT:
             return None
         text = "the brokers do not know the consumer protocol (Kafka 4.0 does): set kafka.group_protocol to classic"
         return Trouble("unsupported", text)
