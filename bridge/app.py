@@ -68,7 +68,12 @@ class App:
         transport = dry or CurlTransport(endpoint_of(settings), self._workspace)
         self.road = Road(policy_of(settings), mapping, judge_of(settings), transport, room, publish=self._publish)
         self.kafka = KafkaThread(
-            clients_of(settings.kafka, small=budget < DEFAULT, dry_run=dry is not None),
+            clients_of(
+                settings.kafka,
+                small=budget < DEFAULT,
+                dry_run=dry is not None,
+                named=settings.delivery.namespace is not None,
+            ),
             room,
             self.road.intake,
             self.road.orders,

@@ -426,12 +426,19 @@ class KafkaState(NamedTuple):
     """What the Kafka thread knows of its own side, sent when it changes.
 
     `trouble` is None when all is well, else one line that says what is wrong and what to do; `kind` is a stable word
-    (`unreachable`, `authentication`, `authorization`, `unknown_topic`, `commit`, …).
+    (`unreachable`, `authentication`, `authorization`, `unknown_topic`, `commit`, …). `unbegun` are the partitions that are
+    ours and not read yet, since Kafka has not told where they begin: nothing is known of their lag.
     """
 
     joined: bool
     kind: str | None
     trouble: str | None
+    unbegun: tuple[TopicPartition, ...] = ()
+
+    @property
+    def reads(self) -> bool:
+        """Whether everything that is ours is being read, so that a sum of lags says something."""
+        return self.joined and not self.unbegun
 
 
 Intake = Assigned | Records | EndReached | Sought | Bounded | Revoking | Lost | DeadLetterWritten | KafkaState

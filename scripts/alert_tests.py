@@ -32,7 +32,7 @@ FROZEN = from_then("0+15", f"{15 * (BEGIN - 1)}+0")
 RAISED = from_then("0+0", "1+0")
 
 HOLDS = ("setup", "rewind", "brake", "dead_letter_topic", "operator")
-TROUBLES = ("unreachable", "authentication", "commit", "dead_letter_topic")
+TROUBLES = ("unreachable", "unanswered", "authentication", "commit", "dead_letter_topic")
 
 HEALTHY: dict[str, str] = {
     "up": stays(1),
@@ -49,6 +49,7 @@ HEALTHY: dict[str, str] = {
     'bridge_http_requests_total{code="429"}': stays(0),
     'bridge_http_requests_total{code="503"}': stays(0),
     "bridge_circuit_open": stays(0),
+    "bridge_partitions_unbegun": stays(0),
     **{f'bridge_holds{{reason="{reason}"}}': stays(0) for reason in HOLDS},
     **{f'bridge_kafka_trouble{{kind="{kind}"}}': stays(0) for kind in TROUBLES},
     'bridge_commits_total{result="ok"}': grows(150),
@@ -101,6 +102,12 @@ CASES = (
     Case(
         "the brokers are gone",
         {**NOTHING_DONE, 'bridge_kafka_trouble{kind="unreachable"}': RAISED},
+        ("BridgeKafkaUnreachable",),
+    ),
+    Case("partitions are not read yet", {"bridge_partitions_unbegun": RAISED}, ("BridgePartitionsUnbegun",)),
+    Case(
+        "partitions are not read yet, and it is known why",
+        {"bridge_partitions_unbegun": RAISED, 'bridge_kafka_trouble{kind="unanswered"}': RAISED},
         ("BridgeKafkaUnreachable",),
     ),
     Case(

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Final
 from bridge.findings import Finding
 
 if TYPE_CHECKING:
+    from bridge.kafka.errors import Trouble
     from bridge.settings.model import Settings
 
 __all__ = ["LIVE_CODES", "live_findings"]
 
 LIVE_CODES: Final = {
     "L001": ("Kafka would hold the bridge.", "Do what the message says; the bridge goes on by itself then."),
+    "L003": ("Kafka forbids what the bridge can do without.", "Do what the message says, or live without it."),
     "L002": ("SuprSend would hold the bridge.", "Do what the message says; the bridge goes on by itself then."),
 }
 _NOTHING: Final = b"[]"
@@ -26,11 +28,19 @@ def live_findings(settings: Settings, path: str) -> list[Finding]:
     """Ask both sides; blocks for as long as their time limits. Raises what settings raise that make no client."""
     from bridge.kafka.live import look_at
 
-    found = [Finding("L001", "error", path, 0, 0, 0, f"kafka: {trouble.text}") for trouble in look_at(settings.kafka)]
+    troubles = look_at(settings.kafka, named=settings.delivery.namespace is not None)
+    found = [_of_kafka(trouble, path) for trouble in troubles]
     problem = _suprsend_problem(settings)
     if problem is not None:
         found.append(Finding("L002", "error", path, 0, 0, 0, f"suprsend: {problem}"))
     return found
+
+
+def _of_kafka(trouble: Trouble, path: str) -> Finding:
+    """A finding; a warning for what the bridge can do without."""
+    if trouble.kind == "optional":
+        return Finding("L003", "warning", path, 0, 0, 0, f"kafka: {trouble.text}")
+    return Finding("L001", "error", path, 0, 0, 0, f"kafka: {trouble.text}")
 
 
 def _suprsend_problem(settings: Settings) -> str | None:

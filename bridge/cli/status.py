@@ -72,6 +72,11 @@ def _troubles(answer: Json) -> list[str]:
     kafka = answer["kafka"]
     if kafka["trouble"] or not kafka["joined"]:
         lines.append(f"! Kafka: {kafka['trouble'] or 'joining the group'}")
+    if kafka["unbegun"]:
+        named, more = ", ".join(kafka["unbegun"][:5]), len(kafka["unbegun"]) - 5
+        lines.append(
+            f"! not read yet, Kafka has not told where to begin: {named}{f' and {more} more' if more > 0 else ''}"
+        )
     for hold in answer["holds"]:
         how = "goes on by itself after" if hold["heals"] else "lifted by"
         detail = f": {hold['detail']}" if hold["detail"] else ""

@@ -178,6 +178,10 @@ class Assignment:
         """Whether partitions have no start yet."""
         return bool(self._new)
 
+    def unbegun(self) -> Mapping[Name, float]:
+        """The partitions without a start, and since when (monotonic seconds)."""
+        return self._new
+
     def start_new(self, consumer: Consumer, now: float) -> list[KafkaError]:
         """Begin to read where a start is known, and ask for the others, now and then. Returns what Kafka said instead."""
         if not self._new or now < self._retry_at:

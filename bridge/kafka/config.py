@@ -100,9 +100,11 @@ class Clients:
     """Whether commits say in which cluster they were made."""
     dry_run: bool = False
     """Read only: nothing is committed, no dead letter is written."""
+    named: bool = False
+    """Whether keys have a namespace of the settings, so that the cluster need not have an id."""
 
 
-def clients_of(settings: Kafka, *, small: bool = False, dry_run: bool = False) -> Clients:
+def clients_of(settings: Kafka, *, small: bool = False, dry_run: bool = False, named: bool = False) -> Clients:
     """The clients that the settings describe; `small` halves librdkafka's queues. Raises ConfigError, SecretError.
 
     A dry run reads as the group `<group_id>.dry-run`: it must not take partitions from the real one.
@@ -128,6 +130,7 @@ def clients_of(settings: Kafka, *, small: bool = False, dry_run: bool = False) -
         moved_from=digest_of(settings.moved_from),
         claims_cluster=settings.cluster_id == "check",
         dry_run=dry_run,
+        named=named,
     )
 
 

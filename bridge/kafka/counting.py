@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -22,7 +21,7 @@ _ENDS_SECONDS: Final = 0.2
 class Counting:
     """Positions, commits and ends.
 
-    The end offsets are those that librdkafka learns with every fetch, which costs nothing. They stand still while a
+    The end offsets, unknown while the partition's leader is out of reach, are those that librdkafka learns with every fetch, which costs nothing. They stand still while a
     partition is paused, so paused ones are asked for, in a short call now and then.
     """
 
@@ -33,7 +32,8 @@ class Counting:
         self._numbers = numbers
         self._at = 0.0
         self._ends_at = 0.0
-        self._ends: Mapping[Name, int] = {}
+        self._cut_off: set[Name] = set()
+        self._ends: dict[Name, int | None] = {}
 
     def count(self, consumer: Consumer, now: float) -> None:
         """Refresh what is due; cheap when nothing is."""
@@ -44,6 +44,8 @@ class Counting:
             self._ends_at = now + _ENDS_EVERY
             self._ask_ends(consumer)
         committed = self._committer.committed()
+        lost = self._condition.links.cut_off(self._assignment.readings, now)
+        self._cut_off = {name for names in lost.values() for name in names}
         self._numbers.refused_progress = self._committer.refused_progress
         self._numbers.partitions = {
             name: PartitionNumbers(
@@ -59,16 +61,21 @@ class Counting:
         }
 
     def _ask_ends(self, consumer: Consumer) -> None:
-        stopped = [each.name for each in self._assignment.readings.values() if self._assignment.stopped(each)]
+        """Ask each leader by itself: of a broker that does not answer nothing is known, of the others it is."""
+        by_leader: dict[int | None, list[Name]] = {}
+        for reading in self._assignment.readings.values():
+            if self._assignment.stopped(reading):
+                by_leader.setdefault(self._condition.links.leader(reading.name), []).append(reading.name)
         self._ends = {}
-        if stopped and self._condition.reachable():
+        for names in by_leader.values() if self._condition.reachable() else ():
             try:
-                self._ends = end_offsets(consumer, stopped, _ENDS_SECONDS)
+                self._ends |= end_offsets(consumer, names, _ENDS_SECONDS)
             except KafkaException as error:
+                self._ends |= dict.fromkeys(names)
                 self._condition.asking_failed(error.args[0])
 
     def _end(self, consumer: Consumer, name: Name) -> int | None:
-        if not self._condition.reachable():
+        if name in self._cut_off or not self._condition.reachable():
             return None
         if name in self._ends:
             return self._ends[name]

@@ -69,9 +69,16 @@ GROUP_REFUSES: Final = frozenset(
         KafkaError.GROUP_AUTHORIZATION_FAILED,
         KafkaError.GROUP_MAX_SIZE_REACHED,
         KafkaError.INCONSISTENT_GROUP_PROTOCOL,
+        KafkaError.INVALID_GROUP_ID,
+        KafkaError.INVALID_SESSION_TIMEOUT,
+        KafkaError.UNSUPPORTED_VERSION,
+        KafkaError._UNSUPPORTED_FEATURE,
     }
 )
-"""The group does not take the member; over when partitions are assigned."""
+"""The group does not take the member; over when it has joined. Any other error of the group may pass by itself."""
+
+VAGUE: Final = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN})
+"""Errors that only say that no answer came."""
 
 METADATA_SHORTENED: Final = (
     "the brokers refuse the note in the commits as too long: it is made shorter, so after a restart while much is "
@@ -88,8 +95,8 @@ _NO_WRITES: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_A
 """Who may write nothing at all is refused as an idempotent producer, on the cluster."""
 _LENGTH: Final = methodcaller("__len__")
 _FATAL: Final = frozenset({KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID})
+_REFUSALS: Final = (KafkaError.UNRELEASED_INSTANCE_ID, *sorted(GROUP_REFUSES))
 # A fatal error has a code of its own; what it was is only in its text.
-_UNRELEASED_TEXT: Final = KafkaError(KafkaError.UNRELEASED_INSTANCE_ID).str()
 _FENCED_TEXT: Final = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 
 
@@ -156,6 +163,12 @@ _MEANINGS: Final[Mapping[int, _Meaning]] = {
     KafkaError.GROUP_MAX_SIZE_REACHED: _Meaning(
         "group", "the group is full: run fewer processes or raise group.max.size"
     ),
+    KafkaError.INVALID_SESSION_TIMEOUT: _Meaning(
+        "group",
+        "the brokers refuse the session time-out (45 s where nothing else is set): set session.timeout.ms under "
+        "kafka.properties to a value between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms",
+    ),
+    KafkaError.INVALID_GROUP_ID: _Meaning("group", "the brokers refuse the name of the group: correct kafka.group_id"),
     KafkaError.INCONSISTENT_GROUP_PROTOCOL: _Meaning(
         "group",
         "the group's other members share out partitions in another way: set their kafka.assignment, or stop them all "
@@ -184,24 +197,25 @@ def is_fatal(error: KafkaError) -> bool:
     return error.fatal() or error.code() in _FATAL
 
 
-def is_unreleased(error: KafkaError) -> bool:
-    """Whether the brokers still hold the instance id for another member, perhaps for one that was just killed."""
-    return error.code() == KafkaError.UNRELEASED_INSTANCE_ID or _UNRELEASED_TEXT in text_of(error)
+def is_fenced(error: KafkaError) -> bool:
+    """Whether another process has taken the place of this one for good."""
+    return error.code() == KafkaError.FENCED_INSTANCE_ID or _FENCED_TEXT in text_of(error)
 
 
 def fatal_trouble(error: KafkaError) -> Trouble:
-    """What to say when the consumer cannot go on."""
-    if error.code() == KafkaError.FENCED_INSTANCE_ID or _FENCED_TEXT in text_of(error):
-        text = "another process joined with the same kafka.instance_id: give each its own"
-    else:
-        text = "Kafka's client cannot go on"
+    """What to say when the process has to end."""
+    text = "another process joined with the same kafka.instance_id: give each its own"
     return Trouble("fatal", f"{text} ({plain(error)})")
 
 
-def unreleased_trouble(error: KafkaError) -> Trouble:
-    """What to say while the instance id is taken."""
-    advice = _MEANINGS[KafkaError.UNRELEASED_INSTANCE_ID]
-    return Trouble(advice.kind, f"{advice.advice} ({plain(error)})")
+def refused_trouble(error: KafkaError) -> Trouble:
+    """What to say when the client cannot go on since the group refuses it, perhaps for now."""
+    told = text_of(error)
+    for code in (error.code(), *_REFUSALS):
+        meaning = _MEANINGS.get(code)
+        if meaning is not None and (code == error.code() or (KafkaError(code).str() or "?") in told):
+            return Trouble(meaning.kind, f"{meaning.advice} ({plain(error)})")
+    return Trouble("group", f"the group does not take this process in ({plain(error)})")
 
 
 def plain(error: KafkaError) -> str:

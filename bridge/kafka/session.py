@@ -31,7 +31,7 @@ from bridge.kafka.config import Clients, Conf, ConfigError
 from bridge.kafka.counting import Counting
 from bridge.kafka.creating import TopicCreator
 from bridge.kafka.epochs import EpochEnds
-from bridge.kafka.errors import POSITION_GONE, CommitAction, fatal_trouble, is_fatal, is_unreleased
+from bridge.kafka.errors import POSITION_GONE, CommitAction, fatal_trouble, is_fatal, is_fenced
 from bridge.kafka.letters import Letters
 from bridge.kafka.membership import has_joined
 from bridge.kafka.numbers import Numbers
@@ -40,6 +40,7 @@ from bridge.kafka.origins import Origins
 from bridge.kafka.reader import Reader
 from bridge.kafka.shadow import Shadow
 from bridge.kafka.starting import Manner, Place
+from bridge.kafka.statistics import EVERY_MS
 from bridge.secrets import SecretError
 
 _FLUSH_SECONDS: Final = 5.0
@@ -48,6 +49,8 @@ _UNRELEASED_SECONDS: Final = 2.0
 _SHADOW_SECONDS: Final = 1.0
 _SECRETS_EVERY: Final = 2.0
 _NUDGE_EVERY: Final = 5.0
+_COMMIT_SECONDS: Final = 5.0
+"""After which a commit that is not acknowledged is a question that is open."""
 _MEND_BY_SECRETS: Final = frozenset({"authentication", "tls"})
 
 
@@ -102,6 +105,9 @@ class Session:
         self._restarts: list[Name] = []
         self._counting = Counting(self._assignment, self._committer, condition, numbers)
         self._unanswered: set[str] = set()
+        self._committed = 0
+        self._committed_at = time.monotonic()
+        self._commit_error: KafkaError | None = None
         self._secrets_at = 0.0
         self._nudge_at = 0.0
         self._renew = False
@@ -109,7 +115,8 @@ class Session:
         self._useless = False
         self._handlers: Mapping[type, Callable[[Any], None]] = self._order_handlers()
         self._conf: Conf = clients.consumer()
-        self._consumer = Consumer({**self._conf, "error_cb": self._on_error, "on_commit": self._offsets.on_commit})
+        callbacks = {"error_cb": self._on_error, "stats_cb": self._on_statistics, "on_commit": self._offsets.on_commit}
+        self._consumer = Consumer({**self._conf, "statistics.interval.ms": EVERY_MS, **callbacks})
 
     @property
     def polled(self) -> float:
@@ -171,20 +178,41 @@ class Session:
         condition = self._condition
         if condition.probe_due(now):
             condition.probe(self._consumer, now)
-        if self._clients.silent and not self._assignment.joined and condition.reachable():
-            self._assignment.joined = has_joined(self._consumer)
-        condition.say(joined=self._assignment.joined)
+        self._say(now)
         self._mend(now)
-        if self._assignment.waiting() and condition.cluster_id is not None:
+        if self._assignment.waiting() and condition.may_begin():
             self._start_new(now)
         if not self._clients.dry_run:
             for topic, origin in self._origins.news().items():
                 self._committer.located(topic, origin)
             self._offsets.commit_due(now)
+            self._ask_for_commits(now)
         if self._shadow is not None:
             self._shadow.write_due(now, self._committer.marks)
         self._counting.count(self._consumer, now)
         self._reader.step(self._consumer, self._wake)
+
+    def _say(self, now: float) -> None:
+        assignment, condition = self._assignment, self._condition
+        unbegun = assignment.unbegun()
+        idle = not (unbegun or assignment.readings)
+        if self._clients.silent and idle and condition.reachable():
+            joined = has_joined(self._consumer)
+            if joined and not assignment.joined:
+                condition.assigned()
+            assignment.joined = joined
+        adrift = idle and condition.links.adrift(now)
+        condition.say(joined=assignment.joined and not adrift, unbegun=unbegun, read=assignment.readings, now=now)
+
+    def _ask_for_commits(self, now: float) -> None:
+        """Records are handed over only behind the answer to a commit: where none comes, everything stands still."""
+        done = self._numbers.commits["ok"]
+        question = f"whether it took the commits of the group {self._clients.group_id}"
+        if done != self._committed or self._committer.wait(now) is None:
+            self._committed, self._committed_at, self._commit_error = done, now, None
+            self._condition.answered(question)
+        elif now >= self._committed_at + _COMMIT_SECONDS:
+            self._condition.unanswered(question, self._commit_error, self._committed_at)
 
     def _start_new(self, now: float) -> None:
         for error in self._assignment.start_new(self._consumer, now):
@@ -265,6 +293,12 @@ class Session:
     def _bounded(self, bounds: list[Bounded]) -> None:
         self._intake(list(bounds))
 
+    def _on_statistics(self, text: str) -> None:
+        try:
+            self._condition.statistics(text)
+        except Exception as bug:  # noqa: BLE001 - rule 1
+            self._numbers.callback_failed(bug)
+
     def _on_error(self, error: KafkaError) -> None:
         try:
             if is_fatal(error):
@@ -282,16 +316,17 @@ class Session:
 
     def _commit_answered(self, error: KafkaError | None, action: CommitAction | None) -> None:
         if error is not None and action is CommitAction.FATAL:
-            self._condition.fatal = fatal_trouble(error)
+            self._ended_by(error)
+        self._commit_error = error
         self._condition.commit(error, action)
 
     def _ended_by(self, error: KafkaError) -> None:
-        """The consumer cannot go on: neither can the thread, unless the reason may pass."""
-        if is_unreleased(error):
-            self._condition.unreleased(error)
-            self._useless = True
-        else:
+        """The consumer cannot go on: neither can the thread where it is fenced; any other reason may pass."""
+        if is_fenced(error):
             self._condition.fatal = fatal_trouble(error)
+        else:
+            self._condition.refused(error)
+            self._useless = True
 
     def _failed(self, error: KafkaError, topic: str, partition: int) -> None:
         if is_fatal(error):

@@ -15,6 +15,7 @@ from bridge.flow import Intake, KafkaState, Order, Room
 from bridge.kafka.condition import Condition
 from bridge.kafka.config import Clients, ConfigError
 from bridge.kafka.letters import Letters
+from bridge.kafka.links import Links
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.session import Session
 from bridge.secrets import SecretError
@@ -67,7 +68,12 @@ class KafkaThread:
         self._session: Session | None = None
         self._begun = time.monotonic()
         self._condition = Condition(
-            clients.topics, None if clients.dry_run else clients.dead_letter_topic, self._state_changed, on_cluster
+            clients.topics,
+            None if clients.dry_run else clients.dead_letter_topic,
+            self._state_changed,
+            on_cluster,
+            links=Links(clients.group_id, silent=clients.silent),
+            named=clients.named,
         )
         self._letters: Letters | None = None
         if clients.producer is not None and clients.dead_letter_topic is not None:

@@ -1,15 +1,19 @@
 """Is it alive, is it ready: pure decisions over what was seen.
 
 Alive is the poll heartbeat alone: a restart cures a Kafka thread that no longer polls, and nothing else. Ready is: has
-joined the group (an empty assignment counts), Kafka is without trouble, and nothing is held, since each hold needs a
-person, to mend its cause or to say what shall happen. A plain outage of the API is no hold and keeps it ready, else a
+joined the group (an empty assignment counts), reads every partition that is its own, Kafka is without trouble, and
+nothing is held, since each hold needs a person, to mend its cause or to say what shall happen. A plain outage of the API is no hold and keeps it ready, else a
 mended version could not be rolled out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from bridge.flow import TopicPartition
 from bridge.observe.snapshot import HoldView, Snapshot
 
+_NAMED = 5
 POLL_LIMIT_SECONDS = 60.0
 """Older than this, the Kafka thread is taken for dead. It polls at least every quarter of a second."""
 
@@ -22,8 +26,17 @@ def missing(snapshot: Snapshot) -> list[str]:
         lines.append(f"not a member of the consumer group yet: {state.trouble or 'joining'}")
     elif state.trouble is not None:
         lines.append(f"Kafka ({state.kind or 'trouble'}): {state.trouble}")
+    if state.unbegun:
+        lines.append(f"{begins(state.unbegun)}: Kafka is asked where to begin")
     lines += [describe(hold) for hold in snapshot.holds]
     return lines
+
+
+def begins(unbegun: Sequence[TopicPartition]) -> str:
+    """For people: which partitions are not read yet."""
+    named = ", ".join(f"{topic}[{number}]" for topic, number in unbegun[:_NAMED])
+    more = f" and {len(unbegun) - _NAMED} more" if len(unbegun) > _NAMED else ""
+    return f"{named}{more} not read yet"
 
 
 def describe(hold: HoldView) -> str:

@@ -231,7 +231,8 @@ DEAD_LETTERS = (
 KAFKA = (
     gauge(
         "bridge_consumer_lag_records",
-        "Records between the watermark and the end of the log, true while paused; absent while the brokers are gone.",
+        "Records between the watermark and the end of the log, true while paused; absent while unknown: the partition's "
+        "leader is out of reach, or Kafka has not told where to begin.",
         (TOPIC, PARTITION),
         partitions(lambda p, _: p.lag),
     ),
@@ -276,6 +277,12 @@ KAFKA = (
         "Partitions that this process reads.",
         (),
         one(lambda s: len(s.snapshot.partitions)),
+    ),
+    gauge(
+        "bridge_partitions_unbegun",
+        "Partitions of this process that are not read yet: Kafka has not told where they begin. Their lag is unknown.",
+        (),
+        one(lambda s: len(s.snapshot.kafka.state.unbegun)),
     ),
     gauge(
         "bridge_partitions_paused",

@@ -38,7 +38,13 @@ def status(snapshot: Snapshot, process: Process) -> Json:
         "missing": lacking,
         "dry_run": snapshot.dry_run,
         "log_level": process.log_level,
-        "kafka": {"group": snapshot.kafka.group, "joined": state.joined, "kind": state.kind, "trouble": state.trouble},
+        "kafka": {
+            "group": snapshot.kafka.group,
+            "joined": state.joined,
+            "kind": state.kind,
+            "trouble": state.trouble,
+            "unbegun": [f"{topic}:{partition}" for topic, partition in state.unbegun],
+        },
         "rules": {"hash": mapping.hash, "loaded_at": mapping.loaded_at, "error": mapping.error},
         "holds": [_hold(hold) for hold in snapshot.holds],
         "totals": _totals(snapshot),
@@ -59,13 +65,14 @@ def _totals(snapshot: Snapshot) -> Json:
     consumed = sum(topic.consumed for topic in snapshot.topics)
     inflight = sum(topic.inflight for topic in snapshot.topics)
     lags = [view.lag for view in snapshot.partitions]
+    known = snapshot.kafka.state.reads and None not in lags
     return {
         "consumed": consumed,
         "finished": finished,
         "inflight": inflight,
         "inflight_bytes": sum(topic.inflight_bytes for topic in snapshot.topics),
         "unaccounted": consumed - sum(finished.values()) - inflight,
-        "lag": None if None in lags else sum(lag for lag in lags if lag is not None),
+        "lag": sum(lag for lag in lags if lag is not None) if known else None,
         "paused": sum(view.paused is not None for view in snapshot.partitions),
     }
 

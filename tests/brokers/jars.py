@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -38,13 +39,16 @@ def _version(path: str) -> int:
     return int(found[1]) if found else 0
 
 
-def jars() -> Path:
-    """The folder with Kafka's jars, fetched where they are not there yet; raises Unavailable."""
-    return fetched(f"kafka-{KAFKA_VERSION}", _POM)
+def jars(version: str = KAFKA_VERSION) -> Path:
+    """The folder with the jars of a Kafka, fetched where they are not there yet; raises Unavailable."""
+    return fetched(f"kafka-{version}", _POM, {"kafka.version": version})
 
 
-def fetched(name: str, pom: Path) -> Path:
-    """The folder with the jars that a `pom.xml` names, kept under a name of their own; raises Unavailable."""
+def fetched(name: str, pom: Path, chosen: Mapping[str, str] | None = None) -> Path:
+    """The folder with the jars that a `pom.xml` names, kept under a name of their own; raises Unavailable.
+
+    `chosen` are properties of the pom.
+    """
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = base / "suprsend-kafka-bridge" / name
     library = cache / "lib"
@@ -53,12 +57,12 @@ def fetched(name: str, pom: Path) -> Path:
     with (cache / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not marker.exists():
-            _fetch(name, pom, library)
+            _fetch(name, pom, library, chosen or {})
             marker.touch()
     return library
 
 
-def _fetch(name: str, pom: Path, library: Path) -> None:
+def _fetch(name: str, pom: Path, library: Path, chosen: Mapping[str, str]) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise Unavailable(f"Maven is not on the PATH, and the jars of {name} are not in {library}")
@@ -66,6 +70,7 @@ def _fetch(name: str, pom: Path, library: Path) -> None:
     command = [
         *(maven, "-B", "-q", "-f", str(pom), "dependency:copy-dependencies"),
         *(f"-DoutputDirectory={library}", "-DincludeScope=runtime"),
+        *(f"-D{key}={value}" for key, value in chosen.items()),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False)
     if done.returncode:

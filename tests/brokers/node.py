@@ -8,12 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.brokers.jars import jars, java
+from tests.brokers.jars import KAFKA_VERSION, jars, java
 
 SASL_USER: Final = "alice"
 SASL_PASSWORD: Final = "alice-secret"
@@ -81,6 +81,7 @@ class Node:
     sasl_port: int = 0
     heap: str = "1g"
     """The most that the Java heap may grow to."""
+    version: str = KAFKA_VERSION
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -104,6 +105,9 @@ class Node:
         self.port, self.sasl_port = free_ports(2)
         lines = [f"{name}={value}" for name, value in self._properties().items()]
         (self.folder / "server.properties").write_text("\n".join(lines) + "\n")
+        self._format()
+
+    def _format(self) -> None:
         extra = ["--standalone"] if self.number == 1 else []
         command = [*self._java("256m"), "kafka.tools.StorageTool", "format", *extra, "-t", self.cluster]
         command += ["-c", str(self.folder / "server.properties")]
@@ -113,9 +117,11 @@ class Node:
 
     def start(self) -> None:
         """Start the process; it answers some seconds later."""
+        self.process = self._run([*self._java(self.heap), "kafka.Kafka", str(self.folder / "server.properties")])
+
+    def _run(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with self.logs.open("ab") as log:
-            command = [*self._java(self.heap), "kafka.Kafka", str(self.folder / "server.properties")]
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -152,7 +158,7 @@ class Node:
 
     def _java(self, heap: str) -> list[str]:
         options = [f"-Xmx{heap}", "-XX:+UseSerialGC", "-Xshare:auto", "-Dlog4j2.level=WARN"]
-        return [java(), *options, "-cp", f"{jars()}/*"]
+        return [java(), *options, "-cp", f"{jars(self.version)}/*"]
 
     def _properties(self) -> dict[str, str]:
         listeners = f"PLAIN://127.0.0.1:{self.port},SASL://127.0.0.1:{self.sasl_port}"

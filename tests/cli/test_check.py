@@ -216,7 +216,7 @@ def test_live_without_kafka(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     from bridge.kafka import live as kafka_live
 
     look_at = kafka_live.look_at
-    monkeypatch.setattr(kafka_live, "look_at", lambda settings: look_at(settings, seconds=1.0))
+    monkeypatch.setattr(kafka_live, "look_at", lambda settings, **more: look_at(settings, seconds=1.0, **more))
     assert live("127.0.0.1:9", "http://127.0.0.1:9/") == 1
     shown = capsys.readouterr()
     assert "no broker can be reached: check kafka.bootstrap_servers" in shown.out

@@ -20,7 +20,7 @@ class Brokers:
 
     def list_topics(self, topic: str = "", timeout: float = 0.0) -> Any:
         code = self.refused.get(topic)
-        described = SimpleNamespace(error=None if code is None else KafkaError(code))
+        described = SimpleNamespace(error=None if code is None else KafkaError(code), partitions={})
         return SimpleNamespace(topics={topic: described}, cluster_id="c")
 
 

@@ -12,6 +12,7 @@ from confluent_kafka.admin._resource import ResourceType
 from bridge.kafka.live import look_at
 from bridge.kafka.peek import PeekError, last_records, record_at
 from bridge.settings.kafka import Kafka
+from tests.brokers.fixtures import StartKafka
 from tests.brokers.node import SASL_PASSWORD, SASL_USER
 from tests.brokers.real import RealKafka, Sent
 from tests.kafka.test_trouble_real import allow, forbid, forbidden
@@ -56,6 +57,36 @@ def test_a_compacted_dead_letter_topic_is_refused(kafka: RealKafka) -> None:
     (trouble,) = look_at(settings(kafka, topic, letters))
     assert "it is compacted" in trouble.text
     assert "cleanup.policy=delete" in trouble.text
+
+
+def test_limits_of_the_brokers_are_said(start_kafka: StartKafka) -> None:
+    """A session that the brokers refuse is an error with the range that they take; a short note a warning."""
+    limits = {"group.max.session.timeout.ms": "30000", "offset.metadata.max.bytes": "1000"}
+    kafka = start_kafka(settings=limits)
+    kafka.create_topic("orders")
+    chosen = settings(kafka, "orders", kafka.create_topic("dead"))
+    session, note = look_at(chosen)
+    assert "set session.timeout.ms under kafka.properties to a value from 1000 to 30000" in session.text
+    assert (note.kind, "keep 1000 bytes of a commit's note" in note.text) == ("optional", True)
+    fitting = chosen.model_copy(update={"properties": {"session.timeout.ms": 20_000}})
+    assert [trouble.kind for trouble in look_at(fitting)] == ["optional"]
+
+
+def test_groups_beside_the_first_that_are_forbidden_are_warnings(kafka: RealKafka) -> None:
+    """Each names the group, the right to give and what is lost without it."""
+    topic, letters = kafka.create_topic(kafka.unique("orders")), kafka.create_topic(kafka.unique("dead"), 1)
+    chosen = settings(kafka, topic, letters, **secured(kafka))
+    rules = [forbidden(ResourceType.GROUP, f"{chosen.group_id}.{end}") for end in ("delivered", "paused")]
+    for rule in rules:
+        forbid(kafka, rule)
+    try:
+        found = look_at(chosen)
+    finally:
+        for rule in rules:
+            allow(kafka, rule)
+    assert [trouble.kind for trouble in found] == ["optional", "optional"]
+    for trouble, rule in zip(found, rules, strict=True):
+        assert f"the group {rule.name} may not be used: give the bridge's user Read and Describe on it" in trouble.text
 
 
 def test_records_are_read_without_a_group(kafka: RealKafka) -> None:

@@ -12,7 +12,7 @@ from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from tests.brokers.fixtures import StartKafka
 from tests.brokers.node import SASL_PASSWORD, SASL_USER, free_ports
-from tests.brokers.real import RealKafka
+from tests.brokers.real import RealKafka, Sent
 from tests.kafka.desk import Desk, desk
 
 
@@ -151,6 +151,30 @@ def test_a_broker_that_is_killed_and_started_again_loses_nothing(start_kafka: St
         side.until(lambda: side.kafka.state.kind is None, what="the trouble to go away")
         side.until(lambda: kafka.committed("g", "orders").get(0, (0, ""))[0] == 200, 30, "lag 0")
         assert not side.kafka.fatal
+
+
+def test_a_partition_whose_broker_is_away_is_told_and_the_others_go_on(start_kafka: StartKafka) -> None:
+    """Its lag is unknown, never what it was last; the other partitions are read, and it goes on when its broker is back."""
+    kafka = start_kafka(nodes=2)
+    kafka.create_topic("orders", 4)
+    kafka.create_topic("dead-letters")
+    parts = kafka.admin.list_topics("orders", timeout=10).topics["orders"].partitions
+    first = next(number for number, part in parts.items() if part.leader == 1)
+    second = next(number for number, part in parts.items() if part.leader == 2)
+    with desk(kafka.bootstrap, ["orders"], "g") as side:
+        ends = lambda number: side.kafka.numbers.partitions["orders", number].end  # noqa: E731
+        side.until(lambda: len(side.kafka.numbers.partitions) == 4 and ends(second) == 0, what="lag 0")
+        kafka.kill(2)
+        side.until(lambda: f"orders[{second}]" in (side.kafka.state.trouble or ""), what="the trouble to be said")
+        assert side.kafka.state.kind == "unreachable"
+        side.until(lambda: ends(second) is None, what="its lag to be unknown")
+        kafka.produce("orders", [Sent(b"a", partition=first)])
+        side.until(lambda: side.values() == [b"a"], what="the other partition")
+        side.until(lambda: ends(first) == 1, what="the lag of the other")
+        kafka.restart(2)
+        kafka.produce("orders", [Sent(b"b", partition=second)])
+        side.until(lambda: b"b" in side.values(), 60, "the partition to be read again")
+        side.until(lambda: side.kafka.state.trouble is None, what="the trouble to go away")
 
 
 def pair(kafka: RealKafka, protocol: str) -> tuple[str, Desk, Desk]:

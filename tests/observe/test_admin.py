@@ -23,6 +23,9 @@ from bridge.secrets import Secret
 from tests.observe.served import TOKEN, Server, served
 from tests.observe.world import ERRORS, NOW, WAITING, World, hold, snapshot
 
+UNBEGUN = KafkaState(joined=True, kind=None, trouble=None, unbegun=(("orders.v1", 3), ("orders.v1", 4)))
+"""Two partitions whose start Kafka has not told."""
+
 
 @pytest.fixture
 def server() -> Iterator[Server]:
@@ -65,6 +68,7 @@ def test_alive_is_the_poll_heartbeat_alone(age: float | None, status: int) -> No
             snapshot(kafka=KafkaView(state=KafkaState(joined=True, kind="unknown_topic", trouble="no topic x"))),
             "no topic x",
         ),
+        (snapshot(kafka=KafkaView(state=UNBEGUN)), "orders.v1[3], orders.v1[4] not read yet"),
     ],
 )
 def test_ready_says_what_is_missing(shot: Snapshot, lacks: str | None) -> None:
@@ -100,6 +104,18 @@ def test_status_has_everything_an_operator_asks() -> None:
     assert told["totals"]["lag"] is None
     assert told["waiting"][0]["seconds"] == 12.3
     assert told["errors"][0]["message"] == "503 Service Unavailable"
+
+
+@pytest.mark.parametrize("state", [UNBEGUN, KafkaState(joined=False, kind=None, trouble=None)])
+def test_no_lag_is_told_while_something_is_not_read(state: KafkaState) -> None:
+    """A partition without a start, or a group that is not joined: the sum of what is known would be no lag at all."""
+    with served(World(snapshot(partitions=(), kafka=KafkaView(state=state)))) as server:
+        told = server.ask("GET", "/status").json
+        scraped = server.ask("GET", "/metrics").body.decode()
+    assert told["totals"]["lag"] is None
+    assert told["kafka"]["unbegun"] == [f"{topic}:{number}" for topic, number in state.unbegun]
+    assert "bridge_consumer_lag_records{" not in scraped
+    assert f"bridge_partitions_unbegun {len(state.unbegun)}.0" in scraped
 
 
 def test_the_page_needs_nothing_from_outside(server: Server) -> None:

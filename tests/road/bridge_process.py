@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 
 from bridge import jsontext
 from bridge.sandbox.process import SandboxProcess
+from tests.brokers.faulty import FaultyKafka
 from tests.brokers.real import RealKafka
 
 RULES = Path(__file__).parents[2] / "config" / "rules"
@@ -22,7 +23,7 @@ START = [sys.executable, "-m", "bridge"]
 
 
 def settings(
-    broker: RealKafka,
+    broker: RealKafka | FaultyKafka,
     suprsend: SandboxProcess,
     topics: list[str],
     group: str,

@@ -11,6 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
+from tests.brokers.former import KINDS
+from tests.brokers.node import Node
 from tests.brokers.real import RealKafka
 from tests.soak.judge import Judgement, gather, judge
 from tests.soak.rows import api, brokers, cuts, machine, processes, topics, versions, volume
@@ -29,9 +31,14 @@ class Row(NamedTuple):
     nodes: int = 0
     """It stops or kills brokers, or spoils the way to them: it gets a Kafka of its own, of so many."""
 
+    version: str = ""
+    """Of its own Kafka, where that is a former one."""
+
     @property
-    def kind(self) -> type[SpoiledNode]:
+    def kind(self) -> type[Node]:
         """What its own Kafka is made of."""
+        if self.version:
+            return KINDS[self.version]
         return SpoiledNode if self.nodes < 2 else SmallNode
 
 
@@ -50,6 +57,9 @@ ROWS: Final[Mapping[str, Row]] = {
     "broker-network": Row(brokers.network, 60, 20_000, nodes=1),
     "brokers-of-three": Row(brokers.one_of_three, 20, 20_000, nodes=3),
     "commits-refused": Row(brokers.commits_refused, 20, 10_000, nodes=1),
+    "broker-2.8": Row(brokers.former, 6, 6_000, nodes=1, version="2.8.2"),
+    "broker-3.9": Row(brokers.former, 6, 6_000, nodes=1, version="3.9.1"),
+    "broker-4.0": Row(brokers.former, 6, 6_000, nodes=1, version="4.0.0"),
     "api-down": Row(api.down, 1, 20_000),
     "api-slow": Row(api.slow, 40, 20_000),
     "api-network": Row(api.network, 20, 20_000),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,8 @@ REFUSALS: Final = {"fault": "reject", "name": "refusals", "when": {"match": {"di
 """In force in every row: what makes `Kind.REFUSED` true."""
 _ADMIN_TOKEN: Final = "token-of-the-soak-0123456789"
 _WAIT: Final = 120.0
+_NOTHING_TO_DO: Final = 409
+"""The answer of a process that has no partition to pause, or none that is paused."""
 
 
 @dataclass
@@ -244,6 +247,18 @@ class Stage:
     def await_ready(self, member: BridgeProcess) -> None:
         """Wait until it has joined its group."""
         until(lambda: self.metric(member, "bridge_kafka_joined") == 1.0, 60, self.logs)
+
+    def order(self, member: BridgeProcess, action: str) -> None:
+        """An operator's order about everything, to one process."""
+        url = f"{member.admin_url()}/actions/{action}"
+        headers = {"Authorization": f"Bearer {_ADMIN_TOKEN}", "Content-Type": "application/json"}
+        asked = urllib.request.Request(url, b'{"reason": "soak"}', headers, method="POST")
+        try:
+            with urllib.request.urlopen(asked, timeout=30) as answer:
+                answer.read()
+        except urllib.error.HTTPError as refused:
+            if refused.code != _NOTHING_TO_DO:
+                raise
 
     # What it shows
 

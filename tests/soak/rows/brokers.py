@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from confluent_kafka import KafkaException
@@ -76,6 +77,36 @@ def one_of_three(stage: Stage) -> None:
             stage.kafka.elect_leaders()
             stage.injected["leaders moved back"] += 1
     feeder.stop()
+
+
+def former(stage: Stage) -> None:
+    """A broker of a former version: processes are killed, paused and resumed under load, in the classic protocol."""
+    if stage.protocol == "consumer" and "2.8" <= stage.kafka.nodes[0].version < "4":
+        stage.protocol = "classic"
+    stage.open()
+    stage.api({"fault": "delay", "seconds": 0.03})
+    members = [stage.member(), stage.member()]
+    for member in members:
+        stage.await_ready(member)
+    feeder = stage.feed(6.0 * stage.faults)
+    for turn in range(stage.faults):
+        stage.await_work(feeder)
+        if turn % 2:
+            _pause_and_resume(stage, members)
+        else:
+            stage.kill(members[turn // 2 % 2])
+            stage.again(members[turn // 2 % 2])
+            stage.await_ready(members[turn // 2 % 2])
+    feeder.stop()
+
+
+def _pause_and_resume(stage: Stage, members: Sequence[BridgeProcess]) -> None:
+    """Every member is told, since each may pause only what is its own."""
+    stage.injected["paused and resumed"] += 1
+    for order in ("pause", "resume"):
+        for member in members:
+            stage.order(member, order)
+        time.sleep(stage.random.uniform(0.5, 1.5))
 
 
 def commits_refused(stage: Stage) -> None:
