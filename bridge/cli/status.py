@@ -73,6 +73,8 @@ def _troubles(answer: Json) -> list[str]:
     if kafka["trouble"] or not kafka["joined"]:
         lines.append(f"! Kafka: {kafka['trouble'] or 'joining the group'}")
     for hold in answer["holds"]:
+        if hold["wanted"]:
+            continue
         how = "goes on by itself after" if hold["heals"] else "lifted by"
         detail = f": {hold['detail']}" if hold["detail"] else ""
         token = f" (token {hold['token']})" if hold["token"] else ""
@@ -80,6 +82,7 @@ def _troubles(answer: Json) -> list[str]:
         lines.append(
             f"! {hold['reason']} holds {hold['scope']} since {since}{detail}; {how} {hold['lifted_by']}{token}"
         )
+    lines += [pause_line(pause, answer["now"]) for pause in answer["pauses"]]
     if answer["rules"]["error"]:
         lines.append(f"! the newest rules were refused, the former ones go on: {answer['rules']['error']}")
     if answer["totals"]["unaccounted"]:
@@ -87,6 +90,15 @@ def _troubles(answer: Json) -> list[str]:
     if answer["api"]["circuit_open"]:
         lines.append("! SuprSend's API fails: only probes go out")
     return lines
+
+
+def pause_line(pause: Json, now: float) -> str:
+    """What is paused, and the command that lifts it."""
+    reason = f": {pause['reason']}" if pause["reason"] else ""
+    here = "" if pause["here"] else " (no partition of it is here)"
+    return (
+        f"- {pause['target']} is paused since {age(max(0.0, now - pause['since']))}{here}{reason}; {pause['lifted_by']}"
+    )
 
 
 def _totals(totals: Json) -> str:

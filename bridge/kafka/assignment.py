@@ -31,6 +31,7 @@ from bridge.flow import (
 from bridge.kafka.config import Clients
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
+from bridge.kafka.pauses import Pauses
 from bridge.kafka.reading import Reading
 from bridge.kafka.seeks import Seeks
 from bridge.kafka.shadow import Shadow
@@ -56,6 +57,7 @@ class Assignment:
         serve: Callable[[float], None],
         numbers: Numbers,
         shadow: Shadow | None,
+        pauses: Pauses | None = None,
     ) -> None:
         self.readings: dict[Name, Reading] = {}
         self.joined = False
@@ -70,6 +72,7 @@ class Assignment:
         self._serve = serve
         self._numbers = numbers
         self._shadow = shadow
+        self._pauses = pauses
         self._new: dict[Name, float] = {}
         """Partitions without a start yet, and since when."""
         self._retry_at = 0.0
@@ -171,7 +174,7 @@ class Assignment:
 
     def start_new(self, consumer: Consumer, now: float) -> None:
         """Resolve starts and begin to read; tries again later where Kafka does not answer. Raises KafkaException."""
-        if not self._new or now < self._retry_at:
+        if not self._new or now < self._retry_at or (self._pauses is not None and not self._pauses.known(self._new)):
             return
         self._retry_at = now + _RETRY_SECONDS
         if self._inquiry is None or set(self._inquiry.names) != self._new.keys():
@@ -211,13 +214,14 @@ class Assignment:
         held = start.hold is not None
         lost, why = resolved.lost, start.detail
         reading = Reading(name, next(_EPOCHS), start.offset, started=True, held=held, lost=lost, why=why)
+        reading.paused = self._pauses is not None and self._pauses.book.paused(name) is not None
         self.readings[name] = reading
         if not held:
             self._count_lost(reading)
         self._offsets.committer.assigned(name, reading.epoch, start, runs=resolved.runs, fresh=resolved.fresh)
         if resolved.remade and self._shadow is not None:
             self._shadow.forget(name)
-        items: list[Intake] = [Assigned(*name, reading.epoch, start)]
+        items: list[Intake] = [Assigned(*name, reading.epoch, start, reading.paused)]
         if start.bound >= 0:
             items.append(Bounded(*name, reading.epoch, start.bound))
         return items

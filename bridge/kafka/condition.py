@@ -31,6 +31,7 @@ _ROUTINE_SECONDS: Final = 30.0
 _CLIENT: Final = "client"
 _COMMIT: Final = "commit"
 _GROUP: Final = "group"
+_PAUSES: Final = "pauses"
 _READ: Final = "read"
 _TOPIC: Final = "topic "
 _SURE: Final = frozenset({"authentication", "tls"})
@@ -108,6 +109,13 @@ class Condition:
         if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
             self._troubles[_GROUP] = trouble_of(error) or commit_trouble(error)
         self._suspect = True
+
+    def pauses_unanswered(self, text: str | None) -> None:
+        """What keeps new partitions waiting until it is known which of them are paused; None where nothing does."""
+        if text is None:
+            self._troubles.pop(_PAUSES, None)
+        else:
+            self._troubles[_PAUSES] = Trouble("group", text)
 
     def unreleased(self, error: KafkaError) -> None:
         """The group does not take the member yet."""

@@ -34,6 +34,7 @@ from bridge.kafka.letters import Letters
 from bridge.kafka.membership import has_joined
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
+from bridge.kafka.pauses import Pauses
 from bridge.kafka.reader import Reader
 from bridge.kafka.shadow import Shadow
 from bridge.secrets import SecretError
@@ -61,7 +62,9 @@ class Session:
         numbers: Numbers,
         now_ms: Callable[[], int],
         wake: Event,
+        pauses: Pauses | None = None,
     ) -> None:
+        self._pauses = pauses
         self._clients = clients
         self._intake = intake
         self._orders = orders
@@ -72,7 +75,9 @@ class Session:
         self._offsets = Offsets(lambda: self._consumer, self._bounded, self._commit_answered, numbers, now_ms)
         self._committer = self._offsets.committer
         self._shadow = Shadow(clients.admin, clients.group_id) if not clients.dry_run else None
-        self._assignment = Assignment(clients, self._offsets, intake, self._serve_while_draining, numbers, self._shadow)
+        self._assignment = Assignment(
+            clients, self._offsets, intake, self._serve_while_draining, numbers, self._shadow, pauses
+        )
         self._reader = Reader(
             self._assignment, self._committer, room, intake, self._failed, numbers, guarded=not clients.dry_run
         )
@@ -152,6 +157,8 @@ class Session:
             condition.probe(self._consumer, now)
         if self._clients.silent and not self._assignment.joined and condition.reachable():
             self._assignment.joined = has_joined(self._consumer)
+        if self._pauses is not None:
+            condition.pauses_unanswered(self._pauses.unanswered() if self._assignment.waiting() else None)
         condition.say(joined=self._assignment.joined)
         self._mend(now)
         if self._assignment.waiting() and condition.cluster_id is not None:

@@ -3,7 +3,7 @@
 Alive is the poll heartbeat alone: a restart cures a Kafka thread that no longer polls, and nothing else. Ready is: has
 joined the group (an empty assignment counts), Kafka is without trouble, and nothing is held, since each hold needs a
 person, to mend its cause or to say what shall happen. A plain outage of the API is no hold and keeps it ready, else a
-mended version could not be rolled out.
+mended version could not be rolled out; so does a pause, which somebody wants.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def missing(snapshot: Snapshot) -> list[str]:
         lines.append(f"not a member of the consumer group yet: {state.trouble or 'joining'}")
     elif state.trouble is not None:
         lines.append(f"Kafka ({state.kind or 'trouble'}): {state.trouble}")
-    lines += [describe(hold) for hold in snapshot.holds]
+    lines += [describe(hold) for hold in snapshot.holds if not hold.wanted]
     return lines
 
 

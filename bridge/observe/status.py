@@ -41,6 +41,7 @@ def status(snapshot: Snapshot, process: Process) -> Json:
         "kafka": {"group": snapshot.kafka.group, "joined": state.joined, "kind": state.kind, "trouble": state.trouble},
         "rules": {"hash": mapping.hash, "loaded_at": mapping.loaded_at, "error": mapping.error},
         "holds": [_hold(hold) for hold in snapshot.holds],
+        "pauses": [pause._asdict() for pause in snapshot.pauses],
         "totals": _totals(snapshot),
         "topics": [_topic(topic) for topic in snapshot.topics],
         "partitions": [_partition(view, process.now) for view in snapshot.partitions],
@@ -125,4 +126,5 @@ def _hold(hold: HoldView) -> Json:
         "offset": hold.offset,
         "rule": hold.rule,
         "token": hold.token,
+        "wanted": hold.wanted,
     }
