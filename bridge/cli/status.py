@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bridge.cli.failure import FOUND
-from bridge.cli.remote import AsJson, Config, Url, ask, place, printable
+from bridge.cli.remote import AsJson, Config, UnreachedError, Url, ask, place, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,9 +22,21 @@ MOST_ROWS = 40
 def command(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
     """Show health, lag, holds and the last errors. Exit code 0 when alive and ready, else 1.
 
+    Where no bridge answers it shows what Kafka knows of the group: commits, lag, dead letters, pauses.
+
     Example: bridge status --url http://127.0.0.1:8080
     """
-    answer = ask(place(url, None, config, os.environ), "GET", "/status")
+    try:
+        answer = ask(place(url, None, config, os.environ), "GET", "/status")
+    except UnreachedError as error:
+        from bridge.cli import offline
+
+        facts = offline.overview(config, error)
+        if as_json:
+            typer.echo(json.dumps(facts))
+        else:
+            offline.show(printable(facts))
+        raise typer.Exit(FOUND) from None
     if as_json:
         typer.echo(json.dumps(answer))
     else:

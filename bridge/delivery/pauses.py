@@ -114,8 +114,7 @@ class Book:
         }
 
     def _matters(self, name: TopicPartition) -> bool:
-        topic = self.topics.get(name[0])
-        return name in self.partitions or (topic is not None and topic.paused)
+        return any(said is not None and said.paused for said in self.page(name))
 
     def to_keep(self, names: Iterable[TopicPartition]) -> dict[TopicPartition, Page]:
         """The pages of these partitions that have to be written again now and then, so that Kafka does not forget them."""

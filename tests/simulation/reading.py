@@ -73,6 +73,8 @@ class Reader:
         world = self.world
         if not self.new or world.now < self._retry_at:
             return
+        if not self.consumer.pauses.known(self.new):
+            return
         self._retry_at = world.now + RETRY
         if world.kafka.away or world.faults.hit("kafka: no answer about a start", world.scenario.strength.read):
             return
@@ -83,8 +85,9 @@ class Reader:
         for number in sorted(self.new):
             resolved = self._resolve(number, group, lost_all=bool(self.earlier) and not commits)
             if not resolved.doubtful or world.now >= self.new[number] + BEYOND_END:
-                del self.new[number]
+                came = self.new.pop(number)
                 self._begin(number, resolved, new_group=not group.has_commits)
+                self.readings[number].track.assigned_at = came
 
     def _resolve(self, number: int, group: Group, *, lost_all: bool) -> Resolved:
         world = self.world
@@ -126,11 +129,12 @@ class Reader:
             world.truth.consent(number)
         track.rewound = log.set_back
         reading = self.readings[number] = Reading(track, start.offset, held=start.hold is not None)
+        reading.paused = consumer.pauses.book.paused((TOPIC, number)) is not None
         reading.newest = max(reading.newest, start.delivered, start.bound)
         name = (TOPIC, number)
         consumer.committer.assigned(name, track.epoch, start, runs=resolved.runs, fresh=resolved.fresh)
         world.tracks[track.epoch] = track
-        consumer.intake.append(Assigned(*name, track.epoch, start))
+        consumer.intake.append(Assigned(*name, track.epoch, start, reading.paused))
         if start.bound >= 0:
             consumer.intake.append(Bounded(*name, track.epoch, start.bound))
 

@@ -206,13 +206,17 @@ class Trouble:
 
     def _pause(self, member: Member) -> None:
         world = self._world
-        parts = list(member.delivery.parts)
-        if parts and world.faults.take("operator: pause"):
-            member.wake_at = 0.0
-            operate.pause(member.delivery, world.rng.choice(parts), "because", world.now_ms)
+        if world.faults.take("operator: pause"):
+            member.pauses.say(self._aim(), paused=True)
 
     def _resume(self, member: Member) -> None:
+        member.pauses.say(self._aim(), paused=False)
         member.resume_everything()
+
+    def _aim(self) -> int | None:
+        """A partition, whoever has it, or the whole topic."""
+        rng = self._world.rng
+        return None if rng.random() < 0.5 else rng.below(len(self._world.kafka.logs))
 
     def _other_workspace(self, member: Member) -> None:
         if not member.foreign and self._world.faults.take("secrets: of another workspace"):
