@@ -34,7 +34,7 @@ from bridge.observe.snapshot import (
     TopicView,
 )
 from bridge.view import REBALANCES
-from tests.observe.world import NOW, World, hold, snapshot
+from tests.observe.world import NOW, PAUSED, World, hold, snapshot
 
 
 def scrape(world: World) -> str:
@@ -170,6 +170,10 @@ def test_holds_trouble_and_readiness_are_told() -> None:
     assert value(text, "bridge_kafka_trouble", kind="unreachable") == 1
     assert value(text, "bridge_kafka_trouble", kind="authentication") == 0
     assert value(scrape(World()), "bridge_ready") == 1
+    text = scrape(World(snapshot(holds=(PAUSED,))))
+    assert value(text, "bridge_ready") == 1
+    assert value(text, "bridge_operator_paused_partitions") == 1
+    assert value(text, "bridge_operator_pause_seconds", topic="orders.v1", partition="0") == 90
 
 
 def test_the_last_poll_is_the_heartbeat() -> None:

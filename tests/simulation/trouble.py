@@ -206,11 +206,12 @@ class Trouble:
 
     def _pause(self, member: Member) -> None:
         world = self._world
-        if world.faults.take("operator: pause"):
+        if world.scenario.pauses and world.faults.take("operator: pause"):
             member.pauses.say(self._aim(), paused=True)
 
     def _resume(self, member: Member) -> None:
-        member.pauses.say(self._aim(), paused=False)
+        if self._world.scenario.pauses:
+            member.pauses.say(self._aim(), paused=False)
         member.resume_everything()
 
     def _aim(self) -> int | None:
@@ -233,12 +234,17 @@ class Trouble:
         if not member.delivery.parts:
             return
         part = world.rng.choice(list(member.delivery.parts.values()))
+        flights = member.delivery.calls.in_flight.values()
+        halves = [item for each in flights if each.sequel is not None for item in each.sequel.items if item[0].live]
+        if halves:
+            part = world.rng.choice(halves)[0]
         offsets = [offset for offset, record in part.ledger.unfinished.items() if record is not None]
         track = member.tracks.get(part.name[1])
         if not offsets or track is None or not world.faults.take("operator: skip"):
             return
         sent = [offset for offset in offsets if part.ledger.unfinished[offset].rec.keys]  # type: ignore[union-attr]
-        offset = world.rng.choice(world.rng.choice((offsets[:1], offsets, sent or offsets, sent or offsets)))
+        waiting = [item[1].offset() for item in halves if item[0] is part]
+        offset = world.rng.choice(world.rng.choice((offsets[:1], offsets, sent or offsets, waiting or sent or offsets)))
         record = part.ledger.unfinished[offset]
         rec: Rec = record.rec  # type: ignore[union-attr]
         try:

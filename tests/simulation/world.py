@@ -205,7 +205,12 @@ class World:
 
     def blackout(self) -> None:
         """All processes die at once and come back after hours or days; somebody may touch the group meanwhile."""
-        if self.members and self.rng.random() < 0.5 and self.faults.take("operator: pause before all die"):
+        if (
+            self.scenario.pauses
+            and self.members
+            and self.rng.random() < 0.5
+            and self.faults.take("operator: pause before all die")
+        ):
             self.members[0].pauses.say(None, paused=True)
         for member in list(self.members):
             self.crash(member)
