@@ -76,9 +76,13 @@ class Pauses:
         self._tell(self.book.with_pages(pages))
         self._write(self.book.lacking(pages))
         if before != self.book and world.faults.hit("pauses: a late repetition", 0.4):
-            kept = before.to_keep(pages)
-            self._write({name: page for name, page in kept.items() if before.paused(name) is not None})
+            self._write({name: page for name, page in before.to_keep(pages).items() if self._just_ended(name, page)})
         self._due = world.now + EVERY
+
+    def _just_ended(self, name: TopicPartition, page: Page) -> bool:
+        """Whether a page is of the pause that somebody ended just now: who writes it again had read it a moment before."""
+        ended = self._world.spoken.since(name[1]) is None
+        return ended and page.serial + 1 == read_page(self._world.kafka.paused.get(name[1])).serial
 
     def _pages(self) -> dict[TopicPartition, Page]:
         kept = self._world.kafka.paused
