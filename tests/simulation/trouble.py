@@ -244,7 +244,7 @@ class Trouble:
             return
         sent = [offset for offset in offsets if part.ledger.unfinished[offset].rec.keys]  # type: ignore[union-attr]
         waiting = [item[1].offset() for item in halves if item[0] is part]
-        offset = world.rng.choice(world.rng.choice((offsets[:1], offsets, sent or offsets, waiting or sent or offsets)))
+        offset = world.rng.choice(waiting or world.rng.choice((offsets[:1], offsets, sent or offsets, sent or offsets)))
         record = part.ledger.unfinished[offset]
         rec: Rec = record.rec  # type: ignore[union-attr]
         try:
