@@ -58,17 +58,6 @@ def pause_of_a_topic_leaves_out_what_is_added() -> AbstractContextManager[Any]:
 
 
 @planted
-def what_kafka_lost_is_resumed() -> AbstractContextManager[Any]:
-    """What somebody repeats late is believed."""
-
-    def with_pages(self: Book, pages: Any) -> Book:
-        own = {name: page.own for name, page in pages.items() if page.own is not None}
-        return Book(own, {name[0]: page.topic for name, page in pages.items() if page.topic is not None})
-
-    return instead(Book, "with_pages", with_pages)
-
-
-@planted
 def pause_replaces_the_rewind() -> AbstractContextManager[Any]:
     """A partition that begins paused is not held for anything else: its start is committed, and the tripwire is gone."""
 
