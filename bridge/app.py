@@ -19,9 +19,12 @@ from bridge.assembly import (
 from bridge.delivery import operate
 from bridge.delivery.delivery import Delivery
 from bridge.delivery.journal import trace_of
+from bridge.delivery.pauses import Book
 from bridge.dry_run import DryTransport
 from bridge.flow import Room
 from bridge.kafka.config import clients_of
+from bridge.kafka.pause_group import PauseGroup
+from bridge.kafka.pauses import Pauses
 from bridge.kafka.thread import KafkaThread
 from bridge.loading import RulesError, mapping_of, usable_rules
 from bridge.memory import DEFAULT
@@ -35,6 +38,8 @@ from bridge.telling import SecretWatch, Teller
 from bridge.view import Sight, hold_news, snapshot_of
 from bridge.workspace import Workspace
 
+PAUSES_EXTRA = 1.0
+"""Seconds beyond that for what is being read or written of pauses; it is told to end when all else has ended."""
 STOP_EXTRA = 10.0
 """Seconds beyond the drain that a stop may take: leaving the group, closing connections."""
 
@@ -67,34 +72,36 @@ class App:
         room = Room(budget)
         transport = dry or CurlTransport(endpoint_of(settings), self._workspace)
         self.road = Road(policy_of(settings), mapping, judge_of(settings), transport, room, publish=self._publish)
+        named = settings.delivery.namespace is not None
+        clients = clients_of(settings.kafka, small=budget < DEFAULT, dry_run=dry is not None, named=named)
+        group = PauseGroup(clients.admin, clients.group_id) if dry is None else None
+        self.pauses = Pauses(group, settings.kafka.topics, self._pauses_changed)
         self.kafka = KafkaThread(
-            clients_of(
-                settings.kafka,
-                small=budget < DEFAULT,
-                dry_run=dry is not None,
-                named=settings.delivery.namespace is not None,
-            ),
+            clients,
             room,
             self.road.intake,
             self.road.orders,
             on_cluster=self._cluster_known,
+            pauses=self.pauses,
         )
         self._sight = Sight(settings.kafka.topics, self.kafka.numbers, settings.kafka.group_id, dry_run=dry is not None)
         self._sight.mapping = RulesView(mapping.rules_hash, time.time())
         self._snapshot = Snapshot(taken_at=time.time())
         self._swapping = threading.Lock()
         self._journal = self.road.delivery.settler.journal
-        self._teller = Teller(logs, (self.kafka.numbers.journal, self._journal))
+        self._teller = Teller(logs, (self.kafka.numbers.journal, self._journal, self.pauses.journal))
         self._secrets = SecretWatch(logs, secrets_by_setting(settings))
         self._ask_for_payloads()
 
     def start(self) -> None:
-        """1. delivery and HTTP, 2. Kafka."""
+        """1. what is paused, 2. delivery and HTTP, 3. Kafka."""
+        self.pauses.start()
         self.road.start(self.kafka)
 
     def stop(self) -> Ended:
         """Drain, commit, leave; blocks for the drain and `STOP_EXTRA` at most."""
         clean = self.road.stop(self.settings.kafka.drain + STOP_EXTRA)
+        self.pauses.stop(PAUSES_EXTRA)
         if not self.road.alive:
             self._teller.tell_journals(last=True)
             self._teller.tell_holds(hold_news(self.road.delivery), time.time())
@@ -144,6 +151,10 @@ class App:
         self.road.ask(look)
         looked.wait(seconds)
         return self._snapshot
+
+    def _pauses_changed(self, book: Book) -> None:
+        """The pauses' thread: the delivery thread keeps to it before it hears of partitions that begin by it."""
+        self.road.ask(lambda delivery, _now, _ms: operate.keep_to_pauses(delivery, book))
 
     def _cluster_known(self, cluster_id: str) -> None:
         """Kafka's thread: before the first record, keys get the cluster's id as their namespace."""

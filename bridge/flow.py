@@ -354,10 +354,13 @@ class Start:
 
 
 class Assigned(NamedTuple):
+    """A partition is ours. `paused`: nothing is read of it before a `Resume`, since an operator has paused it."""
+
     topic: str
     partition: int
     epoch: int
     start: Start
+    paused: bool = False
 
 
 class Records(NamedTuple):

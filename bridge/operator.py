@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from bridge.delivery import operate
 from bridge.delivery.delivery import Delivery
+from bridge.delivery.holds import KINDS, Reason
 from bridge.delivery.operate import Declined
+from bridge.delivery.pauses import Aim, covers
 from bridge.flow import TopicPartition
+from bridge.kafka.pauses import Pauses, Taken, UnsaidError
 from bridge.observe.actions import RefusedError, Target
 from bridge.observe.logs import Logs
 from bridge.road import Road
@@ -20,9 +23,11 @@ Result = TypeVar("Result")
 class Operator:
     """Implements `observe.actions.Controls`; used in the main thread's loop."""
 
-    def __init__(self, road: Road, logs: Logs) -> None:
+    def __init__(self, road: Road, pauses: Pauses, logs: Logs, topics: Sequence[str]) -> None:
         self._road = road
+        self._pauses = pauses
         self._logs = logs
+        self._topics = tuple(topics)
 
     async def _have(self, do: Callable[[Delivery, int], Result]) -> Result:
         """Have something done by the delivery thread, and wait for what came of it. Raises `RefusedError`."""
@@ -44,29 +49,50 @@ class Operator:
             raise RefusedError(str(error)) from None
 
     async def pause(self, target: Target, reason: str) -> str:
-        """Stop the target's partitions until `resume`."""
-
-        def do(delivery: Delivery, now_ms: int) -> list[TopicPartition]:
-            chosen = _chosen(delivery, target)
-            for scope in chosen:
-                operate.pause(delivery, scope, reason, now_ms)
-            return chosen
-
-        chosen = await self._have(do)
-        return f"paused {_listed(chosen)}; bridge resume {target} goes on"
+        """Stop the target's partitions, here and wherever they are, until `resume`."""
+        aims = self._aims(target)
+        taken = await self._say(aims, reason, paused=True)
+        here = await self._have(lambda delivery, _: _here(delivery, aims))
+        stopped = f"stopped here: {_listed(here)}" if here else "nothing of it is here"
+        if taken.kept is not None:
+            return f"paused {target} in this process alone, until it ends ({taken.kept}); {stopped}"
+        how = f'it lasts until: bridge resume {_word(target)} --reason "…"'
+        return f"paused {target}; {stopped}; other processes stop theirs within 5 s; {how}"
 
     async def resume(self, target: Target, reason: str) -> str:
-        """Lift what may be lifted on the target's partitions."""
-        del reason
+        """Lift what may be lifted on the target's partitions: where somebody paused one that alone, else other holds."""
+        aims = self._aims(target)
+        paused = await self._have(
+            lambda delivery, _: [name for name in _here(delivery, aims) if _paused(delivery, name)]
+        )
+        taken = await self._say(aims, reason, paused=False)
+        ended = sorted({*paused, *taken.names})
 
-        def do(delivery: Delivery, _: int) -> list[TopicPartition]:
-            return [scope for scope in _chosen(delivery, target) if operate.resume(delivery, scope)]
+        def lift(delivery: Delivery, _: int) -> tuple[list[TopicPartition], list[str]]:
+            here = _here(delivery, aims)
+            lifted = [scope for scope in here if scope not in ended and operate.resume(delivery, scope)]
+            return lifted, [text for scope in here if scope in ended for text in _still(delivery, scope)]
 
-        lifted = await self._have(do)
-        if not lifted:
+        lifted, still = await self._have(lift)
+        if not (ended or lifted):
             message = f"nothing on {target} waits for resume; see `bridge status` for what lifts a hold"
             raise RefusedError(message)
-        return f"resumed {_listed(lifted)}"
+        others = "; other processes follow within 5 s" if set(ended) - set(paused) else ""
+        return f"resumed {_listed(sorted({*ended, *lifted}))}{others}" + "".join(f"; {text}" for text in still)
+
+    def _aims(self, target: Target) -> tuple[Aim, ...]:
+        if target.topic is None:
+            return tuple((topic, None) for topic in self._topics)
+        if target.topic not in self._topics:
+            message = f"{target.topic} is not among kafka.topics: {', '.join(self._topics)}"
+            raise RefusedError(message)
+        return ((target.topic, target.partition),)
+
+    async def _say(self, aims: tuple[Aim, ...], reason: str, *, paused: bool) -> Taken:
+        try:
+            return await asyncio.wrap_future(self._pauses.say(aims, reason, paused=paused))
+        except UnsaidError as error:
+            raise RefusedError(str(error)) from None
 
     async def skip(self, topic: str, partition: int, offset: int, reason: str) -> str:
         """Give one record to the dead-letter topic."""
@@ -87,14 +113,27 @@ class Operator:
         return f"log level {before} → {level}"
 
 
-def _chosen(delivery: Delivery, target: Target) -> list[TopicPartition]:
-    chosen = [
-        name for name in delivery.parts if target.topic in (None, name[0]) and target.partition in (None, name[1])
+def _here(delivery: Delivery, aims: Sequence[Aim]) -> list[TopicPartition]:
+    """The partitions of this process that are spoken of."""
+    return sorted(name for name in delivery.parts if any(covers(aim, name) for aim in aims))
+
+
+def _paused(delivery: Delivery, name: TopicPartition) -> bool:
+    return Reason.OPERATOR in delivery.holds.on(name)
+
+
+def _still(delivery: Delivery, scope: TopicPartition) -> list[str]:
+    """What else holds a partition whose pause has ended."""
+    return [
+        f"{scope[0]}:{scope[1]} is still held ({reason}), lifted by {KINDS[reason].lifted_by}"
+        for reason in delivery.holds.on(scope)
+        if reason is not Reason.OPERATOR
     ]
-    if not chosen:
-        message = f"no partition of {target} is assigned to this process"
-        raise Declined(message)
-    return sorted(chosen)
+
+
+def _word(target: Target) -> str:
+    """The target as the command takes it."""
+    return "all" if target.topic is None else str(target)
 
 
 def _listed(scopes: list[TopicPartition]) -> str:

@@ -54,7 +54,7 @@ class Teller:
             log.info("hold_lifted", reason=hold.reason, scope=hold.scope, seconds=round(max(0.0, now - hold.since), 1))
             return
         place = {"topic": hold.topic, "partition": hold.partition, "offset": hold.offset, "rule": hold.rule}
-        log.error(
+        (log.warning if hold.wanted else log.error)(
             "hold",
             reason=hold.reason,
             scope=hold.scope,

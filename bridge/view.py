@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from bridge.delivery.delivery import Delivery
 from bridge.delivery.flight import Flight
-from bridge.delivery.holds import KINDS, Hold
+from bridge.delivery.holds import KINDS, Hold, Reason
 from bridge.delivery.partition import Partition
+from bridge.delivery.pauses import Said, aim_text
 from bridge.delivery.tally import Buckets
 from bridge.flow import RECORD_OVERHEAD, RuleInfo
 from bridge.kafka.numbers import Numbers, PartitionNumbers
@@ -18,6 +19,7 @@ from bridge.observe.snapshot import (
     HoldView,
     KafkaView,
     PartitionView,
+    PauseView,
     RulesView,
     RuleView,
     Snapshot,
@@ -58,6 +60,7 @@ def snapshot_of(delivery: Delivery, sight: Sight, now: float, now_ms: int) -> Sn
         kafka=_kafka(delivery, numbers, sight.group),
         mapping=sight.mapping,
         holds=tuple(hold_view(hold) for hold in delivery.holds.all()),
+        pauses=_pauses(delivery),
         errors=sight.errors,
         waiting=_waiting(delivery, now),
         delivery_latency=_histogram(tally.latency),
@@ -161,7 +164,7 @@ def hold_view(hold: Hold) -> HoldView:
         reason=hold.reason.value,
         scope=f"{topic}:{partition}" if topic is not None else "everything",
         since=hold.since / 1000,
-        lifted_by=kind.lifted_by.replace("TOKEN", hold.token or "TOKEN"),
+        lifted_by=_lifted_by(hold),
         heals=kind.heals,
         detail=hold.detail,
         topic=topic,
@@ -169,6 +172,33 @@ def hold_view(hold: Hold) -> HoldView:
         offset=hold.offset,
         rule=hold.rule,
         token=hold.token,
+        wanted=kind.wanted,
+    )
+
+
+def _lifted_by(hold: Hold) -> str:
+    if hold.reason is Reason.OPERATOR and hold.scope is not None:
+        return _resume(hold.scope[0] if hold.whole else f"{hold.scope[0]}:{hold.scope[1]}")
+    return KINDS[hold.reason].lifted_by.replace("TOKEN", hold.token or "TOKEN")
+
+
+def _resume(target: str) -> str:
+    return f'bridge resume {target} --reason "…"'
+
+
+def _pauses(delivery: Delivery) -> tuple[PauseView, ...]:
+    """One for each pause: a topic's with all partitions that it stops, a partition's where its own word counts."""
+    book = delivery.pauses
+    here: dict[str, list[str]] = {}
+    for hold in delivery.holds.all():
+        if hold.reason is Reason.OPERATOR and hold.scope is not None:
+            place = aim_text(hold.scope)
+            here.setdefault(hold.scope[0] if hold.whole else place, []).append(place)
+    targets: list[tuple[str, Said]] = [(topic, said) for topic, said in book.topics.items() if said.paused]
+    targets += [(aim_text(name), said) for name, said in book.partitions.items() if book.paused(name) is said]
+    return tuple(
+        PauseView(target, said.since / 1000, said.reason, tuple(here.get(target, ())), _resume(target))
+        for target, said in sorted(targets, key=lambda entry: (entry[1].since, entry[0]))
     )
 
 

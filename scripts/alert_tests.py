@@ -32,6 +32,7 @@ FROZEN = from_then("0+15", f"{15 * (BEGIN - 1)}+0")
 RAISED = from_then("0+0", "1+0")
 
 HOLDS = ("setup", "rewind", "brake", "dead_letter_topic", "operator")
+PAUSED = 'bridge_operator_pause_seconds{topic="t",partition="0"}'
 TROUBLES = ("unreachable", "unanswered", "authentication", "commit", "dead_letter_topic")
 
 HEALTHY: dict[str, str] = {
@@ -152,7 +153,23 @@ CASES = (
     ),
     Case("a poison deploy, braked", {**held("brake"), **dead_letters(75)}, ("BridgeHeld",)),
     Case("somebody rewound the group", {**NOTHING_DONE, **held("rewind")}, ("BridgeHeld",)),
-    Case("an operator paused it", {**NOTHING_DONE, **held("operator")}, ("BridgeHeld",)),
+    Case("an operator paused it", {**NOTHING_DONE, **held("operator"), PAUSED: from_then("_", "0+15")}),
+    Case(
+        "an operator paused it yesterday",
+        {**NOTHING_DONE, **held("operator"), PAUSED: grows(15, 80_000)},
+        ("BridgePausedLong",),
+    ),
+    Case(
+        "an operator paused one partition, and another has trouble",
+        {
+            **NOTHING_DONE,
+            **held("operator"),
+            PAUSED: from_then("_", "0+15"),
+            'bridge_consumer_lag_records{topic="t",partition="1"}': from_then("10+0", "10+150"),
+            'bridge_consumer_lag_seconds{topic="t",partition="1"}': from_then("1+0", "1+15"),
+        },
+        ("BridgeStalled", "BridgeLagHigh"),
+    ),
     Case(
         "commits are refused",
         {'bridge_commits_total{result="ok"}': STOPS, 'bridge_commits_total{result="retried"}': from_then("0+0", "0+1")},
@@ -218,21 +235,4 @@ def alert_tests() -> str:
             "".join(f"\n          - {{labels: '{{alertname=\"{name}\"}}', value: 1}}" for name in case.fires) or " []"
         )
         text += "\n"
-    return text + SEVERITIES
-
-
-SEVERITIES = """\
-  - name: a hold that somebody wanted warns, any other is critical
-    interval: 15s
-    input_series:
-      - {series: 'bridge_holds{job="bridge",instance="a",reason="operator"}', values: '1x40'}
-      - {series: 'bridge_holds{job="bridge",instance="a",reason="halt"}', values: '2x40'}
-    promql_expr_test:
-      - expr: ALERTS{alertname="BridgeHeld",alertstate="firing"}
-        eval_time: 5m
-        exp_samples:
-          - labels: 'ALERTS{alertname="BridgeHeld",alertstate="firing",job="bridge",instance="a",reason="operator",severity="warning"}'
-            value: 1
-          - labels: 'ALERTS{alertname="BridgeHeld",alertstate="firing",job="bridge",instance="a",reason="halt",severity="critical"}'
-            value: 1
-"""
+    return text

@@ -1,4 +1,4 @@
-"""`bridge pause`: stop a running bridge, or a part of it, on purpose."""
+"""`bridge pause`: stop a topic or a partition on purpose, until `bridge resume`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ def command(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Stop reading and sending; it survives restarts until `bridge resume`. Nothing is lost meanwhile.
+    """Stop reading and sending until `bridge resume`, in every process of the group. Nothing is lost meanwhile.
+
+    It outlasts restarts and rebalances: Kafka keeps it. A whole topic includes partitions that are added later. Where no
+    bridge answers it is written into Kafka with the settings, and processes follow within 5 s.
 
     Example: bridge pause orders.v1:3 --reason "the shop sends twice"
     """

@@ -33,6 +33,10 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is logged w
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
+class UnreachedError(Failure):
+    """No bridge answers there: it does not run, or cannot be reached from here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the bridge is, and what token it wants."""
@@ -99,11 +103,8 @@ def ask(where: Place, method: str, path: str, body: Mapping[str, str] | None = N
         response = connection.getresponse()
         raw = response.read(ANSWER_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        message = (
-            f"no bridge answers at {where.url} ({getattr(error, 'strerror', None) or error}): is it running, and is "
-            "--url right?"
-        )
-        raise Failure(message, FOUND) from None
+        message = f"no bridge answers at {where.url} ({getattr(error, 'strerror', None) or error})"
+        raise UnreachedError(message, FOUND) from None
     finally:
         connection.close()
     return _decoded(where, response.status, raw)
@@ -125,8 +126,19 @@ def _decoded(where: Place, status: int, raw: bytes) -> dict[str, Any]:
 def act(
     action: str, body: Mapping[str, str], where: tuple[str | None, Path | None, Path | None], as_json: bool
 ) -> None:
-    """Ask for one action and print what was done; raises `Failure` where it was not."""
-    answer = ask(place(*where, os.environ), "POST", f"/actions/{action}", body)
+    """Ask for one action and print what was done; raises `Failure` where it was not.
+
+    Pauses are kept in Kafka: where no bridge answers they go there.
+    """
+    try:
+        answer = ask(place(*where, os.environ), "POST", f"/actions/{action}", body)
+    except UnreachedError as error:
+        if action not in ("pause", "resume"):
+            message = f"{error}: is it running, and is --url right?"
+            raise Failure(message, FOUND) from None
+        from bridge.cli.offline import said
+
+        answer = said(action, dict(body), where[2], error)
     typer.echo(json.dumps(answer) if as_json else visible(str(answer.get("done", "done"))))
 
 

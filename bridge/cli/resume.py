@@ -19,6 +19,9 @@ def command(
 ) -> None:
     """Go on with what was paused, braked, halted or stopped at a gap.
 
+    A partition that somebody paused goes on after the pause alone: what else holds it is named, and is lifted by itself.
+    Where no bridge answers, a pause is ended in Kafka with the settings, and processes follow within 5 s.
+
     Example: bridge resume orders.v1 --reason "the rule is mended"
     """
     act("resume", {"target": target, "reason": reason}, (url, token_file, config), as_json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bridge.cli.failure import FOUND
-from bridge.cli.remote import AsJson, Config, Url, ask, place, printable
+from bridge.cli.remote import AsJson, Config, UnreachedError, Url, ask, place, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,9 +22,21 @@ MOST_ROWS = 40
 def command(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
     """Show health, lag, holds and the last errors. Exit code 0 when alive and ready, else 1.
 
+    Where no bridge answers it shows what Kafka knows of the group: commits, lag, dead letters, pauses.
+
     Example: bridge status --url http://127.0.0.1:8080
     """
-    answer = ask(place(url, None, config, os.environ), "GET", "/status")
+    try:
+        answer = ask(place(url, None, config, os.environ), "GET", "/status")
+    except UnreachedError as error:
+        from bridge.cli import offline
+
+        facts = offline.overview(config, error)
+        if as_json:
+            typer.echo(json.dumps(facts))
+        else:
+            offline.show(printable(facts))
+        raise typer.Exit(FOUND) from None
     if as_json:
         typer.echo(json.dumps(answer))
     else:
@@ -78,6 +90,8 @@ def _troubles(answer: Json) -> list[str]:
             f"! not read yet, Kafka has not told where to begin: {named}{f' and {more} more' if more > 0 else ''}"
         )
     for hold in answer["holds"]:
+        if hold["wanted"]:
+            continue
         how = "goes on by itself after" if hold["heals"] else "lifted by"
         detail = f": {hold['detail']}" if hold["detail"] else ""
         token = f" (token {hold['token']})" if hold["token"] else ""
@@ -85,6 +99,7 @@ def _troubles(answer: Json) -> list[str]:
         lines.append(
             f"! {hold['reason']} holds {hold['scope']} since {since}{detail}; {how} {hold['lifted_by']}{token}"
         )
+    lines += [pause_line(pause, answer["now"]) for pause in answer["pauses"]]
     if answer["rules"]["error"]:
         lines.append(f"! the newest rules were refused, the former ones go on: {answer['rules']['error']}")
     if answer["totals"]["unaccounted"]:
@@ -92,6 +107,15 @@ def _troubles(answer: Json) -> list[str]:
     if answer["api"]["circuit_open"]:
         lines.append("! SuprSend's API fails: only probes go out")
     return lines
+
+
+def pause_line(pause: Json, now: float) -> str:
+    """What is paused, and the command that lifts it."""
+    reason = f": {pause['reason']}" if pause["reason"] else ""
+    here = "" if pause["here"] else " (no partition of it is here)"
+    return (
+        f"- {pause['target']} is paused since {age(max(0.0, now - pause['since']))}{here}{reason}; {pause['lifted_by']}"
+    )
 
 
 def _totals(totals: Json) -> str:

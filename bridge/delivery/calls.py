@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from random import Random
 
 from bridge.delivery.batcher import LaneOf
@@ -26,6 +26,9 @@ AGAIN = frozenset({Verdict.TRANSIENT, Verdict.THROTTLED, Verdict.UNKNOWN, Verdic
 
 DOUBTS = 3
 """So many doubtful answers refuse an event."""
+
+NEVER = float("inf")
+"""When a flight is tried again that was set aside: not before it is resumed."""
 
 CAUSE: dict[Verdict, str] = {Verdict.INVALID: "invalid", Verdict.TOO_LARGE: "too_large"}
 """Verdicts that refuse an event for good, and the class of its dead letter."""
@@ -86,7 +89,7 @@ class Calls:
         if self.closed is not None and self.closed.reason != "in_flight":
             if self._placer.sealed or self.resting:
                 self._settler.tally.wait(self.closed.reason, seconds)
-        elif self.resting and not self._placer.sealed:
+        elif self.resting and self.resting[0][0] < NEVER and not self._placer.sealed:
             self._settler.tally.wait("backoff" if self.resting[0][0] > now else "budget", seconds)
 
     def _next(self, now: float) -> Flight | None:
@@ -107,7 +110,11 @@ class Calls:
     def _prune(self, flight: Flight, now: float, now_ms: int) -> bool:
         """Before every attempt: drop what was fenced or is too old; False if nothing is left of it."""
         guard = flight.guarded or flight.first_ms is not None
-        if flight.count and not guard and not flight.perishable and all(part.live for part in flight.parts()):
+        parts = flight.parts()
+        if any(self._placer.paused(part) for part in parts):
+            self._set_aside(flight)
+            parts = flight.parts()
+        if flight.count and not guard and not flight.perishable and all(part.live for part in parts):
             return True
         keep: list[Item] = []
         gone: list[Item] = []
@@ -133,6 +140,33 @@ class Calls:
         if not keep:
             self._sequel(flight)
         return bool(keep)
+
+    def _set_aside(self, flight: Flight) -> None:
+        """What is paused waits apart until it is resumed, that of the halves that wait for this flight included."""
+        family = list(flight.family())
+        paused = {part for each in family for part in each.parts() if self._placer.paused(part)}
+        first_ms = min((each.first_ms for each in family if each.first_ms is not None), default=None)
+        for part in sorted(paused, key=lambda part: part.name):
+            waits = [item for each in family for item in each.items if item[0] is part]
+            aside = flight.apart(waits)
+            aside.first_ms, aside.immediate = first_ms, flight.immediate
+            aside.guarded = any(each.guarded for each in family)
+            aside.perishable = any(each.perishable for each in family)
+            for each in family:
+                each.keep([item for item in each.items if item[0] is not part])
+            for _, record, _ in waits:
+                lane = self.lane_of(record)
+                if lane is not None:
+                    part.lanes[lane] = aside
+            self._push(aside, NEVER)
+
+    def unpark(self, part: Partition) -> None:
+        """What was set aside of the partition is due again; where the partition is gone, it is dropped then."""
+        self.resting = [
+            (0.0 if at == NEVER and (not flight.count or part in flight.parts()) else at, number, flight)
+            for at, number, flight in self.resting
+        ]
+        heapify(self.resting)
 
     def _parked(self, flight: Flight, now: float, now_ms: int) -> bool:
         """Where a person is to decide on a repeat, a partition's events wait apart; True if nothing else is left.
@@ -359,7 +393,8 @@ class Calls:
 
     def _nothing_else(self) -> bool:
         """Whether no other flight is in work."""
-        return not (self.in_flight or self.resting or any(flight.items for flight in self._placer.unstarted()))
+        resting = any(at < NEVER for at, _, _ in self.resting)
+        return not (self.in_flight or resting or any(flight.items for flight in self._placer.unstarted()))
 
     def _isolate(self, flight: Flight, judged: Judged | None, now: float, now_ms: int) -> None:
         if len(flight.items) > 1:

@@ -20,6 +20,7 @@ from bridge.delivery.covers import Covers
 from bridge.delivery.gate import Gate
 from bridge.delivery.holds import Hold, Holds, Reason, rewind_token
 from bridge.delivery.partition import WHOLE, Lane, Partition
+from bridge.delivery.pauses import Book
 from bridge.delivery.placing import Placer
 from bridge.delivery.policy import Policy
 from bridge.delivery.refusals import Refusals
@@ -86,6 +87,8 @@ class Delivery:
         self.room = room
         self.tally = Tally()
         self.holds = Holds()
+        self.pauses = Book()
+        """What people said of pauses, as the Kafka side knows it; `operate.keep_to_pauses` replaces it."""
         self.kafka = KafkaState(joined=False, kind=None, trouble=None)
         self.parts: dict[TopicPartition, Partition] = {}
         self.brake = Brake(policy.brake)
@@ -156,6 +159,11 @@ class Delivery:
         tell_partition(self.settler.journal, "assigned", "info", part, item.start.offset)
         if item.start.hold is not None:
             self._start_held(part, Reason(item.start.hold), now_ms)
+        if item.paused:
+            # The Kafka thread began paused: it is told to go on where that is over by now.
+            part.paused = True
+            self.settler.dirty.add(part)
+        self.keep_to_pauses(part)
 
     def _start_held(self, part: Partition, reason: Reason, now_ms: int) -> None:
         """Hold a partition from its beginning, unless the settings accept that very rewind."""
@@ -173,6 +181,22 @@ class Delivery:
                 self.settler.dirty.add(part)
                 return
         self.holds.add(Hold(reason, part.name, now_ms, detail, start.offset, token=token))
+
+    def keep_to_pauses(self, part: Partition) -> None:
+        """Hold the partition where somebody paused it, beside whatever else holds it, and let it go where that is over."""
+        name, said = part.name, self.pauses.paused(part.name)
+        wanted = None
+        if said is not None:
+            whole = self.pauses.whole(name)
+            wanted = Hold(Reason.OPERATOR, name, said.since, said.reason, whole=whole)
+        held = self.holds.on(name).get(Reason.OPERATOR)
+        if held == wanted:
+            return
+        self.holds.lift(name, Reason.OPERATOR)
+        if wanted is not None:
+            self.holds.add(wanted)
+        else:
+            self.calls.unpark(part)
 
     def _of(self, topic: str, partition: int, epoch: int) -> Partition | None:
         part = self.parts.get((topic, partition))
@@ -237,6 +261,7 @@ class Delivery:
         self.tally.released += len(held)
         self.refusals.forget(part)
         self.holds.drop(part.name)
+        self.calls.unpark(part)
         self.settler.dirty.discard(part)
         self.calls.probes.lowered.discard(part)
         del self.parts[part.name]

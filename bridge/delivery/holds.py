@@ -44,6 +44,8 @@ class Kind:
     """Goes away by itself once the cause is mended; else a person has to act, and the process is not ready."""
     by_reload: bool = False
     by_resume: bool = False
+    wanted: bool = False
+    """Somebody wants it so: the process stays ready, else no roll-out would end while it lasts."""
 
 
 KINDS: dict[Reason, Kind] = {
@@ -62,7 +64,7 @@ KINDS: dict[Reason, Kind] = {
     Reason.DEAD_LETTER_TOPIC: Kind("the dead-letter topic taking a write again; it is tried by itself", heals=True),
     Reason.DEDUPE_EXPIRED: Kind("bridge resume, which sends, or bridge skip", heals=False, by_resume=True),
     Reason.OVERSIZED: Kind("a call of that size getting through; it is tried by itself; or bridge skip", heals=True),
-    Reason.OPERATOR: Kind("bridge resume", heals=False, by_resume=True),
+    Reason.OPERATOR: Kind("bridge resume TARGET", heals=False, wanted=True),
 }
 
 EVERYWHERE: frozenset[Reason] = frozenset({Reason.SETUP, Reason.UNREADABLE, Reason.WORKSPACE})
@@ -80,6 +82,8 @@ class Hold:
     offset: int | None = None
     rule: str | None = None
     token: str | None = None
+    whole: bool = False
+    """An operator's pause of the whole topic."""
 
 
 class News(NamedTuple):

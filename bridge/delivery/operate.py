@@ -1,4 +1,4 @@
-"""What a person may do to a running bridge: new rules, pause, resume, skip, accept a rewind. Pure.
+"""What a person may do to a running bridge: new rules, pauses, resume, skip, accept a rewind. Pure.
 
 All are called by the delivery thread between two turns. `Declined` says in one line why something cannot be done.
 """
@@ -13,6 +13,7 @@ from bridge.delivery.delivery import Delivery
 from bridge.delivery.flight import Flight, Item
 from bridge.delivery.holds import KINDS, Hold, Reason
 from bridge.delivery.partition import Fan, Lane, Partition
+from bridge.delivery.pauses import Book
 from bridge.flow import Event, Mapping, Record, Stage, TopicPartition
 
 
@@ -118,16 +119,15 @@ def keep_to_workspace(delivery: Delivery, own: str, other: str | None, now_ms: i
     delivery.holds.add(Hold(Reason.WORKSPACE, None, now_ms, detail))
 
 
-def pause(delivery: Delivery, scope: TopicPartition, reason: str, now_ms: int) -> None:
-    """Stop a partition until `resume`."""
-    if scope not in delivery.parts:
-        message = f"{scope[0]}:{scope[1]} is not assigned to this process"
-        raise Declined(message)
-    delivery.holds.add(Hold(Reason.OPERATOR, scope, now_ms, reason))
+def keep_to_pauses(delivery: Delivery, book: Book) -> None:
+    """Pause and resume as the book says, now and for partitions that come later."""
+    delivery.pauses = book
+    for part in delivery.parts.values():
+        delivery.keep_to_pauses(part)
 
 
 def resume(delivery: Delivery, scope: TopicPartition) -> list[Reason]:
-    """Lift what `resume` may lift there; returns what it was."""
+    """Lift what `resume` may lift there, an operator's pause apart; returns what it was."""
     lifted = [reason for reason in delivery.holds.on(scope) if KINDS[reason].by_resume]
     part = delivery.parts.get(scope)
     for reason in lifted:

@@ -103,6 +103,10 @@ class Placer:
         self._holds.add(Hold(Reason.STORM, part.name, now_ms, detail, record.offset()))
         return True
 
+    def paused(self, part: Partition) -> bool:
+        """Whether an operator paused it: then nothing of it goes out, not even what was handed over before."""
+        return part.live and Reason.OPERATOR in self._holds.on(part.name)
+
     def held_for_dedupe(self, part: Partition, record: Record, first_ms: int | None, now_ms: int) -> bool:
         """Held because it may have been sent so long ago that SuprSend has forgotten it."""
         return self._policy.on_dedupe_expired == "hold" and self.hold_expired(part, record, first_ms, now_ms)

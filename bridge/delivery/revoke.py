@@ -75,7 +75,7 @@ class Drains:
             return True
         if self._calls.in_call(part) or self._refusals.pending(part):
             return False
-        if shut:
+        if shut or self._placer.paused(part):
             return True
         flights = [*self._calls.flights(), *self._placer.unstarted()]
         if any(item[0] is part for flight in flights for item in flight.items):

@@ -32,6 +32,7 @@ from bridge.kafka.asking import OVERDUE_SECONDS, Asked
 from bridge.kafka.config import Clients
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
+from bridge.kafka.pauses import Pauses
 from bridge.kafka.reading import Reading
 from bridge.kafka.seeks import Seeks
 from bridge.kafka.shadow import Shadow
@@ -59,6 +60,7 @@ class Assignment:
         numbers: Numbers,
         shadow: Shadow | None,
         manner: Manner,
+        pauses: Pauses | None = None,
     ) -> None:
         self.readings: dict[Name, Reading] = {}
         self.joined = False
@@ -74,6 +76,7 @@ class Assignment:
         self._numbers = numbers
         self._shadow = shadow
         self._manner = manner
+        self._pauses = pauses
         self._new: dict[Name, float] = {}
         """Partitions without a start yet, and since when."""
         self._retry_at = 0.0
@@ -184,7 +187,7 @@ class Assignment:
 
     def start_new(self, consumer: Consumer, now: float) -> list[KafkaError]:
         """Begin to read where a start is known, and ask for the others, now and then. Returns what Kafka said instead."""
-        if not self._new or now < self._retry_at:
+        if not self._new or now < self._retry_at or (self._pauses is not None and not self._pauses.known(self._new)):
             return []
         if self._inquiry is None or self._inquiry.names != self._new.keys() | self._begun:
             self._begun = set()
@@ -249,6 +252,7 @@ class Assignment:
         reading = Reading(
             name, next(_EPOCHS), start.offset, start.leader_epoch, newest, started=True, held=held, lost=lost, why=why
         )
+        reading.paused = self._pauses is not None and self._pauses.book.paused(name) is not None
         self.readings[name] = reading
         if not held:
             self._count_lost(reading)
@@ -259,7 +263,7 @@ class Assignment:
             self._shadow.forget(name)
         if resolved.foreign is not None:
             self._count_foreign(name, start.offset, resolved.foreign)
-        items: list[Intake] = [Assigned(*name, reading.epoch, start)]
+        items: list[Intake] = [Assigned(*name, reading.epoch, start, reading.paused)]
         if start.bound >= 0:
             items.append(Bounded(*name, reading.epoch, start.bound))
         return items

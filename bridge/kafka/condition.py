@@ -39,6 +39,7 @@ _CLIENT: Final = "client"
 _CLUSTER: Final = "cluster"
 _COMMIT: Final = "commit"
 _GROUP: Final = "group"
+_PAUSES: Final = "pauses"
 _READ: Final = "read"
 _TOPIC: Final = "topic "
 _WAITS: Final = "waits"
@@ -163,6 +164,13 @@ class Condition:
             self._troubles[_GROUP] = refused_trouble(error)
         self._last_error = error
         self._suspect = True
+
+    def pauses_unanswered(self, text: str | None) -> None:
+        """What keeps new partitions waiting until it is known which of them are paused; None where nothing does."""
+        if text is None:
+            self._troubles.pop(_PAUSES, None)
+        else:
+            self._troubles[_PAUSES] = Trouble("group", text)
 
     def refused(self, error: KafkaError) -> None:
         """The group does not take the member, so that the client cannot go on; another one may, later."""

@@ -37,6 +37,7 @@ from bridge.kafka.membership import has_joined
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
 from bridge.kafka.origins import Origins
+from bridge.kafka.pauses import Pauses
 from bridge.kafka.reader import Reader
 from bridge.kafka.shadow import Shadow
 from bridge.kafka.starting import Manner, Place
@@ -68,7 +69,9 @@ class Session:
         numbers: Numbers,
         now_ms: Callable[[], int],
         wake: Event,
+        pauses: Pauses | None = None,
     ) -> None:
+        self._pauses = pauses
         self._clients = clients
         self._intake = intake
         self._orders = orders
@@ -94,7 +97,7 @@ class Session:
             EpochEnds(clients.admin, clients.group_id),
         )
         self._assignment = Assignment(
-            clients, self._offsets, intake, self._serve_while_draining, numbers, self._shadow, manner
+            clients, self._offsets, intake, self._serve_while_draining, numbers, self._shadow, manner, pauses
         )
         self._reader = Reader(
             self._assignment, self._committer, room, intake, self._failed, numbers, guarded=not clients.dry_run
@@ -178,6 +181,8 @@ class Session:
         condition = self._condition
         if condition.probe_due(now):
             condition.probe(self._consumer, now)
+        if self._pauses is not None:
+            condition.pauses_unanswered(self._pauses.unanswered() if self._assignment.waiting() else None)
         self._say(now)
         self._mend(now)
         if self._assignment.waiting() and condition.may_begin():

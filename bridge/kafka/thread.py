@@ -17,6 +17,7 @@ from bridge.kafka.config import Clients, ConfigError
 from bridge.kafka.letters import Letters
 from bridge.kafka.links import Links
 from bridge.kafka.numbers import Numbers
+from bridge.kafka.pauses import Pauses
 from bridge.kafka.session import Session
 from bridge.secrets import SecretError
 
@@ -39,7 +40,7 @@ class KafkaThread:
 
     `intake` takes many items at once from this thread, must not block and must not raise. The delivery thread appends
     to `orders` and may call `wake` after it; nobody else touches them. `on_cluster` is called on this thread with the
-    cluster's id before the first `Assigned`.
+    cluster's id before the first `Assigned`. A partition begins when `pauses` knows whether somebody paused it.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class KafkaThread:
         *,
         on_cluster: Callable[[str], None] = _nothing,
         clocks: Clocks | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
         self.numbers = Numbers()
         self.error: BaseException | None = None
         """What ended the thread against its will; a bug."""
         self.fatal = False
         """The thread ended and cannot be started again: leave the process with exit code 70."""
+        self._pauses = pauses
         self._clients = clients
         self._room = room
         self._intake = intake
@@ -144,6 +147,7 @@ class KafkaThread:
                 self.numbers,
                 self._clocks.now_ms,
                 self._wake,
+                self._pauses,
             )
         except (ConfigError, SecretError, KafkaException) as error:
             self._condition.settings_failed(f"the Kafka settings cannot be used: {error}")

@@ -96,7 +96,9 @@ EVENTS: Mapping[str, LogEvent] = MappingProxyType(
             f"{PLACE} failures message",
         ),
         "hold": _event(
-            "error", "Something is held; with what lifts it.", f"reason scope detail lifted_by rule {PLACE}"
+            "error",
+            "Something is held; with what lifts it. A warning where an operator paused it.",
+            f"reason scope detail lifted_by rule {PLACE}",
         ),
         "hold_lifted": _event("info", "It goes on, or the partition went to another process.", "reason scope seconds"),
         "rewind": _event(

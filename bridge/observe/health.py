@@ -2,8 +2,8 @@
 
 Alive is the poll heartbeat alone: a restart cures a Kafka thread that no longer polls, and nothing else. Ready is: has
 joined the group (an empty assignment counts), reads every partition that is its own, Kafka is without trouble, and
-nothing is held, since each hold needs a person, to mend its cause or to say what shall happen. A plain outage of the API is no hold and keeps it ready, else a
-mended version could not be rolled out.
+nothing is held, since each hold needs a person, to mend its cause or to say what shall happen. A plain outage of the API
+is no hold and keeps it ready, else a mended version could not be rolled out; so does a pause, which somebody wants.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def missing(snapshot: Snapshot) -> list[str]:
         lines.append(f"Kafka ({state.kind or 'trouble'}): {state.trouble}")
     if state.unbegun:
         lines.append(f"{begins(state.unbegun)}: Kafka is asked where to begin")
-    lines += [describe(hold) for hold in snapshot.holds]
+    lines += [describe(hold) for hold in snapshot.holds if not hold.wanted]
     return lines
 
 

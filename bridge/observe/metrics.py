@@ -21,6 +21,7 @@ from bridge.observe.reading import (
     last_poll,
     one,
     partitions,
+    pause_seconds,
     rewound,
     rule_errors,
     topic_words,
@@ -291,6 +292,18 @@ KAFKA = (
         one(lambda s: sum(p.paused is not None for p in s.snapshot.partitions)),
     ),
     gauge(
+        "bridge_operator_paused_partitions",
+        "Partitions of this process that an operator has paused; it stays ready.",
+        (),
+        one(lambda s: sum(hold.wanted for hold in s.snapshot.holds)),
+    ),
+    gauge(
+        "bridge_operator_pause_seconds",
+        "Age of an operator's pause, of each partition of this process that is in one.",
+        (TOPIC, PARTITION),
+        pause_seconds,
+    ),
+    gauge(
         "bridge_rewound_partitions",
         "Partitions held because somebody set the group back.",
         (),
@@ -331,7 +344,7 @@ KAFKA = (
 PROCESS = (
     gauge(
         "bridge_ready",
-        "1 when `/readyz` says so: joined the group, and no hold that needs a person.",
+        "1 when `/readyz` says so: joined the group, and no hold but an operator's pause.",
         (),
         one(lambda s: float(not missing(s.snapshot))),
     ),

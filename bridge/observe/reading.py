@@ -137,6 +137,13 @@ def rewound(scrape: Scrape) -> float:
     return sum(hold.reason == "rewind" for hold in scrape.snapshot.holds)
 
 
+def pause_seconds(scrape: Scrape) -> Iterator[Sample]:
+    """The age of each partition's pause."""
+    for hold in scrape.snapshot.holds:
+        if hold.wanted:
+            yield (hold.topic or "", str(hold.partition)), max(0.0, scrape.now - hold.since)
+
+
 def trouble(snapshot: Snapshot) -> dict[str, float]:
     """What is wrong on the Kafka side now."""
     kind = snapshot.kafka.state.kind

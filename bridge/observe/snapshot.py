@@ -165,6 +165,22 @@ class HoldView:
     rule: str | None = None
     token: str | None = None
     """What `accept-rewind` wants; consent to send exactly these offsets again, no credential."""
+    wanted: bool = False
+    """Somebody paused it: the process stays ready."""
+
+
+class PauseView(NamedTuple):
+    """One pause, of a topic or of a partition, wherever its partitions are."""
+
+    target: str
+    """As the commands take it: `orders.v1`, `orders.v1:3`."""
+    since: float
+    reason: str
+    """Empty where another process, or an earlier one, was told."""
+    here: tuple[str, ...]
+    """The partitions that it stops in this process."""
+    lifted_by: str
+    """The whole command."""
 
 
 class ErrorView(NamedTuple):
@@ -197,6 +213,8 @@ class Snapshot:
     kafka: KafkaView = KafkaView()
     mapping: RulesView = RulesView()
     holds: tuple[HoldView, ...] = ()
+    pauses: tuple[PauseView, ...] = ()
+    """The pauses of the group, of which `holds` has the partitions of this process; oldest first."""
     errors: tuple[ErrorView, ...] = ()
     """At most 50, the newest first."""
     waiting: tuple[WaitingView, ...] = ()

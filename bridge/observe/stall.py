@@ -74,7 +74,8 @@ def _waiting(snapshot: Snapshot) -> int:
     held = {(hold.topic, hold.partition) for hold in snapshot.holds}
     views = [view for view in snapshot.partitions if (view.topic, view.partition) not in held]
     known = sum(view.lag for view in views if view.lag is not None)
-    return known or (sum(topic.inflight for topic in snapshot.topics) if views else 0)
+    unknown = any(view.lag is None for view in views)
+    return known or (sum(topic.inflight for topic in snapshot.topics) if unknown else 0)
 
 
 def stacks(loop: asyncio.AbstractEventLoop | None = None) -> list[str]:

@@ -47,6 +47,7 @@ def status(snapshot: Snapshot, process: Process) -> Json:
         },
         "rules": {"hash": mapping.hash, "loaded_at": mapping.loaded_at, "error": mapping.error},
         "holds": [_hold(hold) for hold in snapshot.holds],
+        "pauses": [pause._asdict() for pause in snapshot.pauses],
         "totals": _totals(snapshot),
         "topics": [_topic(topic) for topic in snapshot.topics],
         "partitions": [_partition(view, process.now) for view in snapshot.partitions],
@@ -132,4 +133,5 @@ def _hold(hold: HoldView) -> Json:
         "offset": hold.offset,
         "rule": hold.rule,
         "token": hold.token,
+        "wanted": hold.wanted,
     }

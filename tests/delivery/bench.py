@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
+from bridge.delivery import operate
 from bridge.delivery.delivery import Delivery
 from bridge.delivery.partition import Partition
 from bridge.delivery.policy import Policy
@@ -113,6 +114,11 @@ class Bench:
     def assign(self, partition: int = 0, *, epoch: int = 1, start: Start | None = None, bound: int = FAR) -> None:
         """Assign a partition and acknowledge its bound."""
         self.take(Assigned(TOPIC, partition, epoch, start or Start(0)), Bounded(TOPIC, partition, epoch, bound))
+
+    def say(self, partition: int | None, *, paused: bool) -> None:
+        """Somebody pauses or resumes a partition, or with None the topic."""
+        book = self.delivery.pauses.saying([(TOPIC, partition)], self.now_ms, "a test says so", paused=paused)
+        operate.keep_to_pauses(self.delivery, book)
 
     def take(self, *items: Any) -> None:
         self.delivery.take(items, self.now, self.now_ms)

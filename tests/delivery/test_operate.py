@@ -137,11 +137,11 @@ def test_records_behind_a_give_back_wait_for_it() -> None:
     """What was read before the reader went back is dropped, so that order holds after the hold."""
     bench = Bench()
     bench.assign()
-    operate.pause(bench.delivery, SCOPE, "", bench.now_ms)
+    bench.say(0, paused=True)
     bench.feed([record(0, key=b"a"), record(1, key=b"a")])
     bench.collect()
     assert GiveBack(TOPIC, 0, 1, 0) in bench.orders
-    operate.resume(bench.delivery, SCOPE)
+    bench.say(0, paused=False)
     bench.feed([record(2, key=b"a")])
     assert bench.start() == []
     bench.take(Sought(TOPIC, 0, 1, 0))
@@ -155,10 +155,10 @@ def test_what_was_compacted_away_during_a_hold_does_not_hold_the_watermark() -> 
     """A record that was given back and does not come again has vanished from the topic."""
     bench = Bench()
     bench.assign()
-    operate.pause(bench.delivery, SCOPE, "", bench.now_ms)
+    bench.say(0, paused=True)
     bench.feed([record(0), record(1), record(2)])
     bench.collect()
-    operate.resume(bench.delivery, SCOPE)
+    bench.say(0, paused=False)
     bench.take(Sought(TOPIC, 0, 1, 0))
     bench.feed([record(2)])
     (call,) = bench.start()
@@ -172,10 +172,10 @@ def test_an_unsure_seek_takes_nothing_for_deleted() -> None:
     """Where the seek may have failed, a record behind all that was read does not end what was given back."""
     bench = Bench()
     bench.assign()
-    operate.pause(bench.delivery, SCOPE, "", bench.now_ms)
+    bench.say(0, paused=True)
     bench.feed([record(0), record(1), record(2)])
     bench.collect()
-    operate.resume(bench.delivery, SCOPE)
+    bench.say(0, paused=False)
     bench.take(Sought(TOPIC, 0, 1, 0, sure=False))
     bench.feed([record(3)])
     bench.end(4)
@@ -190,10 +190,10 @@ def test_what_was_given_back_is_read_whatever_the_span() -> None:
     """A hold over more records than half a span ends in reading, not in a pause for ever."""
     bench = Bench(Policy(linger=0.0, span=10))
     bench.assign()
-    operate.pause(bench.delivery, SCOPE, "", bench.now_ms)
+    bench.say(0, paused=True)
     bench.feed([record(offset) for offset in range(12)])
     bench.collect()
-    operate.resume(bench.delivery, SCOPE)
+    bench.say(0, paused=False)
     bench.pass_time(1.0)
     assert Resume(TOPIC, 0, 1) in bench.collect()
 

@@ -30,6 +30,7 @@ from bridge.flow import (
     TopicPartition,
 )
 from bridge.kafka.config import Clients, clients_of
+from bridge.kafka.pauses import Pauses
 from bridge.kafka.thread import KafkaThread
 from bridge.settings.kafka import Kafka
 
@@ -54,7 +55,7 @@ class Part:
 class Desk:
     """Stands for the delivery thread. Tests change the public fields and wait with `until`."""
 
-    def __init__(self, clients: Clients, *, budget: int = 64 * 1024 * 1024) -> None:
+    def __init__(self, clients: Clients, *, budget: int = 64 * 1024 * 1024, pauses: Pauses | None = None) -> None:
         self.room = Room(budget)
         self.orders: deque[Order] = deque()
         self.seen: list[Intake] = []
@@ -75,7 +76,9 @@ class Desk:
         self._intake: deque[list[Intake]] = deque()
         self._news = Condition()
         self._over = False
-        self.kafka = KafkaThread(clients, self.room, self._take, self.orders, on_cluster=self.clusters.append)
+        self.kafka = KafkaThread(
+            clients, self.room, self._take, self.orders, on_cluster=self.clusters.append, pauses=pauses
+        )
         self._thread = Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:

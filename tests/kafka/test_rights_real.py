@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,10 @@ import pytest
 from confluent_kafka.admin._acl import AclBinding
 from confluent_kafka.admin._resource import ResourceType
 
+from bridge.kafka.config import admin_conf
 from bridge.kafka.letterbox import opened
+from bridge.kafka.pause_group import PauseGroup
+from bridge.kafka.pauses import Pauses
 from bridge.kafka.peek import PeekError
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.fixtures import StartKafka
@@ -30,14 +34,15 @@ TOPIC, GROUP = ResourceType.TOPIC, ResourceType.GROUP
 def documented(topics: Iterable[str], group: str, letters: str) -> list[AclBinding]:
     """The rights that the page of security names, with the names of a test in place of the example's."""
     names = {"orders.v1": topics, "comments.v1": (), "suprsend-bridge": (group,)}
-    names |= {"suprsend-bridge.delivered": (f"{group}.delivered",), "suprsend-bridge.dead-letters": (letters,)}
+    names |= {"suprsend-bridge.delivered": (f"{group}.delivered",), "suprsend-bridge.paused": (f"{group}.paused",)}
+    names |= {"suprsend-bridge.dead-letters": (letters,)}
     rights: list[AclBinding] = []
     for line in re.findall(r"^acl (--.*)$", SECURITY_PAGE.read_text(encoding="utf-8"), re.MULTILINE):
         for kind, example in re.findall(r"--(topic|group) (\S+)", line):
             for operation in re.findall(r"--operation (\w+)", line):
                 resource = TOPIC if kind == "topic" else GROUP
                 rights += [may(operation, resource, name) for name in names[example]]
-    assert len(rights) == 8
+    assert len(rights) == 10
     return rights
 
 
@@ -118,6 +123,10 @@ def test_each_right_that_is_missing_is_said_and_heals(
     warned = [line.getMessage() for line in caplog.records if ".delivered cannot be used" in line.getMessage()]
     assert len(warned) == 2
     assert all("Read and Describe" in line for line in warned)
+    with caplog.at_level(logging.WARNING, "bridge.kafka.client"):
+        _paused(next(cases))
+    warned = [line.getMessage() for line in caplog.records if ".paused cannot be used" in line.getMessage()]
+    assert len(warned) == 1
     _letters_unseen(next(cases))
     _letters_unwritten(next(cases))
     _replay(next(cases))
@@ -146,6 +155,25 @@ def _delivered(case: Strict, protocol: str) -> None:
     side, _ = case.without(("read", GROUP, name), ("describe", GROUP, name), group_protocol=protocol)
     with side:
         case.reads(side)
+
+
+def _paused(case: Strict) -> None:
+    """Without the group of the pauses reading begins, and a pause is this process's own; with the right Kafka has it."""
+    name = f"{case.group}.paused"
+    chosen = settings(tls_address(case.kafka), [case.topic], case.group, security=by_password())
+    lacks = [may("read", GROUP, name), may("describe", GROUP, name)]
+    take(case.kafka, lacks)
+    pauses = Pauses(PauseGroup(lambda: admin_conf(chosen), case.group), [case.topic], lambda book: None)
+    pauses.start()
+    try:
+        taken = pauses.say([(case.topic, 0)], "a test says so", paused=True).result(30)
+        assert "give the bridge's user Read and Describe on it" in (taken.kept or "")
+        assert pauses.known({(case.topic, 0): time.monotonic()})
+        give(case.kafka, lacks)
+        until(lambda: pauses.say([(case.topic, 0)], "again", paused=True).result(30).kept is None, 60)
+    finally:
+        pauses.stop(5)
+    assert case.kafka.committed(name, case.topic)[0][1].startswith("p1;")
 
 
 def _letters_unseen(case: Strict) -> None:

@@ -21,7 +21,7 @@ from bridge.observe.admin import AdminError, application, serving
 from bridge.observe.snapshot import KafkaView, Snapshot
 from bridge.secrets import Secret
 from tests.observe.served import TOKEN, Server, served
-from tests.observe.world import ERRORS, NOW, WAITING, World, hold, snapshot
+from tests.observe.world import ERRORS, NOW, PAUSED, WAITING, World, hold, snapshot
 
 UNBEGUN = KafkaState(joined=True, kind=None, trouble=None, unbegun=(("orders.v1", 3), ("orders.v1", 4)))
 """Two partitions whose start Kafka has not told."""
@@ -64,6 +64,8 @@ def test_alive_is_the_poll_heartbeat_alone(age: float | None, status: int) -> No
         (Snapshot(NOW), "not a member of the consumer group"),
         (snapshot(holds=(hold(),)), "setup holds everything"),
         (snapshot(holds=(hold("rewind", scope="orders.v1:0", heals=False),)), "rewind holds orders.v1:0"),
+        (snapshot(holds=(PAUSED,)), None),
+        (snapshot(holds=(PAUSED, hold("brake", scope="orders.v1:1", heals=False))), "brake holds orders.v1:1"),
         (
             snapshot(kafka=KafkaView(state=KafkaState(joined=True, kind="unknown_topic", trouble="no topic x"))),
             "no topic x",

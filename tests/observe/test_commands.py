@@ -11,9 +11,9 @@ import pytest
 from bridge.cli import main
 from bridge.flow import KafkaState
 from bridge.observe.actions import Target
-from bridge.observe.snapshot import KafkaView, RulesView
+from bridge.observe.snapshot import KafkaView, PauseView, RulesView
 from tests.observe.served import TOKEN, served
-from tests.observe.world import ERRORS, NOW, World, hold, snapshot
+from tests.observe.world import ERRORS, NOW, PAUSED, World, hold, snapshot
 
 
 class Result(NamedTuple):
@@ -106,7 +106,11 @@ def test_refusals_are_one_line(run: Bridge) -> None:
 
 @pytest.mark.parametrize(
     ("url", "says"),
-    [("http://127.0.0.1:1", "no bridge answers"), ("ftp://x", "is no address"), ("nonsense", "is no address")],
+    [
+        ("http://127.0.0.1:1", "with --config SETTINGS it asks Kafka itself"),
+        ("ftp://x", "is no address"),
+        ("nonsense", "is no address"),
+    ],
 )
 def test_no_bridge_is_one_line(run: Bridge, url: str, says: str) -> None:
     """No bridge there, or no address at all, is one line with what to look at."""
@@ -135,6 +139,23 @@ def test_status_shows_what_is_wrong_first(run: Bridge) -> None:
     assert "orders.yaml:3:5: unknown key" in result.output
     assert "consumed 110 = 89 delivered, 12 filtered, 1 dead lettered + 8 in work; lag unknown" in result.output
     assert "503 Service Unavailable" in result.output
+
+
+def test_status_shows_pauses_with_the_whole_command(run: Bridge) -> None:
+    """One line for a pause, however many partitions it stops, with its age and what ends it; it is ready all the same."""
+    pause = PauseView(
+        "orders.v1", NOW - 7_200, "the shop sends twice", ("orders.v1:0",), "bridge resume orders.v1 -r …"
+    )
+    elsewhere = pause._replace(target="comments.v1:0", reason="", here=())
+    with served(World(snapshot(holds=(PAUSED,), pauses=(pause, elsewhere)))) as server:
+        result = run("status", "--url", f"http://127.0.0.1:{server.port}")
+    assert result.exit_code == 0
+    shown = [line for line in result.output.splitlines() if "paused since" in line]
+    assert shown == [
+        "- orders.v1 is paused since 2 h: the shop sends twice; bridge resume orders.v1 -r …",
+        "- comments.v1:0 is paused since 2 h (no partition of it is here); bridge resume orders.v1 -r …",
+    ]
+    assert "operator holds" not in result.output
 
 
 def test_status_of_a_working_bridge(run: Bridge) -> None:

@@ -65,6 +65,8 @@ def hold(reason: str = "setup", **changes: Any) -> HoldView:
     return replace(made, **changes)
 
 
+PAUSED = hold("operator", scope="orders.v1:0", topic="orders.v1", partition=0, heals=False, wanted=True)
+"""A partition that somebody paused."""
 WAITING = (WaitingView("call", "17: 100 events of orders.v1:0, offsets 52–59", 12.3),)
 ERRORS = (ErrorView(NOW - 8, "transient", "POST /v2/bulk/event/", "503 Service Unavailable", 2),)
 

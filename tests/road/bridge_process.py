@@ -61,9 +61,9 @@ class BridgeProcess:
         self, folder: Path, chosen: Mapping[str, Any], *, name: str = "bridge", options: Sequence[str] = ()
     ) -> None:
         self._options = options
-        self._file = folder / f"{name}.yaml"
+        self.settings_file = folder / f"{name}.yaml"
         # JSON is YAML: what `json.dumps` writes is read as it is.
-        self._file.write_bytes(jsontext.dumps(chosen, option=jsontext.OPT_INDENT_2))
+        self.settings_file.write_bytes(jsontext.dumps(chosen, option=jsontext.OPT_INDENT_2))
         self.log_file = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -71,7 +71,9 @@ class BridgeProcess:
         """Start, or start again."""
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*START, "run", "--config", str(self._file), *self._options], stdout=log, stderr=subprocess.STDOUT
+                [*START, "run", "--config", str(self.settings_file), *self._options],
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         return self
 

@@ -27,6 +27,7 @@ from bridge.flow import (
 )
 from tests.simulation.group import TOO_LONG, Answer, Request
 from tests.simulation.log import TOPIC, Told
+from tests.simulation.pauses import Pauses
 from tests.simulation.reading import Reader
 from tests.simulation.records import Track
 from tests.simulation.shadow import Shadow
@@ -46,6 +47,8 @@ class Crash(Exception):  # noqa: N818 (no error: the process is killed)
 
 class Consumer:
     """One process of the group, as far as Kafka sees it. `intake` and `orders` lead to its other thread and back."""
+
+    pauses: Pauses
 
     def __init__(self, world: World, name: int) -> None:
         self.world = world
@@ -122,6 +125,7 @@ class Consumer:
             self._give_up(self.to_give_up)
             if self.revoking is not None:
                 return
+        self.pauses.turn()
         if reader.new:
             reader.begin_new()
         reader.seek_due()

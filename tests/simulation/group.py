@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +17,7 @@ from tests.simulation.truth import Truth, finished_runs
 
 if TYPE_CHECKING:
     from tests.simulation.consumer import Consumer
+    from tests.simulation.reading import Reading
 
 TOO_LONG = "OFFSET_METADATA_TOO_LARGE"
 RETRIED = ("REBALANCE_IN_PROGRESS", "STALE_MEMBER_EPOCH", "NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS")
@@ -56,6 +57,8 @@ class Kafka(Topic):
         self.barrier = False
         """Eager: nobody gets anything before all have given up everything."""
         self.requests: deque[Request] = deque()
+        self.paused: dict[int, str] = {}
+        """The metadata of the commits in the group of the pauses, by partition."""
         self.late: list[tuple[Consumer, list[Answer]]] = []
 
     # who reads what
@@ -265,6 +268,11 @@ class Kafka(Topic):
         log.committed, log.told = Committed(offset, metadata), None
         self.truth.reset(number, offset)
         log.set_back = True
+        self._forget()
+
+    def cut(self, number: int, readings: Sequence[Reading]) -> None:
+        """As `Topic.cut`: the note of a topic that is made anew may be the last that told of a reset."""
+        super().cut(number, readings)
         self._forget()
 
     def _forget(self) -> None:

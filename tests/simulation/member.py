@@ -28,6 +28,7 @@ from bridge.suprsend.answers import make_judge
 from tests.simulation.consumer import Consumer
 from tests.simulation.faults import Violation
 from tests.simulation.log import TOPIC
+from tests.simulation.pauses import Pauses
 from tests.simulation.records import Produced, Track
 from tests.simulation.rules import SimRules
 from tests.simulation.suprsend import Answer, Call
@@ -55,6 +56,9 @@ class Member(Consumer):
         self.delivery = Delivery(
             world.scenario.policy, rules, JUDGE, self.room, Random(world.rng.random()), world.now, version="1"
         )
+        self.pauses = Pauses(world, self)
+        self.heeded = float("-inf")
+        """When that was read which the delivery thread knows of the pauses."""
         self.replies: deque[Answer] = deque()
         self.drain_until: dict[int, float] = {}
         self.wake_at = 0.0
@@ -70,6 +74,7 @@ class Member(Consumer):
         now, now_ms = world.now, self.now_ms
         if not self.intake and not self.replies and now < self.wake_at:
             return
+        self.heeded = max(self.heeded, self.pauses.heed())
         if self.intake:
             items = list(self.intake)
             if len(items) > 1 and world.rng.random() < 0.25:
@@ -145,6 +150,10 @@ class Member(Consumer):
             by_partition.setdefault(event.rec.partition, []).append(index)
         for partition, indices in by_partition.items():
             track = self.tracks.get(partition)
+            since = world.spoken.since(partition)
+            if since is not None and track is not None and max(self.heeded, track.assigned_at) > since:
+                message = f"pause: {partition} is paused since {since}, which is known, and a call has something of it"
+                raise Violation(message)
             truth.started(track, [events[i] for i in indices], world.now_ms, [texts[i] for i in indices])
         tracks = {partition: self.tracks[partition] for partition in by_partition}
         world.suprsend.calls.append(Call(self, number, events, tracks))

@@ -82,6 +82,8 @@ class Reader:
         world = self.world
         if not self.new or world.now < self._retry_at:
             return
+        if not self.consumer.pauses.known(self.new):
+            return
         self._retry_at = world.now + RETRY
         if world.kafka.away or world.faults.hit("kafka: no answer about a start", world.scenario.strength.read):
             return
@@ -98,9 +100,10 @@ class Reader:
             seen = replace(group, began=self.first[0]) if late and self.first and not group.has_commits else group
             resolved = self._resolve(number, seen, lost_all=bool(self.earlier) and not commits)
             if not resolved.doubtful or world.now >= self.new[number] + BEYOND_END:
-                del self.new[number]
+                came = self.new.pop(number)
                 began = group.began if group.has_commits or self.first is None else self.first[0]
                 self._begin(number, resolved._replace(began=began), first_contact=not group.has_commits and not late)
+                self.readings[number].track.assigned_at = came
 
     def _decide(self) -> None:
         """The group is new to the topic, as far as this member can tell."""
@@ -170,13 +173,14 @@ class Reader:
             world.truth.consent(number)
         track.rewound = log.set_back
         reading = self.readings[number] = Reading(track, start.offset, start.leader_epoch, held=start.hold is not None)
+        reading.paused = consumer.pauses.book.paused((TOPIC, number)) is not None
         reading.newest = max(reading.newest, start.delivered, start.bound)
         name = (TOPIC, number)
         consumer.committer.located(TOPIC, self._origin())
         runs, fresh, began = resolved.runs, resolved.fresh, resolved.began
         consumer.committer.assigned(name, track.epoch, start, runs=runs, fresh=fresh, began=began)
         world.tracks[track.epoch] = track
-        consumer.intake.append(Assigned(*name, track.epoch, start))
+        consumer.intake.append(Assigned(*name, track.epoch, start, reading.paused))
         if start.bound >= 0:
             consumer.intake.append(Bounded(*name, track.epoch, start.bound))
 

@@ -129,6 +129,7 @@ class Track:
     """One assignment of one partition to one member, as seen from outside."""
 
     __slots__ = (
+        "assigned_at",
         "base",
         "epoch",
         "incarnation",
@@ -147,6 +148,8 @@ class Track:
         self.start = start
         self.incarnation = incarnation
         """Which of the logs that the partition had one after the other."""
+        self.assigned_at = float("-inf")
+        """When the partition came, in seconds of the run."""
         self.rewound = False
         """Held because somebody set the group back, and not accepted yet."""
         self.base = base

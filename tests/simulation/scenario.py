@@ -55,6 +55,8 @@ class Scenario:
     """Bytes of metadata that the brokers take."""
     wrong_clocks: bool
     """Wall clocks jump by hours: what depends on the time may be wrong, the rest may not."""
+    pauses: bool
+    """People pause and resume."""
     unsafe_topic: bool
     """The topic is made anew or cut off now and then."""
     epochs: bool
@@ -130,6 +132,7 @@ def scenario(rng: Random) -> Scenario:
         shadow=rng.choice(shadows),
         note_limit=rng.choice((4_096, 4_096, 4_096, 150, 64)),
         wrong_clocks=rng.random() < 0.15 and not any(word[0] == "t" for say in spice for word in say.split()),
+        pauses=rng.random() < 0.4,
         unsafe_topic=rng.random() < 0.25,
         epochs=rng.random() < 0.85,
         topic_ids=rng.random() < 0.5,

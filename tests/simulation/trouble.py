@@ -229,13 +229,18 @@ class Trouble:
 
     def _pause(self, member: Member) -> None:
         world = self._world
-        parts = list(member.delivery.parts)
-        if parts and world.faults.take("operator: pause"):
-            member.wake_at = 0.0
-            operate.pause(member.delivery, world.rng.choice(parts), "because", world.now_ms)
+        if world.scenario.pauses and world.faults.take("operator: pause"):
+            member.pauses.say(self._aim(), paused=True)
 
     def _resume(self, member: Member) -> None:
+        if self._world.scenario.pauses:
+            member.pauses.say(self._aim(), paused=False)
         member.resume_everything()
+
+    def _aim(self) -> int | None:
+        """A partition, whoever has it, or the whole topic."""
+        rng = self._world.rng
+        return None if rng.random() < 0.5 else rng.below(len(self._world.kafka.logs))
 
     def _other_workspace(self, member: Member) -> None:
         if not member.foreign and self._world.faults.take("secrets: of another workspace"):
@@ -252,12 +257,17 @@ class Trouble:
         if not member.delivery.parts:
             return
         part = world.rng.choice(list(member.delivery.parts.values()))
+        flights = member.delivery.calls.in_flight.values()
+        halves = [item for each in flights if each.sequel is not None for item in each.sequel.items if item[0].live]
+        if halves:
+            part = world.rng.choice(halves)[0]
         offsets = [offset for offset, record in part.ledger.unfinished.items() if record is not None]
         track = member.tracks.get(part.name[1])
         if not offsets or track is None or not world.faults.take("operator: skip"):
             return
         sent = [offset for offset in offsets if part.ledger.unfinished[offset].rec.keys]  # type: ignore[union-attr]
-        offset = world.rng.choice(world.rng.choice((offsets[:1], offsets, sent or offsets, sent or offsets)))
+        waiting = [item[1].offset() for item in halves if item[0] is part]
+        offset = world.rng.choice(waiting or world.rng.choice((offsets[:1], offsets, sent or offsets, sent or offsets)))
         record = part.ledger.unfinished[offset]
         rec: Rec = record.rec  # type: ignore[union-attr]
         try:

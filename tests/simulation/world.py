@@ -10,6 +10,7 @@ from tests.simulation.faults import Case, Faults, Violation
 from tests.simulation.group import Kafka
 from tests.simulation.letters import Letters
 from tests.simulation.member import Member
+from tests.simulation.pauses import Spoken
 from tests.simulation.records import STUCK, Track
 from tests.simulation.rules import Memo, SimRules
 from tests.simulation.scenario import HOUR, scenario
@@ -40,6 +41,7 @@ class World:
         self.kafka = Kafka(self.scenario, self.faults, self.truth)
         self.suprsend = SuprSend(self.faults, self.truth, self.scenario.strength.call)
         self.letters = Letters(self)
+        self.spoken = Spoken()
         self.trouble = Trouble(self)
         self.epochs = count(1)
         self.tracks: dict[int, Track] = {}
@@ -213,6 +215,13 @@ class World:
 
     def blackout(self) -> None:
         """All processes die at once and come back after hours or days; somebody may touch the group meanwhile."""
+        if (
+            self.scenario.pauses
+            and self.members
+            and self.rng.random() < 0.5
+            and self.faults.take("operator: pause before all die")
+        ):
+            self.members[0].pauses.say(None, paused=True)
         for member in list(self.members):
             self.crash(member)
         self.end_calls()
@@ -266,6 +275,7 @@ class World:
         self.broker()
         for member in list(self.members):
             if number % 10 == 9:
+                member.pauses.say(None, paused=False)
                 member.resume_everything()
             self._turns(member)
 

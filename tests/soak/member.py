@@ -31,7 +31,7 @@ class Member(BridgeProcess):
         """Start, or start again."""
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._wrap, *START, "run", "--config", str(self._file)],
+                [*self._wrap, *START, "run", "--config", str(self.settings_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,6 +1,17 @@
 """Bugs to plant, one at a time: each is what somebody could write, and each has to be found."""
 
-from tests.simulation.planted import answers, commits, holding, operating, pacing, reading, sending, starting
+from tests.simulation.planted import answers, commits, holding, operating, pacing, pausing, reading, sending, starting
 from tests.simulation.planted.table import PLANTED
 
-__all__ = ["PLANTED", "answers", "commits", "holding", "operating", "pacing", "reading", "sending", "starting"]
+__all__ = [
+    "PLANTED",
+    "answers",
+    "commits",
+    "holding",
+    "operating",
+    "pacing",
+    "pausing",
+    "reading",
+    "sending",
+    "starting",
+]
