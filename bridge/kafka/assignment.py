@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import count
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from bridge.delivery.start import Resolved
 from bridge.flow import (
@@ -29,12 +28,14 @@ from bridge.flow import (
     TopicPartition as Name,
 )
 from bridge.kafka.config import Clients
+from bridge.kafka.errors import is_forbidden, silence, unread
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
 from bridge.kafka.reading import Reading
 from bridge.kafka.seeks import Seeks
 from bridge.kafka.shadow import Shadow
 from bridge.kafka.starting import Inquiry
+from bridge.kafka.unreadable import Unread, Unreadable
 
 _RETRY_SECONDS: Final = 0.3
 _LATE_SECONDS: Final = 0.25
@@ -62,8 +63,8 @@ class Assignment:
         self.all_paused = False
         self.crowded: set[str] = set()
         """Topics that are not read because they have enough of the room (`shares`), new partitions included."""
-        self.unreadable: dict[Name, KafkaError] = {}
-        """Partitions that may not be read, and why: librdkafka says so once, and a record or an end says it is over."""
+        self.unreadable = Unreadable()
+        """Partitions that give errors, or nothing, in place of records."""
         self._clients = clients
         self._offsets = offsets
         self._intake = intake
@@ -75,6 +76,7 @@ class Assignment:
         self._retry_at = 0.0
         self._inquiry: Inquiry | None = None
         self._drained: dict[Name, Drained] = {}
+        self._resting: set[Name] = set()
         self.seeks = Seeks()
 
     def on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
@@ -158,11 +160,12 @@ class Assignment:
         if names:
             self._intake([Lost(names)])
 
-    def _forget(self, names: Iterable[Name]) -> None:
+    def _forget(self, names: Iterable[Name], *, restarts: bool = False) -> None:
         for name in names:
+            if not restarts:
+                self.unreadable.over(name)
             self.readings.pop(name, None)
             self.seeks.forget(name)
-            self.unreadable.pop(name, None)
         self._offsets.forget(names)
 
     def waiting(self) -> bool:
@@ -214,6 +217,7 @@ class Assignment:
         self.readings[name] = reading
         if not held:
             self._count_lost(reading)
+        self.unreadable.placed(name)
         self._offsets.committer.assigned(name, reading.epoch, start, runs=resolved.runs, fresh=resolved.fresh)
         if resolved.remade and self._shadow is not None:
             self._shadow.forget(name)
@@ -241,7 +245,7 @@ class Assignment:
 
     def stopped(self, reading: Reading) -> bool:
         """Whether the partition is not read at the moment."""
-        return reading.paused or reading.held or self.no_room(reading)
+        return reading.paused or reading.held or reading.resting or self.no_room(reading)
 
     def no_room(self, reading: Reading) -> bool:
         """Whether it is not read because there is no room for more, in all or of its topic."""
@@ -253,7 +257,7 @@ class Assignment:
             return
         if not self._clients.dry_run:
             self._offsets.commit_finally({name: None})
-        self._forget([name])
+        self._forget([name], restarts=True)
         self._intake([Lost((name,))])
         self._new[name] = time.monotonic()
         self._inquiry = None
@@ -321,11 +325,73 @@ class Assignment:
         if reading is not None:
             self.seeks.order(reading.name, order.offset)
 
-    def nudge(self, consumer: Consumer) -> None:
-        """Have unreadable partitions fetched anew from where they stand, so that their end is told again."""
-        for name in self.unreadable:
-            with suppress(KafkaException):
-                consumer.seek(TopicPartition(*name, self.readings[name].position))
+    def rest(self, consumer: Consumer, name: Name) -> None:
+        """Do not read what cannot be read: the client would try it twice a second, or as fast as a core can (measured)."""
+        self.readings[name].resting = True
+        self._resting.add(name)
+        self._pause(consumer, [name])
+
+    def failed(self, consumer: Consumer, name: Name, error: KafkaError, offset: int) -> None:
+        """An error came of a partition in place of records, and named an offset (or -1)."""
+        reading = self.readings.get(name)
+        if reading is None:
+            return
+        reading.heard = time.monotonic()
+        found = unread(error, reading.position, name[0])
+        if self.unreadable.failed(name, error.code(), offset, found, reading.heard, sure=is_forbidden(error)):
+            self._tell_unreadable(name, found)
+        if name in self.unreadable.told():
+            self.rest(consumer, name)
+
+    def _tell_unreadable(self, name: Name, found: Unread) -> None:
+        self._numbers.journal.note(
+            "partition_unreadable",
+            "error",
+            topic=name[0],
+            partition=name[1],
+            offset=found.offset,
+            message=found.message,
+            advice=found.advice,
+        )
+
+    def readable(self, reading: Reading, offset: int) -> bool:
+        """Whether what came of a partition behind an error may be taken in: its first offset, or its end.
+
+        What the client passed over, because it could not read it, is counted as lost.
+        """
+        lost = self.unreadable.came(reading.name, offset, reading.position)
+        if lost is None:
+            self.seeks.doubt(reading.name, reading.position)
+            return False
+        (topic, partition), told = reading.name, self.unreadable.over(reading.name)
+        if told is not None:
+            self._numbers.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=offset)
+        if lost:
+            why = f"offsets {reading.position} to {offset - 1} cannot be read: Kafka's client passes over them"
+            reading.lost, reading.why = lost, why
+            self._count_lost(reading)
+        return True
+
+    def try_again(self, consumer: Consumer, now: float) -> None:
+        """Read on where nothing could be read: as an attempt, or because something came after all."""
+        due, told = self.unreadable.due(now), self.unreadable.told()
+        for name in [name for name in self._resting if name in due or name not in told]:
+            self._resting.discard(name)
+            reading = self.readings.get(name)
+            if reading is not None:
+                reading.resting = False
+                self._resume(consumer, [reading])
+        for name in due:
+            if name in self.readings:
+                self.seeks.doubt(name, self.readings[name].position)
+
+    def silent(self, name: Name, end: int) -> None:
+        """Nothing came of a partition for long, no error either, though the brokers say that it goes on to `end`."""
+        position = self.readings[name].position
+        found = silence(position, end)
+        told = name in self.unreadable.told()
+        if not told and self.unreadable.failed(name, 0, position, found, time.monotonic(), sure=True):
+            self._tell_unreadable(name, found)
 
     def seek_due(self, consumer: Consumer, now: float) -> None:
         """Do the seeks that were ordered, or have to be done again."""
@@ -348,6 +414,7 @@ class Assignment:
         consumer.resume([part])
         self._pause_again(consumer)
         self.seeks.placed(name)
+        self.unreadable.placed(name)
         self._intake([Sought(*name, reading.epoch, offset)])
 
     def drained(self, order: Drained) -> None:

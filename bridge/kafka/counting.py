@@ -13,6 +13,7 @@ from bridge.kafka.assignment import Assignment
 from bridge.kafka.condition import Condition
 from bridge.kafka.numbers import Numbers, PartitionNumbers
 from bridge.kafka.starting import end_offsets
+from bridge.kafka.unreadable import SILENT_SECONDS
 
 _EVERY: Final = 1.0
 _ENDS_EVERY: Final = 3.0
@@ -42,8 +43,12 @@ class Counting:
         self._at = now + _EVERY
         if now >= self._ends_at:
             self._ends_at = now + _ENDS_EVERY
-            self._ask_ends(consumer)
-        committed = self._committer.committed()
+            quiet = self._quiet(consumer, now)
+            self._ask_ends(consumer, quiet)
+            for name in quiet & self._ends.keys():
+                if self._ends[name] > self._assignment.readings[name].position:
+                    self._assignment.silent(name, self._ends[name])
+        committed, told = self._committer.committed(), self._assignment.unreadable.told()
         self._numbers.refused_progress = self._committer.refused_progress
         self._numbers.partitions = {
             name: PartitionNumbers(
@@ -54,12 +59,27 @@ class Counting:
                 self._assignment.stopped(reading),
                 reading.started,
                 self._assignment.no_room(reading),
+                f"{told[name].advice} ({told[name].message})" if name in told else None,
             )
             for name, reading in self._assignment.readings.items()
         }
 
-    def _ask_ends(self, consumer: Consumer) -> None:
+    def _quiet(self, consumer: Consumer, now: float) -> set[Name]:
+        """Partitions that are read and of which nothing came for long, though they seem to go on.
+
+        Only their stable end proves it: the one that is known may lie behind a transaction that is open.
+        """
+        found: set[Name] = set()
+        for reading in self._assignment.readings.values():
+            if self._assignment.stopped(reading):
+                reading.heard = now
+            elif now - reading.heard > SILENT_SECONDS and (self._end(consumer, reading.name) or 0) > reading.position:
+                found.add(reading.name)
+        return found
+
+    def _ask_ends(self, consumer: Consumer, quiet: set[Name]) -> None:
         stopped = [each.name for each in self._assignment.readings.values() if self._assignment.stopped(each)]
+        stopped += sorted(quiet)
         self._ends = {}
         if stopped and self._condition.reachable():
             try:

@@ -26,6 +26,8 @@ class PartitionNumbers:
     started: bool
     no_room: bool = False
     """Not read because there is no room for more, in all or of its topic."""
+    unreadable: str | None = None
+    """Why nothing can be read of it, for a person."""
 
 
 @dataclass(slots=True)

@@ -29,7 +29,15 @@ from bridge.kafka.condition import Condition
 from bridge.kafka.config import Clients, Conf, ConfigError
 from bridge.kafka.counting import Counting
 from bridge.kafka.creating import TopicCreator
-from bridge.kafka.errors import POSITION_GONE, CommitAction, fatal_trouble, is_fatal, is_unreleased
+from bridge.kafka.errors import (
+    POSITION_GONE,
+    CommitAction,
+    fatal_trouble,
+    is_fatal,
+    is_forbidden,
+    is_missing,
+    is_unreleased,
+)
 from bridge.kafka.letters import Letters
 from bridge.kafka.membership import has_joined
 from bridge.kafka.numbers import Numbers
@@ -43,7 +51,6 @@ _DISCARD_SECONDS: Final = 1.0
 _UNRELEASED_SECONDS: Final = 2.0
 _SHADOW_SECONDS: Final = 1.0
 _SECRETS_EVERY: Final = 2.0
-_NUDGE_EVERY: Final = 5.0
 _MEND_BY_SECRETS: Final = frozenset({"authentication", "tls"})
 
 
@@ -82,7 +89,6 @@ class Session:
         self._restarts: list[Name] = []
         self._counting = Counting(self._assignment, self._committer, condition, numbers)
         self._secrets_at = 0.0
-        self._nudge_at = 0.0
         self._renew = False
         self._dead = False
         self._useless = False
@@ -173,11 +179,8 @@ class Session:
         for name in self._restarts:
             self._assignment.restart(self._consumer, name)
         self._restarts.clear()
-        unreadable = self._assignment.unreadable
-        self._condition.unreadable(unreadable)
-        if unreadable and now >= self._nudge_at:
-            self._nudge_at = now + _NUDGE_EVERY
-            self._assignment.nudge(self._consumer)
+        self._condition.unreadable(self._assignment.unreadable.told())
+        self._assignment.try_again(self._consumer, now)
         self._assignment.seek_due(self._consumer, now)
         if now >= self._secrets_at and self._condition.kinds() & _MEND_BY_SECRETS:
             self._secrets_at = now + _SECRETS_EVERY
@@ -255,15 +258,16 @@ class Session:
         else:
             self._condition.fatal = fatal_trouble(error)
 
-    def _failed(self, error: KafkaError, topic: str, partition: int) -> None:
+    def _failed(self, error: KafkaError, name: Name, offset: int) -> None:
         if is_fatal(error):
             self._ended_by(error)
-        elif error.code() in POSITION_GONE:
-            self._restarts.append((topic, partition))
-        elif error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and (topic, partition) in self._assignment.readings:
-            self._assignment.unreadable[topic, partition] = error
-        else:
-            self._condition.topic_error(error, topic)
+            return
+        if error.code() in POSITION_GONE:
+            self._restarts.append(name)
+        elif not is_forbidden(error) or name not in self._assignment.readings:
+            self._condition.topic_error(error, name[0])
+        if not is_missing(error):
+            self._assignment.failed(self._consumer, name, error, offset)
 
     def _leave(self) -> None:
         """Drain, commit, and leave the group; `close` flushes what is being committed."""
