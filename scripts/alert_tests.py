@@ -32,7 +32,7 @@ FROZEN = from_then("0+15", f"{15 * (BEGIN - 1)}+0")
 RAISED = from_then("0+0", "1+0")
 
 HOLDS = ("setup", "rewind", "brake", "dead_letter_topic", "operator")
-TROUBLES = ("unreachable", "authentication", "commit", "dead_letter_topic")
+TROUBLES = ("unreachable", "authentication", "commit", "dead_letter_topic", "unreadable")
 
 HEALTHY: dict[str, str] = {
     "up": stays(1),
@@ -51,6 +51,7 @@ HEALTHY: dict[str, str] = {
     "bridge_circuit_open": stays(0),
     **{f'bridge_holds{{reason="{reason}"}}': stays(0) for reason in HOLDS},
     **{f'bridge_kafka_trouble{{kind="{kind}"}}': stays(0) for kind in TROUBLES},
+    "bridge_partitions_unreadable": stays(0),
     'bridge_commits_total{result="ok"}': grows(150),
     'bridge_commits_total{result="retried"}': stays(0),
     'bridge_rebalances_total{event="revoked"}': stays(0),
@@ -102,6 +103,15 @@ CASES = (
         "the brokers are gone",
         {**NOTHING_DONE, 'bridge_kafka_trouble{kind="unreachable"}': RAISED},
         ("BridgeKafkaUnreachable",),
+    ),
+    Case(
+        "a batch cannot be read, and the other partitions go on",
+        {
+            "bridge_partitions_unreadable": RAISED,
+            'bridge_kafka_trouble{kind="unreadable"}': RAISED,
+            'bridge_consumer_lag_records{topic="t",partition="0"}': from_then("10+0", "10+150"),
+        },
+        ("BridgePartitionUnreadable",),
     ),
     Case(
         "the credentials are revoked",

@@ -72,6 +72,9 @@ def _troubles(answer: Json) -> list[str]:
     kafka = answer["kafka"]
     if kafka["trouble"] or not kafka["joined"]:
         lines.append(f"! Kafka: {kafka['trouble'] or 'joining the group'}")
+    for part in [part for part in answer["partitions"] if part.get("unreadable")][:MOST_ROWS]:
+        where = f"{part['topic']}:{part['partition']}"
+        lines.append(f"! {where} cannot be read at offset {part['position']}: {part['unreadable']}")
     for hold in answer["holds"]:
         how = "goes on by itself after" if hold["heals"] else "lifted by"
         detail = f": {hold['detail']}" if hold["detail"] else ""

@@ -48,7 +48,7 @@ class Counting:
             for name in quiet & self._ends.keys():
                 if self._ends[name] > self._assignment.readings[name].position:
                     self._assignment.silent(name, self._ends[name])
-        committed, told = self._committer.committed(), self._assignment.unreadable.told()
+        committed, told = self._committer.committed(), self._told()
         self._numbers.refused_progress = self._committer.refused_progress
         self._numbers.partitions = {
             name: PartitionNumbers(
@@ -59,10 +59,15 @@ class Counting:
                 self._assignment.stopped(reading),
                 reading.started,
                 self._assignment.no_room(reading),
-                f"{told[name].advice} ({told[name].message})" if name in told else None,
+                told.get(name),
             )
             for name, reading in self._assignment.readings.items()
         }
+
+    def _told(self) -> Mapping[Name, str]:
+        """Of partitions that nobody can read, why; those that the brokers forbid are told as such."""
+        told = self._assignment.unreadable.told()
+        return {name: f"{each.advice} ({each.message})" for name, each in told.items() if each.kind == "unreadable"}
 
     def _quiet(self, consumer: Consumer, now: float) -> set[Name]:
         """Partitions that are read and of which nothing came for long, though they seem to go on.

@@ -39,7 +39,7 @@ class Numbers:
     rebalances: Counter[str] = field(default_factory=Counter)
     """By event: `assign`, `revoke`, `lost`."""
     lost_records: Counter[str] = field(default_factory=Counter)
-    """Records that Kafka deleted before they had an outcome, by topic."""
+    """Records that Kafka deleted before they had an outcome, or that nobody can read and were passed over, by topic."""
     dead_letters: Counter[str] = field(default_factory=Counter)
     """By result: `written`, `reference` (too large, only named), `failed`."""
     drains: int = 0
