@@ -477,7 +477,20 @@ class GiveBack(NamedTuple):
     offset: int
 
 
-Order = Progress | Drained | DeadLetter | Pause | Resume | GiveBack
+class GoPast(NamedTuple):
+    """Go on at `to`: from `first` on, where the reader stands, nothing can be read. All before it has an outcome.
+
+    Answered by `EndReached`, unless the reader stands elsewhere by now.
+    """
+
+    topic: str
+    partition: int
+    epoch: int
+    first: int
+    to: int
+
+
+Order = Progress | Drained | DeadLetter | Pause | Resume | GiveBack | GoPast
 """From the delivery thread to the Kafka thread."""
 
 

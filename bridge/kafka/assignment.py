@@ -18,7 +18,9 @@ from bridge.flow import (
     Assigned,
     Bounded,
     Drained,
+    EndReached,
     GiveBack,
+    GoPast,
     Intake,
     Lost,
     Pause,
@@ -35,7 +37,7 @@ from bridge.kafka.reading import Reading
 from bridge.kafka.seeks import Seeks
 from bridge.kafka.shadow import Shadow
 from bridge.kafka.starting import Inquiry
-from bridge.kafka.unreadable import Unread, Unreadable
+from bridge.kafka.unreadable import SILENCE, Unread, Unreadable
 
 _RETRY_SECONDS: Final = 0.3
 _LATE_SECONDS: Final = 0.25
@@ -372,6 +374,23 @@ class Assignment:
             self._count_lost(reading)
         return True
 
+    def gone_past(self, order: GoPast) -> None:
+        """An order to go on behind what cannot be read: the reader then stands there, as behind a gap."""
+        reading = self._of(order)
+        told = None if reading is None else self.unreadable.told().get(reading.name)
+        if reading is None or told is None or reading.position != order.first:
+            return
+        (topic, partition), lost = reading.name, order.to - order.first
+        reading.lost = lost
+        reading.why = f"offsets {order.first} to {order.to - 1} cannot be read and were gone past: {told.message}"
+        self._count_lost(reading)
+        self.unreadable.over(reading.name)
+        self._numbers.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=order.to)
+        reading.position = order.to
+        self.seeks.doubt(reading.name, order.to)
+        self._offsets.committer.end(reading.name, order.to)
+        self._intake([EndReached(topic, partition, reading.epoch, order.to)])
+
     def try_again(self, consumer: Consumer, now: float) -> None:
         """Read on where nothing could be read: as an attempt, or because something came after all."""
         due, told = self.unreadable.due(now), self.unreadable.told()
@@ -390,7 +409,7 @@ class Assignment:
         position = self.readings[name].position
         found = silence(position, end)
         told = name in self.unreadable.told()
-        if not told and self.unreadable.failed(name, 0, position, found, time.monotonic(), sure=True):
+        if not told and self.unreadable.failed(name, SILENCE, position, found, time.monotonic(), sure=True):
             self._tell_unreadable(name, found)
 
     def seek_due(self, consumer: Consumer, now: float) -> None:
@@ -425,6 +444,6 @@ class Assignment:
             self._offsets.committer.progress(progress)
             self._drained[reading.name] = order
 
-    def _of(self, order: Pause | Resume | GiveBack) -> Reading | None:
+    def _of(self, order: Pause | Resume | GiveBack | GoPast) -> Reading | None:
         reading = self.readings.get((order.topic, order.partition))
         return reading if reading is not None and reading.epoch == order.epoch else None

@@ -16,6 +16,7 @@ from bridge.flow import (
     DeadLetterWritten,
     Drained,
     GiveBack,
+    GoPast,
     Intake,
     Order,
     Pause,
@@ -206,6 +207,7 @@ class Session:
             Pause: lambda order: assignment.paused(self._consumer, order),
             Resume: lambda order: assignment.resumed(self._consumer, order),
             GiveBack: assignment.given_back,
+            GoPast: assignment.gone_past,
         }
 
     def _serve(self) -> None:

@@ -21,6 +21,8 @@ _SOON_SECONDS: Final = 1.0
 """After which one of which no more is heard is tried again."""
 _AGAIN_SECONDS: Final = 5.0
 """How often a partition that was told of is tried again."""
+SILENCE: Final = 0
+"""The code of no error at all."""
 SILENT_SECONDS: Final = 60.0
 """So long nothing may come of a partition that is read, though there is more of it."""
 
@@ -73,6 +75,9 @@ class Unreadable:
         doubt.times[code] += 1
         enough = sure or doubt.times[code] >= _TIMES or doubt.told is not None
         doubt.again_at = now + (_AGAIN_SECONDS if enough else _SOON_SECONDS)
+        if code == SILENCE:
+            # The client goes on trying. Begun anew it would never get through what is large, slow or rolled back.
+            doubt.again_at = float("inf")
         if not enough or (doubt.told is not None and doubt.told.offset == unread.offset):
             return False
         doubt.told = unread

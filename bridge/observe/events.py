@@ -133,7 +133,7 @@ EVENTS: Mapping[str, LogEvent] = MappingProxyType(
         "admin_action": _event(
             "info",
             "An operator acted: the action, its target and reason, and what came of it.",
-            "action target record token level reason remote done refused",
+            "action target record partition first to token level reason remote done refused",
         ),
         "admin_refused": _event("info", "An action was asked for without the right token.", "action remote status"),
         "library": _event(
