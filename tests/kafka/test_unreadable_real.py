@@ -10,7 +10,6 @@ import pytest
 
 from tests.brokers import batches
 from tests.brokers.batches import GZIP, ZSTD, Batch, batch, gzipped, overwrite, send, spoil, zstd_of_no_size
-from tests.brokers.fixtures import StartKafka
 from tests.brokers.real import RealKafka
 from tests.kafka.desk import Desk, desk
 
@@ -57,15 +56,15 @@ STAYS: dict[str, tuple[Damage, str]] = {
 
 @pytest.mark.timeout(150)
 def test_a_partition_that_cannot_be_read_is_told_and_stays_where_it_is(
-    start_kafka: StartKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_kafka: RealKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is wrong with a batch, its partition says so with the client's words, is not ready, and loses nothing."""
     monkeypatch.setattr("bridge.kafka.counting.SILENT_SECONDS", 4.0)
-    kafka = start_kafka()
+    kafka = own_kafka
     topics = {kafka.create_topic(kafka.unique(name), config=LARGE): name for name in STAYS}
     sound = kafka.create_topic(kafka.unique("sound"))
     for topic, name in topics.items():
-        STAYS[name][0](kafka, topic, tmp_path / "kafka-0" / "node-1" / "logs")
+        STAYS[name][0](kafka, topic, kafka.nodes[0].log_dirs)
     with desk(kafka.bootstrap, [*topics, sound], kafka.unique("group")) as reading:
         for topic, name in topics.items():
             told = lambda topic=topic: _told(reading, topic)  # noqa: E731
@@ -93,13 +92,13 @@ def _told(reading: Desk, topic: str) -> str | None:
 
 
 @pytest.mark.timeout(120)
-def test_what_the_client_passes_over_is_counted_as_lost(start_kafka: StartKafka, tmp_path: Path) -> None:
+def test_what_the_client_passes_over_is_counted_as_lost(own_kafka: RealKafka) -> None:
     """Behind a batch of one record that it cannot read the client may go on: that record is counted as lost, and told."""
-    kafka = start_kafka()
+    kafka = own_kafka
     topic = kafka.create_topic(kafka.unique("magic"))
     for value in (b"0", b"1", b"2"):
         send(kafka.bootstrap, topic, batch([value], _now()))
-    found = list(batches.batches(tmp_path / "kafka-0" / "node-1" / "logs", topic))[1]
+    found = list(batches.batches(kafka.nodes[0].log_dirs, topic))[1]
     overwrite(found.file, found.at + 16, b"\x07")
     with desk(kafka.bootstrap, [topic], kafka.unique("group")) as reading:
         reading.until(lambda: reading.values() == [b"0", b"2"], what="the records that can be read")
@@ -108,13 +107,13 @@ def test_what_the_client_passes_over_is_counted_as_lost(start_kafka: StartKafka,
 
 
 @pytest.mark.timeout(120)
-def test_it_goes_on_by_itself_when_the_batch_can_be_read_again(start_kafka: StartKafka, tmp_path: Path) -> None:
+def test_it_goes_on_by_itself_when_the_batch_can_be_read_again(own_kafka: RealKafka) -> None:
     """A batch that is whole again (another replica, a mended disk) is read where it was left, and the trouble ends."""
-    kafka = start_kafka()
+    kafka = own_kafka
     topic = kafka.create_topic(kafka.unique("mended"))
     for _ in range(2):
         send(kafka.bootstrap, topic, batch(VALUES, _now()))
-    found = list(batches.batches(tmp_path / "kafka-0" / "node-1" / "logs", topic))[1]
+    found = list(batches.batches(kafka.nodes[0].log_dirs, topic))[1]
     before = found.file.read_bytes()[found.at : found.at + found.size]
     spoil(found, 30, b"?")
     with desk(kafka.bootstrap, [topic], kafka.unique("group")) as reading:
