@@ -181,7 +181,9 @@ class Consumer:
                 self.committer.release((TOPIC, number), order.epoch)
                 self.shadow.forget(number)
             reading.paused = False
-        elif isinstance(order, GiveBack):
+        elif isinstance(order, GoPast):
+            self.reader.go_past(number, order.first, order.to)
+        else:
             self.reader.seeks.order((TOPIC, number), order.offset)
 
     # commits

@@ -46,6 +46,8 @@ class Log:
     told: Told | None = None
     mark: int | None = None
     """The highest delivered offset, as the shadow group keeps it."""
+    damaged: tuple[int, int] | None = None
+    """The first and last offset of a stretch that nobody can read."""
     owner: Consumer | None = None
     target: Consumer | None = None
 
@@ -97,6 +99,13 @@ class Topic:
             place += n
         return []
 
+    def readable(self, number: int, position: int, recs: list[Rec]) -> list[Rec] | None:
+        """What of fetched records a client can unpack; None where it gets an error and nothing else."""
+        stretch = self.logs[number].damaged
+        if stretch is None or position > stretch[1]:
+            return recs
+        return [rec for rec in recs if rec.offset < stretch[0]] or None
+
     def compact(self, number: int, read: Sequence[int]) -> None:
         """Records that are still to be read vanish; `read` is up to where each partition was read."""
         recs = self.truth.between(number, max(read[number], self.truth.committed[number]), self.logs[number].end)
@@ -136,6 +145,7 @@ class Topic:
         else:
             log.set_back = log.set_back or (end > 0 and log.committed is not None and log.committed.offset > end)
         log.end = end
+        log.damaged = None
         log.cut_at = min(log.cut_at, end)
         log.quiet = self._known(log) > end or any(each.newest >= end for each in readings)
         self.truth.cut(number, end)

@@ -51,6 +51,8 @@ class Trouble:
             (3, self._clock_jumps),
             (2, self._long_time),
             (5, self._stall),
+            (3, self._damage),
+            (4, self._go_past),
         )
         self._table = [what for weight, what in weights for _ in range(weight)]
 
@@ -167,6 +169,24 @@ class Trouble:
         if world.scenario.wrong_clocks and world.faults.take("clock: jumps by hours"):
             member.skew_ms += int(world.rng.choice((-30.0, -6.0, -1.0, 1.0, 6.0, 30.0)) * HOUR * 1000)
             member.wake_at = 0.0
+
+    def _damage(self, member: Member) -> None:
+        self._world.damage.happens()
+
+    def _go_past(self, member: Member) -> None:
+        """A person goes past what cannot be read; now and then all processes died of it before."""
+        world = self._world
+        damaged = any(log.damaged is not None for log in world.kafka.logs)
+        if damaged and world.rng.random() < 0.2 and world.faults.take("operator: skip unreadable, offline"):
+            for each in list(world.members):
+                world.crash(each)
+            world.end_calls()
+            world.kafka.requests.clear()
+            world.damage.go_past_offline()
+        elif any(reading.unreadable for reading in member.readings.values()) and world.faults.take(
+            "operator: skip unreadable"
+        ):
+            world.damage.go_past(member)
 
     def _long_time(self, member: Member) -> None:
         """Now and then hours or days go by, in one way or another."""
