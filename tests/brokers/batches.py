@@ -81,6 +81,22 @@ def _varint(number: int) -> bytes:
     return bytes([*made, left])
 
 
+def make_old(found: Batch, values: Sequence[bytes], now_ms: int, *, broken: int) -> None:
+    """Put messages of the format before Kafka 0.11 in the place of a batch, one an offset, as old segments have them.
+
+    The last value is filled up to the same size; that of place `broken` has a checksum that does not fit.
+    """
+    bodies = [struct.pack(">bbqii", 1, 0, now_ms, -1, len(value)) + value for value in values]
+    spare = found.size - sum(len(body) + 16 for body in bodies)
+    last = values[-1] + b" " * spare
+    bodies[-1] = struct.pack(">bbqii", 1, 0, now_ms, -1, len(last)) + last
+    made = b""
+    for number, body in enumerate(bodies):
+        crc = zlib.crc32(body) ^ (number == broken)
+        made += struct.pack(">qiI", found.first + number, len(body) + 4, crc) + body
+    overwrite(found.file, found.at, made)
+
+
 def gzipped(records: bytes) -> bytes:
     """Packed as gzip packs."""
     packer = zlib.compressobj(wbits=31)

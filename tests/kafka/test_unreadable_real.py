@@ -107,6 +107,23 @@ def test_what_the_client_passes_over_is_counted_as_lost(own_kafka: RealKafka) ->
 
 
 @pytest.mark.timeout(120)
+def test_a_damaged_record_of_an_old_format_is_counted_as_lost(own_kafka: RealKafka) -> None:
+    """Of messages from before Kafka 0.11 the client passes over the damaged one: one lost, told, and all others read."""
+    kafka = own_kafka
+    topic = kafka.create_topic(kafka.unique("old"))
+    for _ in range(3):
+        send(kafka.bootstrap, topic, batch(VALUES, _now()))
+    found = list(batches.batches(kafka.nodes[0].log_dirs, topic))[1]
+    batches.make_old(found, [b"four", b"five", b"six"], _now(), broken=1)
+    with desk(kafka.bootstrap, [topic], kafka.unique("group")) as reading:
+        reading.until(lambda: len(reading.records) == 8, what="the records that can be read")
+        assert [record.offset() for record in reading.records] == [0, 1, 2, 3, 5, 6, 7, 8]
+        assert reading.kafka.numbers.lost_records[topic] == 1
+        lost = [facts["message"] for event, _, facts in reading.kafka.numbers.journal.take() if event == "records_lost"]
+        assert lost == ["offsets 4 to 4 cannot be read: Kafka's client passes over them"]
+
+
+@pytest.mark.timeout(120)
 def test_it_goes_on_by_itself_when_the_batch_can_be_read_again(own_kafka: RealKafka) -> None:
     """A batch that is whole again (another replica, a mended disk) is read where it was left, and the trouble ends."""
     kafka = own_kafka
