@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from bridge.delivery.dead import skipped_headers
 from bridge.delivery.note import decode
 from bridge.delivery.passing import Stand, passed
 from bridge.findings import visible
-from bridge.flow import PlainRecord
+from bridge.flow import Headers, PlainRecord, UnreadableHeaders, headers_of
 from bridge.kafka.beyond import Beyond, ProbeError, Prober, beyond
 from bridge.kafka.config import ConfigError
 from bridge.kafka.idle import IdleGroup, idle
@@ -168,7 +169,10 @@ def _put_aside(settings: Settings, prober: Prober, span: tuple[int, int], wanted
     with opened(settings.kafka) as box:
         for record in chosen:
             ours = skipped_headers(record, reason, time.time_ns() // 1_000_000, __version__)
-            headers = [*(record.headers() or ()), *ours]
+            theirs: Headers = []
+            with suppress(UnreadableHeaders):
+                theirs = headers_of(record)
+            headers = [*theirs, *ours]
             box.write(record.partition() % len(box.spans), record, headers, with_value=True)
         box.flush()
 

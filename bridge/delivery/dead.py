@@ -146,7 +146,8 @@ def skipped_headers(record: Record, reason: str, now_ms: int, version: str) -> t
         ("last_attempt", now_ms),
         ("version", version),
     )
-    return tuple((PREFIX + name, _text(value)) for name, value in facts)
+    said = tuple((PREFIX + name, _text(value)) for name, value in facts)
+    return said if _readable(record) else (*said, UNREADABLE_HEADERS)
 
 
 def listed(files: tuple[str, ...]) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError
 
-from bridge.flow import PlainRecord
+from bridge.flow import UNREADABLE, PlainRecord
 from bridge.kafka.config import consumer_conf
 from bridge.kafka.errors import unread
 from bridge.settings.kafka import Kafka
@@ -180,13 +180,14 @@ class Prober:
         }
 
     def _record(self, answer: dict[str, Any]) -> PlainRecord:
+        found = answer.get("headers", ())
         return PlainRecord(
             *self._place,
             answer["offset"],
             _bytes(answer.get("value")),
             key=_bytes(answer.get("key")),
             timestamp=answer.get("timestamp", -1),
-            headers=[(name, _bytes(value)) for name, value in answer.get("headers", ())],
+            headers=UNREADABLE if found is None else [(name, _bytes(value)) for name, value in found],
         )
 
 

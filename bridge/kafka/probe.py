@@ -13,10 +13,14 @@ import resource
 import sys
 import time
 from base64 import b64encode
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from bridge.flow import Record, UnreadableHeaders, headers_of
+from bridge.kafka.errors import plain
 
 _THREADS: Final = 64 * 1024 * 1024
 """What the client's threads and buffers take beside the batch."""
@@ -84,7 +88,7 @@ def _read(asked: dict[str, Any]) -> Any:
             if found is not None:
                 yield found
                 return
-            said = error.str()
+            said = plain(error)
         elif fetches.in_vain() or now - heard > asked["seconds"]:
             yield _silent(consumer, place, at, said, proven=fetches.in_vain())
             return
@@ -99,7 +103,7 @@ def _ended(message: Message, error: KafkaError) -> dict[str, Any] | None:
     if error.code() in _BEYOND:
         return {"is": "beyond"}
     if error.code() in _OF_A_BATCH:
-        return {"is": "unreadable", "offset": message.offset(), "code": error.code(), "message": error.str()}
+        return {"is": "unreadable", "offset": message.offset(), "code": error.code(), "message": plain(error)}
     return None
 
 
@@ -139,9 +143,9 @@ def _silent(consumer: Consumer, place: tuple[str, int], at: int, said: str, *, p
     try:
         (part,) = consumer.offsets_for_times([TopicPartition(*place, -1)], timeout=_QUESTION_SECONDS)
     except KafkaException as error:
-        return {"is": "unknown", "message": said or error.args[0].str()}
+        return {"is": "unknown", "message": said or plain(error.args[0])}
     if part.error is not None:
-        return {"is": "unknown", "message": part.error.str()}
+        return {"is": "unknown", "message": plain(part.error)}
     if part.offset <= at:
         return {"is": "end", "offset": max(at, part.offset)}
     if not proven:
@@ -151,13 +155,9 @@ def _silent(consumer: Consumer, place: tuple[str, int], at: int, said: str, *, p
 
 def _content(message: Message) -> dict[str, Any]:
     kind, milliseconds = message.timestamp()
-    try:
-        told = cast("list[tuple[str, str | bytes | None]] | None", message.headers())
-        headers = [(name, _text(value)) for name, value in told or ()]
-    except SystemError:
-        # A name that is no UTF-8: asked once more, the client would hand out a list with a hole in it.
-        message.set_headers([])
-        headers = []
+    headers: list[tuple[str, str | None]] | None = None
+    with suppress(UnreadableHeaders):
+        headers = [(name, _text(value)) for name, value in headers_of(cast("Record", message))]
     key, value = message.key(), message.value()
     return {"key": _text(key), "value": _text(value), "timestamp": milliseconds if kind else -1, "headers": headers}
 
