@@ -23,7 +23,7 @@ from bridge.findings import visible
 from bridge.flow import Headers, PlainRecord, UnreadableHeaders, headers_of
 from bridge.kafka.beyond import Beyond, ProbeError, Prober, beyond
 from bridge.kafka.config import ConfigError
-from bridge.kafka.idle import IdleGroup, idle
+from bridge.kafka.idle import IdleGroup, Stood, idle
 from bridge.kafka.letterbox import opened
 from bridge.kafka.peek import PeekError
 from bridge.memory import BESIDE, MIB, cgroup_limit
@@ -119,11 +119,14 @@ def _offline(settings: Settings, name: tuple[str, int], prober: Prober, wish: Wi
         was = group.committed(*name)
         stand = _stand(was, shown)
         # The same once more: refused while the group has members, before anything is looked for.
-        group.commit(*name, *was)
+        group.commit(*name, was)
         records, met = prober.sound(stand.committed, stand.committed + MOST_BEFORE)
         if met.kind != "unreadable":
             read = f"up to {records[-1].offset()}" if records else "what there is of it"
-            message = f"{shown} can be read from the committed offset {stand.committed} on, {read}: nothing to go past"
+            message = (
+                f"{shown} can be read from the committed offset {stand.committed} on, {read}, with {prober.mib} MiB for a "
+                "batch: nothing to go past; where the bridge has less, say so with --memory, or give it more"
+            )
             raise Failure(message, FOUND)
         first = records[-1].offset() + 1 if records else stand.committed
         past = beyond(prober.first, first, _reached)
@@ -135,13 +138,14 @@ def _offline(settings: Settings, name: tuple[str, int], prober: Prober, wish: Wi
         _confirm(shown, past, lost, len(before), wish)
         if before:
             _put_aside(settings, prober, (before[0], past.first), set(before), wish.reason)
-        _commit(group, name, was, (past.to, passed(stand, past.to)))
+        # Of which leader epoch the record before it is nobody can read.
+        _commit(group, name, was, Stood(past.to, passed(stand, past.to)))
     done = f"{shown} goes on at {past.to}; at most {lost} records are lost, {len(before)} are in the dead-letter topic"
     typer.echo(json.dumps({"done": done}) if as_json else done)
 
 
-def _stand(was: tuple[int, str], shown: str) -> Stand:
-    committed, metadata = was
+def _stand(was: Stood, shown: str) -> Stand:
+    committed, metadata = was.offset, was.metadata
     if committed < 0:
         message = f"the group has no commit for {shown}: a bridge that starts makes one, let it do so first"
         raise Failure(message, FOUND)
@@ -152,11 +156,11 @@ def _stand(was: tuple[int, str], shown: str) -> Stand:
     return Stand(committed, note)
 
 
-def _commit(group: IdleGroup, name: tuple[str, int], was: tuple[int, str], then: tuple[int, str]) -> None:
+def _commit(group: IdleGroup, name: tuple[str, int], was: Stood, then: Stood) -> None:
     if group.committed(*name) != was:
         message = f"somebody committed for {name[0]}:{name[1]} meanwhile: look again"
         raise Failure(message, FOUND)
-    group.commit(*name, *then)
+    group.commit(*name, then)
 
 
 def _put_aside(settings: Settings, prober: Prober, span: tuple[int, int], wanted: set[int], reason: str) -> None:

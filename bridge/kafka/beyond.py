@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -29,6 +31,8 @@ _QUIET_SECONDS: Final = 20.0
 _PROBE_SECONDS: Final = 120.0
 _SMALL: Final = 8_000_000
 """What a batch may unpack to where it is only to be named: then zstd is refused instead of unpacked."""
+_OWN_DEATHS: Final = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS})
+"""How the client ends that gets no memory. Whoever is killed proves nothing."""
 _FAR: Final = 1 << 62
 _OWN: Final = frozenset(
     {"group.protocol", "partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms", "logger"}
@@ -118,6 +122,11 @@ class Prober:
         # It never joins the group, and needs the right to no other.
         self._conf = {name: value for name, value in conf.items() if name not in _OWN} | _ONE_BATCH
 
+    @property
+    def mib(self) -> int:
+        """What a batch may take."""
+        return self._memory // 1024**2
+
     def first(self, offset: int) -> Met:
         """What reading from `offset` meets first."""
         return self._met(self._answers(offset, _FAR, first=True)[-1], offset)
@@ -132,7 +141,7 @@ class Prober:
     def _met(self, last: dict[str, Any], at: int) -> Met:
         kind, offset = last["is"], int(last.get("offset", -1))
         if kind == "unknown":
-            message = f"Kafka does not answer, so nothing is proven: {last['message']}; try again"
+            message = f"nothing is proven, since Kafka does not answer: {last['message']}; try again"
             raise ProbeError(message)
         if kind != "unreadable":
             return Met(kind, offset)
@@ -160,22 +169,31 @@ class Prober:
             assert process.stdin is not None
             process.stdin.write(json.dumps(asked))
             process.stdin.close()
-            answers = []
+            answers: list[dict[str, Any]] = []
+            reading = False
             for answer in _lines(process):
+                if answer["is"] == "reading":
+                    reading = True
+                    continue
                 answers.append(answer)
                 if first or answer["is"] != "record":
                     process.kill()
                     return answers
             code = process.wait(_PROBE_SECONDS)
-        return [*answers, self._died(code)]
+        return [*answers, self._died(-code, reading=reading)]
 
-    def _died(self, code: int) -> dict[str, Any]:
-        mib = self._memory // 1024**2
+    def _died(self, code: int, *, reading: bool) -> dict[str, Any]:
+        """What it says of a batch that the process that read it ended: only a death of its own, for want of memory."""
+        if not reading or code not in _OWN_DEATHS:
+            return {
+                "is": "unknown",
+                "message": f"the process that reads ended with {-code}, or was killed from outside",
+            }
         return {
             "is": "unreadable",
             "offset": -1,
             "code": None,
-            "message": f"the client that reads it ends (signal or code {abs(code)}) with {mib} MiB for it",
+            "message": f"the client that reads it ends with {self.mib} MiB for it (signal {code})",
             "advice": "a batch takes more memory to unpack: a bridge with more may read it (try a larger --memory first)",
         }
 
@@ -207,7 +225,9 @@ def _process() -> subprocess.Popen[str]:
 def _lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
     assert process.stdout is not None
     for line in process.stdout:
-        yield json.loads(line)
+        # One that dies may leave half a line.
+        with suppress(ValueError):
+            yield json.loads(line)
 
 
 def _bytes(text: str | None) -> bytes | None:

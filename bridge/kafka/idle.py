@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Final
+from typing import Final, NamedTuple, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -18,13 +18,21 @@ from bridge.kafka.peek import PeekError, clearest
 from bridge.kafka.starting import metadata_of
 from bridge.settings.kafka import Kafka
 
-__all__ = ["IdleGroup", "idle"]
+__all__ = ["IdleGroup", "Stood", "idle"]
 
 _SECONDS: Final = 10.0
 _HAS_MEMBERS: Final = frozenset(
     {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.STALE_MEMBER_EPOCH}
     | {KafkaError.REBALANCE_IN_PROGRESS, KafkaError.FENCED_MEMBER_EPOCH}
 )
+
+
+class Stood(NamedTuple):
+    """A commit. `epoch` is that of the leader which had the record before it, -1 where it is not known."""
+
+    offset: int
+    metadata: str
+    epoch: int = -1
 
 
 class IdleGroup:
@@ -34,16 +42,17 @@ class IdleGroup:
         self._consumer = consumer
         self._group = group
 
-    def committed(self, topic: str, partition: int) -> tuple[int, str]:
-        """Offset and metadata of the group's commit; -1 where there is none."""
+    def committed(self, topic: str, partition: int) -> Stood:
+        """The group's commit; at -1 where there is none."""
         (part,) = self._consumer.committed([TopicPartition(topic, partition)], timeout=_SECONDS)
         if part.error is not None:
             raise KafkaException(part.error)
-        return (part.offset, metadata_of(part) or "") if part.offset >= 0 else (-1, "")
+        epoch = cast("int | None", part.leader_epoch)
+        return Stood(max(part.offset, -1), metadata_of(part) or "", -1 if epoch is None else epoch)
 
-    def commit(self, topic: str, partition: int, offset: int, metadata: str) -> None:
+    def commit(self, topic: str, partition: int, stood: Stood) -> None:
         """Commit for the group, which has to have no members."""
-        asked = [TopicPartition(topic, partition, offset, metadata)]
+        asked = [TopicPartition(topic, partition, stood.offset, stood.metadata, stood.epoch)]
         try:
             (part,) = self._consumer.commit(offsets=asked, asynchronous=False) or asked
         except KafkaException as error:

@@ -2,7 +2,7 @@
 
 A batch of some hundred kilobytes may unpack to hundreds of megabytes, or end the process that reads it. So this one has
 a limit of memory, and whoever asked lives on. It is asked by one JSON object on its standard input and answers with one
-a line: records, and at last what ended it. It joins no group and commits nothing.
+a line: that it begins to read, records, and at last what ended it. It joins no group and commits nothing.
 """
 
 from __future__ import annotations
@@ -51,9 +51,13 @@ def main() -> None:
         limit = _taken() + _THREADS + asked["memory"]
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for answer in _read(asked):
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+    try:
+        for answer in _read(asked):
+            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
+    except MemoryError:
+        # As the client itself ends where it gets no memory.
+        os.abort()
     os._exit(0)
 
 
@@ -70,6 +74,7 @@ def _read(asked: dict[str, Any]) -> Any:
     consumer = Consumer(asked["conf"] | {"statistics.interval.ms": _LOOK_MS, "stats_cb": fetches.look})
     at, said = asked["offset"], ""
     consumer.assign([TopicPartition(*place, at)])
+    yield {"is": "reading"}
     heard, used = time.monotonic(), time.process_time()
     while True:
         message = consumer.poll(0.05)
