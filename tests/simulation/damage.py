@@ -41,7 +41,15 @@ class Damage:
             try:
                 operate.go_past(member.delivery, (TOPIC, number), reading.position, stretch[1] + 1)
             except operate.Declined:
-                continue
+                if self._world.faults.calm:
+                    self._put_aside(member, number)
+
+    def _put_aside(self, member: Member, number: int) -> None:
+        """What is before it has to end: alone in its process, a record that always fails is never given up by itself."""
+        part = member.delivery.parts.get((TOPIC, number))
+        first = next(iter(part.ledger.unfinished.items()), None) if part is not None else None
+        if part is not None and first is not None and first[1] is not None and number in member.tracks:
+            self._world.trouble.put_aside(member, part, first[0])
 
     def passed(self, number: int, first: int, to: int) -> None:
         """Offsets were gone past: their records are lost, and counted."""

@@ -10,6 +10,7 @@ from tests.simulation.records import Rec
 from tests.simulation.scenario import HOUR
 
 if TYPE_CHECKING:
+    from bridge.delivery.partition import Partition
     from tests.simulation.member import Member
     from tests.simulation.world import World
 
@@ -255,6 +256,11 @@ class Trouble:
             return
         sent = [offset for offset in offsets if part.ledger.unfinished[offset].rec.keys]  # type: ignore[union-attr]
         offset = world.rng.choice(world.rng.choice((offsets[:1], offsets, sent or offsets, sent or offsets)))
+        self.put_aside(member, part, offset)
+
+    def put_aside(self, member: Member, part: Partition, offset: int) -> None:
+        """A person skips a record that has no outcome."""
+        world, track = self._world, member.tracks[part.name[1]]
         record = part.ledger.unfinished[offset]
         rec: Rec = record.rec  # type: ignore[union-attr]
         try:
