@@ -515,7 +515,20 @@ class Cover(NamedTuple):
     last: int | None
 
 
-Order = Progress | Drained | DeadLetter | Pause | Resume | GiveBack | Cover
+class GoPast(NamedTuple):
+    """Go on at `to`: from `first` on, where the reader stands, nothing can be read. All before it has an outcome.
+
+    Answered by `EndReached`, unless the reader stands elsewhere by now.
+    """
+
+    topic: str
+    partition: int
+    epoch: int
+    first: int
+    to: int
+
+
+Order = Progress | Drained | DeadLetter | Pause | Resume | GiveBack | Cover | GoPast
 """From the delivery thread to the Kafka thread."""
 
 

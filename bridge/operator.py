@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -12,20 +13,24 @@ from bridge.delivery.holds import KINDS, Reason
 from bridge.delivery.operate import Declined
 from bridge.delivery.pauses import Aim, covers
 from bridge.flow import TopicPartition
+from bridge.kafka.numbers import Numbers
 from bridge.kafka.pauses import Pauses, Taken, UnsaidError
 from bridge.observe.actions import RefusedError, Target
 from bridge.observe.logs import Logs
 from bridge.road import Road
 
+_PAST_SECONDS = 10.0
+"""So long it may take until the Kafka thread stands behind what it goes past."""
 Result = TypeVar("Result")
 
 
 class Operator:
     """Implements `observe.actions.Controls`; used in the main thread's loop."""
 
-    def __init__(self, road: Road, pauses: Pauses, logs: Logs, topics: Sequence[str]) -> None:
+    def __init__(self, road: Road, pauses: Pauses, logs: Logs, topics: Sequence[str], numbers: Numbers) -> None:
         self._road = road
         self._pauses = pauses
+        self._numbers = numbers
         self._logs = logs
         self._topics = tuple(topics)
 
@@ -98,6 +103,26 @@ class Operator:
         """Give one record to the dead-letter topic."""
         await self._have(lambda delivery, now_ms: operate.skip(delivery, (topic, partition), offset, reason, now_ms))
         return f"{topic}:{partition}:{offset} goes to the dead-letter topic"
+
+    async def skip_unreadable(self, topic: str, partition: int, offsets: tuple[int, int], reason: str) -> str:
+        """Go on behind what cannot be read, and wait until it is so."""
+        del reason
+        (first, to), name = offsets, (topic, partition)
+        known = self._numbers.partitions.get(name)
+        if known is None or known.unreadable is None or known.position != first:
+            message = (
+                f"{topic}:{partition} does not stand at offset {first} for what cannot be read: see `bridge status`"
+            )
+            raise RefusedError(message)
+        await self._have(lambda delivery, _: operate.go_past(delivery, name, first, to))
+        until = time.monotonic() + _PAST_SECONDS
+        while time.monotonic() < until:
+            now = self._numbers.partitions.get(name)
+            if now is not None and now.position >= to:
+                return f"{topic}:{partition} goes on at {to}; at most {to - first} records are counted as lost"
+            await asyncio.sleep(0.1)
+        message = f"{topic}:{partition} was not gone past in {_PAST_SECONDS:.0f} s: see `bridge status`"
+        raise RefusedError(message)
 
     async def accept_rewind(self, token: str, reason: str) -> str:
         """Send again what the token stands for."""

@@ -49,6 +49,10 @@ class Stage:
         """Give one record to the dead-letter topic."""
         return await self._controls().skip(topic, partition, offset, reason)
 
+    async def skip_unreadable(self, topic: str, partition: int, offsets: tuple[int, int], reason: str) -> str:
+        """Go on behind what cannot be read."""
+        return await self._controls().skip_unreadable(topic, partition, offsets, reason)
+
     async def accept_rewind(self, token: str, reason: str) -> str:
         """Send again what the token stands for."""
         return await self._controls().accept_rewind(token, reason)

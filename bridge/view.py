@@ -102,6 +102,7 @@ def _partition(delivery: Delivery, part: Partition, numbers: PartitionNumbers | 
         lag=max(0, end - watermark) if end is not None else None,
         oldest_unfinished_ms=ledger.oldest_ms(),
         paused=_paused(delivery, part, no_room=numbers is not None and numbers.no_room),
+        unreadable=numbers.unreadable if numbers is not None else None,
     )
 
 

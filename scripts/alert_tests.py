@@ -33,7 +33,7 @@ RAISED = from_then("0+0", "1+0")
 
 HOLDS = ("setup", "rewind", "brake", "dead_letter_topic", "operator")
 PAUSED = 'bridge_operator_pause_seconds{topic="t",partition="0"}'
-TROUBLES = ("unreachable", "unanswered", "authentication", "commit", "dead_letter_topic")
+TROUBLES = ("unreachable", "unanswered", "authentication", "commit", "dead_letter_topic", "unreadable")
 
 HEALTHY: dict[str, str] = {
     "up": stays(1),
@@ -53,6 +53,7 @@ HEALTHY: dict[str, str] = {
     "bridge_partitions_unbegun": stays(0),
     **{f'bridge_holds{{reason="{reason}"}}': stays(0) for reason in HOLDS},
     **{f'bridge_kafka_trouble{{kind="{kind}"}}': stays(0) for kind in TROUBLES},
+    "bridge_partitions_unreadable": stays(0),
     'bridge_commits_total{result="ok"}': grows(150),
     'bridge_commits_total{result="retried"}': stays(0),
     'bridge_rebalances_total{event="revoked"}': stays(0),
@@ -110,6 +111,15 @@ CASES = (
         "partitions are not read yet, and it is known why",
         {"bridge_partitions_unbegun": RAISED, 'bridge_kafka_trouble{kind="unanswered"}': RAISED},
         ("BridgeKafkaUnreachable",),
+    ),
+    Case(
+        "a batch cannot be read, and the other partitions go on",
+        {
+            "bridge_partitions_unreadable": RAISED,
+            'bridge_kafka_trouble{kind="unreadable"}': RAISED,
+            'bridge_consumer_lag_records{topic="t",partition="0"}': from_then("10+0", "10+150"),
+        },
+        ("BridgePartitionUnreadable",),
     ),
     Case(
         "the credentials are revoked",

@@ -48,7 +48,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("status", _OPERATE, "Show what a running bridge does and what holds it up."),
     Entry("pause", _OPERATE, "Stop delivery, of everything or of a part."),
     Entry("resume", _OPERATE, "Go on after a pause or a hold."),
-    Entry("skip", _OPERATE, "Put one record aside into the dead-letter topic."),
+    Entry("skip", _OPERATE, "Put one record aside into the dead-letter topic, or go past what cannot be read."),
     Entry("dlq", _OPERATE, "List dead letters, show one, and send them again."),
     Entry("accept-rewind", _OPERATE, "Let rewound records be sent again."),
     Entry("log-level", _OPERATE, "Change how much a running bridge logs."),

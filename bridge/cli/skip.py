@@ -1,24 +1,59 @@
-"""`bridge skip`: give one record to the dead-letter topic."""
+"""`bridge skip`: give one record to the dead-letter topic, or go past what cannot be read."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bridge.cli.remote import AsJson, Config, Reason, TokenFile, Url, act
+from bridge.cli.remote import AsJson, Reason, TokenFile, Url, act
+
+Settings = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file: for address and token, and for Kafka with --unreadable."),
+]
 
 
 def command(
-    record: Annotated[str, typer.Argument(help="TOPIC:PARTITION:OFFSET of a record without an outcome.")],
+    record: Annotated[
+        str,
+        typer.Argument(help="TOPIC:PARTITION:OFFSET of a record without an outcome; TOPIC:PARTITION if unreadable."),
+    ],
     reason: Reason,
+    *,
+    unreadable: Annotated[
+        bool, typer.Option("--unreadable", help="Go past what nobody can read, to the first offset that can be read.")
+    ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="With --unreadable: no bridge of the group runs, write its commit.")
+    ] = False,
+    memory: Annotated[
+        str | None, typer.Option(help="With --unreadable: what one batch may take to unpack, such as 512MiB.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --unreadable: do it without asking.")] = False,
     url: Url = None,
     token_file: TokenFile = None,
-    config: Config = None,
+    config: Settings = None,
     as_json: AsJson = False,
 ) -> None:
     """Move one record that holds its partition to the dead-letter topic, with the reason.
 
+    With --unreadable: find the first offset that can be read behind a batch that cannot, show it and what setting might
+    read the batch, ask, and go on there; what lies between is counted as lost. Everything before must be finished. With
+    --offline it does so for a group whose process does not run, or dies of the batch each time; records before the
+    batch that have no outcome are put into the dead-letter topic first.
+
     Example: bridge skip orders.v1:3:1042 --reason "malformed, the shop knows"
+
+    Example: bridge skip orders.v1:3 --unreadable --config bridge.yaml --reason "a damaged disk"
     """
+    if unreadable:
+        from bridge.cli.skip_unreadable import Wish, skipped
+
+        skipped(Wish(record, reason, memory, offline=offline, ask=not yes), (url, token_file, config), as_json)
+        return
+    if offline or memory is not None:
+        message = "--offline and --memory go with --unreadable"
+        raise typer.BadParameter(message)
     act("skip", {"record": record, "reason": reason}, (url, token_file, config), as_json)

@@ -89,6 +89,9 @@ def _troubles(answer: Json) -> list[str]:
         lines.append(
             f"! not read yet, Kafka has not told where to begin: {named}{f' and {more} more' if more > 0 else ''}"
         )
+    for part in [part for part in answer["partitions"] if part.get("unreadable")][:MOST_ROWS]:
+        where = f"{part['topic']}:{part['partition']}"
+        lines.append(f"! {where} cannot be read at offset {part['position']}: {part['unreadable']}")
     for hold in answer["holds"]:
         if hold["wanted"]:
             continue

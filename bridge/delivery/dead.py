@@ -131,6 +131,25 @@ def _readable(record: Record) -> bool:
     return True
 
 
+def skipped_headers(record: Record, reason: str, now_ms: int, version: str) -> tuple[tuple[str, bytes], ...]:
+    """The headers of a record that an operator put aside without a bridge that runs: with no rules, and no attempts."""
+    facts: tuple[tuple[str, object], ...] = (
+        ("stage", Stage.DELIVER.value),
+        ("class", "skipped_by_operator"),
+        ("code", "skipped"),
+        ("message", reason),
+        ("source.topic", record.topic()),
+        ("source.partition", record.partition()),
+        ("source.offset", record.offset()),
+        ("source.timestamp", record.timestamp()[1]),
+        ("attempts", 0),
+        ("last_attempt", now_ms),
+        ("version", version),
+    )
+    said = tuple((PREFIX + name, _text(value)) for name, value in facts)
+    return said if _readable(record) else (*said, UNREADABLE_HEADERS)
+
+
 def listed(files: tuple[str, ...]) -> str | None:
     """The names of rule files in one header; None where there are none, or too many to be named whole."""
     text = "/".join(files)

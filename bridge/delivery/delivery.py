@@ -323,6 +323,10 @@ class Delivery:
         self._pace_reading()
         return self._orders
 
+    def order(self, order: Order) -> None:
+        """Have the Kafka thread do something that a person asked for."""
+        self._orders.append(order)
+
     def _say_progress(self) -> None:
         for part in self.settler.dirty:
             progress = self._progress(part)

@@ -14,7 +14,7 @@ from bridge.delivery.flight import Flight, Item
 from bridge.delivery.holds import KINDS, Hold, Reason
 from bridge.delivery.partition import Fan, Lane, Partition
 from bridge.delivery.pauses import Book
-from bridge.flow import Event, Mapping, Record, Stage, TopicPartition
+from bridge.flow import Event, GoPast, Mapping, Record, Stage, TopicPartition
 
 
 class Declined(Exception):  # noqa: N818 (the operator's word)
@@ -183,6 +183,25 @@ def skip(delivery: Delivery, scope: TopicPartition, offset: int, reason: str, no
             if held is Reason.BRAKE:
                 delivery.refusals.hold_braked(scope, now_ms)
     delivery.settler.woken.append(part)
+
+
+def go_past(delivery: Delivery, scope: TopicPartition, first: int, to: int) -> None:
+    """Go on at `to` where nothing from `first` on can be read: only when everything before it has an outcome."""
+    part = delivery.parts.get(scope)
+    if part is None:
+        message = f"{scope[0]}:{scope[1]} is not assigned to this process"
+        raise Declined(message)
+    left = part.ledger.unfinished
+    if left:
+        message = (
+            f"{len(left)} records of {scope[0]}:{scope[1]} before offset {first} have no outcome yet, the first at "
+            f"{next(iter(left))}: wait for them, or put them aside with `bridge skip`"
+        )
+        raise Declined(message)
+    if not part.ledger.next <= first < to:
+        message = f"{scope[0]}:{scope[1]} is read from {part.ledger.next} on: look again what cannot be read"
+        raise Declined(message)
+    delivery.order(GoPast(*scope, part.epoch, first, to))
 
 
 def _skipped(whole: Refusal, refused: list[Refusal], events: list[Event]) -> list[Refusal]:

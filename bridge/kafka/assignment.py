@@ -19,7 +19,9 @@ from bridge.flow import (
     Assigned,
     Bounded,
     Drained,
+    EndReached,
     GiveBack,
+    GoPast,
     Intake,
     Lost,
     Pause,
@@ -30,6 +32,7 @@ from bridge.flow import (
 )
 from bridge.kafka.asking import OVERDUE_SECONDS, Asked
 from bridge.kafka.config import Clients
+from bridge.kafka.errors import is_forbidden, silence, unread
 from bridge.kafka.numbers import Numbers
 from bridge.kafka.offsets import Offsets
 from bridge.kafka.pauses import Pauses
@@ -37,6 +40,7 @@ from bridge.kafka.reading import Reading
 from bridge.kafka.seeks import Seeks
 from bridge.kafka.shadow import Shadow
 from bridge.kafka.starting import Inquiry, Manner
+from bridge.kafka.unreadable import SILENCE, Unread, Unreadable
 
 _RETRY_SECONDS: Final = 0.3
 _LATE_SECONDS: Final = 0.25
@@ -67,8 +71,8 @@ class Assignment:
         self.all_paused = False
         self.crowded: set[str] = set()
         """Topics that are not read because they have enough of the room (`shares`), new partitions included."""
-        self.unreadable: dict[Name, KafkaError] = {}
-        """Partitions that may not be read, and why: librdkafka says so once, and a record or an end says it is over."""
+        self.unreadable = Unreadable()
+        """Partitions that give errors, or nothing, in place of records."""
         self._clients = clients
         self._offsets = offsets
         self._intake = intake
@@ -84,6 +88,7 @@ class Assignment:
         self._begun: set[Name] = set()
         """Those of the inquiry that have begun."""
         self._drained: dict[Name, Drained] = {}
+        self._resting: set[Name] = set()
         self.seeks = Seeks()
         self._unchecked: dict[Name, float] = {}
         """Partitions that go on from an earlier offset after a hold, once it is known that nothing was cut; since when."""
@@ -169,11 +174,12 @@ class Assignment:
         if names:
             self._intake([Lost(names)])
 
-    def _forget(self, names: Iterable[Name]) -> None:
+    def _forget(self, names: Iterable[Name], *, restarts: bool = False) -> None:
         for name in names:
+            if not restarts:
+                self.unreadable.over(name)
             self.readings.pop(name, None)
             self.seeks.forget(name)
-            self.unreadable.pop(name, None)
             self._unchecked.pop(name, None)
         self._offsets.forget(names)
 
@@ -256,6 +262,7 @@ class Assignment:
         self.readings[name] = reading
         if not held:
             self._count_lost(reading)
+        self.unreadable.placed(name)
         runs, fresh, began = resolved.runs, resolved.fresh, resolved.began
         self._offsets.committer.assigned(name, reading.epoch, start, runs=runs, fresh=fresh, began=began)
         self._offsets.committer.located(name[0], self._manner.place.origins.of(name[0]))
@@ -294,7 +301,8 @@ class Assignment:
 
     def stopped(self, reading: Reading) -> bool:
         """Whether the partition is not read at the moment."""
-        return reading.paused or reading.held or reading.name in self._unchecked or self.no_room(reading)
+        waits = reading.resting or reading.name in self._unchecked
+        return reading.paused or reading.held or waits or self.no_room(reading)
 
     def no_room(self, reading: Reading) -> bool:
         """Whether it is not read because there is no room for more, in all or of its topic."""
@@ -306,7 +314,7 @@ class Assignment:
             return
         if not self._clients.dry_run:
             self._offsets.commit_finally({name: None})
-        self._forget([name])
+        self._forget([name], restarts=True)
         self._intake([Lost((name,))])
         self._new[name] = time.monotonic()
         self._inquiry = None
@@ -394,11 +402,90 @@ class Assignment:
         if reading is not None:
             self.seeks.order(reading.name, order.offset)
 
-    def nudge(self, consumer: Consumer) -> None:
-        """Have unreadable partitions fetched anew from where they stand, so that their end is told again."""
-        for name in self.unreadable:
-            with suppress(KafkaException):
-                consumer.seek(TopicPartition(*name, self.readings[name].position))
+    def rest(self, consumer: Consumer, name: Name) -> None:
+        """Do not read what cannot be read: the client would try it twice a second, or as fast as a core can (measured)."""
+        self.readings[name].resting = True
+        self._resting.add(name)
+        self._pause(consumer, [name])
+
+    def failed(self, consumer: Consumer, name: Name, error: KafkaError, offset: int) -> None:
+        """An error came of a partition in place of records, and named an offset (or -1)."""
+        reading = self.readings.get(name)
+        if reading is None:
+            return
+        reading.heard = time.monotonic()
+        found = unread(error, reading.position, name[0])
+        if self.unreadable.failed(name, error.code(), offset, found, reading.heard, sure=is_forbidden(error)):
+            self._tell_unreadable(name, found)
+        if name in self.unreadable.told():
+            self.rest(consumer, name)
+
+    def _tell_unreadable(self, name: Name, found: Unread) -> None:
+        self._numbers.journal.note(
+            "partition_unreadable",
+            "error",
+            topic=name[0],
+            partition=name[1],
+            offset=found.offset,
+            message=found.message,
+            advice=found.advice,
+        )
+
+    def readable(self, reading: Reading, offset: int) -> bool:
+        """Whether what came of a partition behind an error may be taken in: its first offset, or its end.
+
+        What the client passed over, because it could not read it, is counted as lost.
+        """
+        lost = self.unreadable.came(reading.name, offset, reading.position)
+        if lost is None:
+            self.seeks.doubt(reading.name, reading.position)
+            return False
+        (topic, partition), told = reading.name, self.unreadable.over(reading.name)
+        if told is not None:
+            self._numbers.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=offset)
+        if lost:
+            why = f"offsets {reading.position} to {offset - 1} cannot be read: Kafka's client passes over them"
+            reading.lost, reading.why = lost, why
+            self._count_lost(reading)
+        return True
+
+    def gone_past(self, order: GoPast) -> None:
+        """An order to go on behind what cannot be read: the reader then stands there, as behind a gap."""
+        reading = self._of(order)
+        told = None if reading is None else self.unreadable.told().get(reading.name)
+        if reading is None or told is None or reading.position != order.first:
+            return
+        (topic, partition), lost = reading.name, order.to - order.first
+        reading.lost = lost
+        reading.why = f"offsets {order.first} to {order.to - 1} cannot be read and were gone past: {told.message}"
+        self._count_lost(reading)
+        self.unreadable.over(reading.name)
+        self._numbers.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=order.to)
+        reading.position = order.to
+        self.seeks.doubt(reading.name, order.to)
+        self._offsets.committer.end(reading.name, order.to)
+        self._intake([EndReached(topic, partition, reading.epoch, order.to)])
+
+    def try_again(self, consumer: Consumer, now: float) -> None:
+        """Read on where nothing could be read: as an attempt, or because something came after all."""
+        due, told = self.unreadable.due(now), self.unreadable.told()
+        for name in [name for name in self._resting if name in due or name not in told]:
+            self._resting.discard(name)
+            reading = self.readings.get(name)
+            if reading is not None:
+                reading.resting = False
+                self._resume(consumer, [reading])
+        for name in due:
+            if name in self.readings:
+                self.seeks.doubt(name, self.readings[name].position)
+
+    def silent(self, name: Name, end: int) -> None:
+        """Nothing came of a partition for long, no error either, though the brokers say that it goes on to `end`."""
+        position = self.readings[name].position
+        found = silence(position, end)
+        told = name in self.unreadable.told()
+        if not told and self.unreadable.failed(name, SILENCE, position, found, time.monotonic(), sure=True):
+            self._tell_unreadable(name, found)
 
     def seek_due(self, consumer: Consumer, now: float) -> None:
         """Do the seeks that were ordered, or have to be done again."""
@@ -421,6 +508,7 @@ class Assignment:
         consumer.resume([part])
         self._pause_again(consumer)
         self.seeks.placed(name)
+        self.unreadable.placed(name)
         self._intake([Sought(*name, reading.epoch, offset)])
 
     def drained(self, order: Drained) -> None:
@@ -431,6 +519,6 @@ class Assignment:
             self._offsets.committer.progress(progress)
             self._drained[reading.name] = order
 
-    def _of(self, order: Pause | Resume | GiveBack) -> Reading | None:
+    def _of(self, order: Pause | Resume | GiveBack | GoPast) -> Reading | None:
         reading = self.readings.get((order.topic, order.partition))
         return reading if reading is not None and reading.epoch == order.epoch else None

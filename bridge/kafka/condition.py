@@ -24,10 +24,12 @@ from bridge.kafka.errors import (
     plain,
     refused_trouble,
     trouble_of,
+    unread_trouble,
 )
 from bridge.kafka.links import Links
 from bridge.kafka.questions import PATIENCE_SECONDS, Questions, places
 from bridge.kafka.statistics import read
+from bridge.kafka.unreadable import Unread
 
 _PROBE_SECONDS: Final = 0.8
 _PROBE_EVERY: Final = 1.5
@@ -150,13 +152,12 @@ class Condition:
             self._suspicion = found
         self._suspect = True
 
-    def unreadable(self, errors: Mapping[TopicPartition, KafkaError]) -> None:
-        """The partitions that may not be read at the moment; a probe cannot tell that."""
-        if not errors:
+    def unreadable(self, told: Mapping[TopicPartition, Unread]) -> None:
+        """The partitions that cannot be read at the moment; a probe cannot tell that."""
+        if told:
+            self._troubles[_READ] = unread_trouble(told)
+        else:
             self._troubles.pop(_READ, None)
-            return
-        name = min(errors)
-        self._troubles[_READ] = trouble_of(errors[name], what=name[0]) or commit_trouble(errors[name])
 
     def asking_failed(self, error: KafkaError) -> None:
         """Kafka did not tell what is needed to begin reading."""

@@ -44,6 +44,8 @@ _CONSUMER: Final[Mapping[str, Value]] = {
     "enable.auto.offset.store": False,
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
+    # Nothing else finds bytes that rotted on a broker's disk; what it costs is in docs/performance.md.
+    "check.crcs": True,
     "isolation.level": "read_committed",
     # A record in librdkafka's queue takes twice its bytes, and what is on its way comes on top: 16 MiB, fetched by 8,
     # are 40 MiB more of memory and not one record more a second, measured.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -12,6 +13,7 @@ from bridge.kafka.assignment import Assignment
 from bridge.kafka.condition import Condition
 from bridge.kafka.numbers import Numbers, PartitionNumbers
 from bridge.kafka.starting import end_offsets
+from bridge.kafka.unreadable import SILENT_SECONDS
 
 _EVERY: Final = 1.0
 _ENDS_EVERY: Final = 3.0
@@ -42,8 +44,13 @@ class Counting:
         self._at = now + _EVERY
         if now >= self._ends_at:
             self._ends_at = now + _ENDS_EVERY
-            self._ask_ends(consumer)
-        committed = self._committer.committed()
+            quiet = self._quiet(consumer, now)
+            self._ask_ends(consumer, quiet)
+            for name in quiet:
+                end = self._ends.get(name)
+                if end is not None and end > self._assignment.readings[name].position:
+                    self._assignment.silent(name, end)
+        committed, told = self._committer.committed(), self._told()
         lost = self._condition.links.cut_off(self._assignment.readings, now)
         self._cut_off = {name for names in lost.values() for name in names}
         self._numbers.refused_progress = self._committer.refused_progress
@@ -56,15 +63,34 @@ class Counting:
                 self._assignment.stopped(reading),
                 reading.started,
                 self._assignment.no_room(reading),
+                told.get(name),
             )
             for name, reading in self._assignment.readings.items()
         }
 
-    def _ask_ends(self, consumer: Consumer) -> None:
+    def _told(self) -> Mapping[Name, str]:
+        """Of partitions that nobody can read, why; those that the brokers forbid are told as such."""
+        told = self._assignment.unreadable.told()
+        return {name: f"{each.advice} ({each.message})" for name, each in told.items() if each.kind == "unreadable"}
+
+    def _quiet(self, consumer: Consumer, now: float) -> set[Name]:
+        """Partitions that are read and of which nothing came for long, though they seem to go on.
+
+        Only their stable end proves it: the one that is known may lie behind a transaction that is open.
+        """
+        found: set[Name] = set()
+        for reading in self._assignment.readings.values():
+            if self._assignment.stopped(reading):
+                reading.heard = now
+            elif now - reading.heard > SILENT_SECONDS and (self._end(consumer, reading.name) or 0) > reading.position:
+                found.add(reading.name)
+        return found
+
+    def _ask_ends(self, consumer: Consumer, quiet: set[Name]) -> None:
         """Ask each leader by itself: of a broker that does not answer nothing is known, of the others it is."""
         by_leader: dict[int | None, list[Name]] = {}
         for reading in self._assignment.readings.values():
-            if self._assignment.stopped(reading):
+            if self._assignment.stopped(reading) or reading.name in quiet:
                 by_leader.setdefault(self._condition.links.leader(reading.name), []).append(reading.name)
         self._ends = {}
         for names in by_leader.values() if self._condition.reachable() else ():

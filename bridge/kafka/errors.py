@@ -11,6 +11,9 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 
+from bridge.flow import TopicPartition
+from bridge.kafka.unreadable import SILENT_SECONDS, Unread
+
 END_REACHED: Final = KafkaError._PARTITION_EOF
 INVALID_ARGUMENT: Final = KafkaError._INVALID_ARG
 TIMED_OUT: Final = KafkaError._MSG_TIMED_OUT
@@ -190,6 +193,61 @@ def commit_trouble(error: KafkaError) -> Trouble:
     found = trouble_of(error)
     advice = found.text if found else f"offsets cannot be committed: {plain(error)}"
     return Trouble("commit", advice)
+
+
+_UNREAD: Final[Mapping[int, str]] = {
+    KafkaError._BAD_COMPRESSION: (
+        "a batch cannot be unpacked: where it is zstd, a larger receive.message.max.bytes in kafka.properties may read it"
+    ),
+    KafkaError._BAD_MSG: "a batch is damaged: no setting reads it, another replica may have it whole",
+    KafkaError._NOT_IMPLEMENTED: "a batch is damaged, or packed in a way that Kafka's client does not know",
+    KafkaError.MSG_SIZE_TOO_LARGE: (
+        "a batch is too large: a larger receive.message.max.bytes and fetch.message.max.bytes in kafka.properties may "
+        "read it"
+    ),
+    KafkaError._CRIT_SYS_RESOURCE: "there is not memory enough to unpack a batch: more may read it",
+}
+"""What to say of a batch that cannot be read, by the error's code."""
+
+
+def unread(error: KafkaError, offset: int, topic: str) -> Unread:
+    """What to tell of a partition that gives this error in place of records, from `offset` on."""
+    meaning = _MEANINGS.get(error.code())
+    if meaning is not None and meaning.kind == "authorization":
+        return Unread(offset, meaning.kind, plain(error), f"{topic}: {meaning.advice}")
+    advice = (
+        meaning.advice if meaning else _UNREAD.get(error.code(), "Kafka's client gives an error in place of records")
+    )
+    return Unread(offset, "unreadable", plain(error), advice)
+
+
+def silence(offset: int, end: int) -> Unread:
+    """What to tell of a partition of which nothing comes, not even an error."""
+    message = f"no record, no end and no error for {SILENT_SECONDS:.0f} s, though the log ends at {end}"
+    return Unread(offset, "unreadable", message, "Kafka's client stands still here: most likely a batch is damaged")
+
+
+def unread_trouble(unread: Mapping[TopicPartition, Unread]) -> Trouble:
+    """What to say while nothing can be read of partitions; there is at least one."""
+    name = min(unread)
+    first = unread[name]
+    if first.kind == "authorization":
+        return Trouble(first.kind, f"{first.advice} ({first.message})")
+    more = f", and {len(unread) - 1} more partitions" if len(unread) > 1 else ""
+    where = f"{name[0]}:{name[1]}"
+    text = f"{where} cannot be read at offset {first.offset}{more}: {first.advice} ({first.message})"
+    return Trouble(first.kind, f"{text}; `bridge skip {where} --unreadable` goes past it")
+
+
+def is_missing(error: KafkaError) -> bool:
+    """Whether the topic or partition is not there: that is told of the topic."""
+    meaning = _MEANINGS.get(error.code())
+    return meaning is not None and meaning.kind == "unknown_topic"
+
+
+def is_forbidden(error: KafkaError) -> bool:
+    """Whether the brokers forbid reading: the client says so once."""
+    return error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
 
 def is_fatal(error: KafkaError) -> bool:

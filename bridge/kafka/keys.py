@@ -50,7 +50,9 @@ ALLOWED: Final[Mapping[str, Key]] = {
     "fetch.queue.backoff.ms": Key("consumer", "how soon fetching goes on when the queue has room again"),
     "queued.min.messages": Key("consumer", "how far ahead records are fetched"),
     "queued.max.messages.kbytes": Key("consumer", "memory for records fetched ahead"),
-    "check.crcs": Key("consumer", "verify each record's checksum"),
+    "check.crcs": Key(
+        "consumer", "verify each batch's checksum, on by default: off, what rotted on a disk may be sent"
+    ),
     "ssl.cipher.suites": Key("both", "what a security policy demands"),
     "ssl.curves.list": Key("both", "what a security policy demands"),
     "ssl.sigalgs.list": Key("both", "what a security policy demands"),

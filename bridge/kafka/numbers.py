@@ -27,6 +27,8 @@ class PartitionNumbers:
     started: bool
     no_room: bool = False
     """Not read because there is no room for more, in all or of its topic."""
+    unreadable: str | None = None
+    """Why nothing can be read of it, for a person."""
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class Numbers:
     rebalances: Counter[str] = field(default_factory=Counter)
     """By event: `assign`, `revoke`, `lost`."""
     lost_records: Counter[str] = field(default_factory=Counter)
-    """Records that Kafka deleted before they had an outcome, by topic."""
+    """Records that Kafka deleted before they had an outcome, or that nobody can read and were passed over, by topic."""
     dead_letters: Counter[str] = field(default_factory=Counter)
     """By result: `written`, `reference` (too large, only named), `failed`."""
     drains: int = 0

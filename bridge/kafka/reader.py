@@ -40,7 +40,7 @@ _partition_of = Message.partition
 
 
 class Reader:
-    """Reads for one consumer. `failed` is told of errors that came instead of records.
+    """Reads for one consumer. `failed` is told of errors that came instead of records, and of the offset they name.
 
     Not `guarded` (a dry run), what was read may be handed over at once: no commit has to cover it.
     """
@@ -51,7 +51,7 @@ class Reader:
         committer: Committer,
         room: Room,
         intake: Callable[[list[Intake]], None],
-        failed: Callable[[KafkaError, str, int], None],
+        failed: Callable[[KafkaError, tuple[str, int], int], None],
         numbers: Numbers,
         *,
         guarded: bool = True,
@@ -167,15 +167,24 @@ class Reader:
             for run in _runs(messages):
                 self._run(run, items)
         else:
-            records = [message for message in messages if message.error() is None]
-            for run in _runs(records) if records else ():
-                self._run(run, items)
-            for message in messages:
-                error = message.error()
-                if error is not None:
-                    self._error(message, error, items)
+            self._dispatch_in_order(messages, items)
         if items:
             self._intake(items)
+
+    def _dispatch_in_order(self, messages: list[Message], items: list[Intake]) -> None:
+        """An error says what to make of the records behind it."""
+        records: list[Message] = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(message)
+                continue
+            for run in _runs(records) if records else ():
+                self._run(run, items)
+            records = []
+            self._error(message, error, items)
+        for run in _runs(records) if records else ():
+            self._run(run, items)
 
     def _run(self, run: list[Message], items: list[Intake]) -> None:
         first = run[0]
@@ -186,10 +195,11 @@ class Reader:
             return
         if self._assignment.seeks.any() and not self._arrived(reading, first.offset(), items):
             return
+        if self._assignment.unreadable.any() and not self._assignment.readable(reading, cast("int", run[0].offset())):
+            return
         newest = cast("int", run[-1].offset())
         reading.position = newest + 1
-        if self._assignment.unreadable:
-            self._assignment.unreadable.pop(name, None)
+        reading.heard = self.polled
         reading.newest = max(reading.newest, newest)
         reading.leader_epoch = max(reading.leader_epoch, _epoch_of(run[-1]))
         self._committer.read(name, newest, reading.leader_epoch)
@@ -212,17 +222,19 @@ class Reader:
         return True
 
     def _error(self, message: Message, error: KafkaError, items: list[Intake]) -> None:
-        name = (message.topic() or "", message.partition() if message.partition() is not None else -1)
+        partition, offset = message.partition(), message.offset()
+        name = (message.topic() or "", -1 if partition is None else partition)
         if error.code() != END_REACHED:
-            self._failed(error, name[0], cast("int", name[1]))
+            self._failed(error, name, -1 if offset is None else offset)
             return
-        reading = self._assignment.readings.get(cast("tuple[str, int]", name))
-        offset = message.offset()
+        reading = self._assignment.readings.get(name)
         if reading is None or offset is None or offset < 0:
             return
-        if not self._assignment.seeks.any() or self._arrived(reading, None, items):
+        if self._assignment.seeks.any() and not self._arrived(reading, None, items):
+            return
+        if not self._assignment.unreadable.any() or self._assignment.readable(reading, offset):
             reading.position = max(reading.position, offset)
-            self._assignment.unreadable.pop(reading.name, None)
+            reading.heard = self.polled
             self._committer.end(reading.name, offset)
             items.append(EndReached(*reading.name, reading.epoch, offset))
 

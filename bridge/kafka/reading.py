@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from confluent_kafka import TopicPartition
 
@@ -24,6 +25,10 @@ class Reading:
     held: bool = False
     paused: bool = False
     """By an order; a pause of everything is on top."""
+    resting: bool = False
+    """Nothing can be read of it: it is tried again now and then."""
+    heard: float = field(default_factory=time.monotonic)
+    """When something came of it, or it was not read, in monotonic seconds."""
     lost: int = 0
     """Records that Kafka deleted, to be counted when reading goes on behind the gap."""
     why: str = ""

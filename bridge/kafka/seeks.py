@@ -100,6 +100,13 @@ class Seeks:
         """Partitions to let go and to take again at an offset: those that are not `stopped`."""
         return {name: offset for name, offset in self._doubted.items() if name not in stopped}
 
+    def doubt(self, name: Name, position: int) -> None:
+        """Place the partition anew at `position`, or where it was to be read from."""
+        sought = self._sought.get(name)
+        wanted = self._ordered.get(name, self._placed.get(name, position if sought is None else sought.offset))
+        self.forget(name)
+        self._doubted[name] = wanted
+
     def placed(self, name: Name) -> None:
         """The partition was let go and taken again: what comes from now on is from the offset on."""
         self._placed[name] = self._doubted.pop(name)

@@ -17,6 +17,7 @@ from bridge.flow import (
     DeadLetterWritten,
     Drained,
     GiveBack,
+    GoPast,
     Intake,
     Order,
     Pause,
@@ -31,7 +32,15 @@ from bridge.kafka.config import Clients, Conf, ConfigError
 from bridge.kafka.counting import Counting
 from bridge.kafka.creating import TopicCreator
 from bridge.kafka.epochs import EpochEnds
-from bridge.kafka.errors import POSITION_GONE, CommitAction, fatal_trouble, is_fatal, is_fenced
+from bridge.kafka.errors import (
+    POSITION_GONE,
+    CommitAction,
+    fatal_trouble,
+    is_fatal,
+    is_fenced,
+    is_forbidden,
+    is_missing,
+)
 from bridge.kafka.letters import Letters
 from bridge.kafka.membership import has_joined
 from bridge.kafka.numbers import Numbers
@@ -49,7 +58,6 @@ _DISCARD_SECONDS: Final = 1.0
 _UNRELEASED_SECONDS: Final = 2.0
 _SHADOW_SECONDS: Final = 1.0
 _SECRETS_EVERY: Final = 2.0
-_NUDGE_EVERY: Final = 5.0
 _COMMIT_SECONDS: Final = 5.0
 """After which a commit that is not acknowledged is a question that is open."""
 _MEND_BY_SECRETS: Final = frozenset({"authentication", "tls"})
@@ -112,7 +120,6 @@ class Session:
         self._committed_at = time.monotonic()
         self._commit_error: KafkaError | None = None
         self._secrets_at = 0.0
-        self._nudge_at = 0.0
         self._renew = False
         self._dead = False
         self._useless = False
@@ -236,11 +243,8 @@ class Session:
             self._assignment.restart(self._consumer, name)
         self._restarts.clear()
         self._tell_unanswered(now)
-        unreadable = self._assignment.unreadable
-        self._condition.unreadable(unreadable)
-        if unreadable and now >= self._nudge_at:
-            self._nudge_at = now + _NUDGE_EVERY
-            self._assignment.nudge(self._consumer)
+        self._condition.unreadable(self._assignment.unreadable.told())
+        self._assignment.try_again(self._consumer, now)
         self._assignment.check_due(self._consumer)
         self._assignment.seek_due(self._consumer, now)
         if now >= self._secrets_at and self._condition.kinds() & _MEND_BY_SECRETS:
@@ -268,6 +272,7 @@ class Session:
             Resume: lambda order: assignment.resumed(self._consumer, order),
             GiveBack: assignment.given_back,
             Cover: self._committer.cover,
+            GoPast: assignment.gone_past,
         }
 
     def _serve(self) -> None:
@@ -333,15 +338,16 @@ class Session:
             self._condition.refused(error)
             self._useless = True
 
-    def _failed(self, error: KafkaError, topic: str, partition: int) -> None:
+    def _failed(self, error: KafkaError, name: Name, offset: int) -> None:
         if is_fatal(error):
             self._ended_by(error)
-        elif error.code() in POSITION_GONE:
-            self._restarts.append((topic, partition))
-        elif error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and (topic, partition) in self._assignment.readings:
-            self._assignment.unreadable[topic, partition] = error
-        else:
-            self._condition.topic_error(error, topic)
+            return
+        if error.code() in POSITION_GONE:
+            self._restarts.append(name)
+        elif not is_forbidden(error) or name not in self._assignment.readings:
+            self._condition.topic_error(error, name[0])
+        if not is_missing(error):
+            self._assignment.failed(self._consumer, name, error, offset)
 
     def _leave(self) -> None:
         """Drain, commit, and leave the group; `close` flushes what is being committed."""

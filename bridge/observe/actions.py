@@ -12,6 +12,7 @@ REASON_CHARACTERS = 500
 _TOPIC = r"[A-Za-z0-9._-]{1,249}"
 _TARGET = re.compile(rf"(?P<topic>{_TOPIC})(?::(?P<partition>\d{{1,9}}))?")
 _RECORD = re.compile(rf"(?P<topic>{_TOPIC}):(?P<partition>\d{{1,9}}):(?P<offset>\d{{1,18}})")
+_OFFSET = re.compile(r"\d{1,18}")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,200}")
 
 
@@ -51,6 +52,10 @@ class Controls(Protocol):
 
     async def skip(self, topic: str, partition: int, offset: int, reason: str) -> str:
         """Give one unfinished record to the dead-letter topic, with the reason."""
+        ...
+
+    async def skip_unreadable(self, topic: str, partition: int, offsets: tuple[int, int], reason: str) -> str:
+        """Go on at the second offset, where nothing from the first on can be read; what lies between is lost."""
         ...
 
     async def accept_rewind(self, token: str, reason: str) -> str:
@@ -96,6 +101,18 @@ async def _skip(controls: Controls, body: Mapping[str, str], reason: str) -> str
     return await controls.skip(topic, partition, offset, reason)
 
 
+async def _skip_unreadable(controls: Controls, body: Mapping[str, str], reason: str) -> str:
+    target = parse_target(body["partition"])
+    if target.topic is None or target.partition is None:
+        message = f"{_quote(body['partition'])} is no partition: write TOPIC:PARTITION, as in orders.v1:3"
+        raise BadRequestError(message)
+    offsets = [int(body[name]) if _OFFSET.fullmatch(body[name]) else -1 for name in ("first", "to")]
+    if not 0 <= offsets[0] < offsets[1]:
+        message = "first and to are offsets, and to is the larger one"
+        raise BadRequestError(message)
+    return await controls.skip_unreadable(target.topic, target.partition, (offsets[0], offsets[1]), reason)
+
+
 async def _accept_rewind(controls: Controls, body: Mapping[str, str], reason: str) -> str:
     if _TOKEN.fullmatch(body["token"]) is None:
         message = "the token is not one that `bridge status` prints"
@@ -114,6 +131,7 @@ ACTIONS: dict[str, Action] = {
     "pause": Action((), ("target",), lambda c, body, reason: c.pause(parse_target(body.get("target")), reason)),
     "resume": Action((), ("target",), lambda c, body, reason: c.resume(parse_target(body.get("target")), reason)),
     "skip": Action(("record",), (), _skip),
+    "skip-unreadable": Action(("partition", "first", "to"), (), _skip_unreadable),
     "accept-rewind": Action(("token",), (), _accept_rewind),
     "log-level": Action(("level",), (), _log_level),
 }

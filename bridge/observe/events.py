@@ -124,9 +124,16 @@ EVENTS: Mapping[str, LogEvent] = MappingProxyType(
         ),
         "records_lost": _event(
             "error",
-            "Kafka deleted records before they were read; with how many, and the range.",
+            "Kafka deleted records before they were read, or nobody can read them; with how many, and the range.",
             "topic partition count message",
         ),
+        "partition_unreadable": _event(
+            "error",
+            "Nothing can be read of a partition though there is more: the words of Kafka's client, and what to do. It is "
+            "tried again by itself.",
+            f"{PLACE} message advice",
+        ),
+        "partition_readable": _event("info", "It can be read again, or was gone past.", PLACE),
         "rules_loaded": _event("info", "The rules were loaded again; with their hash.", "hash"),
         "rules_refused": _event("error", "New rules are broken: the former ones go on.", "findings"),
         "secret_changed": _event("info", "A secret's file has another text, used from now on.", "setting file"),
@@ -143,7 +150,7 @@ EVENTS: Mapping[str, LogEvent] = MappingProxyType(
         "admin_action": _event(
             "info",
             "An operator acted: the action, its target and reason, and what came of it.",
-            "action target record token level reason remote done refused",
+            "action target record partition first to token level reason remote done refused",
         ),
         "admin_refused": _event("info", "An action was asked for without the right token.", "action remote status"),
         "library": _event(

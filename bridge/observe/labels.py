@@ -88,7 +88,7 @@ KAFKA_TROUBLE = _words(
     "kind",
     (
         *("unreachable", "authentication", "tls", "authorization", "unknown_topic", "unsupported", "instance_id"),
-        *("group", "unanswered", "cluster_id", "commit", "dead_letter_topic", "settings", "fatal", OTHER),
+        *("group", "unanswered", "cluster_id", "commit", "dead_letter_topic", "unreadable", "settings", "fatal", OTHER),
     ),
 )
 HOLD = _words("reason", (*(reason.value for reason in Reason), OTHER))

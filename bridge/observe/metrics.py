@@ -64,7 +64,7 @@ RECORDS = (
     ),
     counter(
         "bridge_records_lost_total",
-        "Records that retention deleted before they were read.",
+        "Records that retention deleted before they were read, or that cannot be read and were passed over.",
         (TOPIC,),
         topics(lambda t: t.lost),
     ),
@@ -302,6 +302,12 @@ KAFKA = (
         "Age of an operator's pause, of each partition of this process that is in one.",
         (TOPIC, PARTITION),
         pause_seconds,
+    ),
+    gauge(
+        "bridge_partitions_unreadable",
+        "Partitions of which nothing can be read though there is more: most likely damaged batches.",
+        (),
+        one(lambda s: sum(p.unreadable is not None for p in s.snapshot.partitions)),
     ),
     gauge(
         "bridge_rewound_partitions",

@@ -79,6 +79,8 @@ class PartitionView(NamedTuple):
     """Timestamp of the oldest record without an outcome, in milliseconds; None when there is none or it is unknown."""
     paused: str | None
     """Why nothing is read from it (a hold's reason, `budget`, `span`, `metadata`), or None."""
+    unreadable: str | None = None
+    """Why nothing can be read of it: what to do, and the words of Kafka's client; None while it can."""
 
 
 @dataclass(frozen=True, slots=True)

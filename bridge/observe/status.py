@@ -100,6 +100,7 @@ def _partition(view: PartitionView, now: float) -> Json:
         "lag": view.lag,
         "lag_seconds": lag_seconds(view, now),
         "paused": view.paused,
+        "unreadable": view.unreadable,
     }
 
 

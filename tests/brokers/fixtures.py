@@ -58,6 +58,14 @@ def start_kafka(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Star
         each.close()
 
 
+@pytest.fixture(scope="module")
+def own_kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKafka]:
+    """A Kafka of one file's tests, whose disk they may change (`nodes[0].log_dirs`)."""
+    started = _start(request, tmp_path_factory.mktemp("own-kafka"))
+    yield started
+    started.close()
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End what this process started, when no other process uses it any more."""
     for end in session.config.stash.get(_TO_END, []):

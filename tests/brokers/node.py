@@ -94,6 +94,11 @@ class Node:
         return self.folder / "kafka.log"
 
     @property
+    def log_dirs(self) -> Path:
+        """Where its partitions lie."""
+        return self.folder / "logs"
+
+    @property
     def pid(self) -> int:
         if self.process is None:
             raise RuntimeError(f"Kafka node {self.number} is not running")
@@ -171,7 +176,7 @@ class Node:
             "controller.quorum.bootstrap.servers": f"127.0.0.1:{self.controller_port}",
             "listeners": listeners + (f",CONTROLLER://127.0.0.1:{self.controller_port}" if first else ""),
             "advertised.listeners": listeners + (f",CONTROLLER://127.0.0.1:{self.controller_port}" if first else ""),
-            "log.dirs": str(self.folder / "logs"),
+            "log.dirs": str(self.log_dirs),
             "offsets.topic.replication.factor": replicas,
             "transaction.state.log.replication.factor": replicas,
             "transaction.state.log.min.isr": "1",

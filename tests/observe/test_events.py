@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from bridge.delivery.note import text_of
 from bridge.delivery.policy import Policy
-from bridge.flow import DeadLetter, DeadLetterWritten, KafkaState, PlainRecord, Start
+from bridge.flow import DeadLetter, DeadLetterWritten, GoPast, KafkaState, PlainRecord, Start
 from bridge.kafka.config import producer_conf
 from bridge.kafka.letters import Letters
 from bridge.kafka.mock import MockCluster
@@ -25,6 +25,7 @@ from bridge.view import hold_news
 from tests.brokers.real import RealKafka, Sent
 from tests.delivery.bench import Bench, record, refused, reply, results
 from tests.kafka.desk import desk, settings
+from tests.kafka.test_unreadable_real import LARGE, too_large
 from tests.observe.lines import Lines, Written, shows
 from tests.observe.test_stall import play_a_stall
 from tests.road.bridge_process import BridgeProcess, until
@@ -346,6 +347,25 @@ def test_brokers_without_an_idempotent_producer_are_told_of(tmp_path: Path) -> L
     (line,) = written.lines()
     assert "Cluster authorization failed" in line["message"]
     return [line]
+
+
+@shows(SHOWN, "partition_unreadable", "partition_readable")
+def test_what_cannot_be_read_is_told_until_somebody_goes_past_it(kafka: RealKafka, tmp_path: Path) -> Lines:
+    """With the offset, the client's words and what may read it; and the end of it."""
+    topic = kafka.create_topic(kafka.unique("t"), config=LARGE)
+    too_large(kafka, topic)
+    with desk(kafka.bootstrap, [topic], kafka.unique("group")) as side:
+        side.until(lambda: side.kafka.state.kind == "unreadable")
+        side.order(GoPast(topic, 0, side.parts[topic, 0].epoch, 3, 603))
+        side.until(lambda: len(side.records) == 6)
+        written = Written(tmp_path, side.kafka.numbers.journal)
+    lines = written.lines()
+    (told,) = [line for line in lines if line["event"] == "partition_unreadable"]
+    assert (told["topic"], told["partition"], told["offset"]) == (topic, 0, 3)
+    assert "receive.message.max.bytes" in told["advice"]
+    (over,) = [line for line in lines if line["event"] == "partition_readable"]
+    assert over["offset"] == 603
+    return lines
 
 
 @shows(SHOWN, "unexpected")

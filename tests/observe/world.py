@@ -101,6 +101,9 @@ class World:
     async def skip(self, topic: str, partition: int, offset: int, reason: str) -> str:
         return self._did("skip", topic, partition, offset, reason)
 
+    async def skip_unreadable(self, topic: str, partition: int, offsets: tuple[int, int], reason: str) -> str:
+        return self._did("skip-unreadable", topic, partition, offsets, reason)
+
     async def accept_rewind(self, token: str, reason: str) -> str:
         return self._did("accept-rewind", token, reason)
 

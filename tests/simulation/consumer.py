@@ -16,6 +16,7 @@ from bridge.flow import (
     DeadLetterWritten,
     Drained,
     GiveBack,
+    GoPast,
     Intake,
     Lost,
     Order,
@@ -181,7 +182,7 @@ class Consumer:
         if reading is not None and reading.track.epoch == progress.epoch:
             reading.sequence = sequence
 
-    def _control(self, order: Pause | Resume | GiveBack) -> None:
+    def _control(self, order: Pause | Resume | GiveBack | GoPast) -> None:
         number = order.partition
         reading = self.readings.get(number)
         if reading is None or reading.track.epoch != order.epoch:
@@ -195,6 +196,8 @@ class Consumer:
                 self.committer.release((TOPIC, number), order.epoch)
                 self.shadow.forget(number)
             reading.paused = False
+        elif isinstance(order, GoPast):
+            self.reader.go_past(number, order.first, order.to)
         else:
             self.reader.seeks.order((TOPIC, number), order.offset)
 

@@ -48,6 +48,8 @@ class Log:
     told: Told | None = None
     mark: int | None = None
     """The highest delivered offset, as the shadow group keeps it."""
+    damaged: tuple[int, int] | None = None
+    """The first and last offset of a stretch that nobody can read."""
     owner: Consumer | None = None
     target: Consumer | None = None
     epochs: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
@@ -125,6 +127,13 @@ class Topic:
             place += n
         return []
 
+    def readable(self, number: int, position: int, recs: list[Rec]) -> list[Rec] | None:
+        """What of fetched records a client can unpack; None where it gets an error and nothing else."""
+        stretch = self.logs[number].damaged
+        if stretch is None or position > stretch[1]:
+            return recs
+        return [rec for rec in recs if rec.offset < stretch[0]] or None
+
     def compact(self, number: int, read: Sequence[int]) -> None:
         """Records that are still to be read vanish; `read` is up to where each partition was read."""
         recs = self.truth.between(number, max(read[number], self.truth.committed[number]), self.logs[number].end)
@@ -166,6 +175,7 @@ class Topic:
             log.set_back = log.set_back or (end > 0 and log.committed is not None and log.committed.offset > end)
         log.end = end
         log.end_anew(anew=anew)
+        log.damaged = None
         log.cut_at = min(log.cut_at, end)
         unknown = [each for each in readings if anew or each.epoch < 0]
         log.quiet = (not self._knows(log, anew=anew) and self._known(log) > end) or any(

@@ -35,7 +35,18 @@ BEYOND_END = 5.0
 class Reading:
     """A partition that is read."""
 
-    __slots__ = ("before_seek", "end_told", "epoch", "held", "newest", "paused", "position", "sequence", "track")
+    __slots__ = (
+        "before_seek",
+        "end_told",
+        "epoch",
+        "held",
+        "newest",
+        "paused",
+        "position",
+        "sequence",
+        "track",
+        "unreadable",
+    )
 
     def __init__(self, track: Track, position: int, epoch: int, *, held: bool) -> None:
         self.epoch = epoch
@@ -51,6 +62,8 @@ class Reading:
         self.sequence = 0
         """The state of the truth at the last `Progress` that the committer was told of."""
         self.end_told = -1
+        self.unreadable = False
+        """The client gives an error for what comes next."""
 
 
 class Reader:
@@ -239,6 +252,17 @@ class Reader:
             reading.position = partition.offset
             reading.end_told = -1
 
+    def go_past(self, number: int, first: int, to: int) -> None:
+        """An order to go on behind what cannot be read."""
+        reading, name = self.readings[number], (TOPIC, number)
+        if not reading.unreadable or reading.position != first:
+            return
+        self.world.damage.passed(number, first, to)
+        reading.position, reading.end_told, reading.unreadable = to, -1, False
+        self.seeks.doubt(name, to)
+        self.consumer.committer.end(name, to)
+        self.consumer.intake.append(EndReached(TOPIC, number, reading.track.epoch, to))
+
     def seek_due(self) -> None:
         """Do the seeks that were ordered, or have to be done again."""
         if self.seeks.any():
@@ -285,10 +309,15 @@ class Reader:
             if chance < 0.3:
                 continue
             cut = reading.epoch >= 0 and log.end_of(reading.epoch) < reading.position
-            recs = None if cut else kafka.fetch(number, reading.position, MOST[int(chance * 10) & 3])
-            if recs is None:
+            fetched = None if cut else kafka.fetch(number, reading.position, MOST[int(chance * 10) & 3])
+            if fetched is None:
                 self.restart(number)
-            elif recs:
+                continue
+            recs = kafka.readable(number, reading.position, fetched)
+            reading.unreadable = recs is None
+            if recs is None:
+                continue
+            if recs:
                 reading.position = recs[-1].offset + 1
                 self._hand_over(number, reading, recs)
                 if strength.read and world.faults.hit("kafka: delivered twice", strength.read):

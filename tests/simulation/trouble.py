@@ -10,6 +10,7 @@ from tests.simulation.records import Rec
 from tests.simulation.scenario import HOUR
 
 if TYPE_CHECKING:
+    from bridge.delivery.partition import Partition
     from tests.simulation.member import Member
     from tests.simulation.world import World
 
@@ -62,6 +63,8 @@ class Trouble:
             (3, self._clock_jumps),
             (2, self._long_time),
             (5, self._stall),
+            (3, self._damage),
+            (4, self._go_past),
         )
         self._table = [what for weight, what in weights for _ in range(weight)]
 
@@ -191,6 +194,24 @@ class Trouble:
             member.skew_ms += int(world.rng.choice((-30.0, -6.0, -1.0, 1.0, 6.0, 30.0)) * HOUR * 1000)
             member.wake_at = 0.0
 
+    def _damage(self, member: Member) -> None:
+        self._world.damage.happens()
+
+    def _go_past(self, member: Member) -> None:
+        """A person goes past what cannot be read; now and then all processes died of it before."""
+        world = self._world
+        damaged = any(log.damaged is not None for log in world.kafka.logs)
+        if damaged and world.rng.random() < 0.2 and world.faults.take("operator: skip unreadable, offline"):
+            for each in list(world.members):
+                world.crash(each)
+            world.end_calls()
+            world.kafka.requests.clear()
+            world.damage.go_past_offline()
+        elif any(reading.unreadable for reading in member.readings.values()) and world.faults.take(
+            "operator: skip unreadable"
+        ):
+            world.damage.go_past(member)
+
     def _long_time(self, member: Member) -> None:
         """Now and then hours or days go by, in one way or another."""
         if self._world.rng.random() < 0.75:
@@ -268,6 +289,11 @@ class Trouble:
         sent = [offset for offset in offsets if part.ledger.unfinished[offset].rec.keys]  # type: ignore[union-attr]
         waiting = [item[1].offset() for item in halves if item[0] is part]
         offset = world.rng.choice(waiting or world.rng.choice((offsets[:1], offsets, sent or offsets, sent or offsets)))
+        self.put_aside(member, part, offset)
+
+    def put_aside(self, member: Member, part: Partition, offset: int) -> None:
+        """A person skips a record that has no outcome."""
+        world, track = self._world, member.tracks[part.name[1]]
         record = part.ledger.unfinished[offset]
         rec: Rec = record.rec  # type: ignore[union-attr]
         try:

@@ -6,6 +6,7 @@ from itertools import count
 
 from bridge.delivery import operate
 from tests.simulation.consumer import Crash
+from tests.simulation.damage import Damage
 from tests.simulation.faults import Case, Faults, Violation
 from tests.simulation.group import Kafka
 from tests.simulation.letters import Letters
@@ -42,6 +43,7 @@ class World:
         self.suprsend = SuprSend(self.faults, self.truth, self.scenario.strength.call)
         self.letters = Letters(self)
         self.spoken = Spoken()
+        self.damage = Damage(self)
         self.trouble = Trouble(self)
         self.epochs = count(1)
         self.tracks: dict[int, Track] = {}
@@ -235,6 +237,7 @@ class World:
             kafka.expire(number)
         elif self.scenario.unsafe_topic:
             kafka.cut(number, ())
+        self.damage.go_past_offline()
         self.pass_(rng.choice((0.01, 1.0, 10.0, 22.5, 23.5, 30.0, 100.0)) * HOUR)
         self.absent = [self.now] * len(self.absent)
 
@@ -277,6 +280,7 @@ class World:
             if number % 10 == 9:
                 member.pauses.say(None, paused=False)
                 member.resume_everything()
+                self.damage.go_past(member)
             self._turns(member)
 
     def _any_stuck(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from bridge.delivery import operate
+from bridge.delivery import operate, passing
 from bridge.delivery.holds import KINDS, Kind, Reason
 from bridge.delivery.refusals import Refusals
 from bridge.delivery.storm import StormGuard
@@ -89,3 +89,30 @@ def reload_forgets_the_waiting() -> AbstractContextManager[Any]:
         right(delivery, part)
 
     return instead(operate, "_put_back", put_back)
+
+
+@planted
+def going_past_forgets_what_is_finished() -> AbstractContextManager[Any]:
+    """The commit behind what cannot be read says nothing of what is finished beyond."""
+    return instead(passing, "runs_of", lambda *_: "")
+
+
+@planted
+def going_past_leaves_what_is_unfinished() -> AbstractContextManager[Any]:
+    """Offline, records before what cannot be read count as finished."""
+    return instead(passing.Stand, "finished", lambda self, offset: True)
+
+
+@planted
+def going_past_does_not_wait() -> AbstractContextManager[Any]:
+    """The running bridge goes past what cannot be read though records before it have no outcome."""
+    right = operate.go_past
+
+    def go_past(delivery: Any, scope: Any, first: int, to: int) -> None:
+        part = delivery.parts[scope]
+        part.ledger.next = max(part.ledger.next, to)
+        left, part.ledger.unfinished = part.ledger.unfinished, {}
+        right(delivery, scope, first, to)
+        del left
+
+    return instead(operate, "go_past", go_past)

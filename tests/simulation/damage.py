@@ -1,0 +1,86 @@
+"""Batches that nobody can read any more, and what a person does about them: with the bridge, or where none runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.delivery import operate, passing
+from bridge.delivery.note import decode
+from bridge.delivery.start import Committed
+from tests.simulation.log import TOPIC, Log, Told
+
+if TYPE_CHECKING:
+    from tests.simulation.member import Member
+    from tests.simulation.world import World
+
+
+class Damage:
+    """The damaged stretch of each partition: at most one, from its first offset to its last."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def happens(self) -> None:
+        """Some offsets from where the group stands on cannot be read any more, whoever reads them."""
+        world = self._world
+        number = world.rng.below(len(world.kafka.logs))
+        log, at = world.kafka.logs[number], world.truth.committed[number]
+        if log.quiet or log.end <= at or log.damaged is not None or not world.faults.take("kafka: batch damaged"):
+            return
+        first = max(log.low, at) + world.rng.below(log.end - at)
+        if first < log.end:
+            log.damaged = (first, min(log.end - 1, first + world.rng.choice((0, 1, 5, 20))))
+
+    def go_past(self, member: Member) -> None:
+        """A person has a running member go on behind what it cannot read."""
+        for number, reading in member.readings.items():
+            stretch = self._world.kafka.logs[number].damaged
+            if stretch is None or not reading.unreadable or reading.position > stretch[1]:
+                continue
+            member.wake_at = 0.0
+            try:
+                operate.go_past(member.delivery, (TOPIC, number), reading.position, stretch[1] + 1)
+            except operate.Declined:
+                if self._world.faults.calm:
+                    self._put_aside(member, number)
+
+    def _put_aside(self, member: Member, number: int) -> None:
+        """What is before it has to end: alone in its process, a record that always fails is never given up by itself."""
+        part = member.delivery.parts.get((TOPIC, number))
+        first = next(iter(part.ledger.unfinished.items()), None) if part is not None else None
+        if part is not None and first is not None and first[1] is not None and number in member.tracks:
+            self._world.trouble.put_aside(member, part, first[0])
+
+    def passed(self, number: int, first: int, to: int) -> None:
+        """Offsets were gone past: their records are lost, and counted."""
+        for rec in self._world.truth.between(number, first, to - 1):
+            rec.gone = True
+        log = self._world.kafka.logs[number]
+        if log.damaged is not None and to > log.damaged[1]:
+            log.damaged = None
+
+    def go_past_offline(self) -> None:
+        """No process runs, and a person rewrites the group's commits."""
+        for number, log in enumerate(self._world.kafka.logs):
+            if log.damaged is not None and log.committed is not None and log.told is not None and not log.quiet:
+                self._rewrite(number, log, log.told)
+
+    def _rewrite(self, number: int, log: Log, told: Told) -> None:
+        truth, was, stretch = self._world.truth, log.committed, log.damaged
+        assert was is not None
+        assert stretch is not None
+        note = decode(was.metadata, was.offset)
+        if note is None or not note.fits or log.set_back or was.offset > stretch[1] or was.offset < log.low:
+            return
+        stand, to = passing.Stand(was.offset, note), stretch[1] + 1
+        for rec in truth.between(number, was.offset, stretch[0] - 1):
+            if not rec.gone and not stand.finished(rec.offset):
+                for item in range(len(rec.words)):
+                    if rec.open >> item & 1:
+                        rec.skipped = True
+                        truth.dead_lettered(rec, item, "skipped_by_operator", truth.now_ms)
+        metadata = passing.passed(stand, to)
+        self.passed(number, max(was.offset, stretch[0]), to)
+        log.committed = Committed(to, metadata)
+        log.told = Told(told.commit._replace(offset=to, metadata=metadata), told.track, told.sequence)
+        truth.commit(log.told.commit, truth.now_ms, log.end)
