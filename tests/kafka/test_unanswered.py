@@ -43,7 +43,7 @@ REACH = "check its advertised.listeners"
 CONSUMER = {"group_protocol": "consumer"}
 CASES = {
     "a broker that cannot be reached": Case(
-        {"dead": [1]}, ("broker 1 at", REACH, "refused"), checked=("broker 1 at", "which leads orders[", REACH)
+        {"dead": [1]}, ("broker 1 at", REACH, "refused"), checked=("broker 1 at", "which leads", "orders[", REACH)
     ),
     "a coordinator that cannot be reached": Case(
         {"dead": [1]},
