@@ -464,9 +464,11 @@ class Assignment:
         self.unreadable.over(reading.name)
         self._numbers.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=order.to)
         reading.past(order.to)
-        self.seeks.doubt(reading.name, order.to)
+        self.seeks.place(reading.name, order.to)
         self._offsets.committer.past(reading.name, order.to)
-        self._intake([EndReached(topic, partition, reading.epoch, order.to)])
+        # A seek to what cannot be read is never confirmed by a record.
+        sought = Sought(topic, partition, reading.epoch, order.first)
+        self._intake([sought, EndReached(topic, partition, reading.epoch, order.to)])
 
     def try_again(self, consumer: Consumer, now: float) -> None:
         """Read on where nothing could be read: as an attempt, or because something came after all."""

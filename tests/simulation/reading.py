@@ -262,8 +262,9 @@ class Reader:
         reading.position, reading.end_told, reading.unreadable = to, -1, False
         if to > reading.newest + 1:
             reading.newest, reading.epoch = to - 1, -1
-        self.seeks.doubt(name, to)
+        self.seeks.place(name, to)
         self.consumer.committer.past(name, to)
+        self.consumer.intake.append(Sought(*name, reading.track.epoch, first))
         self.consumer.intake.append(EndReached(TOPIC, number, reading.track.epoch, to))
 
     def seek_due(self) -> None:

@@ -10,6 +10,7 @@ from bridge.delivery.commits import Committer
 from bridge.delivery.holds import KINDS, Kind, Reason
 from bridge.delivery.refusals import Refusals
 from bridge.delivery.storm import StormGuard
+from bridge.kafka.seeks import Seeks
 from tests.simulation.planted.table import instead, planted
 
 
@@ -136,3 +137,9 @@ def going_past_waits_for_what_was_given_back() -> AbstractContextManager[Any]:
 def going_past_keeps_the_epoch() -> AbstractContextManager[Any]:
     """The commit bears the epoch of the record before what cannot be read: the next start goes back to that."""
     return instead(Committer, "past", Committer.end)
+
+
+@planted
+def going_past_goes_where_a_seek_was_going() -> AbstractContextManager[Any]:
+    """What was given back and cannot be read again is sought again behind the way past it."""
+    return instead(Seeks, "place", Seeks.doubt)
