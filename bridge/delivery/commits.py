@@ -37,7 +37,7 @@ class Pace:
 
 
 class Commit(NamedTuple):
-    """One offset to commit. `leader_epoch` is that of the newest record read, -1 if unknown."""
+    """One offset to commit. `leader_epoch` is that of the newest offset that it speaks of, -1 if unknown."""
 
     topic: str
     partition: int
@@ -75,6 +75,9 @@ class _Part:
     acknowledged: State | None
     issued: State | None
     leader_epoch: int
+    """Of the offset `spoken`; -1 if unknown."""
+    spoken: int
+    """The newest offset that commits speak of: of an earlier owner, read, or gone past."""
     began: Began | None
     retry: float
     covered: Coverage = field(default_factory=Coverage)
@@ -134,6 +137,7 @@ class Committer:
             acknowledged=None,
             issued=None,
             leader_epoch=start.leader_epoch,
+            spoken=max(start.delivered, start.bound),
             began=began,
             retry=self._pace.retry,
         )
@@ -160,13 +164,17 @@ class Committer:
             self._mark(name, part)
 
     def read(self, name: TopicPartition, newest: int, leader_epoch: int = -1) -> None:
-        """Records up to the offset `newest` were read; `leader_epoch` is the newest one's, -1 if unknown."""
+        """Records up to the offset `newest` were read; `leader_epoch` is the newest one's, -1 if unknown.
+
+        A commit bears no epoch older than that of anything it speaks of: its log would seem to be cut off there.
+        """
         part = self._parts.get(name)
         if part is not None:
             part.limit = max(part.limit, newest + 1)
             self._stands(name, part)
-            part.leader_epoch = max(part.leader_epoch, leader_epoch)
             part.newest = max(part.newest, newest)
+            if newest >= part.spoken:
+                part.spoken, part.leader_epoch = newest, max(part.leader_epoch, leader_epoch)
             if newest > part.bound and part.cover is None:
                 part.bound = newest
                 self._mark(name, part)
@@ -190,6 +198,13 @@ class Committer:
         if part is not None:
             part.limit = max(part.limit, offset)
             self._stands(name, part)
+
+    def past(self, name: TopicPartition, offset: int) -> None:
+        """The reader stands at `offset`, behind what nobody can read: nobody knows the leader epoch of the last of it."""
+        part = self._parts.get(name)
+        if part is not None and offset > part.spoken + 1:
+            part.spoken, part.leader_epoch = offset - 1, -1
+        self.end(name, offset)
 
     def progress(self, progress: Progress) -> None:
         """What the delivery thread finished. Fenced by the epoch; never backwards, never beyond what was read."""

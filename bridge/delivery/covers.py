@@ -54,7 +54,7 @@ class Covers:
                 return []
             self._on, self._hungry = False, None
             return [self._order(part, None) for part in parts if part.covered is not None]
-        fed = not self._probes.hungry or (self._hungry is not None and self._may_feed(self._hungry))
+        fed = not self._probes.hungry or (self._hungry is not None and self._feeds(self._hungry))
         if self._on and fed and not self._probes.moved:
             return []
         self._on, self._probes.moved = True, False
@@ -64,6 +64,11 @@ class Covers:
         elif not fed:
             self._hungry = next((part for part in parts if self._may_feed(part)), None)
         return [self._order(part, last) for part, last in self._wanted(parts) if part.covered != last]
+
+    def _feeds(self, part: Partition) -> bool:
+        """Whether a probe may still come of what is covered: records that no rule wants make none."""
+        spent = part.covered is not None and bool(part.unsent) and part.unsent[0].offset() > part.covered
+        return self._may_feed(part) and (not spent or self._probes.filling)
 
     def _may_feed(self, part: Partition) -> bool:
         return part.live and not self._holds.on(part.name) and bool(_next_of(part, self._policy))

@@ -191,15 +191,15 @@ def go_past(delivery: Delivery, scope: TopicPartition, first: int, to: int) -> N
     if part is None:
         message = f"{scope[0]}:{scope[1]} is not assigned to this process"
         raise Declined(message)
-    left = part.ledger.unfinished
+    left = [offset for offset in part.ledger.unfinished if offset < first]
     if left:
         message = (
             f"{len(left)} records of {scope[0]}:{scope[1]} before offset {first} have no outcome yet, the first at "
-            f"{next(iter(left))}: wait for them, or put them aside with `bridge skip`"
+            f"{left[0]}: wait for them, or put them aside with `bridge skip`"
         )
         raise Declined(message)
-    if not part.ledger.next <= first < to:
-        message = f"{scope[0]}:{scope[1]} is read from {part.ledger.next} on: look again what cannot be read"
+    if not part.ledger.stands <= first < to:
+        message = f"{scope[0]}:{scope[1]} is read from {part.ledger.stands} on: look again what cannot be read"
         raise Declined(message)
     delivery.order(GoPast(*scope, part.epoch, first, to))
 

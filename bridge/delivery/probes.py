@@ -36,6 +36,11 @@ class Probes:
         self._new_at: float | None = None
         """While everything is held: when a probe may be a batch that never went out."""
 
+    @property
+    def filling(self) -> bool:
+        """Whether a flight of new records is on its way to be full."""
+        return self._placer.open is not None and self._placer.open.count > 0
+
     def over(self) -> None:
         """Nothing is held."""
         self.chosen, self.hungry, self._new_at = None, False, None

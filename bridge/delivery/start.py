@@ -8,7 +8,7 @@
 | nothing, on some | no mark, and no commit says since when the group reads | the beginning |
 | nothing | this process had committed there: the topic was made anew | the beginning, whatever mark the old one left |
 | nothing | a mark: the offsets expired or were deleted | not beyond the mark; held as `rewind` where it is below |
-| ours, beyond where the log was cut off | the note speaks of records there | the cut, held as `rewind` |
+| ours, beyond where the log was cut off | the note speaks of records there | the cut, held as `rewind`; what is deleted behind it is lost |
 | ours, below where the log was cut off | the note speaks of records beyond it | there, with what it says of those below |
 | ours | the note speaks of offsets beyond the end: the log was cut off | the same |
 | ours | | there, with its note |
@@ -239,15 +239,15 @@ def _cut_below(known: Known, committed: Committed, note: Note, end: int) -> Reso
     why = f"the committed offset is {offset}, and the broker's log of then (leader epoch {epoch}) ends at {end}"
     if not note.origin.topic or note.origin.topic != known.origin.topic:
         return _rewind(known, known.low, f"{why}: it was cut off, or the topic was made anew")
-    if end < known.low:
-        return _rewind(known, end, f"{why}: it was cut off")
+    first, lost = max(end, known.low), max(0, known.low - end)
+    deleted = f"; of the new ones Kafka has deleted {lost} before they were read (offsets {end} to {first - 1})"
     text = (
-        f"{known.name[0]}[{known.name[1]}]: {why}: it was cut off there, and records that Kafka had acknowledged are gone; "
-        f"those from offset {end} on are new and were not sent"
+        f"{known.name[0]}[{known.name[1]}]: {why}: it was cut off there, and records that Kafka had acknowledged are gone"
+        f"{deleted if lost else ''}; those from offset {first} on are new and were not sent"
     )
     # How many there are is no part of the detail, which the token is made of: it grows.
-    count = f"; {max(0, known.high - end)} offsets from there to the end, as of now"
-    return Resolved(Start(end, hold="rewind", detail=text, age=count), "", fresh=True)
+    count = f"; {max(0, known.high - first)} offsets from there to the end, as of now"
+    return Resolved(Start(first, hold="rewind", detail=text, age=count), "", fresh=True, lost=lost)
 
 
 def _go_on(known: Known, committed: Committed, note: Note | None, on_gap: OnGap) -> Resolved:

@@ -447,6 +447,8 @@ class Assignment:
             why = f"offsets {reading.position} to {offset - 1} cannot be read: Kafka's client passes over them"
             reading.lost, reading.why = lost, why
             self._count_lost(reading)
+            reading.past(offset)
+            self._offsets.committer.past(reading.name, offset)
         return True
 
     def gone_past(self, order: GoPast) -> None:
@@ -461,10 +463,12 @@ class Assignment:
         self._count_lost(reading)
         self.unreadable.over(reading.name)
         self._numbers.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=order.to)
-        reading.position = order.to
-        self.seeks.doubt(reading.name, order.to)
-        self._offsets.committer.end(reading.name, order.to)
-        self._intake([EndReached(topic, partition, reading.epoch, order.to)])
+        reading.past(order.to)
+        self.seeks.place(reading.name, order.to)
+        self._offsets.committer.past(reading.name, order.to)
+        # A seek to what cannot be read is never confirmed by a record.
+        sought = Sought(topic, partition, reading.epoch, order.first)
+        self._intake([sought, EndReached(topic, partition, reading.epoch, order.to)])
 
     def try_again(self, consumer: Consumer, now: float) -> None:
         """Read on where nothing could be read: as an attempt, or because something came after all."""

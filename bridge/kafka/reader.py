@@ -198,11 +198,10 @@ class Reader:
         if self._assignment.unreadable.any() and not self._assignment.readable(reading, cast("int", run[0].offset())):
             return
         newest = cast("int", run[-1].offset())
-        reading.position = newest + 1
+        leader_epoch = _epoch_of(run[-1])
+        reading.read(newest, leader_epoch)
         reading.heard = self.polled
-        reading.newest = max(reading.newest, newest)
-        reading.leader_epoch = max(reading.leader_epoch, _epoch_of(run[-1]))
-        self._committer.read(name, newest, reading.leader_epoch)
+        self._committer.read(name, newest, leader_epoch)
         records = cast("list[Record]", run)
         taken = sum(map(len, run)) + RECORD_OVERHEAD * len(run)
         self._record_bytes += 0.1 * (taken / len(run) - self._record_bytes)

@@ -18,9 +18,9 @@ class Reading:
     epoch: int
     position: int = -1
     leader_epoch: int = -1
-    """Of the newest record read, or spoken of by the commit that reading began with; -1 if unknown."""
+    """Of the offset `newest`; -1 if unknown."""
     newest: int = -1
-    """The highest offset that was read, or that the commit speaks of that reading began with."""
+    """The highest offset that was read, gone past, or that the commit speaks of that reading began with."""
     started: bool = False
     held: bool = False
     paused: bool = False
@@ -33,6 +33,18 @@ class Reading:
     """Records that Kafka deleted, to be counted when reading goes on behind the gap."""
     why: str = ""
     """What a person is told of that."""
+
+    def read(self, newest: int, leader_epoch: int) -> None:
+        """Records up to `newest` were read, the last of them of that leader epoch."""
+        self.position = newest + 1
+        if newest >= self.newest:
+            self.newest, self.leader_epoch = newest, max(self.leader_epoch, leader_epoch)
+
+    def past(self, offset: int) -> None:
+        """It goes on at `offset`, behind what nobody can read; of which leader epoch that is nobody knows."""
+        self.position = offset
+        if offset > self.newest + 1:
+            self.newest, self.leader_epoch = offset - 1, -1
 
     def part(self) -> TopicPartition:
         """The place to assign, for librdkafka: with the epoch, so that it notices later where the log is cut off."""

@@ -107,6 +107,11 @@ class Seeks:
         self.forget(name)
         self._doubted[name] = wanted
 
+    def place(self, name: Name, offset: int) -> None:
+        """Place the partition anew at `offset`, wherever it was to be read from before."""
+        self.forget(name)
+        self._doubted[name] = offset
+
     def placed(self, name: Name) -> None:
         """The partition was let go and taken again: what comes from now on is from the offset on."""
         self._placed[name] = self._doubted.pop(name)

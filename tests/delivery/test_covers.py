@@ -227,6 +227,29 @@ def test_a_partition_that_comes_during_a_hold_is_covered_no_further_than_it_was(
     assert order == Cover(TOPIC, 1, 2, 1, 7)
 
 
+def test_a_probe_comes_of_later_records_where_no_rule_wants_the_first() -> None:
+    """What went out went to another process, and what was covered for a probe is filtered: more is covered then."""
+    bench = Bench(Policy(linger=0.0, batch_events=2))
+    bench.assign()
+    bench.feed([record(0)])
+    (call,) = bench.start()
+    bench.answer(call, refused(401))
+    bench.collect()
+    bench.lose(0)
+    bench.take(Assigned(TOPIC, 1, 2, Start(0)))
+    bench.feed([record(0, b"", partition=1)], epoch=2)
+    bench.pass_time(30.0)
+    assert bench.start() == []
+    bench.feed([record(offset, b"e" if offset > 5 else b"", partition=1) for offset in range(1, 10)], epoch=2)
+    sent: list[Call] = []
+    while not sent and bench.now < 200.0:
+        sent = bench.start()
+        bench.pass_time(1.0)
+    assert [call.offsets for call in sent] == [[6]]
+    covers = [order.last for order in bench.orders if isinstance(order, Cover) and order.partition == 1]
+    assert covers == [0, 2, 4, 6]
+
+
 def test_a_drain_in_a_hold_says_what_may_have_been_applied_and_no_more() -> None:
     """SIGTERM in days of 401 leaves no clock running for the next process."""
     bench = Bench()

@@ -8,7 +8,7 @@ from bridge.delivery import operate
 from bridge.delivery.brake import BrakeLimits
 from bridge.delivery.holds import Reason, rewind_token
 from bridge.delivery.policy import Policy
-from bridge.flow import GiveBack, Outcome, Pause, PlainRecord, Records, Resume, Sought, Start
+from bridge.flow import EndReached, GiveBack, GoPast, Outcome, Pause, PlainRecord, Records, Resume, Sought, Start
 from tests.delivery.bench import EPOCH_MS, TOPIC, Bench, dead_offsets, record, refused, reply, results
 from tests.delivery.words import WordRules
 
@@ -60,6 +60,30 @@ def test_a_halted_record_can_be_skipped() -> None:
     assert (headers["bridge.class"], headers["bridge.message"]) == (b"skipped_by_operator", b"a test order")
     bench.settle()
     assert bench.progress().watermark == 4
+
+
+def test_what_was_given_back_and_cannot_be_read_again_is_gone_past() -> None:
+    """It waits for nobody: what is before it has to end, what is behind it goes on."""
+    bench = halted()
+    bench.collect()
+    with pytest.raises(operate.Declined, match="before offset 2 have no outcome yet, the first at 1"):
+        operate.go_past(bench.delivery, SCOPE, 2, 3)
+    operate.skip(bench.delivery, SCOPE, 1, "a test order", bench.now_ms)
+    bench.write_dead_letters()
+    bench.take(Sought(TOPIC, 0, 1, 2))
+    with pytest.raises(operate.Declined, match="is read from 2 on"):
+        operate.go_past(bench.delivery, SCOPE, 1, 3)
+    operate.go_past(bench.delivery, SCOPE, 2, 3)
+    assert GoPast(TOPIC, 0, 1, 2, 3) in bench.collect()
+    bench.take(EndReached(TOPIC, 0, 1, 3))
+    assert bench.part().ledger.watermark == 3
+    bench.feed([record(3)])
+    (call,) = bench.start()
+    assert call.offsets == [3]
+    bench.accept(call)
+    bench.settle()
+    assert bench.progress().watermark == 4
+    bench.conserved()
 
 
 def test_a_skip_of_what_is_already_on_its_way_is_declined() -> None:

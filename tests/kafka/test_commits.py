@@ -151,6 +151,43 @@ def test_commits_bear_the_epoch_of_the_newest_record_read() -> None:
     assert anew.leader_epoch == -1, "a topic that was made anew begins at epoch 0"
 
 
+def test_a_commit_bears_no_epoch_older_than_what_it_speaks_of() -> None:
+    """Begun with a commit without an epoch, there is none until something newer is read than that speaks of."""
+    committer = started(Start(5, delivered=9, bound=12), fresh=False)
+    committer.read(NAME, 6, 1)
+    committer.progress(progress(6, delivered=9))
+    (commit,) = committer.due(0.0, 0)
+    assert commit.leader_epoch == -1, "offset 12 may be of epoch 2: the log would seem to be cut off before it"
+    acknowledge(committer, [commit])
+    committer.read(NAME, 12, 2)
+    committer.progress(progress(7, delivered=9))
+    (commit,) = committer.due(1.0, 0)
+    assert (commit.offset, commit.leader_epoch) == (7, 2)
+
+
+def test_behind_what_nobody_can_read_a_commit_bears_no_epoch_until_a_record_comes() -> None:
+    """What was gone past may be of a newer epoch than what was read: a start would go back to it otherwise."""
+    committer = started(Start(5, leader_epoch=3), fresh=False)
+    committer.read(NAME, 6, 3)
+    committer.past(NAME, 20)
+    committer.progress(progress(20))
+    (commit,) = committer.due(0.0, 0)
+    assert (commit.offset, commit.leader_epoch) == (20, -1)
+    acknowledge(committer, [commit])
+    committer.read(NAME, 20, 4)
+    (commit,) = committer.due(1.0, 0)
+    assert (commit.offset, commit.leader_epoch) == (20, 4)
+
+
+def test_going_past_what_was_read_before_keeps_the_epoch() -> None:
+    """Given back and damaged since, it lies below the newest record read, of which the epoch is known."""
+    committer = started(Start(5, leader_epoch=3), fresh=False)
+    committer.read(NAME, 30, 4)
+    committer.past(NAME, 20)
+    (commit,) = committer.due(0.0, 0)
+    assert commit.leader_epoch == 4
+
+
 def test_notes_say_where_they_were_made_and_since_when_the_group_reads() -> None:
     """Every commit bears the digests as far as they are known by then, and `began`."""
     committer = Committer()

@@ -120,3 +120,23 @@ def test_a_partition_that_is_gone_is_forgotten() -> None:
     seeks.forget(NAME)
     do(seeks, consumer, 5.0)
     assert consumer.done == [4]
+
+
+def test_a_partition_is_placed_behind_what_cannot_be_read_whatever_it_was_to_be_read_from() -> None:
+    """A seek to what nobody can read is never done: it counts no more once somebody has gone past."""
+    for seeks in (ordered(Fake()), ordered(Fake(refuses=1)), _placed()):
+        seeks.place(NAME, 9)
+        assert seeks.doubted(set()) == {NAME: 9}
+        assert not seeks.expected(NAME, 4)
+        seeks.placed(NAME)
+        assert seeks.wanted(NAME) is None
+        assert seeks.expected(NAME, 9)
+        assert not seeks.any()
+
+
+def _placed() -> Seeks:
+    """A partition was placed anew, and nothing has come yet."""
+    seeks = Seeks()
+    seeks.doubt(NAME, 4)
+    seeks.placed(NAME)
+    return seeks

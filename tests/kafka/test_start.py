@@ -359,6 +359,16 @@ def test_a_cut_below_the_commit_holds_at_the_cut_and_offers_what_is_new() -> Non
     assert "new" in found.start.detail
 
 
+@pytest.mark.parametrize("mark", [None, 55])
+def test_what_came_behind_a_cut_and_was_deleted_unread_is_counted(mark: int | None) -> None:
+    """All of it was new and is lost, whatever was delivered of the log before; what is left is new, too."""
+    found = start(spoken(40), end=30, low=47, topic=7, mark=mark)
+    assert (found.start.offset, found.start.hold, found.lost, found.fresh) == (47, "rewind", 17, True)
+    assert "deleted 17" in found.start.detail
+    assert "offset 47 on are new" in found.start.detail
+    assert start(spoken(40), end=30, topic=7, mark=mark).lost == 0
+
+
 def test_a_cut_below_the_commit_of_a_topic_that_may_be_another_holds_at_the_beginning() -> None:
     """A topic made anew has its leader epochs anew, too: only where it is surely the same is what lies below known."""
     for topic in (0, 8):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.kafka.reading import Reading
 from bridge.kafka.unreadable import SILENCE, Unread, Unreadable
 
 NAME = ("orders", 3)
@@ -56,3 +57,18 @@ def test_it_is_tried_again_every_five_seconds_and_silence_is_left_alone() -> Non
     parts.over(NAME)
     assert parts.failed(NAME, SILENCE, 5, Unread(5, "unreadable", "nothing", ""), 0.0, sure=True)
     assert parts.due(1e9) == []
+
+
+def test_the_epoch_of_a_position_is_that_of_the_newest_offset_that_is_known() -> None:
+    """Reading what lies below makes it no older, and behind what nobody can read there is none until a record comes."""
+    reading = Reading(NAME, 1, position=5, newest=12)
+    reading.read(6, 1)
+    assert (reading.position, reading.newest, reading.leader_epoch) == (7, 12, -1)
+    reading.read(12, 2)
+    assert reading.part().leader_epoch == 2
+    reading.past(13)
+    assert (reading.position, reading.leader_epoch) == (13, 2)
+    reading.past(20)
+    assert (reading.position, reading.newest, reading.leader_epoch) == (20, 19, -1)
+    reading.read(20, 3)
+    assert (reading.newest, reading.leader_epoch) == (20, 3)

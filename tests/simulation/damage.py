@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Damage:
-    """The damaged stretch of each partition: at most one, from its first offset to its last."""
+    """The damaged stretch of each partition, from its first offset to its last: at most one that nobody has gone past.
+
+    It stays as it is, whoever has gone past it.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -25,11 +28,19 @@ class Damage:
         world = self._world
         number = world.rng.below(len(world.kafka.logs))
         log, at = world.kafka.logs[number], world.truth.committed[number]
-        if log.quiet or log.end <= at or log.damaged is not None or not world.faults.take("kafka: batch damaged"):
+        if log.quiet or log.end <= at or self._waits(number) or not world.faults.take("kafka: batch damaged"):
             return
         first = max(log.low, at) + world.rng.below(log.end - at)
         if first < log.end:
             log.damaged = (first, min(log.end - 1, first + world.rng.choice((0, 1, 5, 20))))
+
+    def any(self) -> bool:
+        """Whether something has to be gone past."""
+        return any(map(self._waits, range(len(self._world.kafka.logs))))
+
+    def _waits(self, number: int) -> bool:
+        stretch = self._world.kafka.logs[number].damaged
+        return stretch is not None and stretch[1] >= self._world.truth.committed[number]
 
     def go_past(self, member: Member) -> None:
         """A person has a running member go on behind what it cannot read."""
@@ -55,9 +66,6 @@ class Damage:
         """Offsets were gone past: their records are lost, and counted."""
         for rec in self._world.truth.between(number, first, to - 1):
             rec.gone = True
-        log = self._world.kafka.logs[number]
-        if log.damaged is not None and to > log.damaged[1]:
-            log.damaged = None
 
     def go_past_offline(self) -> None:
         """No process runs, and a person rewrites the group's commits."""

@@ -11,7 +11,7 @@ from bridge.delivery.commits import Commit
 from bridge.delivery.note import MAX_BYTES, Origin, runs_of, text_of
 from bridge.delivery.start import Committed
 from tests.simulation.faults import Faults
-from tests.simulation.log import Log, Told, Topic
+from tests.simulation.log import NEVER, Log, Told, Topic
 from tests.simulation.scenario import Scenario
 from tests.simulation.truth import Truth, finished_runs
 
@@ -187,7 +187,7 @@ class Kafka(Topic):
         log.told = told
         if told.track.incarnation == self.truth.incarnation[commit.partition]:
             self.truth.commit(commit, self.truth.now_ms, log.end)
-            log.quiet, log.cut_at = False, 1 << 62
+            log.quiet, log.cut_at = False, NEVER
         else:
             # Kafka does not know that the commit speaks of a log that is no more; below the cut it speaks of this one.
             self.truth.covered(commit.partition, min(commit.bound, log.cut_at - 1))

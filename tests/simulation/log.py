@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.simulation.reading import Reading
 
 TOPIC = "t"
+NEVER = 1 << 62
+"""No offset comes to that."""
 
 
 @dataclass(slots=True)
@@ -40,7 +42,7 @@ class Log:
     """Before that time its leader cannot be reached."""
     quiet: bool = False
     """Nothing is produced until a commit speaks of the log as it was cut: what nobody can notice is not promised."""
-    cut_at: int = 1 << 62
+    cut_at: int = NEVER
     """What the commit in force may say of offsets from here on was of other records."""
     set_back: bool = False
     """The group was set back here, and nobody has accepted it yet."""
@@ -54,6 +56,11 @@ class Log:
     target: Consumer | None = None
     epochs: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
     """Leader epochs, and the first offset of each."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the commit in force speaks of a log that was cut off, or is no more."""
+        return self.quiet or self.cut_at < NEVER
 
     def epoch_at(self, offset: int) -> int:
         """The leader epoch under which a record was written."""

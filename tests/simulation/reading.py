@@ -50,13 +50,13 @@ class Reading:
 
     def __init__(self, track: Track, position: int, epoch: int, *, held: bool) -> None:
         self.epoch = epoch
-        """The leader epoch of the newest record read, or spoken of by the commit that reading began with."""
+        """The leader epoch of `newest`; -1 if unknown."""
         self.track = track
         self.position = position
         """Where the client fetches next."""
         self.before_seek = position
         self.newest = position - 1
-        """The highest offset read, or spoken of by the commit that reading began with."""
+        """The highest offset read, gone past, or spoken of by the commit that reading began with."""
         self.held = held
         self.paused = False
         self.sequence = 0
@@ -172,9 +172,10 @@ class Reader:
         self._check_lost(number, resolved.lost)
         if resolved.remade:
             consumer.shadow.forget(number)
+        if start.hold == "rewind" and log.is_cut:
+            # Nobody can tell what of the log before the cut is still as it was, where the topic may be another one.
+            world.truth.reset(number, start.offset)
         if log.quiet:
-            if start.hold == "rewind":
-                world.truth.reset(number, start.offset)
             world.truth.bound[number] = max(world.truth.bound[number], start.bound)
         if log.committed is None and world.scenario.start_from == "latest" and resolved.began is not None:
             self._check_first(number, start.offset, resolved.began, first_contact=first_contact)
@@ -223,7 +224,7 @@ class Reader:
         log, truth = self.world.kafka.logs[number], self.world.truth
         if log.committed is None or not is_ours(log.committed) or log.quiet:
             return
-        gap = truth.between(number, log.committed.offset, log.low - 1)
+        gap = truth.between(number, min(log.committed.offset, log.cut_at), log.low - 1)
         lost = [rec for rec in gap if rec.deleted and rec.open and not rec.expires]
         if len(lost) > counted:
             message = f"lost: retention took {lost}, {counted} are counted"
@@ -259,8 +260,11 @@ class Reader:
             return
         self.world.damage.passed(number, first, to)
         reading.position, reading.end_told, reading.unreadable = to, -1, False
-        self.seeks.doubt(name, to)
-        self.consumer.committer.end(name, to)
+        if to > reading.newest + 1:
+            reading.newest, reading.epoch = to - 1, -1
+        self.seeks.place(name, to)
+        self.consumer.committer.past(name, to)
+        self.consumer.intake.append(Sought(*name, reading.track.epoch, first))
         self.consumer.intake.append(EndReached(TOPIC, number, reading.track.epoch, to))
 
     def seek_due(self) -> None:
@@ -330,12 +334,13 @@ class Reader:
         if self.seeks.any() and not self._arrived(number, reading, recs[0].offset):
             return
         self.world.truth.fetched(recs)
-        reading.newest = max(reading.newest, recs[-1].offset)
+        newest, epochs = recs[-1].offset, self.world.scenario.epochs
+        epoch = self.world.kafka.logs[number].epoch_at(newest) if epochs else -1
+        if newest >= reading.newest:
+            reading.newest, reading.epoch = newest, max(reading.epoch, epoch)
         consumer.room.taken_bytes += sum(len(rec.record) + RECORD_OVERHEAD for rec in recs)
         consumer.room.taken_records += len(recs)
-        if self.world.scenario.epochs:
-            reading.epoch = max(reading.epoch, self.world.kafka.logs[number].epoch_at(recs[-1].offset))
-        consumer.committer.read((TOPIC, number), recs[-1].offset, reading.epoch)
+        consumer.committer.read((TOPIC, number), newest, epoch)
         consumer.intake.append(Records(TOPIC, number, reading.track.epoch, [rec.record for rec in recs]))
 
     def _end(self, number: int, reading: Reading, end: int) -> None:

@@ -200,8 +200,7 @@ class Trouble:
     def _go_past(self, member: Member) -> None:
         """A person goes past what cannot be read; now and then all processes died of it before."""
         world = self._world
-        damaged = any(log.damaged is not None for log in world.kafka.logs)
-        if damaged and world.rng.random() < 0.2 and world.faults.take("operator: skip unreadable, offline"):
+        if world.damage.any() and world.rng.random() < 0.2 and world.faults.take("operator: skip unreadable, offline"):
             for each in list(world.members):
                 world.crash(each)
             world.end_calls()

@@ -255,3 +255,17 @@ def end_is_computed() -> AbstractContextManager[Any]:
         return self.next if self.next > self.newest + 1 else right(self)
 
     return instead(Ledger, "watermark", property(watermark))
+
+
+@planted
+def epoch_of_what_is_read_whatever_the_note_speaks_of() -> AbstractContextManager[Any]:
+    """A commit speaks of offsets of a newer leader epoch than it bears: the log seems to be cut off before them."""
+    right = Committer.read
+
+    def read(self: Any, name: Any, newest: int, leader_epoch: int = -1) -> None:
+        right(self, name, newest, leader_epoch)
+        part = self._parts.get(name)
+        if part is not None:
+            part.leader_epoch = max(part.leader_epoch, leader_epoch)
+
+    return instead(Committer, "read", read)

@@ -54,3 +54,9 @@ def what_is_too_large_for_a_box_is_dead_lettered() -> AbstractContextManager[Any
 
 
 RIGHT_ACKNOWLEDGED = Covers.acknowledged
+
+
+@planted
+def spent_cover_feeds_no_probe() -> AbstractContextManager[Any]:
+    """What is covered for a probe is filtered, and no probe ever goes out."""
+    return instead(Covers, "_feeds", Covers._may_feed)

@@ -6,9 +6,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from bridge.delivery import operate, passing
+from bridge.delivery.commits import Committer
 from bridge.delivery.holds import KINDS, Kind, Reason
 from bridge.delivery.refusals import Refusals
 from bridge.delivery.storm import StormGuard
+from bridge.kafka.seeks import Seeks
 from tests.simulation.planted.table import instead, planted
 
 
@@ -116,3 +118,28 @@ def going_past_does_not_wait() -> AbstractContextManager[Any]:
         del left
 
     return instead(operate, "go_past", go_past)
+
+
+@planted
+def going_past_waits_for_what_was_given_back() -> AbstractContextManager[Any]:
+    """What was read, given back and damaged since has to have an outcome first, which nothing can give it."""
+    right = operate.go_past
+
+    def go_past(delivery: Any, scope: Any, first: int, to: int) -> None:
+        if delivery.parts[scope].ledger.unfinished:
+            raise operate.Declined("no outcome yet")
+        right(delivery, scope, first, to)
+
+    return instead(operate, "go_past", go_past)
+
+
+@planted
+def going_past_keeps_the_epoch() -> AbstractContextManager[Any]:
+    """The commit bears the epoch of the record before what cannot be read: the next start goes back to that."""
+    return instead(Committer, "past", Committer.end)
+
+
+@planted
+def going_past_goes_where_a_seek_was_going() -> AbstractContextManager[Any]:
+    """What was given back and cannot be read again is sought again behind the way past it."""
+    return instead(Seeks, "place", Seeks.doubt)

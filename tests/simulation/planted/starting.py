@@ -113,6 +113,13 @@ def commit_beyond_the_cut_is_gone_on_from() -> AbstractContextManager[Any]:
 
 
 @planted
+def deleted_behind_a_cut_is_not_counted() -> AbstractContextManager[Any]:
+    """What came behind a cut and was deleted before anybody read it is told of nowhere."""
+    right = start._cut_below
+    return instead(start, "_cut_below", lambda *known: right(*known)._replace(lost=0))
+
+
+@planted
 def sibling_that_began_makes_a_partition_an_added_one() -> AbstractContextManager[Any]:
     """A partition that begins a moment later than its siblings is read from its beginning: all its history is sent."""
 
