@@ -6,11 +6,13 @@ import time
 import urllib.request
 from typing import Any, Final
 
+from confluent_kafka import KafkaException
+
 from bridge import jsontext
 from tests.road.bridge_process import BridgeProcess, until
 from tests.soak.accepted import Accepted
 from tests.soak.facts import Kind
-from tests.soak.load import CLEAN
+from tests.soak.load import CLEAN, LANES
 from tests.soak.stage import Stage
 
 _LANE: Final = 1
@@ -54,18 +56,28 @@ def _read_more_than_is_replicated(stage: Stage, leader: int, follower: int) -> B
     for partition in (_BELOW, _BEYOND):
         stage.produce(100, CLEAN, partition=partition)
     stage.drain()
+    before, ends = stage.accepted(), stage.kafka.end_offsets(stage.topics[0])
     stage.api({"fault": "reject", "status_code": 503, "when": {"match": {"distinct_id": {"regex": f"^u{_LANE}$"}}}})
+    stage.produce(1, {}, partition=_BELOW, lanes=[_LANE])
     stage.produce(200, CLEAN, partition=_BELOW)
     stage.kafka.kill(follower)
     until(lambda: _in_sync(stage) == {leader}, 60, stage.logs)
-    before, ends = stage.accepted(), stage.kafka.end_offsets(stage.topics[0])
-    for partition in (_BELOW, _BEYOND):
-        stage.produce(300, CLEAN, partition=partition)
+    stage.produce(300, CLEAN, partition=_BELOW)
+    stage.produce(300, CLEAN, partition=_BEYOND, lanes=range(_LANE + 1, LANES))
     facts = [fact for column in stage.load.columns().values() for fact in column.facts()]
     new = [fact for fact in facts if fact.place[2] >= ends[fact.place[1]]]
     wanted = sum(fact.kind is Kind.DELIVERED and fact.lane != _LANE for fact in new)
-    until(lambda: stage.accepted() >= before + wanted, 60, stage.logs)
+    until(lambda: stage.accepted() == before + wanted, 60, stage.logs)
+    until(lambda: _is_committed_beyond(stage), 60, stage.logs)
     return member
+
+
+def _is_committed_beyond(stage: Stage) -> bool:
+    topic = stage.topics[0]
+    try:
+        return stage.kafka.committed_offsets(stage.group, topic)[_BEYOND] == stage.kafka.end_offsets(topic)[_BEYOND]
+    except KafkaException:
+        return False
 
 
 def _in_sync(stage: Stage) -> set[int]:
@@ -85,10 +97,12 @@ def _elect_uncleanly(stage: Stage, leader: int, follower: int) -> dict[int, int]
     until(lambda: leader not in _leading(stage), 60, stage.logs)
     stage.kafka.restart(follower)
     stage.kafka.elect_uncleanly(stage.topics[0])
-    stage.load.forget(stage.topics[0])
+    cut = stage.kafka.end_offsets(stage.topics[0])
+    for partition, end in cut.items():
+        stage.load.cut((stage.topics[0], partition), end)
     stage.load.renew()
     stage.api()
-    return stage.kafka.end_offsets(stage.topics[0])
+    return cut
 
 
 def _accept(stage: Stage, member: BridgeProcess, cut: dict[int, int]) -> None:
