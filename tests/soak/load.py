@@ -30,7 +30,9 @@ rules:
       number: ${{ .n }}
       text: ${{ .id }} for ${{ .who }}
 """
+_ALL: Final = range(LANES)
 _FLUSH_SECONDS: Final = 120.0
+_BEYOND_ALL: Final = 1 << 62
 
 MIX: Final[Mapping[Kind, float]] = {
     Kind.FILTERED: 0.05,
@@ -54,7 +56,7 @@ class Load:
         self.past: set[str] = set()
         """Keys of records whose topic was deleted since, or which retention took before or after they were sent."""
         self.born_ms: dict[str, int] = {}
-        """When a topic was made anew: commits from before speak of other records."""
+        """When a topic was made anew, or lost records: commits from before speak of other records."""
         self._failed: list[str] = []
         self._bootstrap = bootstrap
         self._producer = self._client()
@@ -98,11 +100,25 @@ class Load:
         column = self._columns.get(name)
         return column.lose(first, last) if column is not None else 0
 
+    def cut(self, name: Name, at: int) -> None:
+        """Kafka has lost the records from this offset on, and gives their offsets to others."""
+        column = self._columns[name]
+        known = set(column.keys())
+        column.lose(at, _BEYOND_ALL)
+        self.past |= known.difference(column.keys())
+        self.born_ms[name[0]] = time.time_ns() // 1_000_000
+
     def produce(
-        self, topics: Sequence[str], count: int, mix: Mapping[Kind, float] = MIX, *, partition: int = -1
+        self,
+        topics: Sequence[str],
+        count: int,
+        mix: Mapping[Kind, float] = MIX,
+        *,
+        partition: int = -1,
+        lanes: Sequence[int] = _ALL,
     ) -> None:
         """Produce so many records and wait until Kafka has them; raises RuntimeError where it does not take them."""
-        self.hand_over(topics, count, mix, partition=partition)
+        self.hand_over(topics, count, mix, partition=partition, lanes=lanes)
         self.flush()
 
     def flush(self) -> None:
@@ -111,14 +127,20 @@ class Load:
             raise RuntimeError(f"Kafka did not take all records: {self._failed[:1]}")
 
     def hand_over(
-        self, topics: Sequence[str], count: int, mix: Mapping[Kind, float] = MIX, *, partition: int = -1
+        self,
+        topics: Sequence[str],
+        count: int,
+        mix: Mapping[Kind, float] = MIX,
+        *,
+        partition: int = -1,
+        lanes: Sequence[int] = _ALL,
     ) -> None:
         """Produce so many records, and do not wait for the last of them."""
         draw, several = self._random.random, len(topics) > 1
         for _ in range(count):
             topic = self._random.choice(topics) if several else topics[0]
             self._made += 1
-            made = Made(_drawn(draw(), mix), int(draw() * LANES), self._made, time.time_ns() // 1_000_000)
+            made = Made(_drawn(draw(), mix), lanes[int(draw() * len(lanes))], self._made, time.time_ns() // 1_000_000)
             self._one(topic, made, partition)
         self._producer.poll(0)
 

@@ -20,7 +20,7 @@ from bridge.sandbox.process import SandboxProcess
 from tests.brokers.real import RealKafka
 from tests.road.bridge_process import BridgeProcess, committed_everything, settings, until
 from tests.soak.facts import REFUSED, Kind
-from tests.soak.load import MIX, NAMESPACE, RULES, Feeder, Load
+from tests.soak.load import LANES, MIX, NAMESPACE, RULES, Feeder, Load
 from tests.soak.member import Member
 from tests.soak.watch import Watch
 
@@ -138,8 +138,15 @@ class Stage:
 
     # The load
 
-    def produce(self, count: int, mix: Mapping[Kind, float] = MIX, *, partition: int = -1) -> None:
-        self.load.produce(self.topics, count, mix, partition=partition)
+    def produce(
+        self,
+        count: int,
+        mix: Mapping[Kind, float] = MIX,
+        *,
+        partition: int = -1,
+        lanes: Sequence[int] = range(LANES),
+    ) -> None:
+        self.load.produce(self.topics, count, mix, partition=partition, lanes=lanes)
 
     def feed(self, seconds: float) -> Feeder:
         """A steady load for about so long, in a thread of its own: `stop` it."""

@@ -6,19 +6,19 @@ import time
 import urllib.request
 from typing import Any, Final
 
+from confluent_kafka import KafkaException
+
 from bridge import jsontext
 from tests.road.bridge_process import BridgeProcess, until
 from tests.soak.accepted import Accepted
 from tests.soak.facts import Kind
-from tests.soak.load import CLEAN
+from tests.soak.load import CLEAN, LANES
 from tests.soak.stage import Stage
 
 _LANE: Final = 1
 """The person whose records fail, so that the commit stays below what is finished."""
 _BELOW, _BEYOND = 0, 1
 """Partitions: the commit stays below the cut; it is beyond it."""
-_PAUSE: Final = 11.0
-"""After so long a question that is not answered is told."""
 
 
 def log_cut(stage: Stage) -> None:
@@ -54,18 +54,28 @@ def _read_more_than_is_replicated(stage: Stage, leader: int, follower: int) -> B
     for partition in (_BELOW, _BEYOND):
         stage.produce(100, CLEAN, partition=partition)
     stage.drain()
+    before, ends = stage.accepted(), stage.kafka.end_offsets(stage.topics[0])
     stage.api({"fault": "reject", "status_code": 503, "when": {"match": {"distinct_id": {"regex": f"^u{_LANE}$"}}}})
+    stage.produce(1, {}, partition=_BELOW, lanes=[_LANE])
     stage.produce(200, CLEAN, partition=_BELOW)
     stage.kafka.kill(follower)
     until(lambda: _in_sync(stage) == {leader}, 60, stage.logs)
-    before, ends = stage.accepted(), stage.kafka.end_offsets(stage.topics[0])
-    for partition in (_BELOW, _BEYOND):
-        stage.produce(300, CLEAN, partition=partition)
+    stage.produce(300, CLEAN, partition=_BELOW)
+    stage.produce(300, CLEAN, partition=_BEYOND, lanes=range(_LANE + 1, LANES))
     facts = [fact for column in stage.load.columns().values() for fact in column.facts()]
     new = [fact for fact in facts if fact.place[2] >= ends[fact.place[1]]]
     wanted = sum(fact.kind is Kind.DELIVERED and fact.lane != _LANE for fact in new)
-    until(lambda: stage.accepted() >= before + wanted, 60, stage.logs)
+    until(lambda: stage.accepted() == before + wanted, 60, stage.logs)
+    until(lambda: _is_committed_beyond(stage), 60, stage.logs)
     return member
+
+
+def _is_committed_beyond(stage: Stage) -> bool:
+    topic = stage.topics[0]
+    try:
+        return stage.kafka.committed_offsets(stage.group, topic)[_BEYOND] == stage.kafka.end_offsets(topic)[_BEYOND]
+    except KafkaException:
+        return False
 
 
 def _in_sync(stage: Stage) -> set[int]:
@@ -85,10 +95,12 @@ def _elect_uncleanly(stage: Stage, leader: int, follower: int) -> dict[int, int]
     until(lambda: leader not in _leading(stage), 60, stage.logs)
     stage.kafka.restart(follower)
     stage.kafka.elect_uncleanly(stage.topics[0])
-    stage.load.forget(stage.topics[0])
+    cut = stage.kafka.end_offsets(stage.topics[0])
+    for partition, end in cut.items():
+        stage.load.cut((stage.topics[0], partition), end)
     stage.load.renew()
     stage.api()
-    return stage.kafka.end_offsets(stage.topics[0])
+    return cut
 
 
 def _accept(stage: Stage, member: BridgeProcess, cut: dict[int, int]) -> None:
@@ -121,22 +133,29 @@ def first_start(stage: Stage) -> None:
         members = _start_without_a_leader(stage, latest) if missing else _start_two(stage, latest)
         stage.produce(stage.records // stage.faults, CLEAN)
         stage.drain()
-        told = Accepted(stage.sandbox.keys())
-        wrong = [key for key in never if key in told]
-        stage.claim(not wrong, f"{len(wrong)} records from before the first start were sent: {wrong[:3]}")
+        _judge_start(stage, never)
         for member in members:
             stage.terminate(member)
             stage.members.remove(member)
+
+
+def _judge_start(stage: Stage, never: set[str]) -> None:
+    """What came before the start is not sent, all that came since is: of this turn, whose records the next one forgets."""
+    told = Accepted(stage.sandbox.keys())
+    wrong = [key for key in never if key in told]
+    stage.claim(not wrong, f"{len(wrong)} records from before the first start were sent: {wrong[:3]}")
+    since = [fact for column in stage.load.columns().values() for fact in column.facts()]
+    lost = [fact for fact in since if fact.kind is Kind.DELIVERED and fact.key not in told]
+    stage.claim(not lost, f"{len(lost)} records from after the first start were not sent: {lost[:3]}")
 
 
 def _start_without_a_leader(stage: Stage, latest: dict[str, Any]) -> list[BridgeProcess]:
     stage.injected["first start without a leader"] += 1
     stage.kafka.kill(3)
     member = stage.member(kafka=latest)
-    until(lambda: stage.metric(member, "bridge_kafka_joined") == 1.0, 60, stage.logs)
-    time.sleep(_PAUSE)
-    trouble = until(lambda: status(member).get("kafka", {}).get("trouble"), 30, stage.logs)
-    stage.claim("asked of broker" in trouble or "who leads" in trouble, f"it says {trouble}")
+    stage.await_ready(member)
+    where = f"{stage.topics[0]}[2]"
+    until(lambda: where in (status(member).get("kafka", {}).get("trouble") or ""), 30, stage.logs)
     stage.claim(status(member)["totals"]["lag"] is None, "the lag is known though a partition has not begun")
     stage.kafka.restart(3)
     stage.kafka.await_leaders(stage.topics[0])
@@ -146,7 +165,8 @@ def _start_without_a_leader(stage: Stage, latest: dict[str, Any]) -> list[Bridge
 def _start_two(stage: Stage, latest: dict[str, Any]) -> list[BridgeProcess]:
     stage.injected["two first members a second apart"] += 1
     first = stage.member(kafka=latest)
-    stage.await_ready(first)
+    until(lambda: status(first).get("totals", {}).get("lag") is not None, 60, stage.logs)
+    stage.produce(60, CLEAN)
     time.sleep(stage.random.uniform(0.0, 1.0))
     second = stage.member(kafka=latest)
     stage.await_ready(second)
