@@ -132,11 +132,6 @@ class Ledger:
         return self._given[0] if self._given else None
 
     @property
-    def stands(self) -> int:
-        """The lowest offset that may come next."""
-        return self._given[0] if self._given else self.next
-
-    @property
     def rereading(self) -> bool:
         """Whether something is to be read again without which the watermark cannot move on."""
         return self._skip or bool(self._given)

@@ -198,8 +198,9 @@ def go_past(delivery: Delivery, scope: TopicPartition, first: int, to: int) -> N
             f"{left[0]}: wait for them, or put them aside with `bridge skip`"
         )
         raise Declined(message)
-    if not part.ledger.stands <= first < to:
-        message = f"{scope[0]}:{scope[1]} is read from {part.ledger.stands} on: look again what cannot be read"
+    # What was given back is read again from anywhere below it: what lies between may be gone.
+    if first >= to or (part.ledger.given is None and first < part.ledger.next):
+        message = f"{scope[0]}:{scope[1]} is read from {part.ledger.next} on: look again what cannot be read"
         raise Declined(message)
     delivery.order(GoPast(*scope, part.epoch, first, to))
 
