@@ -108,8 +108,12 @@ class Desk:
         with self._news:
             while not true():
                 left = deadline - time.monotonic()
-                assert left > 0, f"waited {seconds} s for {what or 'it'}; state {self.states[-1:]}"
+                assert left > 0, f"waited {seconds} s for {what or 'it'}; {self._seen_last()}"
                 self._news.wait(min(left, 0.02))
+
+    def _seen_last(self) -> str:
+        """For a failure: a Kafka thread that is stuck has not polled for long, one whose client is stuck polls."""
+        return f"state {self.states[-1:]}, polled {time.monotonic() - self.kafka.heartbeat:.1f} s ago"
 
     def order(self, *orders: Order) -> None:
         self.orders.extend(orders)
