@@ -23,6 +23,7 @@ from bridge.findings import visible
 from bridge.flow import Headers, PlainRecord, UnreadableHeaders, headers_of
 from bridge.kafka.beyond import Beyond, ProbeError, Prober, beyond
 from bridge.kafka.config import ConfigError
+from bridge.kafka.epochs import epoch_end
 from bridge.kafka.idle import IdleGroup, Stood, idle
 from bridge.kafka.letterbox import opened
 from bridge.kafka.peek import PeekError
@@ -118,6 +119,7 @@ def _offline(settings: Settings, name: tuple[str, int], prober: Prober, wish: Wi
     with idle(settings.kafka) as group:
         was = group.committed(*name)
         stand = _stand(was, shown)
+        _refuse_cut(settings, name, was, stand)
         # The same once more: refused while the group has members, before anything is looked for.
         group.commit(*name, was)
         records, met = prober.sound(stand.committed, stand.committed + MOST_BEFORE)
@@ -154,6 +156,17 @@ def _stand(was: Stood, shown: str) -> Stand:
         message = f"the commit of {shown} at {committed} was made by somebody else: what is finished is not known"
         raise Failure(message, FOUND)
     return Stand(committed, note)
+
+
+def _refuse_cut(settings: Settings, name: tuple[str, int], was: Stood, stand: Stand) -> None:
+    """What the commit calls finished is so of the log as it was then."""
+    end = epoch_end(settings.kafka, name, was.epoch) if was.epoch >= 0 else None
+    if end is not None and stand.cut(end):
+        message = (
+            f"{name[0]}:{name[1]} was cut off at {end} (leader epoch {was.epoch}), below what the group's commit speaks of, "
+            "and what came since then was not sent: start a bridge, which says so, and accept that first"
+        )
+        raise Failure(message, FOUND)
 
 
 def _commit(group: IdleGroup, name: tuple[str, int], was: Stood, then: Stood) -> None:

@@ -24,6 +24,10 @@ class Stand:
             offset <= self.note.delivered and not any(first <= offset <= last for first, last in self.note.unfinished)
         )
 
+    def cut(self, epoch_end: int) -> bool:
+        """Whether the log left the commit's leader epoch, at `epoch_end`, below what the commit speaks of: it is another now."""
+        return epoch_end < max(self.committed, self.note.delivered + 1, self.note.bound + 1)
+
     def lost(self, first: int, to: int) -> int:
         """How many offsets from `first` on and below `to` have no outcome yet."""
         known = max(min(to, self.note.delivered + 1), first)

@@ -68,3 +68,12 @@ def test_any_note_passes_any_stretch() -> None:
             each for each in finished if each >= to
         }
         assert stand.lost(committed, to) == sum(1 for offset in range(committed, to) if offset not in finished)
+
+
+def test_a_log_that_was_cut_off_below_what_a_commit_speaks_of_is_another_one() -> None:
+    """Where the commit's leader epoch ended before any offset it speaks of, what it calls finished is not to be believed."""
+    stand = _stand(10, {12, 15}, bound=20)
+    assert stand.cut(9)
+    assert stand.cut(20)
+    assert not stand.cut(21)
+    assert not stand.cut(100)

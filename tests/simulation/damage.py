@@ -81,6 +81,8 @@ class Damage:
         if note is None or not note.fits or log.set_back or was.offset > stretch[1] or was.offset < log.low:
             return
         stand, to = passing.Stand(was.offset, note), stretch[1] + 1
+        if was.epoch >= 0 and stand.cut(log.end_of(was.epoch)):
+            return
         for rec in truth.between(number, was.offset, stretch[0] - 1):
             if not rec.gone and not stand.finished(rec.offset):
                 for item in range(len(rec.words)):
