@@ -16,6 +16,7 @@ from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     ElectionType,
     IsolationLevel,
+    KafkaError,
     KafkaException,
     Message,
     Producer,
@@ -32,6 +33,10 @@ from tests.brokers.node import Node, free_ports
 _ANSWER_SECONDS: Final = 30.0
 _START_SECONDS: Final = 120.0
 _QUIET: Final = {"log_level": 0}
+_COMING: Final = frozenset(
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE}
+)
+"""A broker that has just started is not yet sure who keeps a group."""
 
 
 class Sent(NamedTuple):
@@ -217,7 +222,7 @@ class RealKafka:
         consumer = Consumer(conf)
         try:
             numbers = self.admin.list_topics(topic, timeout=_ANSWER_SECONDS).topics[topic].partitions
-            found = consumer.committed([TopicPartition(topic, number) for number in numbers], timeout=_ANSWER_SECONDS)
+            found = _asked_again(consumer, [TopicPartition(topic, number) for number in numbers])
         finally:
             consumer.close()
         for each in found:
@@ -287,6 +292,18 @@ class RealKafka:
 
     def _chosen(self, number: int | None) -> list[Node]:
         return [node for node in self.nodes if number in (None, node.number)]
+
+
+def _asked_again(consumer: Consumer, parts: list[TopicPartition]) -> list[TopicPartition]:
+    """What is committed, asked again while the coordinator has just come to be."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while True:
+        try:
+            return consumer.committed(parts, timeout=_ANSWER_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() not in _COMING or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _send(producer: Producer, topic: str, records: Iterable[Sent | bytes]) -> None:
