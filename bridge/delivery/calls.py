@@ -8,7 +8,7 @@ from random import Random
 
 from bridge.delivery.batcher import LaneOf
 from bridge.delivery.dead import Refusal
-from bridge.delivery.flight import Flight, Item
+from bridge.delivery.flight import Flight, Item, newest_of
 from bridge.delivery.gate import Closed, Gate
 from bridge.delivery.journal import Fact
 from bridge.delivery.partition import Partition
@@ -111,7 +111,7 @@ class Calls:
         """Before every attempt: drop what was fenced or is too old; False if nothing is left of it."""
         guard = flight.guarded or flight.first_ms is not None
         parts = flight.parts()
-        if any(self._placer.paused(part) for part in parts):
+        if any(part.behind or self._placer.paused(part) for part in parts):
             self._set_aside(flight)
             parts = flight.parts()
         if flight.count and not guard and not flight.perishable and all(part.live for part in parts):
@@ -142,11 +142,18 @@ class Calls:
         return bool(keep)
 
     def _set_aside(self, flight: Flight) -> None:
-        """What is paused waits apart until it is resumed, that of the halves that wait for this flight included."""
+        """What is paused waits apart until it is resumed, that of the halves that wait for this flight included.
+
+        So does, behind a hold of its partition, what no commit covers again yet.
+        """
         family = list(flight.family())
-        paused = {part for each in family for part in each.parts() if self._placer.paused(part)}
+        waiting = {
+            part
+            for part, newest in newest_of(family).items()
+            if self._placer.paused(part) or (part.behind and part.live and newest > part.bound)
+        }
         first_ms = min((each.first_ms for each in family if each.first_ms is not None), default=None)
-        for part in sorted(paused, key=lambda part: part.name):
+        for part in sorted(waiting, key=lambda part: part.name):
             waits = [item for each in family for item in each.items if item[0] is part]
             aside = flight.apart(waits)
             aside.first_ms, aside.immediate = first_ms, flight.immediate
@@ -450,4 +457,4 @@ class Calls:
 
     def in_call(self, part: Partition) -> bool:
         """Whether an event of the partition is in a call right now."""
-        return any(item[0] is part for flight in self.in_flight.values() for item in flight.items)
+        return any(part in flight.parts() for flight in self.in_flight.values())

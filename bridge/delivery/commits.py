@@ -87,7 +87,7 @@ class _Part:
     newest: int = -1
     """The newest offset read."""
     cover: int | None = None
-    """While everything is held: the newest offset that may be called handed over."""
+    """While it is held, or everything: the newest offset that may be called handed over."""
     number: int = 0
 
     @property

@@ -1,17 +1,19 @@
-"""What commits call handed over while everything is held: what may really have been applied, and the probe. Pure.
+"""What commits call handed over in a hold: what may really have been applied, and what still goes out. Pure.
 
 Else the commit's bound is the newest record read, so that a kill leaves no doubt. In a hold that would put the 24 h
-clock on records that wait in front of it: it goes back, as at a clean stop, and goes on behind the hold.
+clock on records that wait in front of it: it goes back, as at a clean stop, and goes on behind the hold. While
+everything is held a probe goes out; while a partition is, what was in flights already, unless somebody paused it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bridge.delivery.calls import Calls
-from bridge.delivery.flight import Flight
+from bridge.delivery.flight import Flight, newest_of
 from bridge.delivery.holds import Holds
 from bridge.delivery.partition import Partition
+from bridge.delivery.placing import Placer
 from bridge.delivery.policy import Policy
 from bridge.delivery.refusals import Refusals
 from bridge.flow import Bounded, Cover
@@ -20,50 +22,80 @@ from bridge.flow import Bounded, Cover
 class Covers:
     """Used by the delivery thread alone."""
 
-    def __init__(self, policy: Policy, holds: Holds, calls: Calls, refusals: Refusals) -> None:
+    def __init__(self, policy: Policy, holds: Holds, calls: Calls, placer: Placer, refusals: Refusals) -> None:
         self._policy = policy
         self._holds = holds
         self._calls = calls
+        self._placer = placer
         self._probes = calls.probes
         self._refusals = refusals
         self._on = False
         self._hungry: Partition | None = None
         """Whose next records are covered, too, since a probe needs new ones."""
+        self._unsettled: set[Partition] = set()
+        """Partitions on which a hold was put or lifted, or that still have something in flights in theirs."""
 
     def handed(self, part: Partition) -> int:
         """The newest offset that may have been applied, in this assignment or an earlier owner's; -1 if none.
 
         What is finished above the watermark does not count: it stands in the note, as far as that has room.
         """
-        offsets = [item[1].offset() for flight in self._maybe_applied() for item in flight.items if item[0] is part]
-        offsets += (offset for offset, fan in part.fans.items() if fan.left < fan.total)
+        return self._handed(part, newest_of(self._maybe_applied()))
+
+    def _handed(self, part: Partition, applied: Mapping[Partition, int]) -> int:
+        offsets = [offset for offset, fan in part.fans.items() if fan.left < fan.total]
         offsets += self._refusals.unfinished(part)
         if len(part.ledger.runs()) > self._policy.note_bytes:
             offsets.append(part.ledger.top)
-        return max((part.start.bound, min(part.ledger.top, part.ledger.watermark - 1), *offsets))
+        finished = min(part.ledger.top, part.ledger.watermark - 1)
+        return max((part.start.bound, applied.get(part, -1), finished, *offsets))
 
     def _maybe_applied(self) -> Iterator[Flight]:
         calls = self._calls
         yield from (flight for root in calls.in_flight.values() for flight in root.family())
         yield from (flight for _, _, root in calls.resting for flight in root.family() if flight.first_ms is not None)
 
-    def orders(self, parts: Iterable[Partition]) -> list[Cover]:
-        """What the commits are to say from now on; to be called whenever something may have changed."""
-        if not self._holds.everything():
-            if not self._on:
-                return []
+    def orders(self, parts: Iterable[Partition], changed: Sequence[Partition]) -> list[Cover]:
+        """What the commits are to say from now on; to be called whenever something may have changed.
+
+        `changed` are the partitions on which a hold was put or lifted since the last call.
+        """
+        self._unsettled.update(changed)
+        if self._holds.everything():
+            return self._in_hold(parts)
+        if self._on:
             self._on, self._hungry = False, None
-            return [self._order(part, None) for part in parts if part.covered is not None]
+            self._unsettled.update(parts)
+        elif not (changed or self._probes.moved):
+            return []
+        return self._of_partitions() if self._unsettled else []
+
+    def look_again(self, part: Partition) -> None:
+        """More of the partition is read or covered by now: where it is held, that must not count as handed over."""
+        if self._holds.on(part.name):
+            self._unsettled.add(part)
+            self._probes.moved = True
+
+    def _in_hold(self, parts: Iterable[Partition]) -> list[Cover]:
         fed = not self._probes.hungry or (self._hungry is not None and self._feeds(self._hungry))
         if self._on and fed and not self._probes.moved:
             return []
+        parts = [part for part in parts if part.number >= 0]
+        self._look_at_flights(parts)
         self._on, self._probes.moved = True, False
-        parts = list(parts)
         if not self._probes.hungry:
             self._hungry = None
         elif not fed:
             self._hungry = next((part for part in parts if self._may_feed(part)), None)
         return [self._order(part, last) for part, last in self._wanted(parts) if part.covered != last]
+
+    def _look_at_flights(self, parts: Iterable[Partition]) -> None:
+        """From now on a flight goes only as far as commits cover it; what waited apart for that waits no longer."""
+        self._probes.lowered.update(parts)
+        for part in parts:
+            if part.behind:
+                part.behind = False
+                self._calls.unpark(part)
 
     def _feeds(self, part: Partition) -> bool:
         """Whether a probe may still come of what is covered: records that no rule wants make none."""
@@ -74,25 +106,57 @@ class Covers:
         return part.live and not self._holds.on(part.name) and bool(_next_of(part, self._policy))
 
     def _wanted(self, parts: Iterable[Partition]) -> Iterator[tuple[Partition, int]]:
-        probe = self._probes.chosen
+        applied, probe = newest_of(self._maybe_applied()), self._probes.chosen
+        probed = {} if probe is None else newest_of([probe])
         for part in parts:
-            probed = [] if probe is None else [item[1].offset() for item in probe.items if item[0] is part]
             fed = _next_of(part, self._policy) if part is self._hungry else []
-            yield part, max((self.handed(part), *probed, *fed))
+            yield part, max((self._handed(part, applied), probed.get(part, -1), *fed))
+
+    def _of_partitions(self) -> list[Cover]:
+        """Back in a partition that is held, down to what still goes out while that lasts; on where it is not any more."""
+        self._probes.moved = False
+        applied = newest_of(self._maybe_applied())
+        called = newest_of(self._calls.in_flight.values())
+        going = newest_of([*self._calls.flights(), *self._placer.unstarted()])
+        orders: list[Cover] = []
+        for part in sorted(self._unsettled, key=lambda part: part.name):
+            held = part.live and part.number >= 0 and bool(self._holds.on(part.name))
+            goes = called if self._placer.paused(part) else going
+            last = max(self._handed(part, applied), goes.get(part, -1)) if held else None
+            if part.live and part.covered != last and (part.covered is not None or _read_above(part, last)):
+                orders.append(self._order(part, last))
+            if held and part.covered is not None:
+                part.behind = True
+                self._probes.lowered.discard(part)
+            if not held or part not in goes:
+                self._unsettled.discard(part)
+        return orders
 
     def _order(self, part: Partition, last: int | None) -> Cover:
         part.covered, part.number = last, part.number + 1
         if last is not None:
             part.bound = min(part.bound, last)
-        self._probes.lowered.add(part)
         return Cover(*part.name, part.epoch, part.number, last)
 
     def acknowledged(self, part: Partition, item: Bounded) -> None:
         """A commit of the partition is in Kafka; what an order since then has overtaken says nothing."""
-        if item.number in (part.number, -1):
-            part.bound = max(part.bound, item.bound)
-            if part.covered is None:
-                self._probes.lowered.discard(part)
+        if item.number not in (part.number, -1):
+            return
+        part.bound = max(part.bound, item.bound)
+        if item.number < 0:
+            part.covered, part.number = None, item.number
+        if part.behind:
+            self._calls.unpark(part)
+        if part.covered is None:
+            part.behind = False
+            self._probes.lowered.discard(part)
+            self.look_again(part)
+
+
+def _read_above(part: Partition, last: int | None) -> bool:
+    """Whether commits may call more handed over than that; where they do not, none is made that changes nothing."""
+    newest = part.ledger.newest
+    return last is not None and max(part.bound, newest if newest >= part.start.offset else -1) > last
 
 
 def _next_of(part: Partition, policy: Policy) -> list[int]:

@@ -100,7 +100,7 @@ class Delivery:
         self.batcher = Batcher(policy, LANES_OF[policy.ordering], self.placer, self.settler, self.holds)
         self.gate = Gate(policy, self.holds, now)
         self.calls = Calls(policy, self.gate, self.placer, self.settler, self.refusals, judge, lane_of, rng)
-        self.covers = Covers(policy, self.holds, self.calls, self.refusals)
+        self.covers = Covers(policy, self.holds, self.calls, self.placer, self.refusals)
         self.drains = Drains(self.placer, self.calls, self.refusals, lane_of, self.holds)
         self._orders: deque[Order] = deque()
         self._revoking: dict[TopicPartition, float] = {}
@@ -219,6 +219,7 @@ class Delivery:
         if not part.unsent:
             part.waiting_since = now
         part.unsent.extend(wanted)
+        self.covers.look_again(part)
         self.batcher.queue(part)
 
     def _bounded(self, item: Bounded) -> None:
@@ -300,15 +301,12 @@ class Delivery:
                 seconds, offset = now - self._revoking.get(part.name, now), part.ledger.watermark
                 facts = {"seconds": round(seconds, 3), "released": self._fence(part)}
                 tell_partition(self.settler.journal, "revoked", "info", part, offset, **facts)
-        for name in self.holds.changed():
-            if name in self.parts:
-                self.settler.dirty.add(self.parts[name])
-                self.settler.woken.append(self.parts[name])
-                self._progress_at = now
-        covers = self.covers.orders(self.parts.values())
-        if covers:
-            # What is finished above goes with it, or nothing would cover that any more.
-            self.settler.dirty.update(self.parts.values())
+        changed = [self.parts[name] for name in self.holds.changed() if name in self.parts]
+        self.settler.woken.extend(changed)
+        covers = self.covers.orders(self.parts.values(), changed)
+        if changed or covers:
+            # What is finished above goes with what is covered, or nothing would cover that any more.
+            self.settler.dirty.update(changed, (self.parts[cover.topic, cover.partition] for cover in covers))
             self._progress_at = now
         letters = self.refusals.outbox
         if letters:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter
 from typing import NamedTuple
@@ -121,6 +121,11 @@ class Flight:
         """The partitions in it."""
         return {leg.part for leg in self.legs} if self.legs else set(map(_part_of, self._items))
 
+    def reaches(self) -> Iterator[tuple[Partition, int]]:
+        """Its partitions with offsets of theirs, the newest of each among them."""
+        yield from ((leg.part, leg.offsets[-1]) for leg in self.legs)
+        yield from ((part, record.offset()) for part, record, _ in self._items)
+
     def ends(self) -> tuple[Record, Record]:
         """Its first and its last record."""
         legs, items = self.legs, self._items
@@ -196,3 +201,13 @@ class Flight:
         other.healthy = self.healthy
         other.healthy_since = self.healthy_since
         return other
+
+
+def newest_of(flights: Iterable[Flight]) -> dict[Partition, int]:
+    """The newest offset of each partition that is in some flights."""
+    newest: dict[Partition, int] = {}
+    for flight in flights:
+        for part, offset in flight.reaches():
+            if offset > newest.get(part, -1):
+                newest[part] = offset
+    return newest

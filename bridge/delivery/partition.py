@@ -47,6 +47,7 @@ class Partition:
     """
 
     __slots__ = (
+        "behind",
         "bound",
         "consented",
         "covered",
@@ -108,9 +109,11 @@ class Partition:
         self.bound = -1
         """Offsets up to here may be handed to the API: a commit that says so was acknowledged."""
         self.covered: int | None = None
-        """While everything is held: the newest offset that the commit is to call handed over."""
+        """While it is held, or everything: the newest offset that the commit is to call handed over."""
+        self.behind = False
+        """It is held, or was and commits do not cover all of it again: what lies above `bound` in flights waits apart."""
         self.number = 0
-        """Of the last `Cover`: what was acknowledged before it counts no more."""
+        """Of the last `Cover`: what was acknowledged before it counts no more; -1 where nothing is ever committed."""
         self.waiting_since = 0.0
         """When the oldest of `unsent` was read (or later)."""
         self.draining: int | None = None

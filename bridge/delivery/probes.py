@@ -26,7 +26,10 @@ class Probes:
         self._gate = gate
         self._placer = placer
         self.lowered: set[Partition] = set()
-        """Partitions whose commits may cover less than what is in flights: each flight is looked at before it goes."""
+        """While everything is held and right behind it: partitions whose commits may cover less than what is in flights.
+
+        Each flight is looked at before it goes.
+        """
         self.chosen: Flight | None = None
         """While everything is held: the flight that goes next, once commits cover it."""
         self.hungry = False

@@ -142,13 +142,22 @@ class Bench:
         """Start what may be started now; returns the new calls."""
         new: list[Call] = []
         for _ in range(3):
-            new += [Call(number, body) for number, body in self.delivery.starts(self.now, self.now_ms)]
-            if new or not (self.delivery.holds.everything() or self.delivery.calls.probes.lowered):
+            new += self.start_once()
+            if new or not (self.delivery.holds.everything() or self._waits_for_commits()):
                 break
-            # In and behind a hold of everything a call waits for the commit that covers it.
+            # In and behind a hold a call waits for the commit that covers it.
             self.letters += [order for order in self.collect() if isinstance(order, DeadLetter)]
+        return new
+
+    def start_once(self) -> list[Call]:
+        """Start what may be started before a commit is made; returns the new calls."""
+        new = [Call(number, body) for number, body in self.delivery.starts(self.now, self.now_ms)]
         self.calls.update((call.number, call) for call in new)
         return new
+
+    def _waits_for_commits(self) -> bool:
+        behind = any(part.behind for part in self.delivery.parts.values())
+        return behind or bool(self.delivery.calls.probes.lowered)
 
     def answer(self, call: Call, answered: Reply) -> None:
         del self.calls[call.number]

@@ -1,4 +1,4 @@
-"""What a hold of everything does to the 24 h clock, to the probes and to what commits call handed over."""
+"""What holds do to the 24 h clock, to the probes and to what commits call handed over."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bridge.delivery import operate
 from bridge.delivery.commits import Committer, Pace
 from bridge.delivery.note import decode
 from bridge.delivery.policy import Policy
-from bridge.flow import Assigned, Bounded, Cover, Drained, Outcome, Start
+from bridge.flow import Assigned, Bounded, Cover, Drained, Outcome, Progress, Start
 from tests.delivery.bench import EPOCH_MS, FAR, TOPIC, Bench, Call, record, refused, reply, results
 
 HTML = b"<html>refused by the proxy</html>"
@@ -338,3 +338,189 @@ def test_an_outage_of_an_hour_is_no_hold() -> None:
     bench.answer(probe, results("ok"))
     bench.settle()
     assert bench.outcomes() == {Outcome.DELIVERED: 4}
+
+
+def _two(calls: int = 2) -> Bench:
+    """A bench with two partitions and one event a call."""
+    bench = Bench(Policy(linger=0.0, batch_events=1, initial_in_flight=calls, max_in_flight=calls))
+    for partition in range(2):
+        bench.assign(partition)
+        bench.feed([record(offset, partition=partition) for offset in range(5)])
+    return bench
+
+
+def _orders(bench: Bench) -> list[Cover]:
+    """The covers of this moment, which no commit says yet."""
+    made = bench.delivery.orders(bench.now)
+    covers = [order for order in made if isinstance(order, Cover)]
+    made.clear()
+    return covers
+
+
+def _accept_all(bench: Bench) -> None:
+    while bench.start():
+        for call in _calls(bench):
+            bench.accept(call)
+    bench.pass_time(1.0)
+    bench.collect()
+
+
+def test_a_paused_partition_goes_back_to_what_may_have_been_applied() -> None:
+    """What is out counts until it is answered; a page leaves its record, and the other partition nothing to do."""
+    bench = _two(4)
+    calls = {(call.events[0]["p"], call.events[0]["o"]): call for call in bench.start()}
+    assert set(calls) == {(0, 0), (1, 0), (0, 1), (1, 1)}
+    bench.say(0, paused=True)
+    assert _orders(bench) == [Cover(TOPIC, 0, 1, 1, 1)]
+    bench.answer(calls[0, 1], refused(429))
+    assert _orders(bench) == [Cover(TOPIC, 0, 1, 2, 0)]
+    bench.answer(calls[0, 0], page(503))
+    bench.accept(calls[1, 0])
+    assert _orders(bench) == []
+    bench.pass_time(60.0)
+    bench.accept(calls[1, 1])
+    _accept_all(bench)
+    assert _covers(bench) == []
+    assert bench.progress(1).watermark == 5
+    bench.say(0, paused=False)
+    bench.settle()
+    assert bench.outcomes()[Outcome.DELIVERED] == 10
+
+
+def test_behind_a_pause_nothing_goes_out_before_a_commit_covers_it() -> None:
+    """Neither what was set aside nor what waits, by no commit of before the resume; the other partition goes on."""
+    bench = _two()
+    for call in bench.start():
+        bench.answer(call, refused(429) if call.events[0]["p"] == 0 else results("ok"))
+    bench.say(0, paused=True)
+    (back,) = _orders(bench)
+    bench.pass_time(60.0)
+    bench.say(0, paused=False)
+    for expected in ([1, 2], [3, 4]):
+        calls = bench.start_once()
+        assert [(call.events[0]["p"], call.events[0]["o"]) for call in calls] == [(1, each) for each in expected]
+        for call in calls:
+            bench.accept(call)
+    (on,) = _orders(bench)
+    assert (back.last, on.last) == (-1, None)
+    bench.take(Bounded(*NAME, 1, 4, back.number))
+    assert bench.start_once() == []
+    bench.take(Bounded(*NAME, 1, 4, on.number))
+    assert [call.offsets for call in bench.start_once()] == [[0]]
+    bench.settle()
+    assert bench.outcomes()[Outcome.DELIVERED] == 10
+
+
+def test_of_a_call_of_several_partitions_only_what_is_not_covered_waits() -> None:
+    """The events of a partition whose pause was just lifted wait apart; the others of the same call go out."""
+    bench = Bench(Policy(linger=0.0, initial_in_flight=1, max_in_flight=1))
+    for partition in range(2):
+        bench.assign(partition)
+        bench.feed([record(0, partition=partition)])
+    (call,) = bench.start()
+    bench.answer(call, refused(429))
+    bench.say(0, paused=True)
+    (back,) = _orders(bench)
+    bench.take(Bounded(*NAME, 1, -1, back.number))
+    bench.say(0, paused=False)
+    bench.pass_time(60.0)
+    (call,) = bench.start_once()
+    assert [event["p"] for event in call.events] == [1]
+    bench.accept(call)
+    bench.settle()
+    assert bench.outcomes() == {Outcome.DELIVERED: 2}
+
+
+def test_behind_a_halt_what_is_in_flights_goes_on_and_stays_covered() -> None:
+    """A hold of one partition lets its flights go: the bound is the last of them, and nothing of what waits behind."""
+    bench = Bench(Policy(linger=0.0, batch_events=1, initial_in_flight=3, max_in_flight=3))
+    bench.assign()
+    bench.feed([record(0), record(1), record(2, b"h"), record(3), record(4)])
+    first, second = bench.start()
+    assert [order.last for order in _orders(bench)] == [1]
+    bench.answer(second, refused(429))
+    assert _orders(bench) == []
+    bench.accept(first)
+    bench.pass_time(60.0)
+    (again,) = bench.start_once()
+    bench.accept(again)
+    assert _covers(bench) == []
+    bench.pass_time(DAY)
+    operate.skip(bench.delivery, NAME, 2, "a test order", bench.now_ms)
+    assert len(bench.write_dead_letters()) == 1
+    assert _covers(bench) == [None]
+    bench.settle()
+    assert bench.outcomes()[Outcome.DELIVERED] == 4
+
+
+def test_a_partition_that_is_held_behind_a_hold_of_everything_stays_back() -> None:
+    """The probe lifts the hold of everything: what is paused is covered no further, the other partition goes on."""
+    bench = _two()
+    for call in bench.start():
+        bench.answer(call, refused(401))
+    bench.say(0, paused=True)
+    bench.collect()
+    bench.pass_time(30.0)
+    _accept_all(bench)
+    last = {order.partition: order.last for order in bench.orders if isinstance(order, Cover)}
+    assert last == {0: -1, 1: None}
+    assert bench.progress(1).watermark == 5
+    bench.say(0, paused=False)
+    bench.settle()
+    assert bench.outcomes()[Outcome.DELIVERED] == 10
+    assert not bench.delivery.calls.probes.lowered
+
+
+def test_what_is_read_while_a_partition_is_held_is_not_called_handed_over() -> None:
+    """Where nothing was read nothing is to be taken back, and no commit is made for it; what comes later is."""
+    bench = Bench()
+    bench.say(0, paused=True)
+    bench.assign(start=Start(5), bound=-1)
+    assert _orders(bench) == []
+    bench.feed([record(5), record(6)])
+    assert [order.last for order in _orders(bench)] == [-1]
+
+
+def test_where_nothing_is_committed_a_hold_takes_nothing_back() -> None:
+    """A dry run: no commit follows a resume, and what waits goes out all the same."""
+    bench = _two()
+    bench.take(Bounded(*NAME, 1, 4, -1))
+    bench.start()
+    bench.say(0, paused=True)
+    assert _orders(bench) == []
+    bench.say(0, paused=False)
+    assert _orders(bench) == []
+
+
+@pytest.mark.parametrize("hold", ["pause", "halt"])
+def test_a_hold_of_days_and_a_kill_put_nothing_aside(hold: str) -> None:
+    """What was read and never sent is sent by the next process, however long the partition was held before the kill."""
+    committer = _committer()
+    bench = Bench(Policy(linger=0.0, batch_events=1, initial_in_flight=1, max_in_flight=1))
+    records = [record(0), record(1, b"h" if hold == "halt" else b"e"), *map(record, range(2, 9))]
+    bench.assign()
+    committer.read(NAME, 8)
+    _commit(committer, 1.0, EPOCH_MS)
+    bench.feed(records)
+    (call,) = bench.start()
+    bench.accept(call)
+    bench.start()
+    if hold == "pause":
+        for call in _calls(bench):
+            bench.answer(call, refused(429))
+        bench.say(0, paused=True)
+    for order in bench.collect():
+        if isinstance(order, Progress):
+            committer.progress(order)
+        elif isinstance(order, Cover):
+            committer.cover(order)
+    (commit,) = committer.due(2.0, EPOCH_MS + 1_000)
+    note = decode(commit.metadata, commit.offset)
+    assert note is not None
+    later = Bench(Policy(linger=0.0))
+    later.pass_time(2 * DAY)
+    start = Start(commit.offset, note.delivered, note.unfinished, note.bound, note.at_ms, note.steps)
+    later.assign(start=start)
+    later.feed([record(offset) for offset in range(commit.offset, 9)])
+    later.settle()
+    assert later.outcomes() == {Outcome.DELIVERED: 8}

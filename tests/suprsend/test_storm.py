@@ -19,6 +19,7 @@ from bridge.delivery.policy import Policy
 from bridge.flow import (
     Assigned,
     Bounded,
+    Cover,
     DeadLetter,
     DeadLetterWritten,
     Intake,
@@ -140,6 +141,9 @@ class Driver:
             elif isinstance(order, Progress):
                 assert order.watermark >= self.watermark
                 self.watermark = order.watermark
+            elif isinstance(order, Cover):
+                bound = FAR if order.last is None else order.last
+                self._inbox.append(Bounded("t", 0, 1, bound, order.number))
         orders.clear()
 
 

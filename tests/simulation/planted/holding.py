@@ -38,7 +38,7 @@ def commit_from_before_the_hold_covers() -> AbstractContextManager[Any]:
 def nothing_is_covered_again_behind_a_hold() -> AbstractContextManager[Any]:
     """The bound goes back for good: what is read later waits for ever."""
     right = Covers.orders
-    return instead(Covers, "orders", lambda self, parts: [each for each in right(self, parts) if each.last is not None])
+    return instead(Covers, "orders", lambda self, *args: [each for each in right(self, *args) if each.last is not None])
 
 
 @planted

@@ -14,6 +14,7 @@ from tests.simulation.pauses import Pauses
 from tests.simulation.planted.table import instead, planted
 
 RIGHT_ASSIGNED = Delivery._assigned
+RIGHT_PRUNE = Calls._prune
 RIGHT_SAYING = Book.saying
 
 
@@ -71,6 +72,18 @@ def pause_replaces_the_rewind() -> AbstractContextManager[Any]:
 def retries_go_out_in_a_pause() -> AbstractContextManager[Any]:
     """What was handed over once is tried again, whoever paused its partition."""
     return instead(Placer, "paused", lambda self, part: False)
+
+
+@planted
+def what_waited_for_a_resume_goes_before_a_commit_covers_it() -> AbstractContextManager[Any]:
+    """The bound went back in the pause, and what was set aside does not wait for it to come again."""
+
+    def prune(self: Any, flight: Any, now: float, now_ms: int) -> bool:
+        for part in flight.parts():
+            part.behind = False
+        return RIGHT_PRUNE(self, flight, now, now_ms)
+
+    return instead(Calls, "_prune", prune)
 
 
 @planted
