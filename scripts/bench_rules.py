@@ -16,11 +16,11 @@ import jq
 
 from bridge.flow import MappingContext, PlainRecord, Record
 from bridge.jsontext import dumps, loads
-from bridge.rules.fast import Straight, fast_rule
-from bridge.rules.key import key_maker
-from bridge.rules.load import load_rules
-from bridge.rules.mapping import compile_mapping
-from bridge.rules.scope import args_maker
+from bridge.rules.map.fast import Straight, fast_rule
+from bridge.rules.map.key import key_maker
+from bridge.rules.map.mapping import compile_mapping
+from bridge.rules.map.scope import args_maker
+from bridge.rules.read.load import load_rules
 
 RULES = Path(__file__).parents[1] / "config" / "rules"
 ENV = "workspace-key-0123456789"

@@ -15,7 +15,7 @@ from random import SystemRandom
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.rules.jq.differential import Report, compare
+from tests.jq.differential import Report, compare
 
 
 def main() -> int:

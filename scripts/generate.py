@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from bridge.cli.live import LIVE_CODES
+from bridge.jq import reference as jq_reference
 from bridge.jsontext import OPT_INDENT_2, dumps
-from bridge.rules import schema_docs
-from bridge.rules.jq import reference as jq_reference
-from bridge.rules.schema import rules_schema, tests_schema
+from bridge.rules.read import schema_docs
+from bridge.rules.read.schema import rules_schema, tests_schema
 from bridge.settings.reference import findings_page, settings_page, settings_schema
 from scripts import delivery_page, troubles_page
 from scripts.deploy_files import DEPLOY_FILES

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bridge.rules.jq import Budget, JqError, JqProblem, compile_program, tojson_text
-from bridge.rules.jq.values import JSON, equal
+from bridge.jq import Budget, JqError, JqProblem, compile_program, tojson_text
+from bridge.jq.runtime.values import JSON, equal
 
 ENOUGH = 195
 EVERY = 20

@@ -1,6 +1,6 @@
-"""Write bridge/rules/jq/unicode_classes.py: which characters libjq's regular expressions hold to be letters, digits …
+"""Write bridge/jq/regex/unicode_classes.py: which characters libjq's regular expressions hold to be letters, digits …
 
-    python scripts/unicode_classes.py > bridge/rules/jq/unicode_classes.py
+    python scripts/unicode_classes.py > bridge/jq/regex/unicode_classes.py
 
 The tables of RE2 are of another version of Unicode, and its `\\w` means something else.
 """

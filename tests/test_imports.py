@@ -27,8 +27,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "rich": ("cli/", "demo/"),
     "pydantic": ("settings/", "secrets.py", "sandbox/", "cli/"),
     "pydantic_core": ("settings/",),
-    "re2": ("rules/", "suprsend/"),
-    "watchfiles": ("running.py",),
+    "re2": ("jq/", "rules/", "suprsend/"),
+    "watchfiles": ("service/process.py",),
 }
 """Library → the files and rooms (with `/`) that may import it."""
 

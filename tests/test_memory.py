@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.memory import LEAST, MIB, budget_of, cgroup_limit
+from bridge.service.memory import LEAST, MIB, budget_of, cgroup_limit
 
 
 @pytest.mark.parametrize(

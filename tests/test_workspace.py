@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bridge.service.workspace import Workspace
 from bridge.suprsend.signing import Hmac
-from bridge.workspace import Workspace
 
 OWN, OTHER = "a-workspace-key-of-20-chars", "another-workspace-of-20-chars"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from bridge.delivery.delivery import Delivery
+from bridge.delivery.core import Delivery
 from bridge.delivery.policy import Policy
 from bridge.flow import (
     RECORD_OVERHEAD,
@@ -39,10 +39,10 @@ from bridge.flow import (
     Start,
 )
 from bridge.jsontext import dumps, loads
-from bridge.rules.decode import decoder
-from bridge.rules.fast import Straight, fast_rule
-from bridge.rules.load import load_rules
-from bridge.rules.mapping import compile_mapping
+from bridge.rules.map.decode import decoder
+from bridge.rules.map.fast import Straight, fast_rule
+from bridge.rules.map.mapping import compile_mapping
+from bridge.rules.read.load import load_rules
 from bridge.suprsend.answers import make_judge
 
 RECORDS: Final = 200

@@ -48,7 +48,7 @@ class Asking:
         """Say what will be done, do it, and show what came: the exit code. Blocks for as long as the calls take."""
         from bridge.asking.ask import ask, wanted
         from bridge.asking.questions import QUESTIONS, Ground
-        from bridge.assembly import credentials_of, judge_of
+        from bridge.service.wiring import credentials_of, judge_of
         from bridge.suprsend.signing import Hmac
 
         credentials = credentials_of(settings)
@@ -90,7 +90,7 @@ def _opened(file: Path) -> TextIO:
 
 def _redaction(settings: Settings, ground: Ground) -> Redaction:
     from bridge.asking.redaction import Redaction
-    from bridge.assembly import secrets_of
+    from bridge.service.wiring import secrets_of
 
     salt = uuid.uuid4().hex
     person = f"<person {Redaction({}, salt).hashed(ground.person)}>"
@@ -116,7 +116,7 @@ def _head(settings: Settings, own: Credentials) -> dict[str, object]:
 
 def _sender(settings: Settings, credentials: Callable[[], Credentials]) -> Callable[[Call], Reply]:
     from bridge.asking.wire import call, wrong
-    from bridge.assembly import endpoint_of
+    from bridge.service.wiring import endpoint_of
 
     endpoint = endpoint_of(settings)
 

@@ -146,8 +146,8 @@ def _peeked(named: Path | None) -> tuple[Path, tuple[str, ...] | None]:
 
 
 def _rules(path: Path, topics: tuple[str, ...] | None) -> _Rules:
-    from bridge.rules.check import check_rules
-    from bridge.rules.load import load_rules
+    from bridge.rules.lint.check import check_rules
+    from bridge.rules.read.load import load_rules
 
     loaded = load_rules(path)
     return _Rules(loaded.rules, [*loaded.findings, *check_rules(loaded.rules, topics)], loaded.sources)
@@ -155,10 +155,10 @@ def _rules(path: Path, topics: tuple[str, ...] | None) -> _Rules:
 
 def _machine(settings: Settings, name: str) -> list[Finding]:
     """What only trying tells: keys that cannot be keys, settings that librdkafka refuses, filters that are none."""
-    from bridge.assembly import credentials_of, endpoint_of, judge_of
     from bridge.kafka.config import ConfigError, clients_of
-    from bridge.rules.patterns import PatternError, recipient_filter
+    from bridge.rules.read.name_patterns import PatternError, recipient_filter
     from bridge.secrets import SecretError
+    from bridge.service.wiring import credentials_of, endpoint_of, judge_of
     from bridge.suprsend.answers import AnswerRuleError
     from bridge.suprsend.endpoint import EndpointError
     from bridge.suprsend.signing import CredentialsError
@@ -180,8 +180,8 @@ def _machine(settings: Settings, name: str) -> list[Finding]:
 
 def _trusted(settings: Settings, name: str) -> list[Finding]:
     """What is wrong with the certificates that are trusted where no `ca_file` is set."""
-    from bridge.assembly import endpoint_of
     from bridge.pem import authorities_problem
+    from bridge.service.wiring import endpoint_of
     from bridge.suprsend.endpoint import EndpointError
 
     try:

@@ -140,7 +140,7 @@ def _settings(config: Path | None) -> Settings:
 def _clear_errors() -> Iterator[None]:
     """What the machine or a remote side does not do, as one line."""
     from bridge.kafka.config import ConfigError
-    from bridge.kafka.peek import PeekError
+    from bridge.kafka.tools.inspect import PeekError
     from bridge.secrets import SecretError
     from bridge.suprsend.answers import AnswerRuleError
     from bridge.suprsend.endpoint import EndpointError
@@ -160,7 +160,7 @@ def _wanted(
     times: tuple[str | None, str | None],
     places: list[Place] | None = None,
 ) -> Wanted:
-    from bridge.delivery.dead import CAUSES
+    from bridge.delivery.dead_letter_headers import CAUSES
     from bridge.replay.wanted import Wanted
 
     rules, causes, codes, topics = (frozenset(each or ()) for each in names)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bridge.findings import visible
-from bridge.kafka.letterbox import Letterbox, opened
+from bridge.kafka.tools.dead_letter_reader import Letterbox, opened
 from bridge.replay.letter import Letter, Mark, Place, read
 from bridge.replay.wanted import Wanted
 

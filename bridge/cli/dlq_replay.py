@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 import typer
 
 from bridge import __version__
-from bridge.assembly import context_of, credentials_of, endpoint_of, judge_of
 from bridge.cli.failure import FOUND, Failure
-from bridge.delivery.pace import Tokens
+from bridge.delivery.rate_control import Tokens
 from bridge.findings import visible
 from bridge.flow import Event, Headers, Mapped, Mapper, PlainRecord, Record
-from bridge.kafka.letterbox import Letterbox, opened
-from bridge.kafka.peek import PeekError
-from bridge.loading import mapping_of, usable_rules
+from bridge.kafka.tools.dead_letter_reader import Letterbox, opened
+from bridge.kafka.tools.inspect import PeekError
 from bridge.replay.letter import Letter, Mark, Place, read
 from bridge.replay.plan import Limits, Plan, Rules
 from bridge.replay.progress import Open
 from bridge.replay.run import Answer, Missing, Replay, Report
 from bridge.replay.wanted import Wanted
-from bridge.rules.mapping import CompiledMapping
+from bridge.rules.map.mapping import CompiledMapping
+from bridge.service.loading import mapping_of, usable_rules
+from bridge.service.wiring import context_of, credentials_of, endpoint_of, judge_of
 from bridge.suprsend.batch import Bounds, batches
 from bridge.suprsend.outbox import Outbox
 from bridge.suprsend.sending import Retries, Sending

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 if TYPE_CHECKING:
-    from bridge.rules.jq import JSON, JqProblem, Program
+    from bridge.jq import JSON, JqProblem, Program
 
 BAD_INPUT, DOES_NOT_COMPILE, RUN_TIME = 2, 3, 5
 _SPACE = " \t\r\n"
@@ -94,8 +94,8 @@ def _split(pairs: list[str] | None) -> list[tuple[str, str]]:
 
 
 def _variables(texts: list[tuple[str, str]], values: list[tuple[str, str]]) -> dict[str, JSON]:
-    from bridge.rules.jq import Budget, JqError
-    from bridge.rules.jq.text import fromjson
+    from bridge.jq import Budget, JqError
+    from bridge.jq.runtime.printing import fromjson
 
     found: dict[str, JSON] = dict(texts)
     for name, text in values:
@@ -108,7 +108,7 @@ def _variables(texts: list[tuple[str, str]], values: list[tuple[str, str]]) -> d
 
 
 def _compiled(expression: str, variables: tuple[str, ...]) -> Program:
-    from bridge.rules.jq import JqProblem, compile_program
+    from bridge.jq import JqProblem, compile_program
 
     try:
         return compile_program(expression, variables=variables)
@@ -137,7 +137,7 @@ def shown_problem(expression: str, problem: JqProblem) -> str:
 
 def read_values(text: str) -> Iterator[JSON]:
     """JSON values with any white space between them. Raises ValueError with the place of what is none."""
-    from bridge.rules.jq.text import read_value
+    from bridge.jq.runtime.printing import read_value
 
     at = _skip(text, 0)
     while at < len(text):
@@ -161,7 +161,7 @@ def _inputs(*, null_input: bool) -> Iterator[JSON]:
 
 
 def _evaluated(program: Program, args: tuple[JSON, ...], *, null_input: bool, raw: bool) -> int:
-    from bridge.rules.jq import Budget, JqError, tojson_text
+    from bridge.jq import Budget, JqError, tojson_text
 
     status = 0
     budget = Budget()

@@ -10,7 +10,7 @@ import typer
 from bridge.cli.rulework import Config, directory, loaded, settings_of
 
 if TYPE_CHECKING:
-    from bridge.rules.inventory import Made
+    from bridge.rules.tools.inventory import Made
 
 
 def command(
@@ -23,7 +23,7 @@ def command(
 
     Example: bridge events config/rules --json
     """
-    from bridge.rules.inventory import inventory
+    from bridge.rules.tools.inventory import inventory
 
     made = inventory(loaded(directory(path, settings_of(config))))
     if as_json:

@@ -51,8 +51,8 @@ def command(
     Example: bridge explain orders.v1:3:1042
     """
     from bridge.flow import Fault
-    from bridge.rules.explain import Explainer
-    from bridge.rules.explain_text import as_json as jsonized, as_lines
+    from bridge.rules.tools.explain import Explainer
+    from bridge.rules.tools.explain_text import as_json as jsonized, as_lines
 
     place = _PLACE.fullmatch(record) if record is not None and not Path(record).exists() else None
     settings = kafka_settings(config) if place is not None else settings_of(config)
@@ -78,7 +78,7 @@ def _only_topic(ruleset: RuleSet) -> str | None:
 
 def _from_kafka(config: Path | None, topic: str, partition: int, offset: int) -> PlainRecord:
     from bridge.kafka.config import ConfigError
-    from bridge.kafka.peek import PeekError, record_at
+    from bridge.kafka.tools.inspect import PeekError, record_at
     from bridge.secrets import SecretError
 
     try:

@@ -26,7 +26,7 @@ A server that knows us takes it or calls it an empty body (2xx, or SuprSend's ow
 
 def live_findings(settings: Settings, path: str) -> list[Finding]:
     """Ask both sides; blocks for as long as their time limits. Raises what settings raise that make no client."""
-    from bridge.kafka.live import look_at
+    from bridge.kafka.tools.preflight import look_at
 
     troubles = look_at(settings.kafka, named=settings.delivery.namespace is not None)
     found = [_of_kafka(trouble, path) for trouble in troubles]
@@ -45,8 +45,8 @@ def _of_kafka(trouble: Trouble, path: str) -> Finding:
 
 def _suprsend_problem(settings: Settings) -> str | None:
     from bridge.asking.wire import call
-    from bridge.assembly import credentials_of, endpoint_of, judge_of
     from bridge.flow import Verdict
+    from bridge.service.wiring import credentials_of, endpoint_of, judge_of
     from bridge.suprsend.answers import is_foreign
 
     reply = call(endpoint_of(settings), credentials_of(settings), _NOTHING)

@@ -98,7 +98,7 @@ def _from_lines(lines: Iterable[bytes], topic: str | None, *, envelope: bool) ->
 
 def _from_kafka(config: Path | None, topic: str, last: int) -> Iterator[Numbered]:
     from bridge.kafka.config import ConfigError
-    from bridge.kafka.peek import PeekError, last_records
+    from bridge.kafka.tools.inspect import PeekError, last_records
     from bridge.secrets import SecretError
 
     try:
@@ -112,7 +112,7 @@ def _from_kafka(config: Path | None, topic: str, last: int) -> Iterator[Numbered
 def _map(ruleset: RuleSet, context: MappingContext, records: Iterator[Numbered]) -> int:
     """Write events as they come; returns the exit code."""
     from bridge.flow import Event
-    from bridge.rules.mapping import compile_mapping
+    from bridge.rules.map.mapping import compile_mapping
 
     mapping: Mapping = compile_mapping(ruleset, context)
     mappers: dict[str, Mapper] = {}
@@ -179,8 +179,8 @@ class _Faults:
 def _summarize(ruleset: RuleSet, context: MappingContext, records: Iterator[Numbered]) -> int:
     """Print the table; returns the exit code."""
     from bridge.flow import Fault
-    from bridge.rules.explain import Explainer
-    from bridge.rules.explain_summary import Summary
+    from bridge.rules.tools.explain import Explainer
+    from bridge.rules.tools.explain_summary import Summary
 
     explainers: dict[str, Explainer] = {}
     summary: Summary | None = None

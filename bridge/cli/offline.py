@@ -12,7 +12,7 @@ import typer
 from bridge.cli.failure import FOUND, Failure
 
 if TYPE_CHECKING:
-    from bridge.kafka.offline import Overview
+    from bridge.kafka.tools.offline import Overview
     from bridge.settings.kafka import Kafka
 
 Json = dict[str, Any]
@@ -37,8 +37,8 @@ def kafka_of(config: Path | None, unreached: Failure) -> Kafka:
 def said(action: str, body: dict[str, str], config: Path | None, unreached: Failure) -> Json:
     """Pause or resume by a commit of our own. Raises `Failure`."""
     from bridge.kafka.config import ConfigError
-    from bridge.kafka.offline import say
-    from bridge.kafka.peek import PeekError
+    from bridge.kafka.tools.inspect import PeekError
+    from bridge.kafka.tools.offline import say
     from bridge.observe.actions import BadRequestError, parse_target
     from bridge.secrets import SecretError
 
@@ -67,8 +67,8 @@ def said(action: str, body: dict[str, str], config: Path | None, unreached: Fail
 def overview(config: Path | None, unreached: Failure) -> Json:
     """What Kafka knows of the group, in the words of `/status` where it has them. Raises `Failure`."""
     from bridge.kafka.config import ConfigError
-    from bridge.kafka.offline import look
-    from bridge.kafka.peek import PeekError
+    from bridge.kafka.tools.inspect import PeekError
+    from bridge.kafka.tools.offline import look
     from bridge.secrets import SecretError
 
     settings = kafka_of(config, unreached)

@@ -66,7 +66,7 @@ def directory(path: Path | None, settings: Settings | None = None) -> Path:
 def loaded(path: Path) -> RuleSet:
     """Load rules; where they have errors, say them on stderr and end with exit code 1."""
     from bridge.findings import has_errors, render
-    from bridge.rules.load import load_rules
+    from bridge.rules.read.load import load_rules
 
     found = load_rules(path)
     if has_errors(found.findings):
@@ -83,7 +83,7 @@ def context_for(settings: Settings | None) -> MappingContext:
 
     if settings is None:
         return MappingContext(env=UNKNOWN_WORKSPACE, namespace="")
-    from bridge.assembly import context_of, credentials_of
+    from bridge.service.wiring import context_of, credentials_of
     from bridge.suprsend.signing import CredentialsError
 
     try:
@@ -96,7 +96,7 @@ def context_for(settings: Settings | None) -> MappingContext:
 def envelope_record(text: bytes, where: str) -> PlainRecord:
     """A record from one line `{"topic": …, "value": …}`. Raises Failure."""
     from bridge.jsontext import JSONDecodeError, loads
-    from bridge.rules.examples_given import GivenError, record_of
+    from bridge.rules.tools.examples_given import GivenError, record_of
 
     try:
         given: Any = loads(text)

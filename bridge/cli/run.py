@@ -15,7 +15,7 @@ import typer
 from bridge.cli.failure import INTERRUPTED, USAGE, Failure
 
 if TYPE_CHECKING:
-    from bridge.dry_run import DryTransport
+    from bridge.service.dry_run import DryTransport
 
 
 def command(
@@ -48,12 +48,12 @@ def _started(config: Path | None, log_level: str | None, *, dry_run: bool) -> in
     # What is imported stays: looking for cycles meanwhile costs a tenth of the start. `running` switches it on again.
     gc.disable()
 
-    from bridge.assembly import secrets_of
-    from bridge.dry_run import DryTransport
     from bridge.observe.admin import AdminError
     from bridge.observe.logs import LEVELS, Logs
     from bridge.observe.redact import Redactor
-    from bridge.running import StartError, run
+    from bridge.service.dry_run import DryTransport
+    from bridge.service.process import StartError, run
+    from bridge.service.wiring import secrets_of
     from bridge.settings.load import load_settings
 
     settings = load_settings(config, os.environ)

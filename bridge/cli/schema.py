@@ -15,8 +15,8 @@ __all__ = ["SOURCES", "command"]
 
 SOURCES: dict[str, tuple[str, str]] = {
     "settings": ("bridge.settings.reference", "settings_schema"),
-    "rules": ("bridge.rules.schema", "rules_schema"),
-    "tests": ("bridge.rules.schema", "tests_schema"),
+    "rules": ("bridge.rules.read.schema", "rules_schema"),
+    "tests": ("bridge.rules.read.schema", "tests_schema"),
 }
 """Kind of file → the module and the function that makes its schema."""
 

@@ -16,20 +16,20 @@ import typer
 from bridge import __version__
 from bridge.cli.failure import FOUND, USAGE, Failure
 from bridge.cli.remote import act, ask, place
-from bridge.delivery.dead import skipped_headers
-from bridge.delivery.note import decode
-from bridge.delivery.passing import Stand, passed
+from bridge.delivery.dead_letter_headers import skipped_headers
 from bridge.findings import visible
 from bridge.flow import Headers, PlainRecord, UnreadableHeaders, headers_of
-from bridge.kafka.beyond import Beyond, ProbeError, Prober, beyond
+from bridge.kafka.client.epochs import epoch_end
+from bridge.kafka.client.read_past import Beyond, ProbeError, Prober, beyond
 from bridge.kafka.config import ConfigError
-from bridge.kafka.epochs import epoch_end
-from bridge.kafka.idle import IdleGroup, Stood, idle
-from bridge.kafka.letterbox import opened
-from bridge.kafka.peek import PeekError
-from bridge.memory import BESIDE, MIB, cgroup_limit
+from bridge.kafka.tools.dead_letter_reader import opened
+from bridge.kafka.tools.idle import IdleGroup, Stood, idle
+from bridge.kafka.tools.inspect import PeekError
 from bridge.observe.actions import BadRequestError, parse_target
+from bridge.offsets.commit_metadata import decode
+from bridge.offsets.go_past import Stand, passed
 from bridge.secrets import SecretError
+from bridge.service.memory import BESIDE, MIB, cgroup_limit
 from bridge.settings.kinds import parse_size
 from bridge.settings.load import load_settings
 

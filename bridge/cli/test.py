@@ -12,9 +12,9 @@ from bridge.cli.rulework import directory, loaded
 
 if TYPE_CHECKING:
     from bridge.findings import Finding
-    from bridge.rules.coverage import Coverage
-    from bridge.rules.examples import ExampleFile, Ran
     from bridge.rules.model import RuleSet
+    from bridge.rules.tools.coverage import Coverage
+    from bridge.rules.tools.examples import ExampleFile, Ran
 
 Suites = list[tuple["ExampleFile", "list[Ran]"]]
 
@@ -49,7 +49,7 @@ def command(
 
     Example: bridge test config/rules --min-coverage 90
     """
-    from bridge.rules.coverage import Coverage
+    from bridge.rules.tools.coverage import Coverage
 
     rules, files = _files(directory(path))
     ruleset = loaded(rules)
@@ -78,7 +78,7 @@ def command(
 
 def _files(path: Path) -> tuple[Path, list[Path]]:
     """The directory of the rules, and the files of tests."""
-    from bridge.rules.examples_load import test_paths
+    from bridge.rules.tools.examples_load import test_paths
 
     if path.is_dir():
         return path, test_paths(path)
@@ -91,9 +91,9 @@ def _suites(ruleset: RuleSet, files: list[Path], only: str | None, reached: Cove
     """Read all tests, refuse them where one has a mistake, and run them."""
     from bridge.findings import has_errors, render
     from bridge.flow import MappingContext
-    from bridge.rules.examples import run_example
-    from bridge.rules.examples_load import load_examples
-    from bridge.rules.explain import Explainer
+    from bridge.rules.tools.examples import run_example
+    from bridge.rules.tools.examples_load import load_examples
+    from bridge.rules.tools.explain import Explainer
 
     findings: list[Finding] = []
     sources: dict[str, str] = {}
@@ -133,7 +133,7 @@ def _say(file: ExampleFile, ran: list[Ran]) -> int:
 
 def _update(suites: Suites) -> int:
     """Write what came out; returns the exit code."""
-    from bridge.rules.examples_update import updated
+    from bridge.rules.tools.examples_update import updated
 
     for file, ran in suites:
         wrong = [one for one in ran if one.differences]
@@ -148,7 +148,7 @@ def _update(suites: Suites) -> int:
 
 
 def _write_junit(path: Path, suites: Suites) -> None:
-    from bridge.rules.examples_junit import junit
+    from bridge.rules.tools.examples_junit import junit
 
     try:
         path.write_text(junit([(file.path, ran) for file, ran in suites]), encoding="utf-8")

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from itertools import islice, pairwise
 from typing import NamedTuple
 
-from bridge.delivery.flight import Flight, Leg
+from bridge.delivery.batch import Flight, Leg
+from bridge.delivery.batch_builder import Placer
+from bridge.delivery.finish import Settler
 from bridge.delivery.holds import Holds
 from bridge.delivery.partition import Fan, Lane, Partition
-from bridge.delivery.placing import Placer
 from bridge.delivery.policy import Policy
-from bridge.delivery.settle import Settler
 from bridge.flow import Event, MappedRun, Record
 
 LaneOf = Callable[[Record], Lane | None]

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from random import Random
 
+from bridge.delivery.admission import Closed, Gate
+from bridge.delivery.batch import Flight, Item, newest_of
+from bridge.delivery.batch_builder import Placer, dedupe_refusal
 from bridge.delivery.batcher import LaneOf
-from bridge.delivery.dead import Refusal
-from bridge.delivery.flight import Flight, Item, newest_of
-from bridge.delivery.gate import Closed, Gate
+from bridge.delivery.dead_letter_headers import Refusal
+from bridge.delivery.dead_letters import Refusals
+from bridge.delivery.finish import Settler
 from bridge.delivery.journal import Fact
+from bridge.delivery.log_lines import PARTLY, show_sent, tell_batch, tell_circuit
 from bridge.delivery.partition import Partition
-from bridge.delivery.placing import Placer, dedupe_refusal
 from bridge.delivery.policy import Policy
 from bridge.delivery.probes import Probes
-from bridge.delivery.refusals import Refusals
-from bridge.delivery.settle import Settler
-from bridge.delivery.suspects import Suspects
-from bridge.delivery.telling import PARTLY, show_sent, tell_batch, tell_circuit
+from bridge.delivery.stuck import Suspects
 from bridge.flow import Judge, Judged, Outcome, Record, Reply, Stage, Verdict
 
 AGAIN = frozenset({Verdict.TRANSIENT, Verdict.THROTTLED, Verdict.UNKNOWN, Verdict.SETUP, Verdict.DOUBTFUL})

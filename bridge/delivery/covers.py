@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from bridge.delivery.batch import Flight, newest_of
+from bridge.delivery.batch_builder import Placer
 from bridge.delivery.calls import Calls
-from bridge.delivery.flight import Flight, newest_of
+from bridge.delivery.dead_letters import Refusals
 from bridge.delivery.holds import Holds
 from bridge.delivery.partition import Partition
-from bridge.delivery.placing import Placer
 from bridge.delivery.policy import Policy
-from bridge.delivery.refusals import Refusals
 from bridge.flow import Bounded, Cover
 
 

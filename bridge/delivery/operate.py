@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 
-from bridge.delivery.dead import Refusal
-from bridge.delivery.delivery import Delivery
-from bridge.delivery.flight import Flight, Item
+from bridge.delivery.batch import Flight, Item
+from bridge.delivery.core import Delivery
+from bridge.delivery.dead_letter_headers import Refusal
 from bridge.delivery.holds import KINDS, Hold, Reason
 from bridge.delivery.partition import Fan, Lane, Partition
 from bridge.delivery.pauses import Book

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from bridge.delivery.ledger import Ledger
 from bridge.delivery.outcomes import worst
 from bridge.flow import Event, Mapper, Outcome, Record, RunMapper, Start, TopicPartition
+from bridge.offsets.ledger import Ledger
 
 if TYPE_CHECKING:
-    from bridge.delivery.flight import Flight
+    from bridge.delivery.batch import Flight
 
 Lane = bytes
 WHOLE: Lane = b"\x00whole partition"

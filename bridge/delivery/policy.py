@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.delivery.brake import BrakeLimits
-from bridge.delivery.pace import Backoff
+from bridge.delivery.rate_control import Backoff
 from bridge.delivery.storm import StormLimits
 
 Ordering = Literal["key", "partition", "none"]

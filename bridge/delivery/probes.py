@@ -6,10 +6,10 @@ from collections.abc import Callable
 from heapq import heapify
 from typing import TYPE_CHECKING
 
-from bridge.delivery.flight import Flight
-from bridge.delivery.gate import Gate
+from bridge.delivery.admission import Gate
+from bridge.delivery.batch import Flight
+from bridge.delivery.batch_builder import Placer
 from bridge.delivery.partition import Partition
-from bridge.delivery.placing import Placer
 
 if TYPE_CHECKING:
     from bridge.delivery.calls import Calls

@@ -10,12 +10,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.app import App
 from bridge.demo.shop import DEAD_LETTERS, TOPICS, Shop
-from bridge.kafka.feed import Feeder
-from bridge.kafka.mock import MockCluster
+from bridge.kafka.tools.demo_producer import Feeder
+from bridge.kafka.tools.mock import MockCluster
 from bridge.observe.logs import Logs
 from bridge.sandbox.process import SandboxProcess
+from bridge.service.app import App
 from bridge.settings.model import Settings
 
 POISON_AT = 60

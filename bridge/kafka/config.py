@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from bridge.delivery.note import digest_of
-from bridge.delivery.start import OnGap, StartFrom
+from bridge.kafka.client.log_throttle import LOG
 from bridge.kafka.errors import plain
-from bridge.kafka.keys import ALLOWED, For
-from bridge.kafka.quiet import LOG
+from bridge.kafka.passthrough import ALLOWED, For
+from bridge.offsets.begin import OnGap, StartFrom
+from bridge.offsets.commit_metadata import digest_of
 
 if TYPE_CHECKING:
     from bridge.settings.kafka import Kafka, Security

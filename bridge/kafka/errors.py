@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException
 
 from bridge.flow import TopicPartition
-from bridge.kafka.unreadable import SILENT_SECONDS, Unread
+from bridge.kafka.client.unreadable import SILENT_SECONDS, Unread
 
 END_REACHED: Final = KafkaError._PARTITION_EOF
 INVALID_ARGUMENT: Final = KafkaError._INVALID_ARG

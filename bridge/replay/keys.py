@@ -8,7 +8,7 @@ from typing import Final
 from bridge.flow import Event
 from bridge.jsontext import dumps
 from bridge.replay.letter import Letter
-from bridge.rules.key import INSERT_ID_SHORTEST, SCHEME, derived_insert_id
+from bridge.rules.map.key import INSERT_ID_SHORTEST, SCHEME, derived_insert_id
 
 __all__ = ["key_of", "refused", "rekeyed", "renewed"]
 

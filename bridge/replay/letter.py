@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from bridge.delivery.dead import FIRST_HEADER, PREFIX, UNREADABLE_HEADERS, listed
+from bridge.delivery.dead_letter_headers import FIRST_HEADER, PREFIX, UNREADABLE_HEADERS, listed
 from bridge.flow import UNREADABLE, Headers, PlainRecord, Record, UnreadableHeaders, headers_of
 
 __all__ = ["REFERENCE", "Letter", "Mark", "Place", "Reference", "Result", "again", "mark_headers", "read"]

@@ -8,8 +8,8 @@ from typing import Any
 
 from bridge.document import Mapping, Place, Scalar, Source
 from bridge.flow import OnError
-from bridge.rules.decode import Decode
-from bridge.rules.jq import Defs, Program
+from bridge.jq import Defs, Program
+from bridge.rules.map.decode import Decode
 
 __all__ = [
     "AttachmentRule",

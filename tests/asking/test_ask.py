@@ -17,7 +17,7 @@ from bridge.asking.report import lines, shown
 from bridge.asking.wire import call, wrong
 from bridge.cli.main import run
 from bridge.flow import Reply
-from bridge.kafka.mock import MockCluster
+from bridge.kafka.tools.mock import MockCluster
 from bridge.sandbox.process import SandboxProcess
 from bridge.sandbox.variants import VARIANTS
 from bridge.suprsend.answers import make_judge
@@ -231,7 +231,7 @@ def kafka() -> Iterator[MockCluster]:
 def prepared(
     kafka: MockCluster, usual: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> SandboxProcess:
-    monkeypatch.setattr("bridge.kafka.live._ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("bridge.kafka.tools.preflight._ANSWER_SECONDS", 0.5)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BRIDGE_CONFIG", raising=False)
     usual.reset()

@@ -27,8 +27,8 @@ from bench.sinks import BULK, SOURCE, Sink, command
 from bench.world import World
 from bridge.flow import Event, MappingContext, PlainRecord, Reply, Verdict
 from bridge.jsontext import dumps, loads
-from bridge.rules.load import load_rules
-from bridge.rules.mapping import compile_mapping
+from bridge.rules.map.mapping import compile_mapping
+from bridge.rules.read.load import load_rules
 from bridge.suprsend.answers import make_judge
 from bridge.suprsend.signing import Hmac, http_date
 from tests.brokers.jars import Unavailable

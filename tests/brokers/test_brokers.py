@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.kafka.mock import MockCluster
+from bridge.kafka.tools.mock import MockCluster
 from tests.brokers.fixtures import StartKafka
 from tests.brokers.real import RealKafka, Sent
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.main import run
-from bridge.kafka.mock import MockCluster
+from bridge.kafka.tools.mock import MockCluster
 from bridge.sandbox.process import SandboxProcess
 
 SHOP = (Path(__file__).resolve().parents[2] / "config" / "rules" / "shop.yaml").read_text()
@@ -30,7 +30,7 @@ suprsend: {workspace_key: sandbox-workspace-key-01, workspace_secret: sandbox-wo
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An empty directory, and an environment without settings. The mock cluster leaves questions of rights open."""
-    monkeypatch.setattr("bridge.kafka.live._ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("bridge.kafka.tools.preflight._ANSWER_SECONDS", 0.5)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BRIDGE_CONFIG", raising=False)
 
@@ -213,7 +213,7 @@ def test_live_without_suprsend(both: tuple[MockCluster, SandboxProcess], capsys:
 
 def test_live_without_kafka(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A Kafka that is not there is told once, and librdkafka's own log stays out of it."""
-    from bridge.kafka import live as kafka_live
+    from bridge.kafka.tools import preflight as kafka_live
 
     look_at = kafka_live.look_at
     monkeypatch.setattr(kafka_live, "look_at", lambda settings, **more: look_at(settings, seconds=1.0, **more))

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 
 from bridge.cli.main import run
-from bridge.kafka.mock import MockCluster
+from bridge.kafka.tools.mock import MockCluster
 
 RULES = """\
 rules:

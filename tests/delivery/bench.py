@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from bridge.delivery import operate
-from bridge.delivery.delivery import Delivery
+from bridge.delivery.core import Delivery
 from bridge.delivery.partition import Partition
 from bridge.delivery.policy import Policy
 from bridge.flow import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.delivery.start import AGES, age_of
+from bridge.offsets.begin import AGES, age_of
 
 HOUR = 3_600_000
 DAY = 24 * HOUR

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from bridge.delivery import operate
-from bridge.delivery.commits import Committer, Pace
-from bridge.delivery.note import decode
 from bridge.delivery.policy import Policy
 from bridge.flow import Assigned, Bounded, Cover, Drained, Outcome, Progress, Start
+from bridge.offsets.commit_metadata import decode
+from bridge.offsets.commits import Committer, Pace
 from tests.delivery.bench import EPOCH_MS, FAR, TOPIC, Bench, Call, record, refused, reply, results
 
 HTML = b"<html>refused by the proxy</html>"

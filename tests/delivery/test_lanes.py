@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bridge.delivery import operate
 from bridge.delivery.brake import BrakeLimits
-from bridge.delivery.pace import Backoff
 from bridge.delivery.policy import Ordering, Policy
+from bridge.delivery.rate_control import Backoff
 from bridge.flow import DeadLetter, DeadLetterWritten, Outcome
 from tests.delivery.bench import Bench, Call, record, refused, reply, results
 from tests.delivery.words import WordRules

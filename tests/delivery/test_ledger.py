@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bridge.delivery.ledger import Ledger
-from bridge.delivery.note import decode, text_of
 from bridge.flow import PlainRecord, Start
+from bridge.offsets.commit_metadata import decode, text_of
+from bridge.offsets.ledger import Ledger
 from tests.delivery.bench import record
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from bridge.delivery.coverage import MOST_STEPS, OLD_MS, Coverage, since_of
-from bridge.delivery.note import MAX_BYTES, Began, Origin, decode, digest_of, runs_of, text_of
+from bridge.offsets.commit_metadata import MAX_BYTES, Began, Origin, decode, digest_of, runs_of, text_of
+from bridge.offsets.handed_since import MOST_STEPS, OLD_MS, Coverage, since_of
 from tests.delivery import former_note
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings, strategies as st
 
-from bridge.delivery.flight import Flight
+from bridge.delivery.batch import Flight
 from bridge.delivery.policy import Policy
 from bridge.flow import RECORD_OVERHEAD, Outcome, Start
 from tests.delivery.bench import TOPIC, Bench, record

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.assembly import policy_of
 from bridge.delivery import operate
 from bridge.delivery.holds import Reason
 from bridge.delivery.policy import Policy
 from bridge.delivery.storm import StormGuard, StormLimits
 from bridge.flow import Event, Outcome, PlainRecord
+from bridge.service.wiring import policy_of
 from bridge.settings.model import Settings
 from tests.delivery.bench import EPOCH_MS, TOPIC, Bench
 from tests.delivery.words import WordRules

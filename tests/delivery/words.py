@@ -12,8 +12,8 @@ No word, or no value: no rule wants it. The keys are the real ones of `bridge.ru
 from __future__ import annotations
 
 from bridge.flow import Event, Fault, Mapped, Mapper, OnError, Record, RuleInfo, RunMapper, Stage
-from bridge.rules.key import key_maker
-from bridge.rules.runs import by_record
+from bridge.rules.map.key import key_maker
+from bridge.rules.map.runs import by_record
 
 ON_ERROR: dict[str, OnError] = {"d": "dead_letter", "s": "skip", "h": "halt", "o": "drop"}
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from threading import Condition, Thread
 from typing import Any, Self
 
-from bridge.delivery.ledger import Ledger
 from bridge.flow import (
     RECORD_OVERHEAD,
     Assigned,
@@ -29,9 +28,10 @@ from bridge.flow import (
     Sought,
     TopicPartition,
 )
+from bridge.kafka.client.pauses import Pauses
+from bridge.kafka.client.thread import KafkaThread
 from bridge.kafka.config import Clients, clients_of
-from bridge.kafka.pauses import Pauses
-from bridge.kafka.thread import KafkaThread
+from bridge.offsets.ledger import Ledger
 from bridge.settings.kafka import Kafka
 
 

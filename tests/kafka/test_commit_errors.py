@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import KafkaError
 
-from bridge.kafka.mock import MockCluster
+from bridge.kafka.tools.mock import MockCluster
 from tests.brokers.real import RealKafka, Sent
 from tests.kafka.desk import Desk, desk
 

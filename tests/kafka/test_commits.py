@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge.delivery.commits import Commit, Committer, Pace
-from bridge.delivery.note import Began, Origin, decode, runs_of
 from bridge.flow import Bounded, Progress, Start
+from bridge.offsets.commit_metadata import Began, Origin, decode, runs_of
+from bridge.offsets.commits import Commit, Committer, Pace
 
 NAME = ("orders", 0)
 

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError
 
 from bridge.flow import KafkaState
-from bridge.kafka.condition import Condition
+from bridge.kafka.client.broker_health import Condition
 
 
 class Brokers:

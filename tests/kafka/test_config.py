@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from bridge.kafka.client.log_throttle import Sparse
 from bridge.kafka.config import ConfigError, clients_of, consumer_conf
-from bridge.kafka.keys import ALLOWED, refused_key
-from bridge.kafka.quiet import Sparse
+from bridge.kafka.passthrough import ALLOWED, refused_key
 from tests.kafka.desk import settings
 
 VALUES = ("1000", "60000", "1", "true", "gzip", "any", "use_all_dns_ips", "", "100000000")
@@ -63,7 +63,7 @@ def test_what_the_group_protocol_forbids_is_refused() -> None:
 
 def test_the_table_is_read_without_kafkas_client() -> None:
     """The settings are checked without loading confluent_kafka."""
-    code = "import sys, bridge.kafka.keys; sys.exit('confluent_kafka' in sys.modules)"
+    code = "import sys, bridge.kafka.passthrough; sys.exit('confluent_kafka' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

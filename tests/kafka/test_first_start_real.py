@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bridge.delivery.note import Began, decode, text_of
 from bridge.flow import Assigned
+from bridge.offsets.commit_metadata import Began, decode, text_of
 from tests.brokers.fixtures import StartKafka
 from tests.brokers.real import RealKafka, Sent
 from tests.kafka.desk import Desk, desk

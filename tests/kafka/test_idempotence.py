@@ -10,11 +10,11 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from bridge.flow import DeadLetter, DeadLetterWritten, PlainRecord
+from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.dead_letter_producer import Letters
 from bridge.kafka.config import Conf, producer_conf
-from bridge.kafka.letterbox import opened
-from bridge.kafka.letters import Letters
-from bridge.kafka.mock import MockCluster
-from bridge.kafka.numbers import Numbers
+from bridge.kafka.tools.dead_letter_reader import opened
+from bridge.kafka.tools.mock import MockCluster
 from tests.kafka.desk import settings
 
 INIT_PRODUCER_ID = 22

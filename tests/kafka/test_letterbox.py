@@ -5,11 +5,11 @@ from __future__ import annotations
 from confluent_kafka import KafkaError
 
 from bridge.flow import DeadLetter, DeadLetterWritten, PlainRecord
+from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.dead_letter_producer import Letters
 from bridge.kafka.config import producer_conf
-from bridge.kafka.letterbox import opened
-from bridge.kafka.letters import Letters
-from bridge.kafka.mock import MockCluster
-from bridge.kafka.numbers import Numbers
+from bridge.kafka.tools.dead_letter_reader import opened
+from bridge.kafka.tools.mock import MockCluster
 from tests.kafka.desk import settings
 from tests.road.bridge_process import until
 

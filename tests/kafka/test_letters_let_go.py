@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 from bridge.flow import DeadLetter, DeadLetterWritten, PlainRecord
+from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.dead_letter_producer import Letters
 from bridge.kafka.config import Conf
-from bridge.kafka.letters import Letters
-from bridge.kafka.mock import MockCluster
-from bridge.kafka.numbers import Numbers
+from bridge.kafka.tools.mock import MockCluster
 
 
 def test_every_letter_ends_when_its_producer_is_let_go() -> None:

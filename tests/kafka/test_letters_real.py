@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.delivery.dead import dead_letter_headers, refusal_of
+from bridge.delivery.dead_letter_headers import dead_letter_headers, refusal_of
 from bridge.delivery.partition import Partition
 from bridge.flow import (
     DeadLetter,
@@ -24,12 +24,12 @@ from bridge.flow import (
     UnreadableHeaders,
     headers_of,
 )
-from bridge.kafka.letterbox import opened
-from bridge.kafka.letters import Letters
-from bridge.kafka.numbers import Numbers
-from bridge.kafka.peek import record_at
+from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.dead_letter_producer import Letters
+from bridge.kafka.tools.dead_letter_reader import opened
+from bridge.kafka.tools.inspect import record_at
 from bridge.replay.letter import Letter, again, read
-from bridge.rules.runs import by_record
+from bridge.rules.map.runs import by_record
 from tests.brokers.node import free_ports
 from tests.brokers.real import RealKafka, Sent
 from tests.brokers.unchecked import Raw, produce_raw

@@ -7,8 +7,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
-from bridge.kafka.links import Links
-from bridge.kafka.statistics import Statistics, read
+from bridge.kafka.client.connections import Links
+from bridge.kafka.client.statistics import Statistics, read
 
 ORDERS = [("orders", 0), ("orders", 1), ("orders", 2)]
 

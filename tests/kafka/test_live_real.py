@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin._resource import ResourceType
 
-from bridge.kafka.live import look_at
-from bridge.kafka.peek import PeekError, last_records, record_at
+from bridge.kafka.tools.inspect import PeekError, last_records, record_at
+from bridge.kafka.tools.preflight import look_at
 from bridge.settings.kafka import Kafka
 from tests.brokers.fixtures import StartKafka
 from tests.brokers.node import SASL_PASSWORD, SASL_USER
@@ -140,7 +140,7 @@ def test_missing_rights_are_said(kafka: RealKafka, kind: ResourceType, words: st
 
 def test_a_refused_password_is_said(kafka: RealKafka, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrong credentials are told as such, not as an unreachable broker, by both."""
-    monkeypatch.setattr("bridge.kafka.peek._SECONDS", 3.0)
+    monkeypatch.setattr("bridge.kafka.tools.inspect._SECONDS", 3.0)
     chosen = settings(kafka, "t", "dead", **secured(kafka, "wrong"))
     (trouble,) = look_at(chosen, seconds=3)
     assert trouble.kind == "authentication"

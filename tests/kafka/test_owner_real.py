@@ -44,7 +44,7 @@ def test_one_thread_owns_the_consumer_and_never_waits(
 ) -> None:
     """Every call is the Kafka thread's, no poll waits over a quarter of a second, no commit is waited for."""
     calls: list[Called] = []
-    monkeypatch.setattr("bridge.kafka.session.Consumer", _spying(calls))
+    monkeypatch.setattr("bridge.kafka.client.session.Consumer", _spying(calls))
     topic, letters = kafka.create_topic(kafka.unique("orders"), 2), kafka.create_topic(kafka.unique("dead"))
     group = kafka.unique("g")
     kafka.produce(topic, [b"%d" % number for number in range(200)])

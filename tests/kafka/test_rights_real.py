@@ -14,11 +14,11 @@ import pytest
 from confluent_kafka.admin._acl import AclBinding
 from confluent_kafka.admin._resource import ResourceType
 
+from bridge.kafka.client.pause_group import PauseGroup
+from bridge.kafka.client.pauses import Pauses
 from bridge.kafka.config import admin_conf
-from bridge.kafka.letterbox import opened
-from bridge.kafka.pause_group import PauseGroup
-from bridge.kafka.pauses import Pauses
-from bridge.kafka.peek import PeekError
+from bridge.kafka.tools.dead_letter_reader import opened
+from bridge.kafka.tools.inspect import PeekError
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.fixtures import StartKafka
 from tests.brokers.real import RealKafka, Sent

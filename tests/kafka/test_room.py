@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.delivery.commits import Commit, Committer
 from bridge.flow import Bounded, GiveBack, Pause, Resume
 from bridge.kafka.config import clients_of
-from bridge.kafka.mock import MockCluster
+from bridge.kafka.tools.mock import MockCluster
+from bridge.offsets.commits import Commit, Committer
 from tests.brokers.real import RealKafka, Sent
 from tests.kafka.desk import Desk, desk, settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from bridge.kafka.seeks import Seeks
+from bridge.kafka.client.refetch import Seeks
 
 NAME = ("orders", 0)
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, cast
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from bridge.kafka.mock import MockCluster
-from bridge.kafka.shadow import Shadow
+from bridge.kafka.client.shadow import Shadow
+from bridge.kafka.tools.mock import MockCluster
 
 A, B = ("t", 0), ("t", 1)
 

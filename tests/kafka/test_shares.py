@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bridge.flow import Pause, Resume, Room
-from bridge.kafka.mock import MockCluster
-from bridge.kafka.shares import eased, over, share
+from bridge.kafka.client.fair_share import eased, over, share
+from bridge.kafka.tools.mock import MockCluster
 from tests.brokers.real import RealKafka, Sent
 from tests.kafka.desk import Desk, desk
 

@@ -1,12 +1,12 @@
-"""Where a partition is read from: the table of `bridge.delivery.start`, line by line."""
+"""Where a partition is read from: the table of `bridge.offsets.begin`, line by line."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.delivery.note import Began, Origin, decode, runs_of, text_of
-from bridge.delivery.start import Committed, Group, Known, OnGap, Resolved, StartFrom, begins, group_of, resolve
+from bridge.offsets.begin import Committed, Group, Known, OnGap, Resolved, StartFrom, begins, group_of, resolve
+from bridge.offsets.commit_metadata import Began, Origin, decode, runs_of, text_of
 
 NAME = ("orders", 3)
 NEW = Group(has_commits=False, is_ours=False)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from bridge.delivery.note import Origin, text_of
-from bridge.kafka import starting
-from bridge.kafka.starting import Inquiry, Manner, Place
+from bridge.kafka.client import resolve_start as starting
+from bridge.kafka.client.resolve_start import Inquiry, Manner, Place
+from bridge.offsets.commit_metadata import Origin, text_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
 
-    from bridge.kafka.origins import Origins
-    from bridge.kafka.shadow import Shadow
+    from bridge.kafka.client.origins import Origins
+    from bridge.kafka.client.shadow import Shadow
 
 TOPIC = "orders.v1"
 

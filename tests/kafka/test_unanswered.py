@@ -11,7 +11,7 @@ import pytest
 
 from bridge.flow import KafkaState
 from bridge.kafka.config import clients_of
-from bridge.kafka.live import look_at
+from bridge.kafka.tools.preflight import look_at
 from bridge.observe.health import missing
 from bridge.observe.snapshot import KafkaView, Snapshot
 from tests.brokers.faulty import Fault, FaultyKafka

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.kafka.reading import Reading
-from bridge.kafka.unreadable import SILENCE, Unread, Unreadable
+from bridge.kafka.client.partition_state import Reading
+from bridge.kafka.client.unreadable import SILENCE, Unread, Unreadable
 
 NAME = ("orders", 3)
 BAD, OTHER = -199, -170

@@ -12,7 +12,7 @@ from bridge.delivery.journal import Journal
 from bridge.observe.events import EVENTS
 from bridge.observe.logs import Logs
 from bridge.observe.redact import Redactor
-from bridge.telling import Teller
+from bridge.service.log_lines import Teller
 
 Lines = list[dict[str, Any]]
 ALWAYS = {"time", "level", "event"}

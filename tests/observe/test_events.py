@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from bridge.delivery.note import text_of
 from bridge.delivery.policy import Policy
 from bridge.flow import DeadLetter, DeadLetterWritten, GoPast, KafkaState, PlainRecord, Start
+from bridge.kafka.client.committing import Offsets
+from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.dead_letter_producer import Letters
 from bridge.kafka.config import producer_conf
-from bridge.kafka.letters import Letters
-from bridge.kafka.mock import MockCluster
-from bridge.kafka.numbers import Numbers
-from bridge.kafka.offsets import Offsets
+from bridge.kafka.tools.mock import MockCluster
 from bridge.observe.events import EVENTS
-from bridge.view import hold_news
+from bridge.offsets.commit_metadata import text_of
+from bridge.service.snapshot import hold_news
 from tests.brokers.real import RealKafka, Sent
 from tests.delivery.bench import Bench, record, refused, reply, results
 from tests.kafka.desk import desk, settings

@@ -33,7 +33,7 @@ from bridge.observe.snapshot import (
     Snapshot,
     TopicView,
 )
-from bridge.view import REBALANCES
+from bridge.service.snapshot import REBALANCES
 from tests.observe.world import NOW, PAUSED, World, hold, snapshot
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.stage import Stage
+from bridge.service.stage import Stage
 from tests.observe.served import served
 from tests.observe.world import World
 

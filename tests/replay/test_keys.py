@@ -9,15 +9,15 @@ from typing import Final
 
 from hypothesis import example, given, settings, strategies as st
 
-from bridge.delivery.dead import Refusal, dead_letter_headers, refusal_of
+from bridge.delivery.dead_letter_headers import Refusal, dead_letter_headers, refusal_of
 from bridge.delivery.partition import Partition
 from bridge.flow import Event, Fault, Headers, Mapper, PlainRecord, Stage, Start, Verdict
 from bridge.jsontext import dumps, loads
 from bridge.replay.letter import Letter, read
 from bridge.replay.plan import Limits, Rules
 from bridge.replay.run import Answer, Replay
-from bridge.rules.mapping import compile_mapping
-from bridge.rules.runs import by_record
+from bridge.rules.map.mapping import compile_mapping
+from bridge.rules.map.runs import by_record
 from tests.rules.given import CONTEXT, NOON, load
 
 STAGES: Final = ("event", "distinct_id", "idempotency_key", "tenant_id", "properties", "size")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, strategies as st
 
-from bridge.delivery.dead import Refusal, dead_letter_headers
+from bridge.delivery.dead_letter_headers import Refusal, dead_letter_headers
 from bridge.delivery.partition import Partition
 from bridge.flow import Event, Fault, Headers, Mapped, PlainRecord, Record, Stage, Start
 from bridge.replay.keys import rekeyed, renewed
@@ -19,8 +19,8 @@ from bridge.replay.plan import Limits, Rules, planned
 from bridge.replay.progress import Open
 from bridge.replay.run import Replay
 from bridge.replay.wanted import Wanted
-from bridge.rules.key import derived_insert_id
-from bridge.rules.runs import by_record
+from bridge.rules.map.key import derived_insert_id
+from bridge.rules.map.runs import by_record
 from bridge.suprsend.event import event_body
 
 NOW = 1_700_000_000_000

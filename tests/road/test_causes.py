@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.main import run
-from bridge.kafka.mock import MockCluster
+from bridge.kafka.tools.mock import MockCluster
 from bridge.sandbox.process import SandboxProcess
 from tests.boxes.fixtures import StartBox
 from tests.brokers.real import RealKafka
@@ -158,7 +158,7 @@ def test_check_live_names_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """`check --live` tells what stands on the way: exit code 1, one line, no password."""
-    monkeypatch.setattr("bridge.kafka.live._ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("bridge.kafka.tools.preflight._ANSWER_SECONDS", 0.5)
     port = start_box(box, text, options)
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "a.yaml").write_text("rules:\n  - {name: a, topics: [t], event: told, distinct_id: u1}\n")

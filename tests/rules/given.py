@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from bridge.findings import Finding, render
 from bridge.flow import Event, Fault, Headers, Mapped, Mapper, MappingContext, PlainRecord, Record, RuleInfo
 from bridge.jsontext import dumps, loads
-from bridge.rules.load import Loaded, load_texts
-from bridge.rules.mapping import CompiledMapping, compile_mapping
+from bridge.rules.map.mapping import CompiledMapping, compile_mapping
+from bridge.rules.read.load import Loaded, load_texts
 
 ENV = "workspace-key-0123456789"
 CONTEXT = MappingContext(env=ENV, namespace="cluster-1")

@@ -6,8 +6,8 @@ import pytest
 
 from bridge.flow import UNREADABLE, Event, Fault, PlainRecord, Stage
 from bridge.jsontext import dumps
-from bridge.rules.decode import DECODERS, SNAPSHOT, decoder
-from bridge.rules.faults import FAULTS, MapError
+from bridge.rules.map.decode import DECODERS, SNAPSHOT, decoder
+from bridge.rules.map.faults import FAULTS, MapError
 from tests.rules.given import event_of, fault_of, mapper, properties_of, record, tombstone
 
 ALL = "properties: '${ {value: .} }'"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from hypothesis import example, given, strategies as st
 
 from bridge.flow import Event
-from bridge.rules.dispatch import Head, selector
+from bridge.rules.map.dispatch import Head, selector
 from tests.rules.given import mapper, record
 
 

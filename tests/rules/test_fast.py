@@ -9,10 +9,10 @@ from hypothesis import example, given, settings, strategies as st
 
 from bridge.flow import Event, MappingContext, PlainRecord
 from bridge.jsontext import dumps, loads
-from bridge.rules.fast import FanOut, Straight, fast_rule
-from bridge.rules.load import load_rules, load_texts
-from bridge.rules.mapping import compile_mapping
-from bridge.rules.scope import VARIABLES, args_maker
+from bridge.rules.map.fast import FanOut, Straight, fast_rule
+from bridge.rules.map.mapping import compile_mapping
+from bridge.rules.map.scope import VARIABLES, args_maker
+from bridge.rules.read.load import load_rules, load_texts
 from bridge.suprsend.event import event_body
 from tests.rules.given import CONTEXT, ENV, NOON, mapper, record, rules
 from tests.rules.paths import CONFIG_RULES

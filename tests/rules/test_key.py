@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from bridge.rules.key import INSERT_ID_SHORTEST, derived_insert_id, key_maker
+from bridge.rules.map.key import INSERT_ID_SHORTEST, derived_insert_id, key_maker
 from bridge.suprsend.limits import MIN_INSERT_ID_CHARS
 from tests.rules.given import CONTEXT, NOON, load, mapper, mapping, record, rules
 

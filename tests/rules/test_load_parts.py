@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.rules.load import load_texts
+from bridge.rules.read.load import load_texts
 from tests.rules.given import codes, compiled, load, marked, only, properties_of, record, rules
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bridge.flow import Event, Fault, MappingContext, Stage
-from bridge.rules.load import load_texts
-from bridge.rules.mapping import compile_mapping
+from bridge.rules.map.mapping import compile_mapping
+from bridge.rules.read.load import load_texts
 from tests.rules.given import (
     CONTEXT,
     ENV,
@@ -112,7 +112,7 @@ def test_final() -> None:
 
 def test_final_stops_only_its_own_file() -> None:
     """Decision 5: files never affect each other: the rules of another file still see the record."""
-    from bridge.rules.load import load_texts
+    from bridge.rules.read.load import load_texts
 
     files = [("a.yaml", rules("name: a\nfinal: true").encode()), ("b.yaml", rules("name: b").encode())]
     made = compiled(load_texts(files)).for_topic("t")(record({}))

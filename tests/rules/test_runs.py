@@ -10,9 +10,9 @@ from hypothesis import given, settings, strategies as st
 
 from bridge.flow import Event, Mapped, MappedRun, Mapper, MappingContext, PlainRecord, Record, RunMapper
 from bridge.jsontext import dumps
-from bridge.rules.load import load_texts
-from bridge.rules.mapping import compile_mapping
-from bridge.rules.runs import by_record
+from bridge.rules.map.mapping import compile_mapping
+from bridge.rules.map.runs import by_record
+from bridge.rules.read.load import load_texts
 from tests.rules.given import CONTEXT, ENV, NOON, rules
 from tests.rules.test_fast import BODIES, RECORDS
 

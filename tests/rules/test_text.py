@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.rules.jq import closing_brace
-from bridge.rules.text import Piece, TextError, forgotten, split
+from bridge.jq import closing_brace
+from bridge.rules.read.templates import Piece, TextError, forgotten, split
 
 
 def shown(text: str, *, block: bool = False) -> list[tuple[bool, str]]:

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings, strategies as st
 
 from bridge.flow import Event, Fault, Headers, MappingContext, PlainRecord, Stage
 from bridge.jsontext import dumps, loads
-from bridge.rules.faults import FAULTS
-from bridge.rules.load import load_rules, load_texts
-from bridge.rules.mapping import compile_mapping
+from bridge.rules.map.faults import FAULTS
+from bridge.rules.map.mapping import compile_mapping
+from bridge.rules.read.load import load_rules, load_texts
 from tests.rules.given import CONTEXT, ENV, body, mapper, rules
 from tests.rules.paths import CONFIG_RULES
 

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bridge.delivery.commits import Commit, Committer, Pace
 from bridge.flow import (
     Cover,
     DeadLetter,
@@ -26,6 +25,7 @@ from bridge.flow import (
     Revoking,
     Room,
 )
+from bridge.offsets.commits import Commit, Committer, Pace
 from tests.simulation.group import TOO_LONG, Answer, Request
 from tests.simulation.log import TOPIC, Told
 from tests.simulation.pauses import Pauses

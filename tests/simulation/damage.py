@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.delivery import operate, passing
-from bridge.delivery.note import decode
-from bridge.delivery.start import Committed
+from bridge.delivery import operate
+from bridge.offsets import go_past as passing
+from bridge.offsets.begin import Committed
+from bridge.offsets.commit_metadata import decode
 from tests.simulation.log import TOPIC, Log, Told
 
 if TYPE_CHECKING:

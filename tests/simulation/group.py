@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from bridge.delivery.commits import Commit
-from bridge.delivery.note import MAX_BYTES, Origin, runs_of, text_of
-from bridge.delivery.start import Committed
+from bridge.offsets.begin import Committed
+from bridge.offsets.commit_metadata import MAX_BYTES, Origin, runs_of, text_of
+from bridge.offsets.commits import Commit
 from tests.simulation.faults import Faults
 from tests.simulation.log import NEVER, Log, Told, Topic
 from tests.simulation.scenario import Scenario

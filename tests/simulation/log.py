@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.delivery.commits import Commit
-from bridge.delivery.start import Committed
+from bridge.offsets.begin import Committed
+from bridge.offsets.commits import Commit
 from tests.simulation.faults import Faults
 from tests.simulation.records import Produced, Rec, Track
 from tests.simulation.scenario import Scenario

@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, cast
 
 from bridge.delivery import operate
-from bridge.delivery.delivery import Delivery
+from bridge.delivery.core import Delivery
 from bridge.delivery.holds import KINDS, Reason
 from bridge.flow import (
     RECORD_OVERHEAD,

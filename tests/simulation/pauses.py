@@ -1,4 +1,4 @@
-"""The group that keeps the pauses, `<group>.paused`: the least that stands for `bridge.kafka.pauses`.
+"""The group that keeps the pauses, `<group>.paused`: the least that stands for `bridge.kafka.client.pauses`.
 
 What is said and what follows from it are the real `bridge.delivery.pauses`'s.
 """

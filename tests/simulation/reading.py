@@ -1,6 +1,6 @@
 """Reading of one member: where a partition begins, what is fetched, seeks that are refused, lost or forgotten.
 
-The decisions are the real ones: `bridge.delivery.start` resolves, `bridge.kafka.seeks` sees to it that a seek arrives.
+The decisions are the real ones: `bridge.offsets.begin` resolves, `bridge.kafka.client.refetch` sees to it that a seek arrives.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from bridge.delivery.note import Began, Origin
-from bridge.delivery.start import Group, Known, Resolved, begins, group_of, note_of, resolve, since_when
 from bridge.flow import RECORD_OVERHEAD, Assigned, Bounded, EndReached, Lost, Records, Sought
-from bridge.kafka.seeks import Seeks
+from bridge.kafka.client.refetch import Seeks
+from bridge.offsets.begin import Group, Known, Resolved, begins, group_of, note_of, resolve, since_when
+from bridge.offsets.commit_metadata import Began, Origin
 from tests.simulation.faults import Violation
 from tests.simulation.group import HERE, is_ours
 from tests.simulation.log import TOPIC, Log

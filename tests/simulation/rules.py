@@ -7,8 +7,8 @@ from functools import cache
 from typing import cast
 
 from bridge.flow import Event, Fault, Mapped, Mapper, Record, RuleInfo, RunMapper, Stage
-from bridge.rules.key import KeyMaker, key_maker
-from bridge.rules.runs import by_record
+from bridge.rules.map.key import KeyMaker, key_maker
+from bridge.rules.map.runs import by_record
 from tests.delivery.words import ON_ERROR
 from tests.simulation.records import Produced, Rec
 

@@ -11,10 +11,10 @@ from random import Random
 from typing import Any, Literal
 
 from bridge.delivery.brake import BrakeLimits
-from bridge.delivery.pace import Backoff
 from bridge.delivery.policy import OnDedupeExpired, Ordering, Policy
-from bridge.delivery.start import OnGap, StartFrom
+from bridge.delivery.rate_control import Backoff
 from bridge.delivery.storm import StormLimits
+from bridge.offsets.begin import OnGap, StartFrom
 from tests.simulation.records import STUCK
 
 Protocol = Literal["eager", "cooperative", "consumer"]

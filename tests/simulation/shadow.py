@@ -1,4 +1,4 @@
-"""The second guard against a rewind, `<group>.delivered`: the least that stands for `bridge.kafka.shadow`."""
+"""The second guard against a rewind, `<group>.delivered`: the least that stands for `bridge.kafka.client.shadow`."""
 
 from __future__ import annotations
 

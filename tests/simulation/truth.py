@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
-from bridge.delivery.commits import Commit
 from bridge.jsontext import loads
+from bridge.offsets.commits import Commit
 from tests.simulation.faults import Violation
 from tests.simulation.records import REFUSED, Known, Place, Produced, Rec, Track
 from tests.simulation.scenario import Scenario

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from bridge.rules.key import KeyMaker
+from bridge.rules.map.key import KeyMaker
 
 Place = tuple[str, int, int]
 """Topic, partition, offset."""

@@ -11,7 +11,7 @@ from typing import Final
 from confluent_kafka import KafkaError, Message, Producer
 
 from bridge import jsontext
-from bridge.rules.key import key_maker
+from bridge.rules.map.key import key_maker
 from tests.soak.facts import Column, Kind, Made, Name
 
 NAMESPACE: Final = "soak"

@@ -13,9 +13,9 @@ from typing import Any, Self
 import pytest
 
 from bridge.delivery.brake import BrakeLimits
-from bridge.delivery.delivery import Delivery
-from bridge.delivery.pace import Backoff, Limit
+from bridge.delivery.core import Delivery
 from bridge.delivery.policy import Policy
+from bridge.delivery.rate_control import Backoff, Limit
 from bridge.flow import (
     Assigned,
     Bounded,

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from bridge.findings import Finding, has_errors, render
-from bridge.rules.check import check_rules
-from bridge.rules.check_needs import ARGUMENTS, INPUTS, OPERATORS
+from bridge.jq import Budget, JqError, JqProblem, compile_program
+from bridge.jq.builtins.table import ANY
 from bridge.rules.codes import CODES
-from bridge.rules.coverage import Coverage
-from bridge.rules.explain import Explainer
-from bridge.rules.explain_text import as_lines
-from bridge.rules.inventory import inventory
-from bridge.rules.jq import Budget, JqError, JqProblem, compile_program
-from bridge.rules.jq.builtins.table import ANY
-from bridge.rules.load import load_rules
+from bridge.rules.lint.check import check_rules
+from bridge.rules.lint.needs import ARGUMENTS, INPUTS, OPERATORS
+from bridge.rules.read.load import load_rules
+from bridge.rules.tools.coverage import Coverage
+from bridge.rules.tools.explain import Explainer
+from bridge.rules.tools.explain_text import as_lines
+from bridge.rules.tools.inventory import inventory
 from tests.rules.given import CONTEXT, load, marked, record, rules
 from tests.rules.paths import CONFIG_RULES
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bridge.findings import render
-from bridge.rules.check import check_rules
-from bridge.rules.code_examples import EXAMPLES
 from bridge.rules.codes import CODES
+from bridge.rules.lint.check import check_rules
+from bridge.rules.lint.code_examples import EXAMPLES
 from tests.rules.given import load, rules
 
 SEVERAL_FILES = {"R001", "R035", "R041"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.findings import render
-from bridge.rules.check import check_rules
-from bridge.rules.load import Loaded, load_texts
+from bridge.rules.lint.check import check_rules
+from bridge.rules.read.load import Loaded, load_texts
 from tests.rules.tools.corpus import CASES, Break
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bridge.rules.coverage import Coverage
-from bridge.rules.explain import Explainer
+from bridge.rules.tools.coverage import Coverage
+from bridge.rules.tools.explain import Explainer
 from tests.rules.given import CONTEXT, load, record, rules
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.document import compose
 from bridge.findings import render
-from bridge.rules.examples_reader import read_examples
+from bridge.rules.tools.examples_reader import read_examples
 
 GOOD = """\
 version: 1

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from bridge.findings import Finding, render
-from bridge.rules.check import check_rules
-from bridge.rules.load import load_texts
+from bridge.rules.lint.check import check_rules
+from bridge.rules.read.load import load_texts
 
 HERE = Path(__file__).parent
 GOOD = (HERE / "mistakes.yaml").read_text(encoding="utf-8")

@@ -12,12 +12,20 @@ import pytest
 
 from bridge.document import compose
 from bridge.findings import has_errors, render
-from bridge.rules import schema_keys as keys
-from bridge.rules.attachment_reader import ATTACHMENT_KEYS
+from bridge.jq.builtins import BUILTINS
 from bridge.rules.codes import CODES, TEST_CODES
-from bridge.rules.decode import DECODERS
-from bridge.rules.examples_given import GIVEN_KEYS
-from bridge.rules.examples_reader import (
+from bridge.rules.map.decode import DECODERS
+from bridge.rules.map.faults import FAULTS
+from bridge.rules.map.scope import VARIABLES
+from bridge.rules.read import keys
+from bridge.rules.read.attachments import ATTACHMENT_KEYS
+from bridge.rules.read.file_reader import FILE_KEYS, TOPIC_KEYS
+from bridge.rules.read.load import load_rules
+from bridge.rules.read.rule_reader import RULE_KEYS
+from bridge.rules.read.schema import rules_schema, tests_schema as schema_of_tests
+from bridge.rules.read.schema_docs import DECODER_DOCS, VARIABLE_DOCS, findings_page, reference_page
+from bridge.rules.tools.examples_given import GIVEN_KEYS
+from bridge.rules.tools.examples_reader import (
     ATTACHMENT_KEYS as SENT_KEYS,
     ERROR_KEYS,
     EVENT_KEYS,
@@ -26,14 +34,6 @@ from bridge.rules.examples_reader import (
     plain,
     read_examples,
 )
-from bridge.rules.faults import FAULTS
-from bridge.rules.file_reader import FILE_KEYS, TOPIC_KEYS
-from bridge.rules.jq.builtins import BUILTINS
-from bridge.rules.load import load_rules
-from bridge.rules.rule_reader import RULE_KEYS
-from bridge.rules.schema import rules_schema, tests_schema as schema_of_tests
-from bridge.rules.schema_docs import DECODER_DOCS, VARIABLE_DOCS, findings_page, reference_page
-from bridge.rules.scope import VARIABLES
 from scripts.generate import GENERATED, ROOT
 from tests.rules.given import load, rules
 

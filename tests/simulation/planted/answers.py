@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
+from bridge.delivery.batch import Flight
 from bridge.delivery.calls import Calls
-from bridge.delivery.flight import Flight
+from bridge.delivery.finish import Settler
 from bridge.delivery.partition import Fan
-from bridge.delivery.settle import Settler
-from bridge.delivery.suspects import Suspects
+from bridge.delivery.stuck import Suspects
 from bridge.flow import Judged, Outcome, Reply, Verdict
 from tests.simulation.planted.table import ACCEPTED, instead, judging, planted
 

@@ -6,15 +6,15 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from bridge.delivery import claim as claims, note, start
+from bridge.delivery.batch_builder import Placer
 from bridge.delivery.calls import Calls
-from bridge.delivery.commits import Commit, Committer
-from bridge.delivery.coverage import Coverage
-from bridge.delivery.delivery import Delivery
-from bridge.delivery.ledger import Ledger
-from bridge.delivery.note import Origin
-from bridge.delivery.placing import Placer
+from bridge.delivery.core import Delivery
 from bridge.flow import Bounded
+from bridge.offsets import begin as start, commit_metadata as note, ownership as claims
+from bridge.offsets.commit_metadata import Origin
+from bridge.offsets.commits import Commit, Committer
+from bridge.offsets.handed_since import Coverage
+from bridge.offsets.ledger import Ledger
 from tests.simulation.planted.table import instead, planted
 
 RIGHT_RUNS = Ledger.runs

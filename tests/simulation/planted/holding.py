@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
+from bridge.delivery.admission import Gate
 from bridge.delivery.covers import Covers
-from bridge.delivery.gate import Gate
 from bridge.delivery.probes import Probes
 from bridge.flow import Verdict
 from tests.simulation.planted.table import instead, judging, planted

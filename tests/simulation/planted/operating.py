@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from bridge.delivery import operate, passing
-from bridge.delivery.commits import Committer
+from bridge.delivery import operate
+from bridge.delivery.dead_letters import Refusals
 from bridge.delivery.holds import KINDS, Kind, Reason
-from bridge.delivery.refusals import Refusals
 from bridge.delivery.storm import StormGuard
-from bridge.kafka.seeks import Seeks
+from bridge.kafka.client.refetch import Seeks
+from bridge.offsets import go_past as passing
+from bridge.offsets.commits import Committer
 from tests.simulation.planted.table import instead, planted
 
 

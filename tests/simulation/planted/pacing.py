@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from bridge.delivery import gate
+from bridge.delivery import admission as gate
+from bridge.delivery.admission import Gate
 from bridge.delivery.calls import Calls
-from bridge.delivery.gate import Gate
-from bridge.delivery.pace import Breaker, Limit, retry_after_seconds
+from bridge.delivery.rate_control import Breaker, Limit, retry_after_seconds
 from tests.simulation.planted.table import instead, planted
 
 

@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+from bridge.delivery.batch_builder import Placer
 from bridge.delivery.calls import Calls
-from bridge.delivery.delivery import Delivery
+from bridge.delivery.core import Delivery
 from bridge.delivery.pauses import Book, Page
-from bridge.delivery.placing import Placer
 from tests.simulation.pauses import Pauses
 from tests.simulation.planted.table import instead, planted
 

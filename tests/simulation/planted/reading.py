@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from bridge.delivery import start
-from bridge.delivery.delivery import Delivery
-from bridge.delivery.ledger import Ledger
-from bridge.delivery.revoke import Drains
-from bridge.kafka.seeks import Seeks
+from bridge.delivery.core import Delivery
+from bridge.delivery.drain import Drains
+from bridge.kafka.client.refetch import Seeks
+from bridge.offsets import begin as start
+from bridge.offsets.ledger import Ledger
 from tests.simulation.planted.table import instead, planted
 
 RIGHT_ACCEPT = Ledger.accept

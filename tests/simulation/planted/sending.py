@@ -8,12 +8,12 @@ from itertools import count
 from typing import Any
 
 from bridge.delivery import operate
+from bridge.delivery.batch import Flight
 from bridge.delivery.batcher import Batcher, Run
 from bridge.delivery.calls import Calls
-from bridge.delivery.delivery import Delivery
-from bridge.delivery.flight import Flight
-from bridge.delivery.refusals import Refusals
-from bridge.delivery.settle import Settler
+from bridge.delivery.core import Delivery
+from bridge.delivery.dead_letters import Refusals
+from bridge.delivery.finish import Settler
 from bridge.flow import Outcome
 from tests.simulation.planted.table import instead, planted
 from tests.simulation.rules import SimRules

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from bridge.delivery import start
 from bridge.flow import Start
+from bridge.offsets import begin as start
 from tests.simulation import reading
 from tests.simulation.planted.table import instead, planted
 

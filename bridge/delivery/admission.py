@@ -1,0 +1,163 @@
+"""Whether a call may go out now, and if not, when to look again. Pure: joins the paces and the holds in one decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.delivery.holds import Hold, Holds, Reason
+from bridge.delivery.policy import Policy
+from bridge.delivery.rate_control import Breaker, Limit, RetryBudget, Tokens, retry_after_seconds
+from bridge.flow import Judged, Reply, TopicPartition, Verdict
+
+FAILED = frozenset({Verdict.TRANSIENT, Verdict.UNKNOWN})
+"""Verdicts of a call as a whole that speak of the API's health."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """No call may go out, because of `reason`, before `until` (monotonic seconds; None: only an event opens it)."""
+
+    reason: str
+    until: float | None
+
+
+class Gate:
+    """Used by the delivery thread alone."""
+
+    def __init__(self, policy: Policy, holds: Holds, now: float) -> None:
+        self._policy = policy
+        self._holds = holds
+        self.limit = Limit(policy.initial_in_flight, policy.max_in_flight)
+        self.breaker = Breaker(policy.breaker_failures)
+        self.budget = RetryBudget.of(policy.retry_share, policy.retry_floor, now)
+        self._rate = Tokens(policy.rate_limit, policy.rate_limit, now) if policy.rate_limit else None
+        self._silent_until = 0.0
+        self._probe_at = 0.0
+        self._probing = False
+        self._unreadable = 0
+        self.maybe_applied = False
+        """Whether the last call that failed may have been applied all the same."""
+
+    def closed(self, in_flight: int, now: float) -> Closed | None:
+        """Why no call may go out now, or None."""
+        if now < self._silent_until:
+            return Closed("retry_after", self._silent_until)
+        if Reason.WORKSPACE in self._holds.on(None):
+            return Closed("hold", None)
+        if self._holds.everything():
+            if self._probing or now < self._probe_at:
+                return Closed("hold", None if self._probing else self._probe_at)
+            return None
+        if not self.breaker.may_call(now):
+            return Closed("breaker", self.breaker.probe_at if self.breaker.probe_at > now else None)
+        if in_flight >= self.limit.value:
+            return Closed("in_flight", None)
+        wait = self._rate.wait(now) if self._rate else 0.0
+        return Closed("rate_limit", now + wait) if wait > 0 else None
+
+    def one_at_a_time(self) -> bool:
+        """Whether the next call is a probe, so that one flight is enough."""
+        return self.breaker.open or self._holds.everything()
+
+    def held(self) -> bool:
+        """Whether everything is held, so that the next call is a probe of the hold."""
+        return self._holds.everything()
+
+    def shut(self, now: float) -> bool:
+        """Whether nothing that waits can go out soon: an outage or a hold, so that a drain need not wait for it."""
+        return self.breaker.open or self._holds.everything() or now < self._silent_until - 1.0
+
+    def called(self, events: int, *, immediate: bool, now: float) -> None:
+        """A call goes out."""
+        self._probing = self._holds.everything()
+        self.breaker.called()
+        if self._rate:
+            self._rate.take(events, now)
+        if immediate:
+            self.budget.attempted(now)
+        else:
+            self.budget.retried(now)
+
+    def answered(self, reply: Reply, judged: Judged, in_flight: int, *, retried: bool, now: float, now_ms: int) -> None:
+        """What an answer says of the API as a whole."""
+        probing, self._probing = self._probing, False
+        whole = judged.whole
+        self.maybe_applied = judged.applied
+        self._count_unreadable(reply, judged, now, now_ms)
+        if whole is Verdict.THROTTLED:
+            self._throttled(reply, now, now_ms)
+        elif whole is Verdict.SETUP:
+            self.breaker.abandoned()
+            self.hold_setup(judged.message, now, now_ms)
+        elif whole is Verdict.TRANSIENT and judged.items is not None:
+            self._answered_by_record(reply, len(judged.items), now)
+            self._be_silent(reply, now, now_ms)
+        elif whole in FAILED:
+            self.breaker.failed(now)
+            self.limit.troubled(now, reply.seconds)
+            self._be_silent(reply, now, now_ms)
+        elif whole is Verdict.OVERSIZED:
+            self.breaker.abandoned()
+        else:
+            self.breaker.succeeded()
+            self.limit.succeeded(in_flight)
+            if retried:
+                self.budget.tokens.add(1.0, now)
+            self._lift(Reason.SETUP, Reason.UNREADABLE)
+        if probing and self._holds.everything():
+            self._probe_at = now + self._policy.probe_interval
+
+    def _answered_by_record(self, reply: Reply, events: int, now: float) -> None:
+        """Every event failed for a while, each by its own result: the API is up, so nothing is stopped.
+
+        Where several failed together it may be overloaded behind its front: fewer calls at a time. Why: ADR 0007.
+        """
+        self.breaker.succeeded()
+        if events > 1:
+            self.limit.troubled(now, reply.seconds)
+        self._lift(Reason.SETUP, Reason.UNREADABLE)
+
+    def _throttled(self, reply: Reply, now: float, now_ms: int) -> None:
+        self.breaker.abandoned()
+        self.limit.troubled(now, reply.seconds)
+        self._be_silent(reply, now, now_ms)
+
+    def _be_silent(self, reply: Reply, now: float, now_ms: int) -> None:
+        """Whoever asks for quiet gets it, whatever the status: a 503 may carry `Retry-After` too."""
+        wait = retry_after_seconds(reply.retry_after, now_ms)
+        if wait is not None:
+            self._silent_until = max(self._silent_until, now + wait)
+
+    def _count_unreadable(self, reply: Reply, judged: Judged, now: float, now_ms: int) -> None:
+        unreadable = judged.whole is Verdict.UNKNOWN and 200 <= reply.status < 300
+        if unreadable:
+            self._unreadable += 1
+            if self._unreadable >= self._policy.unreadable_in_row:
+                self._hold(Reason.UNREADABLE, f"{self._unreadable} answers in a row: {judged.message}", now, now_ms)
+        elif 200 <= reply.status < 300:
+            self._unreadable = 0
+
+    def hold_setup(self, detail: str, now: float, now_ms: int) -> None:
+        """Credentials, host or proxy are wrong: nothing goes out but a probe now and then."""
+        self._hold(Reason.SETUP, detail, now, now_ms)
+
+    def hold_oversized(self, scope: TopicPartition, offset: int, size: int, judged: Judged, now_ms: int) -> None:
+        """Something on the way takes no call with this one event: its partition waits for it, alone."""
+        detail = (
+            f"{judged.code} for a call of {size} bytes with one event, and not from SuprSend ({judged.message}): raise "
+            "the limit of what stands in between, or skip the record; `suprsend.max_event_bytes` puts such events into "
+            "the dead-letter topic, `delivery.batch_bytes` makes the calls of several events smaller"
+        )
+        self._holds.add(Hold(Reason.OVERSIZED, scope, now_ms, detail, offset))
+
+    def lift_oversized(self, scope: TopicPartition) -> None:
+        """The event has an outcome. Where another one holds the partition, too, its next attempt says so."""
+        self._holds.lift(scope, Reason.OVERSIZED)
+
+    def _hold(self, reason: Reason, detail: str, now: float, now_ms: int) -> None:
+        self._holds.add(Hold(reason, None, now_ms, detail))
+        self._probe_at = now + self._policy.probe_interval
+
+    def _lift(self, *reasons: Reason) -> None:
+        for reason in reasons:
+            self._holds.lift(None, reason)

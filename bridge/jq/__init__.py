@@ -1,0 +1,37 @@
+"""jq, compiled to Python: expressions of rules become functions over plain JSON values.
+
+    budget = Budget()
+    program = compile_program('.total / 100', variables=("key",))
+    program.one({"total": 1999}, ("some key",), budget)      # 19.99; raises JqError
+
+Semantics are those of libjq 1.8.2 but for the documented differences. Nothing in here knows of rules.
+"""
+
+from __future__ import annotations
+
+from bridge.jq.problems import BudgetExceeded, JqError, JqProblem
+from bridge.jq.program import NOT_CONSTANT, Defs, Program, compile_defs, compile_program
+from bridge.jq.runtime.budget import Budget
+from bridge.jq.runtime.printing import number_text, tojson_text
+from bridge.jq.runtime.values import JSON
+from bridge.jq.syntax.lexer import closing_brace
+from bridge.jq.syntax.nodes import Node
+from bridge.jq.syntax.parser import parse
+
+__all__ = [
+    "JSON",
+    "NOT_CONSTANT",
+    "Budget",
+    "BudgetExceeded",
+    "Defs",
+    "JqError",
+    "JqProblem",
+    "Node",
+    "Program",
+    "closing_brace",
+    "compile_defs",
+    "compile_program",
+    "number_text",
+    "parse",
+    "tojson_text",
+]

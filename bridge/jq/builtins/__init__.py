@@ -1,0 +1,24 @@
+"""The table of built-ins. Documentation and checks are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bridge.jq.builtins import collections_, definitions, numbers, ordering, regexes, streams, texts, times
+from bridge.jq.builtins.table import Builtin, table
+
+BUILTINS: Mapping[str, Builtin] = MappingProxyType(
+    table(
+        collections_.ROWS,
+        ordering.ROWS,
+        streams.ROWS,
+        texts.ROWS,
+        numbers.ROWS,
+        regexes.ROWS,
+        times.ROWS,
+        definitions.ROWS,
+    )
+)
+
+__all__ = ["BUILTINS", "Builtin"]

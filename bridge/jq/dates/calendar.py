@@ -1,0 +1,283 @@
+"""Dates: `gmtime`, `mktime`, `strftime`, `strptime` from tables of our own, never the C library's; zones by name.
+
+A broken-down time is jq's: `[year, month 0–11, day, hours, minutes, seconds, weekday 0–6 from Sunday, day of the year
+from 0]`. Texts are those of the C locale.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from bridge.jq.problems import JqError
+from bridge.jq.runtime.arith import described
+from bridge.jq.runtime.values import JSON, whole
+
+DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+_NUMBERS = (int, float)
+_DAY = 86_400
+_FIELDS = 6
+_EMPTY = (1900, 0, 0, 0, 0, 0)
+"""What libjq takes for fields that are missing."""
+_FARTHEST = 6.7e16
+"""Seconds: about as far as a year of 32 bits goes."""
+_FIRST, _LAST = -62_135_510_400, 253_402_214_400
+"""The years 1 to 9999, in seconds, less a day at both ends for zones."""
+_ERA = 146_097
+"""Days in 400 years."""
+
+
+def days_of(year: int, month: int, day: int) -> int:
+    """Days since 1970-01-01 of a date; `month` counts from 0 and may be any number, `day` too."""
+    year, month = year + month // 12, month % 12
+    shifted = year - (month < 2)
+    era, of_era = divmod(shifted, 400)
+    of_year = (153 * ((month + 10) % 12) + 2) // 5
+    return era * _ERA + of_era * 365 + of_era // 4 - of_era // 100 + of_year + day - 1 - 719_468
+
+
+def _date_of(days: int) -> tuple[int, int, int]:
+    """Year, month from 0 and day of a number of days since 1970-01-01."""
+    era, of_era = divmod(days + 719_468, _ERA)
+    year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    month = (5 * of_year + 2) // 153
+    day = of_year - (153 * month + 2) // 5 + 1
+    month = (month + 2) % 12
+    return era * 400 + year + (month < 2), month, day
+
+
+def month_and_day(days: int) -> tuple[int, int]:
+    """Month from 0 and day of a number of days since 1970-01-01."""
+    return _date_of(days)[1:]
+
+
+def _fields(seconds: int) -> list[int]:
+    """The eight fields of seconds since 1970, in UTC."""
+    days, rest = divmod(seconds, _DAY)
+    year, month, day = _date_of(days)
+    return [year, month, day, rest // 3600, rest // 60 % 60, rest % 60, (days + 4) % 7, days - days_of(year, 0, 1)]
+
+
+def gmtime(value: JSON) -> list[JSON]:
+    """Seconds since 1970 as a broken-down time in UTC."""
+    if type(value) not in _NUMBERS:
+        raise JqError("gmtime() requires numeric inputs")
+    if not math.isfinite(value) or abs(value) > _FARTHEST:
+        raise JqError("error converting number of seconds since epoch to datetime")
+    parts: list[JSON] = list(_fields(math.trunc(value)))
+    parts[5] = whole(float(parts[5] + (value - math.floor(value))))
+    return parts
+
+
+def _int(part: float) -> int:
+    """A number as an `int` of C."""
+    return 0 if part != part else math.trunc(max(min(part, 2**31 - 1), -(2**31)))  # noqa: PLR0124 - nan
+
+
+def _seconds(value: JSON, name: str) -> int:
+    """Seconds since 1970 of a broken-down time in UTC; fields beyond their range carry over, missing ones are zero."""
+    if type(value) is not list:
+        raise JqError(f"{name} requires array inputs")
+    if any(type(part) not in _NUMBERS for part in value[:8]):
+        raise JqError(f"{name} requires parsed datetime inputs")
+    given = [_int(part) for part in value[:_FIELDS]]
+    if given and value[0] == value[0]:
+        # C counts years from 1900, and cuts what is left of a fraction then.
+        given[0] = _int(value[0] - 1900) + 1900
+    filled: list[int] = [*given, *_EMPTY[len(given) :]]
+    year, month, day, hour, minute, second = filled
+    return days_of(year, month, day) * _DAY + hour * 3600 + minute * 60 + second
+
+
+def mktime(value: JSON) -> int:
+    """A broken-down time in UTC as seconds since 1970."""
+    return _seconds(value, "mktime")
+
+
+def _weeks(parts: list[int], first_day: int) -> int:
+    """The number of the week when weeks begin on `first_day` (0 Sunday, 1 Monday)."""
+    return (parts[7] + 7 - (parts[6] - first_day) % 7) // 7
+
+
+def _iso(parts: list[int]) -> tuple[int, int]:
+    """Year and week of ISO 8601."""
+    year = parts[0]
+    week = (parts[7] + 10 - (parts[6] or 7) + 1) // 7
+    if week < 1:
+        return year - 1, _weeks_in(year - 1)
+    if week > _weeks_in(year):
+        return year + 1, 1
+    return year, week
+
+
+def _weeks_in(year: int) -> int:
+    """52 or 53: a year has 53 weeks when it ends on a Thursday, or the one before ended on a Wednesday."""
+
+    def ends_on(of: int) -> int:
+        return (days_of(of, 11, 31) + 4) % 7
+
+    return 53 if ends_on(year) == 4 or ends_on(year - 1) == 3 else 52
+
+
+_Writer = Callable[[list[int]], str]
+
+
+def _name(names: tuple[str, ...], at: int, length: int | None = None) -> str:
+    return names[at][:length] if 0 <= at < len(names) else "?"
+
+
+_WRITE: dict[str, _Writer] = {
+    "A": lambda t: _name(DAYS, t[6]),
+    "a": lambda t: _name(DAYS, t[6], 3),
+    "B": lambda t: _name(MONTHS, t[1]),
+    "b": lambda t: _name(MONTHS, t[1], 3),
+    "h": lambda t: _name(MONTHS, t[1], 3),
+    "C": lambda t: str(t[0] // 100),
+    "D": lambda t: f"{t[1] + 1:02d}/{t[2]:02d}/{t[0] % 100:02d}",
+    "d": lambda t: f"{t[2]:02d}",
+    "e": lambda t: f"{t[2]:2d}",
+    "F": lambda t: f"{t[0]}-{t[1] + 1:02d}-{t[2]:02d}",
+    "G": lambda t: str(_iso(t)[0]),
+    "g": lambda t: f"{_iso(t)[0] % 100:02d}",
+    "H": lambda t: f"{t[3]:02d}",
+    "I": lambda t: f"{(t[3] % 12) or 12:02d}",
+    "j": lambda t: f"{t[7] + 1:03d}",
+    "k": lambda t: f"{t[3]:2d}",
+    "l": lambda t: f"{(t[3] % 12) or 12:2d}",
+    "M": lambda t: f"{t[4]:02d}",
+    "m": lambda t: f"{t[1] + 1:02d}",
+    "n": lambda _: "\n",
+    "P": lambda t: "am" if t[3] < 12 else "pm",
+    "p": lambda t: "AM" if t[3] < 12 else "PM",
+    "R": lambda t: f"{t[3]:02d}:{t[4]:02d}",
+    "r": lambda t: f"{(t[3] % 12) or 12:02d}:{t[4]:02d}:{t[5]:02d} {'AM' if t[3] < 12 else 'PM'}",
+    "S": lambda t: f"{t[5]:02d}",
+    "T": lambda t: f"{t[3]:02d}:{t[4]:02d}:{t[5]:02d}",
+    "t": lambda _: "\t",
+    "U": lambda t: f"{_weeks(t, 0):02d}",
+    "u": lambda t: str(t[6] or 7),
+    "V": lambda t: f"{_iso(t)[1]:02d}",
+    "W": lambda t: f"{_weeks(t, 1):02d}",
+    "w": lambda t: str(t[6]),
+    "Y": lambda t: str(t[0]),
+    "y": lambda t: f"{t[0] % 100:02d}",
+    "%": lambda _: "%",
+}
+_REFUSED_WRITE = {
+    "s": "`%s` depends on the machine's zone: write `mktime`",
+    "c": "`%c` depends on the locale",
+    "x": "`%x` depends on the locale: write `%D` or `%F`",
+    "X": "`%X` depends on the locale: write `%T`",
+    "E": "`%E` depends on the locale",
+    "O": "`%O` depends on the locale",
+    "+": "`%+` is not portable",
+}
+_DIRECTIVE = re.compile(r"%(.?)", re.DOTALL)
+
+
+class DateFormat:
+    """A format of `strftime`, checked. Raises ValueError for a directive that is refused or unknown."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, text: str, *, zone: bool) -> None:
+        self._parts: list[str | _Writer] = []
+        at = 0
+        for match in _DIRECTIVE.finditer(text):
+            self._parts.append(text[at : match.start()])
+            at = match.end()
+            self._parts.append(self._directive(match.group(1), zone=zone))
+        self._parts.append(text[at:])
+
+    @staticmethod
+    def _directive(letter: str, *, zone: bool) -> str | _Writer:
+        if letter in ("Z", "z"):
+            if zone:
+                return f"\0{letter}"
+            return "GMT" if letter == "Z" else "+0000"
+        writer = _WRITE.get(letter)
+        if writer is None:
+            raise ValueError(_REFUSED_WRITE.get(letter, f"`%{letter}` is not a directive"))
+        return writer
+
+    def write(self, parts: list[int], zone: tuple[str, str] = ("GMT", "+0000")) -> str:
+        """A broken-down time as text; `zone` is its name and its offset."""
+        names = {"\0Z": zone[0], "\0z": zone[1]}
+        return "".join(names.get(part, part) if isinstance(part, str) else part(parts) for part in self._parts)
+
+
+def strftime(value: JSON, form: DateFormat) -> str:
+    """A broken-down time, or seconds since 1970 in UTC, as text."""
+    if type(value) in _NUMBERS:
+        value = gmtime(value)
+    elif type(value) is not list:
+        raise JqError("strftime/1 requires parsed datetime inputs")
+    return form.write(_fields(_seconds(value, "strftime/1")))
+
+
+def timestamp(value: JSON) -> datetime:
+    """Seconds since 1970 as a moment. Raises JqError."""
+    if type(value) not in _NUMBERS or not _FIRST <= value <= _LAST:
+        raise JqError(f"{described(value)} is not a time in seconds since 1970")
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=math.floor(value))
+
+
+def format_time(value: JSON, form: DateFormat, zone: ZoneInfo) -> str:
+    """Seconds since 1970 as text, in a zone."""
+    moment = timestamp(value)
+    local = moment.astimezone(zone)
+    fields = local.timetuple()
+    parts = [local.year, local.month - 1, local.day, local.hour, local.minute, local.second]
+    return form.write([*parts, local.isoweekday() % 7, fields.tm_yday - 1], (str(local.tzname()), local.strftime("%z")))
+
+
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:([Zz])|([+-])(\d\d):?(\d\d))", re.ASCII
+)
+
+
+def parse_time(value: JSON) -> int | float:
+    """A time of RFC 3339, with any fraction and offset, as seconds since 1970."""
+    match = _RFC3339.fullmatch(value) if type(value) is str else None
+    if match is None:
+        raise JqError(f"{described(value)} is not a time like 2026-01-31T12:00:00Z")
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:_FIELDS])
+    leap = second == 60
+    try:
+        moment = datetime(year, month, day, hour, minute, 59 if leap else second, tzinfo=UTC)
+    except ValueError:
+        raise JqError(f"{described(value)} is not a time that exists") from None
+    seconds = int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) + leap
+    if match.group(9):
+        hours, minutes = int(match.group(10)), int(match.group(11))
+        if hours > 23 or minutes > 59:
+            raise JqError(f"{described(value)} has an offset that does not exist")
+        offset = hours * 3600 + minutes * 60
+        seconds += offset if match.group(9) == "-" else -offset
+    fraction = match.group(7)
+    return seconds if fraction is None else whole(float(f"{seconds}") + float(f"0.{fraction[:18]}"))
+
+
+@lru_cache(maxsize=256)
+def zone_of(name: str) -> ZoneInfo:
+    """The zone with this name of the IANA, from the `tzdata` package alone. Raises ValueError."""
+    from importlib.resources import files
+
+    if not re.fullmatch(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*", name):
+        raise ValueError(f"`{name}` is not the name of a zone")
+    place = files("tzdata") / "zoneinfo"
+    for part in name.split("/"):
+        place = place / part
+    if not place.is_file():
+        raise ValueError(f"there is no zone `{name}`")
+    with place.open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)

@@ -1,0 +1,269 @@
+"""Reading and changing parts of values: `.[key]`, slices, `getpath`, `setpath`, `delpaths`.
+
+A path is a tuple or list of keys: texts, numbers and slices (`{"start": …, "end": …}`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from math import isnan
+
+from bridge.jq.problems import JqError
+from bridge.jq.runtime.arith import COPIED, described
+from bridge.jq.runtime.budget import Budget
+from bridge.jq.runtime.printing import shown
+from bridge.jq.runtime.values import JSON, equal, sort_key, type_name
+
+_NUMBERS = (int, float)
+LARGEST_INDEX = 536_870_911
+_SLICE_KEYS = "Array/string slice indices must be integers"
+
+
+def index(value: JSON, key: JSON) -> JSON:
+    """`.[key]`, whatever the two are. Raises JqError."""
+    kind = type(value)
+    wanted = type(key)
+    if kind is dict and wanted is str:
+        return value.get(key)
+    if kind is list and wanted in _NUMBERS:
+        return _item(value, key)
+    if value is None and (wanted is str or wanted in _NUMBERS or wanted is dict):
+        return None
+    if wanted is dict and kind in (list, str):
+        return _sliced_by(value, key)
+    if kind is list and wanted is list:
+        return indices_of(value, key)
+    raise no_index(value, key)
+
+
+def no_index(value: JSON, key: JSON) -> JqError:
+    """The error of indexing `value` with `key`."""
+    return JqError(f"Cannot index {type_name(value)} with {type_name(key)} ({shown(key)})")
+
+
+def _item(items: list[JSON], key: float) -> JSON:
+    if type(key) is float:
+        if key != key or abs(key) > 2**60:  # noqa: PLR0124 - nan; beyond any list
+            return None
+        key = int(key)
+    size = len(items)
+    if -size <= key < size:
+        return items[int(key)]
+    return None
+
+
+def _sliced_by(value: JSON, key: dict[str, JSON]) -> JSON:
+    if "start" not in key or "end" not in key:
+        raise JqError(_SLICE_KEYS)
+    return slice_of(value, key["start"], key["end"])
+
+
+def slice_of(value: JSON, start: JSON, end: JSON) -> JSON:
+    """`.[start:end]` of an array, a text or null."""
+    if value is None:
+        return None
+    if type(value) not in (list, str):
+        raise no_index(value, {"start": start, "end": end})
+    low, high = bounds(len(value), start, end)
+    return value[low:high]
+
+
+def bounds(size: int, start: JSON, end: JSON) -> tuple[int, int]:
+    """The places that a slice means in something of `size` elements."""
+    if (start is not None and type(start) not in _NUMBERS) or (end is not None and type(end) not in _NUMBERS):
+        raise JqError(_SLICE_KEYS)
+    low = 0 if start is None or isnan(start) else _clamped(start, size)
+    high = size if end is None or isnan(end) else _clamped(end, size)
+    low = math.floor(low)
+    return low, max(low, math.ceil(high))
+
+
+def _clamped(place: float, size: int) -> float:
+    if place < 0:
+        place += size
+    return min(max(place, 0), size)
+
+
+def indices_of(items: list[JSON], wanted: list[JSON]) -> list[JSON]:
+    """Where a run of elements occurs in an array."""
+    count = len(wanted)
+    if not count:
+        return []
+    return [
+        at
+        for at in range(len(items) - count + 1)
+        if all(equal(items[at + offset], wanted[offset]) for offset in range(count))
+    ]
+
+
+def iterate(value: JSON) -> Iterable[JSON]:
+    """`.[]`. Raises JqError."""
+    if type(value) is list:
+        return value
+    if type(value) is dict:
+        return value.values()
+    raise no_iteration(value)
+
+
+def no_iteration(value: JSON) -> JqError:
+    """The error of `.[]` on something that has no elements."""
+    return JqError(f"Cannot iterate over {described(value)}")
+
+
+def entries(value: JSON) -> Iterable[tuple[JSON, JSON]]:
+    """Keys and values in the order of `.[]`. Raises JqError."""
+    if type(value) is list:
+        return enumerate(value)
+    if type(value) is dict:
+        return value.items()
+    raise no_iteration(value)
+
+
+def getpath(value: JSON, path: JSON) -> JSON:
+    """jq's `getpath`: null where a part is missing."""
+    if type(path) not in (list, tuple):
+        raise JqError("Path must be specified as an array")
+    for key in path:
+        value = index(value, key)
+    return value
+
+
+def setpath(value: JSON, path: JSON, new: JSON, budget: Budget) -> JSON:
+    """jq's `setpath`: a copy with one part replaced; what is missing on the way is made."""
+    if type(path) not in (list, tuple):
+        raise JqError("Path must be specified as an array")
+    return _set(value, path, 0, new, budget)
+
+
+def _set(value: JSON, path: Sequence[JSON], at: int, new: JSON, budget: Budget) -> JSON:
+    steps: list[tuple[JSON, JSON]] = []
+    for key in path[at:]:
+        steps.append((value, key))
+        value = index(value, key)
+    for parent, key in reversed(steps):
+        new = set_key(parent, key, new, budget)
+    return new
+
+
+def set_key(value: JSON, key: JSON, new: JSON, budget: Budget) -> JSON:
+    """A copy of `value` with `.[key]` replaced. Raises JqError."""
+    kind = type(value)
+    wanted = type(key)
+    if wanted is str and (kind is dict or value is None):
+        if value is None:
+            return {key: new}
+        budget.step(len(value) >> COPIED)
+        return {**value, key: new}
+    if wanted in _NUMBERS and (kind is list or value is None):
+        return _set_item(value or [], key, new, budget)
+    if wanted is dict and (kind is list or value is None):
+        return _set_slice(value or [], key, new, budget)
+    if wanted is dict and kind is str:
+        raise JqError("Cannot update string slices")
+    if wanted is list and kind is list:
+        raise JqError("Cannot update field at array index of array")
+    raise no_index(value, key)
+
+
+def _set_item(items: list[JSON], key: float, new: JSON, budget: Budget) -> list[JSON]:
+    if key != key:  # noqa: PLR0124 - nan
+        raise JqError("Cannot set array element at NaN index")
+    place = int(min(max(key, -(2**60)), 2**60))
+    if place < 0:
+        place += len(items)
+        if place < 0:
+            raise JqError("Out of bounds negative array index")
+    if place > LARGEST_INDEX:
+        raise JqError("Array index too large")
+    size = len(items)
+    budget.step(max(size >> COPIED, place - size))
+    if place < size:
+        copy = items.copy()
+        copy[place] = new
+        return copy
+    return [*items, *([None] * (place - size)), new]
+
+
+def _set_slice(items: list[JSON], key: dict[str, JSON], new: JSON, budget: Budget) -> list[JSON]:
+    if "start" not in key or "end" not in key:
+        raise JqError(_SLICE_KEYS)
+    low, high = bounds(len(items), key["start"], key["end"])
+    if type(new) is not list:
+        raise JqError("A slice of an array can only be assigned another array")
+    budget.step((len(items) + len(new)) >> COPIED)
+    return [*items[:low], *new, *items[high:]]
+
+
+def delpaths(value: JSON, paths: JSON, budget: Budget) -> JSON:
+    """jq's `delpaths`: a copy without those parts; all paths are of the value as it was."""
+    if type(paths) is not list:
+        raise JqError("Paths must be specified as an array")
+    for path in paths:
+        if type(path) not in (list, tuple):
+            raise JqError(f"Path must be specified as array, not {type_name(path)}")
+    budget.step(len(paths) * 4)
+    ordered = sorted((list(path) for path in paths), key=sort_key)
+    if ordered and not ordered[0]:
+        return None
+    return _delete(value, ordered, 0, budget)
+
+
+def _delete(value: JSON, paths: list[list[JSON]], depth: int, budget: Budget) -> JSON:
+    """`paths` are sorted and differ from `depth` on; from the last key to the first, as libjq does."""
+    doomed: list[JSON] = []
+    end = len(paths)
+    while end:
+        key = paths[end - 1][depth]
+        begin = end - 1
+        while begin and equal(paths[begin - 1][depth], key):
+            begin -= 1
+        if len(paths[begin]) == depth + 1:
+            doomed.append(key)
+        else:
+            part = index(value, key)
+            if part is not None:
+                value = set_key(value, key, _delete(part, paths[begin:end], depth + 1, budget), budget)
+        end = begin
+    return delete_keys(value, doomed, budget) if doomed else value
+
+
+def delete_keys(value: JSON, keys: list[JSON], budget: Budget) -> JSON:
+    """A copy of `value` without some of its first level. Raises JqError."""
+    if value is None:
+        return None
+    if type(value) is dict:
+        return _delete_fields(value, keys, budget)
+    if type(value) is list:
+        return _delete_items(value, keys, budget)
+    raise JqError(f"Cannot delete fields from {type_name(value)}")
+
+
+def _delete_fields(value: dict[str, JSON], keys: list[JSON], budget: Budget) -> dict[str, JSON]:
+    for key in keys:
+        if type(key) is not str:
+            raise JqError(f"Cannot delete {type_name(key)} field of object")
+    budget.step((len(value) >> COPIED) + len(keys))
+    copy = dict(value)
+    for key in keys:
+        copy.pop(key, None)
+    return copy
+
+
+def _delete_items(items: list[JSON], keys: list[JSON], budget: Budget) -> list[JSON]:
+    size = len(items)
+    gone: set[int] = set()
+    budget.step((size >> COPIED) + len(keys))
+    for key in keys:
+        if type(key) in _NUMBERS:
+            if key == key and abs(key) < 2**60:  # noqa: PLR0124 - not nan
+                gone.add(int(key) + size if key < 0 else int(key))
+        elif type(key) is dict:
+            if "start" not in key or "end" not in key:
+                raise JqError(_SLICE_KEYS)
+            low, high = bounds(size, key["start"], key["end"])
+            budget.step(high - low)
+            gone.update(range(low, high))
+        else:
+            raise JqError(f"Cannot delete {type_name(key)} element of array")
+    return [item for place, item in enumerate(items) if place not in gone]

@@ -1,0 +1,152 @@
+"""Offsets into Kafka: commits what the committer says, and takes in what became of it. Kafka thread only.
+
+Each commit names its partitions, with metadata and leader epoch: what librdkafka has stored it compares by epoch before
+offset and drops what is not above, and a commit of it is answered for partitions that nobody committed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from bridge.delivery.journal import Fact
+from bridge.flow import Bounded, TopicPartition as Name
+from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.resolve_start import Earlier, metadata_of
+from bridge.kafka.errors import COMMIT_ACTIONS, METADATA_REFUSED, METADATA_SHORTENED, TOO_LONG, CommitAction, plain
+from bridge.offsets.commit_metadata import MAX_BYTES
+from bridge.offsets.commits import Commit, Committer
+
+_FRESH_SECONDS: Final = 24 * 3600.0
+
+
+class Offsets:
+    """Commits of one consumer, always asynchronous: a synchronous one blocks for seconds when brokers are away.
+
+    `bounded` is told what may be handed over; `refused` of errors that a person or the thread has to act on; `noteless`
+    that commits bear no note from here on.
+    """
+
+    def __init__(
+        self,
+        consumer: Callable[[], Consumer],
+        bounded: Callable[[list[Bounded]], None],
+        refused: Callable[[KafkaError | None, CommitAction | None], None],
+        numbers: Numbers,
+        now_ms: Callable[[], int],
+        noteless: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.committer = Committer(room=numbers.metadata_room)
+        self._consumer = consumer
+        self._bounded = bounded
+        self._refused = refused
+        self._numbers = numbers
+        self._now_ms = now_ms
+        self._noteless = noteless
+        self._known: dict[Name, int] = {}
+        """What this consumer has committed, over assignments, too."""
+        self._committed_at = float("-inf")
+
+    def commit_due(self, now: float) -> None:
+        """Commit what is due; cheap when nothing is."""
+        wait = self.committer.wait(now)
+        if wait is not None and wait <= 0:
+            self._commit(self.committer.due(now, self._now_ms()))
+
+    def commit_finally(self, handed: Mapping[Name, int | None]) -> None:
+        """The last commits of partitions before they are given up; what is committed is flushed by librdkafka."""
+        now, now_ms = time.monotonic(), self._now_ms()
+        found = (self.committer.final(name, now, now_ms, newest) for name, newest in handed.items())
+        self._commit([commit for commit in found if commit is not None])
+
+    def earlier(self, now: float) -> Earlier:
+        """What this consumer has committed; a group that had a member a day ago has lost nothing by age."""
+        return Earlier(dict(self._known), fresh=now - self._committed_at < _FRESH_SECONDS)
+
+    def forget(self, names: Iterable[Name]) -> None:
+        """Partitions are gone."""
+        self.committer.forget(names)
+
+    def _commit(self, commits: Sequence[Commit]) -> None:
+        if not commits:
+            return
+        self._numbers.metadata_bytes = max(self._numbers.metadata_bytes, *(len(c.metadata) for c in commits))
+        parts = [_part(commit) for commit in commits]
+        try:
+            self._consumer().commit(offsets=parts, asynchronous=True)
+        except KafkaException as error:
+            self._answered(error.args[0], parts)
+
+    def on_commit(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
+        """librdkafka's callback; total."""
+        try:
+            self._answered(error, parts)
+        except Exception as bug:  # noqa: BLE001 - an exception in a callback would lose records that were taken
+            self._numbers.callback_failed(bug)
+            self.committer.all_refused(time.monotonic())
+
+    def _answered(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
+        """Each partition goes on by what is said of it; what was not committed says nothing, whatever is said of it."""
+        now = time.monotonic()
+        bounds: list[Bounded] = []
+        written = False
+        for part in parts:
+            failure = part.error or error
+            commit = self.committer.asked((part.topic, part.partition), part.offset, metadata_of(part))
+            if commit is None:
+                continue
+            if failure is not None:
+                self._not_written(commit, failure, now)
+                continue
+            written = True
+            bound = self._written(commit, now)
+            if bound is not None:
+                bounds.append(bound)
+        if bounds:
+            self._bounded(bounds)
+        if written:
+            self._refused(None, None)
+        elif not parts and error is not None:
+            self._count(error, None)
+
+    def _written(self, commit: Commit, now: float) -> Bounded | None:
+        self._numbers.commits["ok"] += 1
+        self._known[commit.name] = commit.offset
+        self._committed_at = now
+        return self.committer.acknowledged(commit)
+
+    def _not_written(self, commit: Commit, error: KafkaError, now: float) -> None:
+        if error.code() == TOO_LONG and commit.metadata:
+            if self.committer.too_long(commit):
+                self._shortened(len(commit.metadata))
+            return
+        self.committer.refused(commit, now)
+        self._count(error, commit)
+
+    def _shortened(self, refused: int) -> None:
+        """Remember it for the process, and say once that notes are shorter now, and once that there are none."""
+        room, before = self.committer.room, self._numbers.metadata_room
+        self._numbers.metadata_room = room
+        if not room:
+            self._noteless()
+            self._numbers.journal.note("metadata_refused", "error", size=refused, message=METADATA_REFUSED)
+        elif before == MAX_BYTES:
+            self._numbers.journal.note("metadata_shortened", "warning", size=refused, message=METADATA_SHORTENED)
+
+    def _count(self, error: KafkaError, commit: Commit | None) -> None:
+        action = COMMIT_ACTIONS.get(error.code(), CommitAction.RETRIED)
+        self._numbers.commits[action.value] += 1
+        if action is not CommitAction.NOTHING:
+            level = "info" if action is CommitAction.KEPT else "warning"
+            place: dict[str, Fact] = (
+                {"topic": commit.topic, "partition": commit.partition, "offset": commit.offset} if commit else {}
+            )
+            self._numbers.journal.note("commit_failed", level, **place, result=action.value, message=plain(error))
+        self._refused(error, action)
+
+
+def _part(commit: Commit) -> TopicPartition:
+    return TopicPartition(commit.topic, commit.partition, commit.offset, commit.metadata, commit.leader_epoch)

@@ -1,0 +1,79 @@
+"""What the Kafka thread counts, for metrics and health. It alone writes; others read whole values, never in between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.delivery.counters import Buckets
+from bridge.delivery.journal import Journal, trace_of
+from bridge.flow import TopicPartition
+from bridge.offsets.commit_metadata import MAX_BYTES
+
+DRAIN = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds in seconds of a drain."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionNumbers:
+    """One assigned partition. `end` is the offset behind its last record, None when unknown (no broker answers)."""
+
+    epoch: int
+    position: int
+    committed: int | None
+    end: int | None
+    paused: bool
+    started: bool
+    no_room: bool = False
+    """Not read because there is no room for more, in all or of its topic."""
+    unreadable: str | None = None
+    """Why nothing can be read of it, for a person."""
+
+
+@dataclass(slots=True)
+class Numbers:
+    """Plain counts since the thread began. `partitions` is replaced as a whole about once a second."""
+
+    commits: Counter[str] = field(default_factory=Counter)
+    """Partitions committed, by result: `ok` or a word of `CommitAction`."""
+    rebalances: Counter[str] = field(default_factory=Counter)
+    """By event: `assign`, `revoke`, `lost`."""
+    lost_records: Counter[str] = field(default_factory=Counter)
+    """Records that Kafka deleted before they had an outcome, or that nobody can read and were passed over, by topic."""
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    """By result: `written`, `reference` (too large, only named), `failed`."""
+    drains: int = 0
+    drain_buckets: Buckets = field(default_factory=lambda: Buckets(DRAIN))
+    drain_seconds: float = 0.0
+    """Of all drains together."""
+    longest_drain: float = 0.0
+    overdue_drains: int = 0
+    """Drains that the delivery thread did not answer in time."""
+    dropped_records: int = 0
+    """Records that came for a partition that is not ours any more, or not yet."""
+    pauses: int = 0
+    """Times that everything, or a topic, was paused because there was no room for a second."""
+    callback_errors: int = 0
+    """Exceptions inside callbacks; 0 unless there is a bug."""
+    journal: Journal = field(default_factory=Journal)
+    """What is to be told in the log."""
+    rebuilds: int = 0
+    """Times that a new consumer was made after an error."""
+    metadata_bytes: int = 0
+    """The largest metadata of a commit so far."""
+    foreign_metadata: int = 0
+    """Commits whose metadata was written for another commit, topic or cluster."""
+    metadata_room: int = MAX_BYTES
+    """What the brokers are known to take of it; 0 where they take none."""
+    refused_progress: int = 0
+    partitions: Mapping[TopicPartition, PartitionNumbers] = field(default_factory=dict)
+
+    def callback_failed(self, error: Exception) -> None:
+        """A callback met an exception, which it must not let through: a bug."""
+        self.callback_errors += 1
+        self.unexpected("a callback of Kafka's client", error)
+
+    def unexpected(self, where: str, error: BaseException) -> None:
+        """An exception that nobody expects was met and survived: a bug."""
+        self.journal.note("unexpected", "error", where=where, exception=trace_of(error))

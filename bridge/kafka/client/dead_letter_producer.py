@@ -1,0 +1,217 @@
+"""The dead-letter producer: the original record, byte for byte, with headers that say why. Kafka thread only.
+
+Acknowledged by all replicas, and idempotent where the brokers can (`config.producer_conf`, `idempotence`). What is too large for the topic goes as a
+reference, so that it cannot stop a partition for ever. A letter bears the time at which it was written: with the
+record's, which is in a header, retention would delete it at once, or Kafka refuse it for ever.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from hashlib import sha256
+from itertools import count
+from typing import Final, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from bridge.flow import DeadLetter, DeadLetterWritten, Headers, UnreadableHeaders, headers_of
+from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.idempotence import Idempotence
+from bridge.kafka.config import Conf
+from bridge.kafka.errors import INVALID_ARGUMENT, TIMED_OUT, UNREPORTED, is_fatal, pending, taken_from, unwritten
+
+MOST_BYTES_IN_FLIGHT: Final = 4 * 1024 * 1024
+REFERENCE_PREFIX: Final = "bridge.reference."
+_TOO_LARGE: Final = frozenset(
+    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.RECORD_LIST_TOO_LARGE}
+)
+_LARGEST_KEY: Final = 16_384
+
+_Headers = list[tuple[str, str | bytes | None]]
+
+
+class _Sending(NamedTuple):
+    letter: DeadLetter
+    size: int
+    alone: bool
+    reference: bool
+
+
+class Letters:
+    """Writes dead letters and reports each by its ticket. `report` must not raise and is called from `pump`."""
+
+    def __init__(
+        self, conf: Callable[[], Conf], topic: str, report: Callable[[DeadLetterWritten], None], numbers: Numbers
+    ) -> None:
+        self._conf = conf
+        self._topic = topic
+        self._report = report
+        self._numbers = numbers
+        self._producer: Producer | None = None
+        self._waiting: deque[DeadLetter] = deque()
+        self._retries: deque[_Sending] = deque()
+        """Refused as too large together with others, perhaps: sent again, one at a time."""
+        self._out: dict[int, _Sending] = {}
+        """In flight, by a running number."""
+        self._serial = count()
+        self._bytes = 0
+        self._alone = False
+        self._idempotence = Idempotence(self._plainly)
+        self._fatal: KafkaError | None = None
+        """Why the producer will never write again, or may not, once that is so."""
+
+    def send(self, letter: DeadLetter) -> None:
+        """Take a dead letter; it is written as soon as there is room."""
+        self._waiting.append(letter)
+
+    def pending(self) -> bool:
+        """Whether letters wait or are in flight."""
+        return bool(self._waiting or self._retries or self._out)
+
+    def pump(self) -> None:
+        """Write what waits and take in reports; never blocks. Raises ConfigError, SecretError from the settings."""
+        if self._producer is None:
+            if not (self._waiting or self._retries):
+                return
+            self._producer = Producer(self._idempotence.conf(self._conf()))
+        while not self._alone and self._write_next(self._producer):
+            pass
+        try:
+            self._producer.poll(0)
+        except (KafkaException, SystemError) as error:
+            # Without the right to write an idempotent producer ends for good.
+            self._fatal = self._fatal or taken_from(error)
+        if self._idempotence.given_up(self._fatal):
+            self._begin_anew()
+        elif self._fatal is not None:
+            # What it has is told as not written, and tried again later: with another producer, for whatever was wrong.
+            self.reopen()
+        self._fatal = None
+
+    def _begin_anew(self) -> None:
+        """Write what is in flight with another producer; nobody is told, and what was written may be there twice."""
+        self._waiting.extendleft(sending.letter for sending in reversed(self._out.values()))
+        self._out.clear()
+        self._bytes = 0
+        self._alone = False
+        self.close(0.0)
+
+    def _plainly(self, why: str) -> None:
+        self._numbers.journal.note("dead_letters_plain", "warning", message=why)
+
+    def _write_next(self, producer: Producer) -> bool:
+        if self._retries:
+            if self._out:
+                return False
+            sending = self._retries[0]
+            source: deque[_Sending] | deque[DeadLetter] = self._retries
+        elif self._waiting:
+            letter = self._waiting[0]
+            sending = _Sending(letter, len(letter.record), alone=False, reference=False)
+            source = self._waiting
+        else:
+            return False
+        if self._out and self._bytes + sending.size > MOST_BYTES_IN_FLIGHT:
+            return False
+        if not self._produce(producer, sending):
+            return False
+        source.popleft()
+        return True
+
+    def _produce(self, producer: Producer, sending: _Sending) -> bool:
+        """Hand one to librdkafka; False where its queue is full."""
+        value, headers = _reference(sending.letter) if sending.reference else _original(sending.letter)
+        number = next(self._serial)
+        self._out[number] = sending
+        self._bytes += sending.size
+        self._alone = sending.alone
+        try:
+            producer.produce(
+                self._topic,
+                value,
+                _key(sending),
+                headers=headers,
+                on_delivery=partial(self._delivered, number),
+            )
+        except BufferError:
+            self._left(number)
+            return False
+        except (KafkaException, TypeError, ValueError) as error:
+            cause = error.args[0] if error.args else None
+            self._ended(number, cause if isinstance(cause, KafkaError) else KafkaError(INVALID_ARGUMENT))
+        return True
+
+    def _delivered(self, number: int, error: KafkaError | None, _: Message) -> None:
+        self._fatal = pending() or self._fatal
+        try:
+            if number in self._out:
+                self._ended(number, error)
+        except Exception as bug:  # noqa: BLE001 - an exception here would surface in whatever call serves the callback
+            self._numbers.callback_failed(bug)
+
+    def _ended(self, number: int, error: KafkaError | None) -> None:
+        sending = self._left(number)
+        if error is not None and error.code() in _TOO_LARGE and not sending.reference:
+            self._retries.append(sending._replace(alone=True, reference=sending.alone))
+            return
+        result = "failed" if error else "reference" if sending.reference else "written"
+        self._numbers.dead_letters[result] += 1
+        self._report(DeadLetterWritten(sending.letter.ticket, None if error is None else self._why(error)))
+
+    def _why(self, error: KafkaError) -> str:
+        """What a person should know of a letter that was not written."""
+        # Threads of a client wait by the wall clock (librdkafka's issue 2145): set back, they may sleep on for hours.
+        if is_fatal(error) or error.code() == TIMED_OUT:
+            self._fatal = self._fatal or error
+        return unwritten(self._topic, self._fatal or error)
+
+    def _left(self, number: int) -> _Sending:
+        sending = self._out.pop(number)
+        self._bytes -= sending.size
+        self._alone = False
+        return sending
+
+    def close(self, seconds: float) -> None:
+        """Wait for what is in flight, at most so long; the rest counts as not written."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            for last in (partial(producer.flush, max(seconds, 0.0)), producer.purge, partial(producer.poll, 0)):
+                # What ended a producer for good is raised by whatever is called next.
+                with suppress(KafkaException, SystemError):
+                    last()
+            # What is purged out of a request is told late, and nobody listens to this producer any more.
+            for number in list(self._out):
+                self._ended(number, KafkaError(UNREPORTED))
+
+    def reopen(self) -> None:
+        """Make a new producer with the next letter, as secrets have changed."""
+        self.close(0.0)
+
+
+def _key(sending: _Sending) -> bytes | None:
+    key = sending.letter.record.key()
+    return None if sending.reference and key is not None and len(key) > _LARGEST_KEY else key
+
+
+def _original(letter: DeadLetter) -> tuple[bytes | None, _Headers]:
+    own: Headers = []
+    with suppress(UnreadableHeaders):
+        own = headers_of(letter.record)
+    return letter.record.value(), [*own, *letter.headers]
+
+
+def _reference(letter: DeadLetter) -> tuple[bytes | None, _Headers]:
+    """Names the record that is too large: where it is, how large, its digest. Its own headers may be what is large."""
+    record = letter.record
+    value = record.value() or b""
+    facts: _Headers = [
+        (REFERENCE_PREFIX + "topic", record.topic().encode()),
+        (REFERENCE_PREFIX + "partition", b"%d" % record.partition()),
+        (REFERENCE_PREFIX + "offset", b"%d" % record.offset()),
+        (REFERENCE_PREFIX + "bytes", b"%d" % len(value)),
+        (REFERENCE_PREFIX + "sha256", sha256(value).hexdigest().encode()),
+    ]
+    return None, [*facts, *letter.headers]

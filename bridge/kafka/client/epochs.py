@@ -1,0 +1,137 @@
+"""Where the logs of partitions leave a leader epoch: how a log is noticed that was cut off and grew again. Kafka thread only.
+
+librdkafka has no call that asks for it. It checks positions by itself, when it first learns of a partition who leads it,
+and says what the broker answered in the text of an error. So a position is given that lies beyond every log: then there
+is an answer each time, nothing is fetched, and the answer can be compared with all that a commit speaks of, not with its
+offset alone. A client that knows a partition already checks nothing when it is assigned (measured): each question has a
+client of its own. The measurements: docs/adr.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from threading import Thread
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from bridge.flow import TopicPartition as Name
+from bridge.kafka.config import Conf, admin_conf
+from bridge.kafka.errors import POSITION_GONE, plain
+from bridge.kafka.tools.inspect import PeekError
+from bridge.settings.kafka import Kafka
+
+_FAR: Final = 1 << 62
+_TOLD: Final = re.compile(r"\(leader epoch (-?\d+)\): broker end offset is (-?\d+)")
+_LISTEN_SECONDS: Final = 0.15
+_POLL_SECONDS: Final = 0.02
+_DOUBT_SECONDS: Final = 3.0
+"""After so long without an answer a partition is also read from: brokers that cannot be asked refuse the position then."""
+_CLOSE_SECONDS: Final = 0.1
+_ANSWER_SECONDS: Final = 15.0
+
+
+class EpochEnds:
+    """Asks for many partitions at once; each answers by itself, whatever becomes of the others."""
+
+    def __init__(self, conf: Callable[[], Conf], group: str) -> None:
+        self._conf = conf
+        self._group = group
+        self._consumer: Consumer | None = None
+        self._asked: dict[Name, int] = {}
+        self._doubt_at = 0.0
+        self.error: KafkaError | None = None
+        """The last one that came instead of an answer."""
+
+    def ask(self, epochs: Mapping[Name, int]) -> dict[Name, int | None]:
+        """The ends of leader epochs as far as they are known by now: -1 where the log never had the epoch.
+
+        None where the brokers cannot be asked. Call again for what is missing. Blocks for a fraction of a second.
+        Raises KafkaException where no client can be made.
+        """
+        if not epochs.items() <= self._asked.items():
+            self._open(dict(epochs))
+        found: dict[Name, int | None] = {}
+        until = time.monotonic() + _LISTEN_SECONDS
+        while time.monotonic() < until and len(found) < len(epochs):
+            found |= self._listen()
+        self._asked = {name: epoch for name, epoch in self._asked.items() if name not in found}
+        if self._asked and time.monotonic() > self._doubt_at:
+            self._doubt()
+        return found
+
+    def _open(self, epochs: dict[Name, int]) -> None:
+        self.close()
+        own = {"group.id": self._group, "enable.auto.commit": False, "auto.offset.reset": "error"}
+        self._consumer = Consumer({**self._conf(), **own, "error_cb": self._failed})
+        self._asked = epochs
+        self._doubt_at = time.monotonic() + _DOUBT_SECONDS
+        parts = [self._part(name) for name in epochs]
+        self._consumer.assign(parts)
+        # Nothing is to be fetched from there: that would be refused before the check, and say nothing.
+        self._consumer.pause(parts)
+
+    def _part(self, name: Name) -> TopicPartition:
+        return TopicPartition(*name, _FAR, leader_epoch=self._asked[name])
+
+    def _listen(self) -> dict[Name, int | None]:
+        assert self._consumer is not None
+        first = self._consumer.poll(_POLL_SECONDS)
+        if first is None:
+            return {}
+        return dict(filter(None, map(self._answer, [first, *self._consumer.consume(1_000, 0.0)])))
+
+    def _answer(self, message: Message) -> tuple[Name, int | None] | None:
+        error, name = message.error(), (message.topic() or "", message.partition() or 0)
+        if error is None or name not in self._asked:
+            return None
+        told = _TOLD.search(error.str() or "")
+        if told is not None and int(told[1]) == self._asked[name]:
+            return name, int(told[2])
+        if told is None and error.code() in POSITION_GONE:
+            return name, None
+        self._failed(error)
+        return None
+
+    def _doubt(self) -> None:
+        self._doubt_at = time.monotonic() + _DOUBT_SECONDS
+        assert self._consumer is not None
+        for part in map(self._part, self._asked):
+            with suppress(KafkaException):
+                self._consumer.seek(part)
+                self._consumer.resume([part])
+
+    def _failed(self, error: KafkaError) -> None:
+        """librdkafka's callback, too; must not raise."""
+        self.error = error
+
+    def close(self) -> None:
+        """Let the client go; it may wait for brokers that are gone, and is not waited for."""
+        consumer, self._consumer, self._asked = self._consumer, None, {}
+        if consumer is not None:
+            closing = Thread(target=consumer.close, name="epochs-closing", daemon=True)
+            closing.start()
+            closing.join(_CLOSE_SECONDS)
+
+
+def epoch_end(settings: Kafka, name: Name, epoch: int) -> int | None:
+    """The same of one partition, for a command; blocks until it is told, or the brokers cannot be asked (None).
+
+    Raises PeekError where no answer comes, ConfigError and SecretError.
+    """
+    ends = EpochEnds(lambda: admin_conf(settings), settings.group_id)
+    until = time.monotonic() + _ANSWER_SECONDS
+    try:
+        while time.monotonic() < until:
+            found = ends.ask({name: epoch})
+            if name in found:
+                return found[name]
+    except KafkaException as error:
+        raise PeekError(plain(error.args[0])) from None
+    finally:
+        ends.close()
+    why = plain(ends.error) if ends.error is not None else "no answer came"
+    raise PeekError(f"nobody tells where {name[0]}:{name[1]} leaves leader epoch {epoch}: {why}")

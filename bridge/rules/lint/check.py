@@ -1,0 +1,54 @@
+"""What would go wrong in production though every expression compiles: findings beyond the loader's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from bridge.findings import Finding, in_order
+from bridge.rules.lint.contexts import Placed, placed, type_findings
+from bridge.rules.lint.counts import count_findings
+from bridge.rules.lint.idioms import habit_findings
+from bridge.rules.lint.literals import text_findings
+from bridge.rules.lint.reach import reach_findings, topic_findings
+from bridge.rules.model import RuleFile, RuleSet
+
+__all__ = ["check_rules"]
+
+
+def check_rules(rules: RuleSet, topics: Sequence[str] | None = None) -> list[Finding]:
+    """Look at rules that were loaded (those with errors are not among them); `topics` are those of the settings.
+
+    Pure. Never raises.
+    """
+    found: list[Finding] = []
+    for file in rules.files:
+        found += _of_file(file)
+    if topics is not None:
+        found += topic_findings(rules, topics)
+    return in_order(found)
+
+
+def _of_place(place: Placed) -> list[Finding]:
+    """One finding for one mistake: what a habit explains is not told again as a wrong type."""
+    habits = list(habit_findings(place))
+    explained = any(finding.code in _EXPLAIN for finding in habits)
+    wrong = [finding for finding in type_findings(place) if not (explained and finding.code == "R037")]
+    return [*(wrong or ([] if explained else count_findings(place))), *habits]
+
+
+_EXPLAIN: Final = frozenset(("R037", "R038"))
+
+
+def _of_file(file: RuleFile) -> list[Finding]:
+    found: list[Finding] = [*reach_findings(file)]
+    for rule in file.rules:
+        found += text_findings(rule)
+        seen = set()
+        for place in placed(file, rule):
+            # One value of the defaults is used by many rules, and looked at for each: their topics may differ.
+            key = (id(place.expression), place.alone)
+            if key not in seen:
+                seen.add(key)
+                found += _of_place(place)
+    return found

@@ -1,0 +1,299 @@
+"""Expressions that are jq and yet hardly what their author meant: a look at the syntax alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from bridge.findings import Finding
+from bridge.jq.syntax.nodes import (
+    Alternative,
+    Array,
+    Assign,
+    Binary,
+    Call,
+    Comma,
+    Format,
+    Identity,
+    If,
+    Index,
+    Iterate,
+    Literal,
+    Logic,
+    Node,
+    Object,
+    Pipe,
+    Slice,
+    Text,
+    Try,
+    Variable,
+    children,
+)
+from bridge.rules.lint.comparisons import (
+    comparison_remarks,
+    every,
+    far_pipe,
+    literals,
+    shown as shown_of,
+    text_remarks,
+)
+from bridge.rules.lint.contexts import Placed, balanced
+from bridge.rules.lint.types import asks_type, types_of
+
+__all__ = ["habit_findings"]
+
+_CONDITIONS: Final = frozenset(("select/1", "any/1", "all/1", "any/2", "all/2"))
+_SECONDS: Final = frozenset(("todate/0", "todateiso8601/0", "gmtime/0", "strftime/1", "format_time/2"))
+_FORMATS: Final = frozenset(("strftime/1", "format_time/2", "strptime/1"))
+_WHOLE_AS_TEXT: Final = frozenset(("tojson/0", "tostring/0"))
+_COMPARISONS: Final = frozenset(("==", "!=", "<", "<=", ">", ">="))
+
+
+def habit_findings(place: Placed) -> Iterator[Finding]:
+    """Find what is probably a mistake in one expression."""
+    found = list(_findings(place))
+    # `.a = "x" and .b` is `.a = ("x" and .b)`: with the `=` mended the rest is right.
+    assigns = any(finding.code == "R038" for finding in found)
+    yield from (finding for finding in found if not (assigns and finding.code == "R039"))
+
+
+def _findings(place: Placed) -> Iterator[Finding]:
+    root = place.expression.program.node
+    text = place.expression.text
+    if place.expression.label == "when":
+        yield from _condition(root, place)
+        yield from _selected(root, place)
+        yield from far_pipe(root, place)
+    yield from _whole_record(root, place)
+    for node in every(root):
+        if isinstance(node, Alternative):
+            yield from _alternative(node, place, text)
+        elif isinstance(node, Logic):
+            yield from _logic(node, place)
+        elif isinstance(node, Literal | Text):
+            yield from text_remarks(node, place)
+        elif isinstance(node, Binary) and node.op in ("==", "!="):
+            yield from comparison_remarks(node, place)
+        elif isinstance(node, Pipe):
+            yield from _milliseconds(node, place)
+        elif isinstance(node, If):
+            yield from _condition(node.condition, place)
+        elif isinstance(node, Index):
+            yield from _length(node, place)
+        elif isinstance(node, Call):
+            yield from _call(node, place)
+
+
+def _condition(node: Node, place: Placed) -> Iterator[Finding]:
+    """`=` for `==`: in a condition, or in a part of one."""
+    if isinstance(node, Assign) and node.op == "=":
+        hint = "write `==`"
+        yield place.finding("R038", node.op_start, node.op_start + 1, "`=` changes a value; `==` compares", hint)
+    elif isinstance(node, Logic):
+        yield from _condition(node.left, place)
+        yield from _condition(node.right, place)
+    elif isinstance(node, Pipe) and isinstance(node.right, Call) and node.right.name == "not":
+        yield from _condition(node.left, place)
+
+
+def _call(node: Call, place: Placed) -> Iterator[Finding]:
+    if node.key in _CONDITIONS:
+        yield from _condition(node.args[-1], place)
+        literal = node.args[-1]
+        if isinstance(literal, Literal) and type(literal.value) in (str, int, float):
+            shown = shown_of(place.expression.text, literal)
+            message = f"this is always true: `{node.name}` takes a condition"
+            hint = f"write `{node.name}(. == {shown})`"
+            yield place.finding("R039", literal.start, literal.end, message, hint)
+    if node.key in ("any/1", "all/1") and isinstance(node.args[0], Comma):
+        message = f"the `,` gives `{node.name}` two conditions: arguments are divided by `;`"
+        left = shown_of(place.expression.text, node.args[0].left)
+        right = shown_of(place.expression.text, node.args[0].right)
+        yield place.finding(
+            "R052", node.start, node.end, message, f"write `{node.name}({left}[]; {right})`", warning=True
+        )
+    if node.key == "has/1" and isinstance(node.args[0], Index):
+        shown = shown_of(place.expression.text, node.args[0])
+        message = "`has` takes the name of a key, and this is the value of a field"
+        yield place.finding("R016", node.start, node.end, message, f'write `has("{shown.lstrip(".")}")`', warning=True)
+    if node.key == "IN/1" and literals(node.args[0]):
+        shown = ", ".join(shown_of(place.expression.text, item) for item in literals(node.args[0]))
+        message = "`IN` compares with the list as a whole: its values are divided by `,`, without [ ]"
+        yield place.finding("R050", node.args[0].start, node.args[0].end, message, f"write `IN({shown})`", warning=True)
+    if node.key in _FORMATS:
+        form = node.args[0]
+        if isinstance(form, Literal) and isinstance(form.value, str) and "%" not in form.value:
+            message = "this gives the same text for every date: nothing in it stands for a part of one"
+            hint = "write directives: `%Y` year, `%m` month, `%d` day, `%H:%M` time"
+            yield place.finding("R053", form.start, form.end, message, hint, warning=True)
+
+
+def _selected(root: Node, place: Placed) -> Iterator[Finding]:
+    """`when: select(…)` gives the record, not true."""
+    last = root
+    while isinstance(last, Pipe):
+        last = last.right
+    if isinstance(last, Call) and last.key == "select/1":
+        inner = shown_of(place.expression.text, last.args[0])
+        message = "`select` gives the record itself, and `when` must give true or false"
+        hint = f"write `{inner}`" if last is root else f"write `any(…; {inner})`"
+        yield place.finding("R037", last.start, last.end, message, hint)
+
+
+def _length(node: Index, place: Placed) -> Iterator[Finding]:
+    """`.items.length`, and `first .items`, which is `first | .items`."""
+    between = place.expression.text[node.target.end : node.key.start]
+    if isinstance(node.target, Call) and not node.target.args and between[:1].isspace():
+        name = node.target.name
+        field = place.expression.text[node.target.end : node.end].strip()
+        message = f"this is `{name} | {field}`: arguments stand in ( )"
+        yield place.finding("R016", node.start, node.end, message, f"write `{name}({field})`", warning=True)
+    if isinstance(node.key, Literal) and node.key.value == "length" and not isinstance(node.target, Identity):
+        target = shown_of(place.expression.text, node.target)
+        message = "`.length` is a field here: an array or a text has none"
+        yield place.finding("R016", node.start, node.end, message, f"write `({target} | length)`", warning=True)
+
+
+def _logic(node: Logic, place: Placed) -> Iterator[Finding]:
+    """`.type == "a" or "b"`: a text, a number or an object counts as true."""
+    for side in (node.left, node.right):
+        if isinstance(side, Array | Object) or (isinstance(side, Literal) and type(side.value) in (str, int, float)):
+            message = f"this is always true, so that `{node.op}` does not compare it with anything"
+            shown = place.expression.text[side.start : side.end]
+            hint = f"write `… {node.op} .field == {shown}`, or `.field | IN(…, {shown})`"
+            if place.expression.label != "when" and node.op == "or" and side is node.right:
+                hint = f"write `{shown_of(place.expression.text, node.left)} // {shown}` for a default"
+            yield place.finding("R039", side.start, side.end, message, hint)
+            return
+
+
+def _alternative(node: Alternative, place: Placed, text: str) -> Iterator[Finding]:
+    left, right = node.left, node.right
+    shown = shown_of(text, left)
+    types = types_of(left, frozenset(place.given), place.around, lambda _remark: None)
+    if isinstance(right, Literal) and right.value is True and "boolean" in types:
+        message = "this can never be false: `//` takes false for missing"
+        hint = f"write `if {shown} == null then true else {shown} end`"
+        yield place.finding("R042", node.start, node.end, message, hint, warning=True)
+    if isinstance(right, Binary) and right.op in _COMPARISONS and isinstance(right.left, Literal):
+        default = shown_of(text, right.left)
+        rest = text[
+            balanced(text, right.left.start, right.left.end)[1] : balanced(text, right.start, right.end)[1]
+        ].strip()
+        message = f"`//` binds less than `{right.op}`: the default is `{shown_of(text, right)}`"
+        hint = f"write `({shown} // {default}) {rest}`"
+        yield place.finding("R043", right.start, right.end, message, hint)
+    elif _is_bare_sum(right, text):
+        first = _first(right)
+        rest = text[first.end : balanced(text, right.start, right.end)[1]].strip()
+        message = f"`//` binds less than `{rest[:1]}`: the default is `{shown_of(text, right)}`"
+        hint = f"write `({shown} // {shown_of(text, first)}) {rest}`, or ( ) around the default"
+        yield place.finding("R043", right.start, right.end, message, hint, warning=True)
+    elif types and not types & {"null", "boolean"} and _is_single(left):
+        message = f"this default is never used: `{shown[:60]}` is never null"
+        hint = "put the `//` behind the path that may be missing, in ( )"
+        yield place.finding("R043", node.start, node.end, message, hint, warning=True)
+    if _hides(left):
+        message = "`?` before `//` hides errors: a field of the wrong type looks like a missing one"
+        yield place.finding("R044", node.start, node.end, message, "leave out the `?`: `//` takes null", warning=True)
+
+
+def _first(node: Node) -> Node:
+    """The first operand of a sum."""
+    while isinstance(node, Binary):
+        node = node.left
+    return node
+
+
+def _is_bare_sum(node: Node, text: str) -> bool:
+    """Say whether a default is `0 - .x` without ( ): a literal, and then something of the record."""
+    if not isinstance(node, Binary) or node.op in _COMPARISONS:
+        return False
+    first = _first(node)
+    bare = text[: first.start].rstrip().endswith("//")
+    return bare and isinstance(first, Literal) and any(isinstance(part, Index) for part in every(node))
+
+
+def _is_single(node: Node) -> bool:
+    """Say whether an expression surely has one output; where that is not easily seen, it is not said."""
+    if isinstance(node, Iterate | Try | Call):
+        return False
+    return all(map(_is_single, children(node)))
+
+
+def _hides(node: Node) -> bool:
+    """Say whether the outermost steps of a path forgive errors."""
+    while True:
+        if isinstance(node, Try):
+            return node.handler is None
+        if isinstance(node, Index | Slice | Iterate):
+            if node.optional:
+                return True
+            node = node.target
+        elif isinstance(node, Pipe):
+            if _hides(node.right):
+                return True
+            node = node.left
+        else:
+            return False
+
+
+def _milliseconds(node: Pipe, place: Placed) -> Iterator[Finding]:
+    left = node.left
+    while isinstance(left, Alternative):
+        left = left.left
+    first = node.right
+    while isinstance(first, Pipe):
+        first = first.left
+    if isinstance(left, Variable) and left.name == "timestamp" and isinstance(first, Call) and first.key in _SECONDS:
+        message = f"`$timestamp` is in milliseconds, and `{first.name}` takes seconds"
+        hint = f"write `$timestamp / 1000 | {first.name}`"
+        yield place.finding("R045", left.start, first.end, message, hint, warning=True)
+
+
+def _whole_record(root: Node, place: Placed) -> Iterator[Finding]:
+    """`${ . }`, alone or as one value of an object: everything is sent."""
+    label = place.expression.label
+    if "object" not in place.given or label in ("when", "for_each"):
+        return
+    for node in _parts(root):
+        if isinstance(node, If):
+            message = "without `else` this is the whole record where the condition is false"
+            is_property = label.startswith("properties") and place.alone
+            hint = "write `else empty end` to leave it out, or another value"
+            yield place.finding("R046", node.start, node.end, message, hint, warning=is_property)
+        if not label.startswith("properties"):
+            continue
+        if isinstance(node, Assign) and place.alone and label != "properties":
+            message = f"`{node.op}` gives the whole record, changed"
+            hint = "write the new value alone"
+            yield place.finding("R046", node.start, node.end, message, hint, warning=True)
+        if isinstance(node, Identity):
+            message = "this sends the whole record, personal data too, and whatever is added to it later"
+            hint = "name what the template needs: `{id, total}`"
+            yield place.finding("R046", node.start, node.end, message, hint, warning=True)
+
+
+def _parts(node: Node) -> Iterator[Node]:
+    """The parts of a value that are sent as they are."""
+    if isinstance(node, Object):
+        for _key, value in node.entries:
+            yield from _parts(value)
+    elif isinstance(node, Array) and node.body is not None:
+        yield from _parts(node.body)
+    elif isinstance(node, If):
+        if asks_type(node.condition):
+            return
+        yield from _parts(node.then)
+        yield from _parts(node.otherwise) if node.otherwise is not None else (node,)
+    elif isinstance(node, Binary) and node.op in ("+", "*"):
+        yield from _parts(node.left)
+        yield from _parts(node.right)
+    elif isinstance(node, Pipe):
+        as_text = isinstance(node.right, Format) or (isinstance(node.right, Call) and node.right.key in _WHOLE_AS_TEXT)
+        if as_text or isinstance(node.right, Identity):
+            yield from _parts(node.left)
+    elif isinstance(node, Format) or (isinstance(node, Call) and node.key in _WHOLE_AS_TEXT):
+        yield Identity(node.start, node.end)
+    else:
+        yield node

@@ -1,0 +1,366 @@
+"""What types the values of an expression can have, and which parts of it can only fail.
+
+It knows what is certain and nothing more: where a type is not known every type is possible, and only what fails for
+all of them is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from bridge.jq.builtins import BUILTINS
+from bridge.jq.builtins.table import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING
+from bridge.jq.runtime.values import type_name
+from bridge.jq.syntax.nodes import (
+    Alternative,
+    Array,
+    ArrayPattern,
+    Assign,
+    Binary,
+    Bind,
+    Call,
+    Comma,
+    Define,
+    Foreach,
+    Format,
+    Function,
+    Identity,
+    If,
+    Index,
+    Iterate,
+    Label,
+    Literal,
+    Logic,
+    Negate,
+    Node,
+    Object,
+    ObjectPattern,
+    Pattern,
+    Pipe,
+    Reduce,
+    Slice,
+    Text,
+    Try,
+    Variable,
+    VariablePattern,
+    children,
+)
+from bridge.rules.lint.needs import ARGUMENTS, INPUTS, OF_ELEMENTS, OPERATORS, Types
+from bridge.rules.lint.remarks import NONE, Around, Remark, Tell, kinds
+
+__all__ = ["asks_type", "types_of"]
+
+_COMPARISONS: Final = frozenset(("==", "!=", "<", "<=", ">", ">="))
+_DONE: Final = {"+": "added", "-": "subtracted", "*": "multiplied", "/": "divided", "%": "divided"}
+_DEEPEST: Final = 4
+"""Calls of functions that are followed into each other."""
+
+
+def types_of(node: Node, given: Types, around: Around, tell: Tell) -> Types:
+    """Return the types that the outputs of an expression can have for inputs of the types `given`.
+
+    `tell` gets a remark for every part that can only fail, or compares what is never equal. An empty answer means
+    that there is no output.
+    """
+    if not given:
+        return NONE
+    rule = _RULES.get(type(node))
+    return ANY if rule is None else rule(node, given, around, tell)
+
+
+def _silent(_remark: Remark) -> None:
+    pass
+
+
+def _fails(tell: Tell, node: Node, message: str, hint: str | None = None) -> Types:
+    tell(Remark(node.start, node.end, message, hint, fails=True))
+    return ANY
+
+
+def _text(node: Text, given: Types, around: Around, tell: Tell) -> Types:
+    for part in children(node):
+        types_of(part, given, around, tell)
+    return STRING
+
+
+def _index(node: Index, given: Types, around: Around, tell: Tell) -> Types:
+    target = types_of(node.target, given, around, tell)
+    key = types_of(node.key, given, around, tell)
+    if not target or not key or node.optional:
+        return ANY
+    if target == NULL and key & (STRING | NUMBER):
+        return NULL
+    fits = (
+        bool("object" in target and "string" in key)
+        or bool("array" in target and key & (NUMBER | ARRAY | OBJECT))
+        or bool("null" in target and key & (STRING | NUMBER | OBJECT))
+    )
+    if fits:
+        return ANY
+    if key == STRING:
+        name = node.key.value if isinstance(node.key, Literal) else "…"
+        hint = f"write `.[].{name}` for the field of each element" if target == ARRAY else None
+        return _fails(tell, node, f"`.{name}` can only fail: there are no fields in {kinds(target)}", hint)
+    return _fails(tell, node, f"this can only fail: {kinds(target)} cannot be looked up with {kinds(key)}")
+
+
+def _slice(node: Slice, given: Types, around: Around, tell: Tell) -> Types:
+    target = types_of(node.target, given, around, tell)
+    for bound in (node.low, node.high):
+        if bound is not None:
+            types_of(bound, given, around, tell)
+    found = target & (ARRAY | STRING | NULL)
+    if target and not found and not node.optional:
+        return _fails(tell, node, f"this can only fail: {kinds(target)} cannot be cut")
+    return found or ANY
+
+
+def _iterate(node: Iterate, given: Types, around: Around, tell: Tell) -> Types:
+    target = types_of(node.target, given, around, tell)
+    if target and not target & (ARRAY | OBJECT) and not node.optional:
+        return _fails(tell, node, f"`[]` can only fail: there are no elements in {kinds(target)}")
+    return ANY
+
+
+def _array(node: Array, given: Types, around: Around, tell: Tell) -> Types:
+    if node.body is not None:
+        types_of(node.body, given, around, tell)
+    return ARRAY
+
+
+def _object(node: Object, given: Types, around: Around, tell: Tell) -> Types:
+    for key, value in node.entries:
+        types = types_of(key, given, around, tell)
+        if types and "string" not in types:
+            _fails(tell, key, f"a key must be text, and this is {kinds(types)}", "write `(… | tostring)`")
+        types_of(value, given, around, tell)
+    return OBJECT
+
+
+def _negate(node: Negate, given: Types, around: Around, tell: Tell) -> Types:
+    types = types_of(node.body, given, around, tell)
+    if types and "number" not in types:
+        _fails(tell, node, f"`-` can only fail: {kinds(types)} cannot be negated")
+    return NUMBER
+
+
+def _pipe(node: Pipe, given: Types, around: Around, tell: Tell) -> Types:
+    return types_of(node.right, types_of(node.left, given, around, tell), around, tell)
+
+
+def _comma(node: Comma, given: Types, around: Around, tell: Tell) -> Types:
+    return types_of(node.left, given, around, tell) | types_of(node.right, given, around, tell)
+
+
+def _binary(node: Binary, given: Types, around: Around, tell: Tell) -> Types:
+    left = types_of(node.left, given, around, tell)
+    right = types_of(node.right, given, around, tell)
+    if not left or not right:
+        return NONE
+    if node.op in _COMPARISONS:
+        _compare(node, left, right, tell)
+        return BOOLEAN
+    rows = OPERATORS[node.op]
+    if node.op in ("*", "/"):
+        for side in (node.left, node.right):
+            if isinstance(side, Literal) and isinstance(side.value, str) and _is_number(side.value):
+                message = f"{_shown_text(side)} is text: `{node.op}` does something else with texts than with numbers"
+                tell(Remark(side.start, side.end, message, f"write {side.value} without quotes", fails=False))
+    if node.op in ("/", "%") and isinstance(node.right, Literal) and node.right.value == 0 and right == NUMBER:
+        return _fails(tell, node, "this can only fail: nothing can be divided by 0")
+    found = [result for one, other, result in rows if one & left and other & right]
+    if node.op == "+":
+        found += [right] if "null" in left else []
+        found += [left] if "null" in right else []
+    if not found:
+        hint = 'write `"…\\(…)…"` to put a value into text' if node.op == "+" and "string" in left | right else None
+        message = f"this can only fail: {kinds(left)} and {kinds(right)} cannot be {_DONE[node.op]}"
+        return _fails(tell, node, message, hint)
+    return frozenset().union(*found)
+
+
+def _compare(node: Binary, left: Types, right: Types, tell: Tell) -> None:
+    if node.op in ("==", "!=") and not left & right:
+        message = (
+            f"this is always {'false' if node.op == '==' else 'true'}: it compares {kinds(left)} with {kinds(right)}"
+        )
+        tell(Remark(node.start, node.end, message, "compare values of one type", fails=False))
+    for side, other in ((node.left, right), (node.right, left)):
+        digits = isinstance(side, Literal) and isinstance(side.value, str) and _is_number(side.value)
+        if digits and node.op not in ("==", "!=") and other != STRING:
+            assert isinstance(side, Literal)
+            message = "every text is greater than every number"
+            hint = f"write {side.value} without quotes to compare numbers"
+            tell(Remark(side.start, side.end, message, hint, fails=False))
+
+
+def _shown_text(node: Literal) -> str:
+    return f'`"{node.value}"`'
+
+
+def _is_number(text: str) -> bool:
+    return text.removeprefix("-").replace(".", "", 1).isdecimal()
+
+
+def _logic(node: Logic, given: Types, around: Around, tell: Tell) -> Types:
+    types_of(node.left, given, around, tell)
+    types_of(node.right, given, around, tell)
+    return BOOLEAN
+
+
+def _alternative(node: Alternative, given: Types, around: Around, tell: Tell) -> Types:
+    left = types_of(node.left, given, around, tell)
+    right = types_of(node.right, given, around, tell)
+    return (left - NULL) | right
+
+
+def _assign(node: Assign, given: Types, around: Around, tell: Tell) -> Types:
+    types_of(node.left, given, around, tell)
+    types_of(node.right, ANY if node.op == "|=" else given, around, tell)
+    if isinstance(node.left, Identity):
+        return ANY
+    return given | ((ARRAY | OBJECT) if "null" in given else NONE)
+
+
+def _if(node: If, given: Types, around: Around, tell: Tell) -> Types:
+    types_of(node.condition, given, around, tell)
+    # What is asked for its type may not be what it seems in a branch.
+    inner = _silent if asks_type(node.condition) else tell
+    then = types_of(node.then, given, around, inner)
+    return then | (given if node.otherwise is None else types_of(node.otherwise, given, around, inner))
+
+
+def asks_type(node: Node) -> bool:
+    """Say whether a condition looks at a type: what follows may then be for one type alone."""
+    return (isinstance(node, Call) and node.key == "type/0") or any(map(asks_type, children(node)))
+
+
+def _try(node: Try, given: Types, around: Around, tell: Tell) -> Types:
+    types = types_of(node.body, given, around, _silent)
+    return types if node.handler is None else types | types_of(node.handler, ANY, around, tell)
+
+
+def _bind(node: Bind, given: Types, around: Around, tell: Tell) -> Types:
+    source = types_of(node.source, given, around, tell)
+    return types_of(node.body, given, around.with_variables(_bound(node.patterns, source)), tell)
+
+
+def _bound(patterns: tuple[Pattern, ...], source: Types) -> dict[str, Types]:
+    if len(patterns) == 1 and isinstance(patterns[0], VariablePattern):
+        return {patterns[0].name: source or ANY}
+    found: dict[str, Types] = {}
+    for pattern in patterns:
+        found.update(dict.fromkeys(_names(pattern), ANY))
+    return found
+
+
+def _names(pattern: Pattern | None) -> list[str]:
+    if isinstance(pattern, VariablePattern):
+        return [pattern.name]
+    if isinstance(pattern, ArrayPattern):
+        return [name for item in pattern.items for name in _names(item)]
+    if isinstance(pattern, ObjectPattern):
+        found = [name for _key, variable, _inner in pattern.entries if (name := variable)]
+        return found + [name for _key, _variable, inner in pattern.entries for name in _names(inner)]
+    return []
+
+
+def _fold(node: Reduce | Foreach, given: Types, around: Around, tell: Tell) -> Types:
+    source = types_of(node.source, given, around, tell)
+    types_of(node.initial, given, around, tell)
+    inner = around.with_variables(_bound(node.patterns, source))
+    types_of(node.update, ANY, inner, tell)
+    if isinstance(node, Foreach) and node.extract is not None:
+        types_of(node.extract, ANY, inner, tell)
+    return ANY
+
+
+def _define(node: Define, given: Types, around: Around, tell: Tell) -> Types:
+    known = {**around.functions, node.function.key: node.function}
+    return types_of(node.rest, given, replace(around, functions=known), tell)
+
+
+def _call(node: Call, given: Types, around: Around, tell: Tell) -> Types:
+    if node.key in around.functions:
+        return _own(node, around.functions[node.key], given, around, tell)
+    builtin = BUILTINS.get(node.key)
+    if builtin is None:
+        return ANY
+    needs = INPUTS.get(node.key)
+    if needs is not None and not needs & given:
+        takes = f"it takes {kinds(needs)}"
+        _fails(tell, node, f"`{node.name}` can only fail: its input is {kinds(given)}, and {takes}")
+    inner = ANY if node.key in OF_ELEMENTS else given
+    arguments = [types_of(argument, inner, around, tell) for argument in node.args]
+    for argument, found, wanted in zip(node.args, arguments, ARGUMENTS.get(node.key, ()), strict=False):
+        if found and not found & wanted:
+            message = f"`{node.name}` can only fail: this argument is {kinds(found)}, and it takes {kinds(wanted)}"
+            _fails(tell, argument, message)
+    special = _SPECIAL.get(node.key)
+    return builtin.types if special is None else special(node, given, arguments)
+
+
+def _own(node: Call, function: Function | None, given: Types, around: Around, tell: Tell) -> Types:
+    """Follow a call of the file's own function, if it has no parameters."""
+    for argument in node.args:
+        types_of(argument, ANY, around, tell)
+    if function is None or function.params or around.depth >= _DEEPEST:
+        return ANY
+    failures: list[Remark] = []
+    inner = replace(around, depth=around.depth + 1)
+    types = types_of(function.body, given, inner, failures.append)
+    if any(failure.fails for failure in failures) and given != ANY:
+        _fails(tell, node, f"`{node.name}` can only fail on {kinds(given)}", failures[0].message)
+    return types
+
+
+def _selected(node: Call, given: Types, _arguments: list[Types]) -> Types:
+    return ANY if asks_type(node) else given
+
+
+_Special = Callable[[Call, Types, list[Types]], Types]
+_SPECIAL: Final[Mapping[str, _Special]] = {
+    "empty/0": lambda _node, _given, _arguments: NONE,
+    "error/0": lambda _node, _given, _arguments: NONE,
+    "error/1": lambda _node, _given, _arguments: NONE,
+    "select/1": _selected,
+    "first/1": lambda _node, _given, arguments: arguments[0],
+    "last/1": lambda _node, _given, arguments: arguments[0],
+    "limit/2": lambda _node, _given, arguments: arguments[1],
+    "skip/2": lambda _node, _given, arguments: arguments[1],
+    "values/0": lambda _node, given, _arguments: given - NULL,
+    "del/1": lambda _node, given, _arguments: given,
+    "map_values/1": lambda _node, given, _arguments: given & (ARRAY | OBJECT) or ANY,
+    "strings/0": lambda _node, _given, _arguments: STRING,
+}
+
+_Rule = Callable[..., Types]
+_RULES: Final[Mapping[type[Node], _Rule]] = {
+    Identity: lambda _node, given, _around, _tell: given,
+    Literal: lambda node, _given, _around, _tell: frozenset((type_name(node.value),)),
+    Text: _text,
+    Format: lambda _node, _given, _around, _tell: STRING,
+    Index: _index,
+    Slice: _slice,
+    Iterate: _iterate,
+    Array: _array,
+    Object: _object,
+    Negate: _negate,
+    Pipe: _pipe,
+    Comma: _comma,
+    Binary: _binary,
+    Logic: _logic,
+    Alternative: _alternative,
+    Assign: _assign,
+    If: _if,
+    Try: _try,
+    Bind: _bind,
+    Reduce: _fold,
+    Foreach: _fold,
+    Define: _define,
+    Call: _call,
+    Variable: lambda node, _given, around, _tell: around.variables.get(node.name, ANY),
+    Label: lambda node, given, around, tell: types_of(node.body, given, around, tell),
+}

@@ -1,0 +1,290 @@
+"""One rule of a file, with the file's defaults under it: nodes → Rule, and everything wrong with it as findings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from bridge.document import Mapping, Node, Scalar
+from bridge.findings import Finding
+from bridge.flow import OnError
+from bridge.rules.map.scope import VARIABLES
+from bridge.rules.model import Computed, Expression, Fields, Fixed, Rule, TopicPattern, Value, expressions_in
+from bridge.rules.read.attachments import read_attachments
+from bridge.rules.read.expressions import Expressions
+from bridge.rules.read.fields import boolean, duration_ms, meant_key, number, one_of, refuse_unknown, text, texts
+from bridge.rules.read.name_patterns import PatternError, topic_matcher
+from bridge.suprsend import limits
+
+__all__ = ["DEFAULTS_KEYS", "NOT_IN_DEFAULTS", "RULE_KEYS", "read_rule", "topic_pattern"]
+
+RULE_KEYS: Final = (
+    "name",
+    "description",
+    "was",
+    "enabled",
+    "topics",
+    "when",
+    "for_each",
+    "max_fan_out",
+    "final",
+    "event",
+    "events",
+    "distinct_id",
+    "tenant_id",
+    "idempotency_key",
+    "max_age",
+    "properties",
+    "drop_nulls",
+    "attachments",
+    "on_error",
+)
+NOT_IN_DEFAULTS: Final = frozenset({"name", "was", "event", "when", "for_each", "final", "idempotency_key"})
+DEFAULTS_KEYS: Final = tuple(key for key in RULE_KEYS if key not in NOT_IN_DEFAULTS)
+
+MAX_FAN_OUT: Final = 1_000
+_MOST_FAN_OUT: Final = 10_000
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_ON_ERROR: Final[tuple[OnError, ...]] = ("dead_letter", "skip", "halt")
+_PROBLEMS: Final[dict[str, Callable[[str], str | None]]] = {
+    "distinct_id": limits.distinct_id_problem,
+    "tenant_id": limits.tenant_problem,
+    "idempotency_key": limits.key_problem,
+}
+_EXAMPLES: Final = {
+    "distinct_id": "${ .customer.id }",
+    "tenant_id": "${ .tenant }",
+    "idempotency_key": "${ .id }-placed",
+}
+
+
+def read_rule(node: Mapping, defaults: Mapping | None, compiler: Expressions) -> Rule | None:
+    """Read one rule; None where anything in it is wrong (the findings are in `compiler.findings`)."""
+    before = _errors(compiler.findings)
+    refuse_unknown(compiler.findings, "a rule", node, RULE_KEYS)
+    rule = _Reader(node, defaults, compiler).read()
+    return rule if _errors(compiler.findings) == before else None
+
+
+def _errors(findings: list[Finding]) -> int:
+    return sum(finding.severity == "error" for finding in findings)
+
+
+class _Reader:
+    """Reads the keys of one rule, each from the rule or else from the defaults."""
+
+    def __init__(self, node: Mapping, defaults: Mapping | None, compiler: Expressions) -> None:
+        self.node = node
+        self.defaults = defaults
+        self.compiler = compiler
+        self.findings = compiler.findings
+
+    def read(self) -> Rule:
+        """Read everything; the result is whole only where no finding was made on the way."""
+        name, identity = self._identity()
+        when, for_each = self._program("when"), self._program("for_each")
+        event, events = self._event()
+        rule = Rule(
+            name=name,
+            identity=identity,
+            description=text(self.findings, "description", self._get("description")) or "",
+            topics=self._topics(),
+            when=when,
+            for_each=for_each,
+            max_fan_out=number(self.findings, "max_fan_out", self._get("max_fan_out"), 1, _MOST_FAN_OUT) or MAX_FAN_OUT,
+            event=event,
+            events=events,
+            distinct_id=self._text("distinct_id", required=True) or Fixed(""),
+            tenant_id=self._text("tenant_id"),
+            idempotency_key=self._text("idempotency_key"),
+            properties=self._properties(),
+            attachments=read_attachments(self._get("attachments"), self.compiler),
+            drop_nulls=boolean(self.findings, "drop_nulls", self._get("drop_nulls"), otherwise=False),
+            on_error=one_of(self.findings, "on_error", self._get("on_error"), _ON_ERROR) or "dead_letter",
+            max_age_ms=duration_ms(self.findings, "max_age", self._get("max_age")),
+            final=boolean(self.findings, "final", self._get("final"), otherwise=False),
+            enabled=boolean(self.findings, "enabled", self._get("enabled"), otherwise=True),
+            node=self.node,
+            expressions=(),
+        )
+        return self._with_expressions(rule)
+
+    def _with_expressions(self, rule: Rule) -> Rule:
+        before = tuple(expression for expression in (rule.when, rule.for_each) if expression is not None)
+        per_event = tuple(_per_event(rule))
+        fans_out = rule.for_each is not None or self._meant("for_each")
+        self.compiler.refuse_items(rule.name, before if fans_out else before + per_event)
+        return replace(rule, expressions=before + per_event)
+
+    def _meant(self, key: str) -> bool:
+        """Say whether the rule has this key, though wrong or misspelt."""
+        return any(meant_key(entry.name, RULE_KEYS) == key for entry in self.node)
+
+    def _get(self, key: str) -> Node | None:
+        node = self.node.get(key)
+        return node if node is not None or self.defaults is None else self.defaults.get(key)
+
+    def _require(self, key: str, example: str) -> Node | None:
+        node = self._get(key)
+        if node is None:
+            self.findings.append(self._missing(key, example))
+        return node
+
+    def _missing(self, key: str, example: str) -> Finding:
+        """A key that is not there; or one level too deep."""
+        for entry in self.node:
+            inner = entry.value.entry(key) if isinstance(entry.value, Mapping) else None
+            if inner is not None:
+                message = f"`{key}` stands under `{entry.name}`, and the rule has none"
+                return inner.key.finding("R004", message, f"indent it as `{entry.name}:`")
+        name = self.node.entry("name")
+        place: Node = self.node if name is None else name.key
+        start = place.start.index
+        return self.node.source.finding("R004", start, start + 1, f"the rule has no `{key}`", f"add {key}: {example}")
+
+    def _identity(self) -> tuple[str, str]:
+        name = self._name("name", self._require("name", "order-placed"))
+        was = self._name("was", self.node.get("was"))
+        return name or "", was or name or ""
+
+    def _name(self, field: str, node: Node | None) -> str | None:
+        name = text(self.findings, field, node)
+        if node is not None and name is not None and not _NAME.fullmatch(name):
+            message = f"`{name[:80]}` cannot be the {field} of a rule"
+            hint = "use a-z, 0-9, `.`, `_`, `-`, begin with a letter or digit, at most 63 characters: order-placed"
+            self.findings.append(node.finding("R009", message, hint))
+        return name
+
+    def _topics(self) -> tuple[TopicPattern, ...]:
+        node = self._require("topics", "[orders.v1]")
+        names = None if node is None else texts(self.findings, "topics", node, "orders.v1")
+        patterns = (topic_pattern(self.findings, name) for name in names or ())
+        return tuple(pattern for pattern in patterns if pattern is not None)
+
+    def _program(self, field: str) -> Expression | None:
+        node = self._get(field)
+        return None if node is None else self.compiler.program(field, node)
+
+    def _properties(self) -> tuple[Fields | Computed, ...]:
+        own = self.node.get("properties")
+        base = None if self.defaults is None else self.defaults.get("properties")
+        nodes = [node for node in (base, own) if node is not None]
+        layers = [layer for node in nodes if (layer := self._layer(node)) is not None]
+        if len(layers) == 2 and all(isinstance(layer, Fields) for layer in layers):
+            merged = dict(entry for layer in layers if isinstance(layer, Fields) for entry in layer.entries)
+            return (Fields(tuple(merged.items())),)
+        return tuple(layers)
+
+    def _layer(self, node: Node) -> Fields | Computed | None:
+        before = len(self.findings)
+        value = self.compiler.value("properties", node, meant="error" if isinstance(node, Scalar) else "warning")
+        if isinstance(node, Mapping):
+            self._refuse_names(node)
+        if value is None or isinstance(value, Fields | Computed):
+            return value
+        if len(self.findings) > before:
+            # The `${ }` that was forgotten is all that is wrong.
+            return None
+        hint = "write properties: followed by `name: value` lines, or properties: ${ {…} }"
+        line = re.match(r"([\w.-]+) *[:=] *(\S.*)", node.text) if isinstance(node, Scalar) else None
+        if line is not None:
+            hint = f"write {line[1]}: {line[2][:60]}"
+        self.findings.append(
+            node.finding("R005", "properties must be keys and values, or one ${ } that makes them", hint)
+        )
+        return None
+
+    def _refuse_names(self, node: Mapping) -> None:
+        for entry in node:
+            problem = limits.property_key_problem(entry.name)
+            if problem is not None and "${" not in entry.name:
+                self.findings.append(entry.key.finding("R026", problem))
+
+    def _text(self, field: str, *, required: bool = False) -> Value | None:
+        """Read one text of an event: literal ones are checked here, computed ones for each record."""
+        node = self._require(field, _EXAMPLES[field]) if required else self._get(field)
+        if node is None:
+            return None
+        if not isinstance(node, Scalar) or not (isinstance(node.value, str) or type(node.value) is int):
+            hint = f"write {field}: {_EXAMPLES[field]}"
+            self.findings.append(node.finding("R005", f"{field} must be text or one ${{ }}", hint))
+            return None
+        value = self.compiler.value(field, node, meant="error")
+        if not isinstance(value, Fixed):
+            return value
+        literal = str(value.value).strip()
+        problem = _PROBLEMS[field](literal)
+        if problem is not None:
+            self.findings.append(node.finding("R028", problem))
+        if field == "idempotency_key":
+            message = "this key is the same for every record: SuprSend would take one event a day"
+            self.findings.append(node.finding("R033", message, f"write {field}: {_EXAMPLES[field]}"))
+        return Fixed(literal)
+
+    def _event(self) -> tuple[Value, tuple[str, ...]]:
+        node = self._require("event", "order_placed")
+        listed = self._events()
+        if node is None:
+            return Fixed(""), listed
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            self.findings.append(node.finding("R005", "event must be text", "write event: order_placed"))
+            return Fixed(""), listed
+        value = self.compiler.value("event", node, meant="error")
+        if value is None:
+            return Fixed(""), listed
+        if isinstance(value, Fixed):
+            return self._fixed_event(node, str(value.value).strip(), listed)
+        if not listed and self._get("events") is None:
+            message = "a computed event name needs the list of names that it can make"
+            self.findings.append(node.finding("R024", message, "add events: [payment_succeeded, payment_failed]"))
+        return value, listed
+
+    def _fixed_event(self, node: Scalar, name: str, listed: tuple[str, ...]) -> tuple[Value, tuple[str, ...]]:
+        problem = limits.event_name_problem(name)
+        if problem is not None and name[1:] not in VARIABLES:
+            self.findings.append(node.finding("R025", problem))
+        own = self.node.entry("events")
+        if own is not None and listed and listed != (name,):
+            message = "`events` lists other names than this event, which is not computed"
+            self.findings.append(own.key.finding("R027", message, "remove `events`, or compute the name in `event`"))
+        return Fixed(name), (name,)
+
+    def _events(self) -> tuple[str, ...]:
+        node = self._get("events")
+        names = None if node is None else texts(self.findings, "events", node, "payment_succeeded, payment_failed")
+        listed: dict[str, None] = {}
+        for item in names or ():
+            name = item.text.strip()
+            problem = limits.event_name_problem(name)
+            if "${" in name:
+                self.findings.append(item.finding("R022", "`events` lists names, not expressions", "write the names"))
+            elif problem is not None:
+                self.findings.append(item.finding("R025", problem))
+            elif name in listed:
+                self.findings.append(item.finding("R027", f"`{name}` is in the list twice", "remove one of the two"))
+            listed[name] = None
+        return tuple(listed)
+
+
+def _per_event(rule: Rule) -> Iterator[Expression]:
+    """Every expression that is evaluated for each event."""
+    for value in (rule.event, rule.distinct_id, rule.tenant_id, rule.idempotency_key, *rule.properties):
+        yield from expressions_in(value)
+    if isinstance(rule.attachments, Computed):
+        yield rule.attachments.expression
+        return
+    for item in rule.attachments:
+        for part in (item.url, item.filename, item.ignore_if_error):
+            yield from expressions_in(part)
+
+
+def topic_pattern(findings: list[Finding], node: Scalar) -> TopicPattern | None:
+    """Read a topic's name or pattern."""
+    try:
+        matches, literal = topic_matcher(node.text)
+    except PatternError as error:
+        findings.append(node.finding("R007", str(error), error.hint))
+        return None
+    return TopicPattern(node.text, matches, literal)

@@ -1,0 +1,239 @@
+"""What one record becomes, and why: every rule of its topic, every condition, every value, every event.
+
+The events come from the mapper that `run` uses. Pure; for the author's own eyes: errors quote the record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from bridge.flow import Event, Fault, MappingContext, Record
+from bridge.jq import Budget, JqError
+from bridge.rules.map.decode import SNAPSHOT, decoder, readable_headers
+from bridge.rules.map.faults import FAULTS, MapError
+from bridge.rules.map.makers import NOTHING
+from bridge.rules.map.rule_mapper import RuleMapper, rule_mapper
+from bridge.rules.map.scope import VARIABLES, Args, Scope, args_maker
+from bridge.rules.model import Rule, RuleFile, RuleSet
+from bridge.rules.read.name_patterns import recipient_filter
+from bridge.rules.tools.explain_parts import Condition, Part, Seen, conditions_of, errors_of, parts_of
+
+__all__ = ["Explained", "Explainer", "FileSeen", "ItemSeen", "RuleSeen", "Tested"]
+
+State = Literal["fired", "did not fire", "failed", "not reached", "switched off"]
+_EVERY_VARIABLE: Final = frozenset(VARIABLES)
+
+
+class Tested(NamedTuple):
+    """One condition of `when` on one record; `operand` is what a comparison looked at."""
+
+    text: str
+    value: Any
+    error: str | None
+    operand: tuple[str, Any] | None
+
+
+class ItemSeen(NamedTuple):
+    """One event that was to be made: of the record, or of one output of `for_each`."""
+
+    number: int | None
+    """The item's place in the fan-out, from 0; None without one."""
+    item: Any
+    parts: tuple[Seen, ...]
+    result: Event | Fault | None
+    scope: Scope
+    """What its expressions saw."""
+
+
+class RuleSeen(NamedTuple):
+    """One rule and one record. `why` says why it was not reached; `fault` what failed before any item."""
+
+    rule: Rule
+    state: State
+    why: str | None
+    conditions: tuple[Tested, ...]
+    items: tuple[ItemSeen, ...]
+    fault: Fault | None
+    scope: Scope | None = None
+    """What `when` and `for_each` saw, if the rule was reached."""
+
+
+class FileSeen(NamedTuple):
+    """One file of rules and one record: how it was read, and what its rules made of it."""
+
+    path: str
+    decode: str
+    value: Any
+    fault: Fault | None
+    filtered: str | None
+    """Why no rule saw it, though it could be read."""
+    rules: tuple[RuleSeen, ...]
+
+
+class Explained(NamedTuple):
+    """Everything about one record."""
+
+    record: Record
+    files: tuple[FileSeen, ...]
+    results: tuple[Event | Fault, ...]
+    """What the record becomes, as the mapper of `run` says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A rule made ready for one topic."""
+
+    rule: Rule
+    run: RuleMapper
+    conditions: tuple[Condition, ...]
+    parts: tuple[Part, ...]
+    for_tombstones: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One file made ready for one topic."""
+
+    file: RuleFile
+    decode: str
+    snapshot: bool
+    key_json: bool
+    rules: tuple[_Ready, ...]
+
+
+class Explainer:
+    """Explains records of one topic; what can be made ready is, once. One thread.
+
+    Raises ValueError for an entry of `context.only_recipients` that is no pattern.
+    """
+
+    def __init__(self, rules: RuleSet, topic: str, context: MappingContext) -> None:
+        from bridge.rules.map.mapping import compile_mapping
+
+        self._mapper = compile_mapping(rules, context).for_topic(topic)
+        self._topic = topic
+        self._context = context
+        self._allowed = recipient_filter(context.only_recipients)
+        self._views = tuple(view for file in rules.files if (view := self._view(file)).rules or file.names(topic))
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that are for the topic."""
+        return tuple(ready.rule for view in self._views for ready in view.rules)
+
+    def _view(self, file: RuleFile) -> _View:
+        reading = file.reading(self._topic)
+        rules = tuple(self._ready(rule) for rule in file.rules if rule.selects(self._topic))
+        return _View(file, reading.decode, reading.snapshot, reading.key_json, rules)
+
+    def _ready(self, rule: Rule) -> _Ready:
+        return _Ready(
+            rule,
+            rule_mapper(rule, self._topic, self._context, self._allowed),
+            () if rule.when is None else tuple(conditions_of(rule.when)),
+            tuple(parts_of(rule)),
+            any("tombstone" in expression.reads for expression in rule.expressions),
+        )
+
+    def explain(self, record: Record) -> Explained:
+        """Look at one record in full. Never raises for any record."""
+        keys: set[str] = set()
+        files = tuple(self._file(view, record, keys) for view in self._views)
+        return Explained(record, files, tuple(self._mapper(record)))
+
+    def _file(self, view: _View, record: Record, keys: set[str]) -> FileSeen:
+        path, data = view.file.path, record.value()
+        value = None
+        try:
+            if data is not None:
+                value = decoder(view.decode, snapshot=view.snapshot)(data, record)  # type: ignore[arg-type]
+            unwrap = view.decode == "debezium"
+            args = args_maker(_variables(view, record), key_json=view.key_json, unwrap_key=unwrap)(record)
+        except MapError as error:
+            fault = Fault(None, FAULTS[error.code].stage, error.code, error.message, None, "dead_letter")
+            return FileSeen(path, view.decode, NOTHING, fault, None, ())
+        if value is SNAPSHOT:
+            return FileSeen(path, view.decode, NOTHING, None, "a record of a Debezium snapshot (`snapshot: true`)", ())
+        seen: list[RuleSeen] = []
+        stopped: str | None = None
+        for ready in view.rules:
+            found = self._rule(ready, value, args, record, keys, stopped)
+            seen.append(found)
+            if found.state == "fired" and ready.rule.final and stopped is None:
+                stopped = ready.rule.name
+        return FileSeen(path, view.decode, value, None, None, tuple(seen))
+
+    def _rule(
+        self, ready: _Ready, value: Any, args: Args, record: Record, keys: set[str], stopped: str | None
+    ) -> RuleSeen:
+        rule = ready.rule
+        if not rule.enabled:
+            return RuleSeen(rule, "switched off", "enabled: false", (), (), None)
+        if stopped is not None:
+            return RuleSeen(rule, "not reached", f"the rule {stopped} before it is final", (), (), None)
+        if record.value() is None and not ready.for_tombstones:
+            return RuleSeen(rule, "not reached", "a tombstone, and the rule does not name $tombstone", (), (), None)
+        results: list[Event | Fault] = []
+        taken = ready.run(value, args, record, results, keys)
+        scope = Scope(value, args, Budget())
+        conditions = tuple(_tested(condition, scope) for condition in ready.conditions)
+        if not taken:
+            state: State = "failed" if results else "did not fire"
+            return RuleSeen(rule, state, None, conditions, (), results[0] if results else None, scope)  # type: ignore[arg-type]
+        first = results[0] if len(results) == 1 else None
+        if rule.for_each is not None and isinstance(first, Fault) and first.item is None:
+            return RuleSeen(rule, "fired", None, conditions, (), first, scope)
+        return RuleSeen(rule, "fired", None, conditions, _items(ready, scope, results), None, scope)
+
+
+def _variables(view: _View, record: Record) -> frozenset[str]:
+    """What is shown: all, save headers that cannot be read and that no rule asks for, as it is mapped all the same."""
+    reads = {
+        name for ready in view.rules if ready.rule.enabled for part in ready.rule.expressions for name in part.reads
+    }
+    if "headers" in reads:
+        return _EVERY_VARIABLE
+    try:
+        readable_headers(record)
+    except MapError:
+        return _EVERY_VARIABLE - {"headers"}
+    return _EVERY_VARIABLE
+
+
+def _tested(condition: Condition, scope: Scope) -> Tested:
+    operand = None
+    if condition.operand is not None:
+        text, program = condition.operand
+        try:
+            operand = (text, _first(list(program.run(scope.value, scope.args, Budget()))))
+        except JqError:
+            operand = None
+    try:
+        value = _first(list(condition.program.run(scope.value, scope.args, Budget())))
+    except JqError as error:
+        return Tested(condition.text, NOTHING, errors_of(error), operand)
+    return Tested(condition.text, value, None, operand)
+
+
+def _first(outputs: list[Any]) -> Any:
+    return outputs[0] if outputs else NOTHING
+
+
+def _items(ready: _Ready, scope: Scope, results: list[Event | Fault]) -> tuple[ItemSeen, ...]:
+    for_each = ready.rule.for_each
+    if for_each is None:
+        return (_item(ready, scope, None, None, results[0] if results else None),)
+    items = list(for_each.program.run(scope.value, scope.args, Budget()))
+    return tuple(
+        _item(ready, scope.for_item(item, number), number, item, result)
+        for number, (item, result) in enumerate(zip(items, results, strict=True))
+    )
+
+
+def _item(ready: _Ready, scope: Scope, index: int | None, item: Any, result: Event | Fault | None) -> ItemSeen:
+    parts = []
+    for part in ready.parts:
+        scope.budget.reset()
+        parts.append(part.see(scope))
+    return ItemSeen(index, item, tuple(parts), result, scope)

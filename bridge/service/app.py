@@ -1,0 +1,204 @@
+"""A running bridge: everything assembled, started and stopped in numbered steps. `bridge run` and the demo use it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bridge.delivery import operate
+from bridge.delivery.core import Delivery
+from bridge.delivery.journal import trace_of
+from bridge.delivery.pauses import Book
+from bridge.flow import Room
+from bridge.kafka.client.pause_group import PauseGroup
+from bridge.kafka.client.pauses import Pauses
+from bridge.kafka.client.thread import KafkaThread
+from bridge.kafka.config import clients_of
+from bridge.observe.logs import Logs
+from bridge.observe.snapshot import RulesView, Snapshot
+from bridge.rules.model import RuleSet
+from bridge.service.dry_run import DryTransport
+from bridge.service.engine import Road
+from bridge.service.loading import RulesError, mapping_of, usable_rules
+from bridge.service.log_lines import SecretWatch, Teller
+from bridge.service.memory import DEFAULT
+from bridge.service.snapshot import Sight, hold_news, snapshot_of
+from bridge.service.wiring import (
+    context_of,
+    credentials_of,
+    endpoint_of,
+    judge_of,
+    memory_of,
+    policy_of,
+    secrets_by_setting,
+)
+from bridge.service.workspace import Workspace
+from bridge.settings.model import Settings
+from bridge.suprsend.transport import CurlTransport
+
+PAUSES_EXTRA = 1.0
+"""Seconds beyond that for what is being read or written of pauses; it is told to end when all else has ended."""
+STOP_EXTRA = 10.0
+"""Seconds beyond the drain that a stop may take: leaving the group, closing connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended. `clean` is False where the drain or the leave did not come to its end in time."""
+
+    clean: bool
+    fatal: str | None
+
+
+class App:
+    """One bridge. Made, started, stopped and asked by the main thread.
+
+    Making it raises what is wrong on this machine: `FindingsError` (rules), `SecretError`, `CredentialsError`,
+    `EndpointError`, `AnswerRuleError`, `ConfigError`. What only a remote side can tell is a hold later.
+    """
+
+    def __init__(self, settings: Settings, logs: Logs, dry: DryTransport | None = None) -> None:
+        """With `dry` nothing is sent, committed or dead-lettered: it takes the calls."""
+        self.settings = settings
+        self._logs = logs
+        self._workspace = Workspace(credentials_of(settings))
+        self._env = self._workspace.env
+        self._namespace = settings.delivery.namespace or ""
+        self._rules: RuleSet = usable_rules(Path(settings.rules.path), settings.kafka.topics)
+        mapping = mapping_of(self._rules, context_of(settings, self._env, self._namespace))
+        budget = memory_of(settings)
+        room = Room(budget)
+        transport = dry or CurlTransport(endpoint_of(settings), self._workspace)
+        self.road = Road(policy_of(settings), mapping, judge_of(settings), transport, room, publish=self._publish)
+        named = settings.delivery.namespace is not None
+        clients = clients_of(settings.kafka, small=budget < DEFAULT, dry_run=dry is not None, named=named)
+        group = PauseGroup(clients.admin, clients.group_id) if dry is None else None
+        self.pauses = Pauses(group, settings.kafka.topics, self._pauses_changed)
+        self.kafka = KafkaThread(
+            clients,
+            room,
+            self.road.intake,
+            self.road.orders,
+            on_cluster=self._cluster_known,
+            pauses=self.pauses,
+        )
+        self._sight = Sight(settings.kafka.topics, self.kafka.numbers, settings.kafka.group_id, dry_run=dry is not None)
+        self._sight.mapping = RulesView(mapping.rules_hash, time.time())
+        self._snapshot = Snapshot(taken_at=time.time())
+        self._swapping = threading.Lock()
+        self._journal = self.road.delivery.settler.journal
+        self._teller = Teller(logs, (self.kafka.numbers.journal, self._journal, self.pauses.journal))
+        self._secrets = SecretWatch(logs, secrets_by_setting(settings))
+        self._ask_for_payloads()
+
+    def start(self) -> None:
+        """1. what is paused, 2. delivery and HTTP, 3. Kafka."""
+        self.pauses.start()
+        self.road.start(self.kafka)
+
+    def stop(self) -> Ended:
+        """Drain, commit, leave; blocks for the drain and `STOP_EXTRA` at most."""
+        clean = self.road.stop(self.settings.kafka.drain + STOP_EXTRA)
+        self.pauses.stop(PAUSES_EXTRA)
+        if not self.road.alive:
+            self._teller.tell_journals(last=True)
+            self._teller.tell_holds(hold_news(self.road.delivery), time.time())
+        self._tell_bugs()
+        return Ended(clean, self.failure())
+
+    def _tell_bugs(self) -> None:
+        for where, error in (("the delivery thread", self.road.failure), ("the Kafka thread", self.kafka.error)):
+            if error is not None:
+                self._logs.logger.error("unexpected", where=where, exception=trace_of(error))
+
+    def failure(self) -> str | None:
+        """Why the process cannot go on (a bug, or fenced by Kafka), or None."""
+        if self.road.failure is not None:
+            return f"the delivery thread ended: {type(self.road.failure).__qualname__}"
+        if self.kafka.error is not None:
+            return f"the Kafka thread ended: {type(self.kafka.error).__qualname__}"
+        if self.kafka.fatal:
+            return self.kafka.state.trouble or "the Kafka thread ended"
+        return None
+
+    @property
+    def rules_hash(self) -> str:
+        """Of the rules in force."""
+        return self._rules.hash
+
+    def snapshot(self) -> Snapshot:
+        """The newest published snapshot."""
+        return self._snapshot
+
+    def last(self) -> Snapshot:
+        """The state that was left behind, once `stop` has returned."""
+        return snapshot_of(self.road.delivery, self._sight, time.monotonic(), time.time_ns() // 1_000_000)
+
+    def poll_age(self) -> float | None:
+        """Seconds since the Kafka thread last polled."""
+        return time.monotonic() - self.kafka.heartbeat
+
+    def fresh(self, seconds: float = 1.0) -> Snapshot:
+        """A snapshot of now, or the newest there is if the delivery thread does not answer in time. Blocks."""
+        looked = threading.Event()
+
+        def look(delivery: Delivery, now: float, now_ms: int) -> None:
+            self._publish(delivery, now, now_ms)
+            looked.set()
+
+        self.road.ask(look)
+        looked.wait(seconds)
+        return self._snapshot
+
+    def _pauses_changed(self, book: Book) -> None:
+        """The pauses' thread: the delivery thread keeps to it before it hears of partitions that begin by it."""
+        self.road.ask(lambda delivery, _now, _ms: operate.keep_to_pauses(delivery, book))
+
+    def _cluster_known(self, cluster_id: str) -> None:
+        """Kafka's thread: before the first record, keys get the cluster's id as their namespace."""
+        if not self.settings.delivery.namespace and cluster_id != self._namespace:
+            self._swap(None, cluster_id)
+
+    def _swap(self, rules: RuleSet | None, cluster_id: str | None = None) -> None:
+        """Put new rules or a new namespace in force; a reload and Kafka's thread may want it at the same time."""
+        with self._swapping:
+            self._rules = rules or self._rules
+            self._namespace = cluster_id or self._namespace
+            mapping = mapping_of(self._rules, context_of(self.settings, self._env, self._namespace))
+            self.road.ask(lambda delivery, _now, _ms: operate.reload(delivery, mapping))
+
+    def reload(self) -> bool:
+        """Load the rules again and swap them in, or keep those in force and say why. Reads files: call it in a thread."""
+        reloads = dict(self._sight.mapping.reloads)
+        try:
+            rules = usable_rules(Path(self.settings.rules.path), self.settings.kafka.topics)
+        except RulesError as error:
+            reloads["failed"] = reloads.get("failed", 0) + 1
+            self._sight.mapping = replace(self._sight.mapping, reloads=reloads, error=str(error))
+            self._logs.logger.error("rules_refused", findings=str(error))  # noqa: TRY400 (the findings say it all)
+            return False
+        if rules.hash != self._rules.hash:
+            self._swap(rules)
+        reloads["ok"] = reloads.get("ok", 0) + 1
+        self._sight.mapping = RulesView(rules.hash, time.time(), reloads, None)
+        self._logs.logger.info("rules_loaded", hash=rules.hash)
+        return True
+
+    def _publish(self, delivery: Delivery, now: float, now_ms: int) -> None:
+        """Delivery's thread, about once a second: what is seen becomes a snapshot, what happened becomes log lines."""
+        operate.keep_to_workspace(delivery, self._env, self._workspace.other(), now_ms)
+        self._teller.tell(delivery.kafka, hold_news(delivery), now_ms / 1000)
+        self._sight.errors = self._logs.last_errors()
+        self._snapshot = snapshot_of(delivery, self._sight, now, now_ms)
+        self._ask_for_payloads()
+
+    def _ask_for_payloads(self) -> None:
+        """The level may change while it runs: each event that is sent is shown at `debug` alone."""
+        self._journal.payloads = self.settings.logs.log_payloads
+        self._journal.sent = self._journal.payloads and self._logs.level == "debug"
+
+    def look_at_secrets(self) -> None:
+        """Tell when a secret's file changed or cannot be used. Reads files: call it in a thread."""
+        self._secrets.look()

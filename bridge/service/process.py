@@ -1,0 +1,238 @@
+"""The process of `bridge run`: signals, admin server, watch over the rules; ends with the exit code.
+
+The admin server comes first; everything else is imported, compiled and connected while it answers, so that a process is
+seen to live as soon as it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge import __version__
+from bridge.delivery.journal import trace_of
+from bridge.observe.admin import Admin, application, serving
+from bridge.observe.collector import BridgeCollector, registry
+from bridge.observe.logs import Logs
+from bridge.observe.stall import StallWatch, watch
+from bridge.service.stage import Stage
+from bridge.settings.model import Settings
+
+if TYPE_CHECKING:
+    from bridge.service.app import App
+    from bridge.service.dry_run import DryTransport
+
+OK, FATAL, INTERRUPTED = 0, 70, 130
+COLLECT_AFTER = 50_000
+"""Objects more than before at which the collector looks for cycles. Python's 700 cost a tenth of all CPU, measured."""
+LOOK_EVERY = 0.5
+"""Seconds between two looks at whether the threads live."""
+RULES_EVERY_MS = 2_000
+"""Milliseconds between two looks at whether the rules directory is still the one that is watched."""
+SECRETS_EVERY = 1.0
+"""Seconds between two looks at the files of secrets."""
+
+
+class StartError(Exception):
+    """What is wrong on this machine, in one line: a key, an address, a file."""
+
+
+def run(settings: Settings, logs: Logs, dry: DryTransport | None = None) -> int:
+    """Run a bridge until a signal or a fatal error.
+
+    Raises `FindingsError` for broken rules, `AdminError` for a port in use, `StartError` for the rest.
+
+    With `dry` nothing is sent, committed or dead-lettered.
+    """
+    return asyncio.run(_run(settings, logs, dry))
+
+
+async def _run(settings: Settings, logs: Logs, dry: DryTransport | None) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, _stop_or_leave, stop, name, logs)
+    again = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    stage = Stage(settings.kafka.topics)
+    stalls = StallWatch()
+    async with _admin(stage, settings, logs, stalls) as port:
+        loaded_at = time.time()
+        app = await loop.run_in_executor(None, _assembled, settings, logs, stage, dry)
+        logs.logger.info(
+            "started",
+            version=__version__,
+            group=settings.kafka.group_id,
+            topics=list(settings.kafka.topics),
+            rules_hash=app.rules_hash,
+            dry_run=dry is not None,
+        )
+        logs.logger.info("admin_listening", host=settings.admin.host, port=port)
+        if stop.is_set():
+            logs.logger.info("stopped", clean=True, why="a signal arrived before anything was begun")
+            return OK
+        _spare_the_collector()
+        app.start()
+        jobs = (
+            watch(app, stalls, logs.logger),
+            _watch_rules(settings, loaded_at, again),
+            _reload(app, logs, again),
+            _watch_secrets(app),
+        )
+        async with _background(*jobs):
+            await _until(stop, app)
+        logs.logger.info("stopping", drain_seconds=settings.kafka.drain)
+        ended = await loop.run_in_executor(None, app.stop)
+    if ended.fatal is not None:
+        logs.logger.error("stopped", clean=ended.clean, fatal=ended.fatal)
+        return _leave(logs, FATAL)
+    logs.logger.info("stopped", clean=ended.clean)
+    if dry is not None:
+        dry.last = app.last()
+    return OK if ended.clean else _leave(logs, FATAL)
+
+
+def _assembled(settings: Settings, logs: Logs, stage: Stage, dry: DryTransport | None) -> App:
+    """Everything else, in a thread: the imports alone take a good part of the start."""
+    from bridge.kafka.config import ConfigError
+    from bridge.secrets import SecretError
+    from bridge.service.app import App
+    from bridge.service.controls import Operator
+    from bridge.suprsend.answers import AnswerRuleError
+    from bridge.suprsend.endpoint import EndpointError
+    from bridge.suprsend.signing import CredentialsError
+
+    try:
+        app = App(settings, logs, dry)
+    except (ConfigError, SecretError, AnswerRuleError, EndpointError, CredentialsError) as error:
+        raise StartError(str(error)) from None
+    stage.enter(app, Operator(app.road, app.pauses, logs, settings.kafka.topics, app.kafka.numbers))
+    return app
+
+
+def _spare_the_collector() -> None:
+    """What lives as long as the process is not looked through again, and records come and go without any cycle."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    gc.set_threshold(COLLECT_AFTER, 20, 20)
+
+
+def _stop_or_leave(stop: asyncio.Event, name: signal.Signals, logs: Logs) -> None:
+    """The first signal asks for an orderly end; a second one leaves at once."""
+    if stop.is_set():
+        logs.logger.error("stopped", clean=False, why=f"a second {name.name}")
+        _leave(logs, INTERRUPTED)
+    stop.set()
+
+
+def _leave(logs: Logs, code: int) -> int:
+    """Leave without waiting for threads: librdkafka's close may hang after a fatal error."""
+    logs.close()
+    os._exit(code)
+
+
+async def _until(stop: asyncio.Event, app: App) -> None:
+    while not stop.is_set() and app.failure() is None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), LOOK_EVERY)
+
+
+@asynccontextmanager
+async def _admin(stage: Stage, settings: Settings, logs: Logs, stalls: StallWatch) -> AsyncIterator[int]:
+    collector = BridgeCollector(stage, logs_left_out=logs.left_out, stalls=lambda: stalls.count)
+    admin = Admin(
+        source=stage,
+        registry=registry(collector),
+        controls=stage,
+        token=settings.admin.secret,
+        log=logs.logger.info,
+        log_level=lambda: logs.level,
+        started_at=time.time(),
+    )
+    async with serving(application(admin), settings.admin.host, settings.admin.port) as port:
+        yield port
+
+
+@asynccontextmanager
+async def _background(*jobs: object) -> AsyncIterator[None]:
+    tasks = [asyncio.ensure_future(job) for job in jobs]  # type: ignore[call-overload]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _watch_rules(settings: Settings, loaded_at: float, again: asyncio.Event) -> None:
+    """Ask for a reload when something in the rules directory changed; a ConfigMap swaps a symlink there.
+
+    A watch stays with the directory that it began with: another one under the same name needs a watch of its own.
+    """
+    if not settings.rules.watch:
+        return
+    from watchfiles import awatch
+
+    path = Path(settings.rules.path)
+    seen = _identity(path)
+    if _changed_since(path, loaded_at):
+        again.set()
+    while True:
+        with suppress(FileNotFoundError):
+            async for changes in awatch(
+                path, recursive=False, debounce=200, step=50, rust_timeout=RULES_EVERY_MS, yield_on_timeout=True
+            ):
+                if changes:
+                    again.set()
+                if _identity(path) != seen:
+                    break
+        found = _identity(path)
+        if found != seen:
+            again.set()
+            seen = found
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which directory it is that the path leads to; None where it leads nowhere."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _changed_since(path: Path, when: float) -> bool:
+    """Whether the directory or a file in it is newer: what happens before the watch begins is not told by it."""
+    try:
+        return any(each.stat().st_mtime >= when for each in (path, *path.iterdir()))
+    except OSError:
+        return True
+
+
+async def _reload(app: App, logs: Logs, again: asyncio.Event) -> None:
+    """Load the rules again when asked to, one time after the other: what was read last is what counts."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await again.wait()
+        again.clear()
+        try:
+            await loop.run_in_executor(None, app.reload)
+        except Exception as error:  # noqa: BLE001 (the rules in force stay; the next reload is to work)
+            logs.logger.error("unexpected", where="the reload of the rules", exception=trace_of(error))  # noqa: TRY400
+
+
+async def _watch_secrets(app: App) -> None:
+    """Tell when the file of a secret changed or cannot be used; a file system may let a look wait."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await loop.run_in_executor(None, app.look_at_secrets)
+        await asyncio.sleep(SECRETS_EVERY)
