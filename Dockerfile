@@ -61,5 +61,5 @@ STOPSIGNAL SIGTERM
 # Alive means that the Kafka thread polls; an outage of Kafka or of SuprSend is no reason to restart.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=6 \
   CMD ["python", "-I", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['BRIDGE_ADMIN__PORT'] + '/livez', timeout=4)"]
-ENTRYPOINT ["bridge"]
+ENTRYPOINT ["suprsend-bridge"]
 CMD ["run", "--config", "/etc/bridge/bridge.yaml"]

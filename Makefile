@@ -32,7 +32,7 @@ $(STAMP): requirements/dev.lock pyproject.toml scripts/setup.sh
 	@touch $@
 
 demo: setup ## See it work: make demo ARGS="--records 500".
-	@$(BIN)/bridge demo $(ARGS)
+	@$(BIN)/suprsend-bridge demo $(ARGS)
 
 test: setup ## Run all tests; those with a real Kafka fetch it. AGAINST=wheel tries the built wheel.
 ifeq ($(AGAINST),wheel)

@@ -1,4 +1,4 @@
-"""The bridge under measurement: `bridge run` as a process of its own, with the settings of `config/bridge.yaml`."""
+"""The bridge under measurement: `suprsend-bridge run` as a process of its own, with the settings of `config/bridge.yaml`."""
 
 from __future__ import annotations
 

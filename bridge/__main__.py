@@ -1,4 +1,4 @@
-"""`python -m bridge` is `bridge`."""
+"""`python -m bridge` is `suprsend-bridge`."""
 
 from __future__ import annotations
 

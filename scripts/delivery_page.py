@@ -24,7 +24,7 @@ MEANING: dict[Reason, str] = {
     Reason.DEAD_LETTER_TOPIC: "Kafka does not take a dead letter",
     Reason.DEDUPE_EXPIRED: "a repeat that SuprSend might take for new, with `on_dedupe_expired: hold`",
     Reason.OVERSIZED: "something on the way, not SuprSend, takes no call of this size, though it has this event alone",
-    Reason.OPERATOR: "`bridge pause`",
+    Reason.OPERATOR: "`suprsend-bridge pause`",
 }
 
 

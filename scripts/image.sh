@@ -79,7 +79,7 @@ check() {
         fi
     done
     in_image python -c 'import importlib.util as u, sys; sys.exit(u.find_spec("pip") is not None)' || exit 1
-    in_image bridge --version
+    in_image suprsend-bridge --version
     python3 -c 'import json, sys; made = json.load(open(sys.argv[1])); print("SBOM:", len(made["components"]), "components")' \
         "$root/opt/bridge/sbom.cdx.json"
     "$(dirname "$(scripts/tools.sh --bin)")/venv-sbom/bin/python" - "$root/opt/bridge/sbom.cdx.json" <<'PYTHON'
@@ -109,7 +109,7 @@ runs() { # the container's own command, as its user: alive without a broker, and
         --env BRIDGE_ADMIN__PORT="$port" --env BRIDGE_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:1 \
         --env BRIDGE_SUPRSEND__WORKSPACE_KEY=sandbox-workspace-key-01 \
         --env BRIDGE_SUPRSEND__WORKSPACE_SECRET=sandbox-workspace-secret-01 \
-        "$container" -- bridge run --config /etc/bridge/bridge.yaml >"$log" 2>&1 &
+        "$container" -- suprsend-bridge run --config /etc/bridge/bridge.yaml >"$log" 2>&1 &
     pid=$!
     started=$(date +%s%N)
     until curl -sf -o /dev/null "http://127.0.0.1:$port/livez"; do

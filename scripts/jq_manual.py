@@ -3,7 +3,7 @@
     python scripts/jq_manual.py MAN.TEST
 
 The file holds blocks of a program, an input and its outputs, divided by blank lines (jq's own `tests/man.test`). Every
-example runs in this process; a sample runs as real `bridge eval` processes too. Prints how many are right, refused
+example runs in this process; a sample runs as real `suprsend-bridge eval` processes too. Prints how many are right, refused
 (with the reasons) and wrong; exits 1 when one is wrong or fewer than 195 are right.
 """
 
@@ -63,7 +63,7 @@ def verdict(example: Example) -> tuple[str, str]:
 
 
 def as_process(example: Example) -> str:
-    """What `bridge eval` prints for an example."""
+    """What `suprsend-bridge eval` prints for an example."""
     command = [sys.executable, "-m", "bridge.cli.eval", example.program]
     root = Path(__file__).resolve().parent.parent
     done = subprocess.run(

@@ -31,7 +31,7 @@ from tests.brokers.node import free_ports
 from tests.brokers.real import RealKafka
 
 ROOT = Path(__file__).resolve().parent.parent
-BRIDGE = Path(sys.executable).parent / "bridge"
+BRIDGE = Path(sys.executable).parent / "suprsend-bridge"
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 
 

@@ -17,13 +17,13 @@ The log goes to standard output: one JSON object a line (`logs.format: json`, th
 `time` (UTC), `level`, `event`, and the facts of that event. Names of events and facts are stable: search and alert on
 them. What the bridge did with records is counted in [metrics](metrics.md), not logged: in a quiet hour there is no line.
 
-- **Level.** `logs.level`, `--log-level`, or `bridge log-level` on a running process. `info` is meant for always.
+- **Level.** `logs.level`, `--log-level`, or `suprsend-bridge log-level` on a running process. `info` is meant for always.
 - **Limits.** Of each event {Limiter().burst} lines are written in {Limiter().seconds:g} s; what is over is counted and told
   by `left_out`. Never limited: {", ".join(f"`{name}`" for name in sorted(UNLIMITED))}. Lines that the threads cannot hand
   over (over {MOST_OF_A_KIND:,} of an event, {MOST_PAYLOADS} payloads a second) are counted the same way. An output that
   does not take lines holds nobody up: they are dropped, and counted in `bridge_log_lines_left_out_total`.
 - **Last errors.** The newest {MOST} kinds of lines at `warning` or worse are at `/status`, on the page and in
-  `bridge status`: when, what, where, how often.
+  `suprsend-bridge status`: when, what, where, how often.
 - **Secrets** are masked wherever they stand: by the name of the fact, by how they look, and by their value.
 
 ## Events
@@ -47,7 +47,7 @@ lists, by default
 and always what is named like a secret (`password`, `token`, `api_key`, …).
 
 **Payloads are personal data.** A list of names cannot know every field, and a log is read and kept by many. Use it on a
-test topic; in production use `bridge dlq show` and `bridge explain`, which read the one record in question and keep
+test topic; in production use `suprsend-bridge dlq show` and `suprsend-bridge explain`, which read the one record in question and keep
 nothing.
 """
 

@@ -137,7 +137,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel(
                 "Holds by reason",
                 ((by("reason", picked("bridge_holds")) + " > 0", "{{reason}}"),),
-                "`bridge status` says what lifts each.",
+                "`suprsend-bridge status` says what lifts each.",
                 stack=True,
             ),
             Panel(

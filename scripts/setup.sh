@@ -41,4 +41,4 @@ else
 fi
 "${install[@]}" --require-hashes -r requirements/dev.lock
 "${install[@]}" --no-deps --no-build-isolation -e .
-echo "ready: $("$venv/bin/bridge" --version), $("$venv/bin/python" --version), in $venv"
+echo "ready: $("$venv/bin/suprsend-bridge" --version), $("$venv/bin/python" --version), in $venv"

@@ -157,7 +157,7 @@ def root() -> Json:
         networkPolicy=network_policy(),
         podDisruptionBudget=section("Drains of nodes.", enabled=FLAG, maxUnavailable={"type": ["integer", "string"]}),
         serviceAccount=section("The account, without a token.", create=FLAG, name=NAME, annotations=TEXTS),
-        check=section("`bridge check` before each start.", enabled=FLAG),
+        check=section("`suprsend-bridge check` before each start.", enabled=FLAG),
         nameOverride=NAME,
         fullnameOverride=NAME,
         more={**pod(), "global": FREE},

@@ -161,7 +161,7 @@ def test_check_looks_at_the_files_of_both_sides(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`bridge check` names setting, file and what is wrong with it, for SuprSend and Kafka alike, without a network."""
+    """`suprsend-bridge check` names setting, file and what is wrong with it, for SuprSend and Kafka alike, without a network."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BRIDGE_CONFIG", raising=False)
     for file in DATA.glob("*.[pk]e[my]"):

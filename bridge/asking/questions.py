@@ -89,7 +89,7 @@ def _event(
         name=event_name(question) if name is None else name,
         env=ground.env,
         distinct_id=ground.person if person is None else person,
-        properties=properties or {"asked_by": "bridge check"},
+        properties=properties or {"asked_by": "suprsend-bridge check"},
         key=key or text,
         tenant=tenant,
     )
@@ -179,7 +179,7 @@ def _short(ground: Ground) -> Calls:
     fields = {
         "distinct_id": ground.person,
         "event": event_name("short-body"),
-        "properties": {"asked_by": "bridge check"},
+        "properties": {"asked_by": "suprsend-bridge check"},
         "$idempotency_key": f"{MADE_UP}{ground.run}-short-body",
     }
     return (Call(dumps(fields), path=EVENT_PATH),)
@@ -246,7 +246,7 @@ QUESTIONS: Final = (
         _NOT_LISTENED,
         (_OK,),
         "the SDKs read status and message_id of a 2xx",
-        "it sends bulk calls alone; `bridge send` and the Python API use this address",
+        "it sends bulk calls alone; `suprsend-bridge send` and the Python API use this address",
         _single,
     ),
     Question(

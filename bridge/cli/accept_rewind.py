@@ -1,4 +1,4 @@
-"""`bridge accept-rewind`: send again what a reset of the group offers again."""
+"""`suprsend-bridge accept-rewind`: send again what a reset of the group offers again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bridge.cli.remote import AsJson, Config, Reason, TokenFile, Url, act
 
 
 def command(
-    token: Annotated[str, typer.Argument(help="The token that the log and `bridge status` print.")],
+    token: Annotated[str, typer.Argument(help="The token that the log and `suprsend-bridge status` print.")],
     reason: Reason,
     url: Url = None,
     token_file: TokenFile = None,
@@ -19,6 +19,6 @@ def command(
 ) -> None:
     """Allow exactly the offsets behind the token to be sent again. People may be notified twice.
 
-    Example: bridge accept-rewind TOKEN --reason "the outage lost them"
+    Example: suprsend-bridge accept-rewind TOKEN --reason "the outage lost them"
     """
     act("accept-rewind", {"token": token, "reason": reason}, (url, token_file, config), as_json)

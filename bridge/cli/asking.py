@@ -1,4 +1,4 @@
-"""`bridge check --live --ask-suprsend USER_ID`: what SuprSend's documentation leaves open, asked."""
+"""`suprsend-bridge check --live --ask-suprsend USER_ID`: what SuprSend's documentation leaves open, asked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LONGEST_ID: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What the options of `bridge check` say of it."""
+    """What the options of `suprsend-bridge check` say of it."""
 
     person: str
     file: Path | None

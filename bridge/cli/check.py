@@ -1,4 +1,4 @@
-"""`bridge check`: everything that `bridge run` would find out before its first poll, and what it could not."""
+"""`suprsend-bridge check`: everything that `suprsend-bridge run` would find out before its first poll, and what it could not."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def command(
     --ask-suprsend makes some thirty calls with events that no workflow listens to, and shows what was expected
     beside what was seen; exit code 1 where they differ.
 
-    Example: bridge check config/rules
+    Example: suprsend-bridge check config/rules
     """
     asking = Asking(ask_suprsend, ask_file, yes=yes) if ask_suprsend is not None else None
     if asking is not None:
@@ -107,8 +107,8 @@ def _settings(path: Path | None, config: Path | None, *, live: bool) -> _Seen:
         return _Seen(None, "", path, None, [], {})
     if named is None and not any(name.startswith("BRIDGE_KAFKA__") for name in environ):
         raise Failure(
-            "there is nothing to check here: name a directory of rules (`bridge check config/rules`) "
-            "or the settings (`bridge check --config config/bridge.yaml`)"
+            "there is nothing to check here: name a directory of rules (`suprsend-bridge check config/rules`) "
+            "or the settings (`suprsend-bridge check --config config/bridge.yaml`)"
         )
     return _read_settings(named)
 

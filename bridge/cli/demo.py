@@ -1,4 +1,4 @@
-"""`bridge demo`."""
+"""`suprsend-bridge demo`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def command(
 
     Two mishaps are part of it: a broken record, and five seconds of 503 answers. Ctrl-C ends it with a summary.
 
-    Example: bridge demo --records 500
+    Example: suprsend-bridge demo --records 500
     """
     from bridge.demo.play import play
 

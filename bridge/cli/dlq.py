@@ -1,4 +1,4 @@
-"""`bridge dlq`: what could not be delivered, and another try."""
+"""`suprsend-bridge dlq`: what could not be delivered, and another try."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ command = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="List dead letters, show one, and send them again.\n\nExample: bridge dlq list --since 24h",
+    help="List dead letters, show one, and send them again.\n\nExample: suprsend-bridge dlq list --since 24h",
 )
 
 Config = Annotated[
@@ -58,7 +58,7 @@ def list_(
 ) -> None:
     """List dead letters with the reason of each, oldest first. Never shows what is in the records.
 
-    Example: bridge dlq list --rule order-placed --since 24h
+    Example: suprsend-bridge dlq list --rule order-placed --since 24h
     """
     from bridge.cli.dlq_list import listed
 
@@ -77,7 +77,7 @@ def show(
 ) -> None:
     """Show one dead letter with all its headers and the record's original value.
 
-    Example: bridge dlq show orders.dead-letters/0/12
+    Example: suprsend-bridge dlq show orders.dead-letters/0/12
     """
     from bridge.cli.dlq_show import show_letter
 
@@ -115,7 +115,7 @@ def replay(
 
     Stopped or killed, it goes on where it was when called again. Exit code 1 when SuprSend does not take events.
 
-    Example: bridge dlq replay --rule order-placed --dry-run
+    Example: suprsend-bridge dlq replay --rule order-placed --dry-run
     """
     from bridge.cli.dlq_replay import Wish, replayed
 
@@ -195,7 +195,7 @@ def _place(text: str, settings: Settings) -> Place:
 
     parts = text.replace(":", "/").split("/")
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts[1:]):
-        raise Failure(f"{text}: write TOPIC/PARTITION/OFFSET of a dead letter, as `bridge dlq list` names it")
+        raise Failure(f"{text}: write TOPIC/PARTITION/OFFSET of a dead letter, as `suprsend-bridge dlq list` names it")
     if parts[0] != settings.kafka.dead_letter_topic:
         known = settings.kafka.dead_letter_topic
         raise Failure(f"{text}: the dead letters are in {known}: write {known}/PARTITION/OFFSET")

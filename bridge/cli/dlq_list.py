@@ -1,4 +1,4 @@
-"""`bridge dlq list`: reads the dead-letter topic once, or twice where only open letters are wanted."""
+"""`suprsend-bridge dlq list`: reads the dead-letter topic once, or twice where only open letters are wanted."""
 
 from __future__ import annotations
 
@@ -124,4 +124,4 @@ def _print(seen: Seen, topic: str) -> None:
     console.print(f"{len(seen.places)} dead letters in {topic}, {still} open; shown: the newest {len(seen.newest)}")
     for (rule, cause, code), times in seen.kinds.most_common(MOST_KINDS):
         console.print(visible(f"{times:>8}  {rule or '-'}  {cause}  {code}"))
-    console.print(f"one of them: bridge dlq show {topic}/PARTITION/OFFSET", style="dim")
+    console.print(f"one of them: suprsend-bridge dlq show {topic}/PARTITION/OFFSET", style="dim")

@@ -1,4 +1,4 @@
-"""`bridge dlq replay`: joins the dead-letter topic, today's rules and SuprSend."""
+"""`suprsend-bridge dlq replay`: joins the dead-letter topic, today's rules and SuprSend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bridge dlq show`: one letter, with what the record holds, since that is what was asked for."""
+"""`suprsend-bridge dlq show`: one letter, with what the record holds, since that is what was asked for."""
 
 from __future__ import annotations
 

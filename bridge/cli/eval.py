@@ -1,4 +1,4 @@
-"""`bridge eval`: one jq expression on JSON values from standard input, with the engine that rules use."""
+"""`suprsend-bridge eval`: one jq expression on JSON values from standard input, with the engine that rules use."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def evaluate(
     Exit status: 0; 5 after an error while it ran (the other inputs are still read); 3 when the expression does not
     compile or is refused; 2 when standard input is not JSON.
 
-    Example: echo '{"total": 1999}' | bridge eval '.total / 100'
+    Example: echo '{"total": 1999}' | suprsend-bridge eval '.total / 100'
     """
     variables = _variables(_split(arg), _split(argjson))
     if expression.startswith(" -"):
@@ -189,7 +189,7 @@ def _evaluated(program: Program, args: tuple[JSON, ...], *, null_input: bool, ra
 
 def main() -> None:
     """Run this command alone."""
-    command(prog_name="bridge eval")
+    command(prog_name="suprsend-bridge eval")
 
 
 if __name__ == "__main__":

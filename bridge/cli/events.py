@@ -1,4 +1,4 @@
-"""`bridge events`: what the rules can make."""
+"""`suprsend-bridge events`: what the rules can make."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def command(
 ) -> None:
     """List every event that the rules can make, with its rule and its properties: what templates can rely on.
 
-    Example: bridge events config/rules --json
+    Example: suprsend-bridge events config/rules --json
     """
     from bridge.rules.tools.inventory import inventory
 

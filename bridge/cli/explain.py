@@ -1,4 +1,4 @@
-"""`bridge explain`: what one record becomes, and why."""
+"""`suprsend-bridge explain`: what one record becomes, and why."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def command(
     From Kafka a record is read outside of any group. It is shown with all that is in it: mind who looks on. Exit
     code: 0, or 1 where it could not be mapped.
 
-    Example: bridge explain orders.v1:3:1042
+    Example: suprsend-bridge explain orders.v1:3:1042
     """
     from bridge.flow import Fault
     from bridge.rules.tools.explain import Explainer

@@ -1,4 +1,4 @@
-"""The remote half of `bridge check --live`: what Kafka and SuprSend say to the settings, as findings."""
+"""The remote half of `suprsend-bridge check --live`: what Kafka and SuprSend say to the settings, as findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bridge log-level`: log more or less from now on."""
+"""`suprsend-bridge log-level`: log more or less from now on."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def command(
 ) -> None:
     """Change the level of the log until the next restart.
 
-    Example: bridge log-level debug --reason "looking into refusals"
+    Example: suprsend-bridge log-level debug --reason "looking into refusals"
     """
     act("log-level", {"level": level, "reason": reason}, (url, token_file, config), as_json)

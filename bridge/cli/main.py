@@ -92,7 +92,7 @@ _OUTPUT = frozenset((errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.E
 
 def _show_version(value: bool) -> None:
     if value:
-        typer.echo(f"bridge {__version__}")
+        typer.echo(f"suprsend-bridge {__version__}")
         raise typer.Exit
 
 
@@ -104,13 +104,13 @@ def _root(
 ) -> None:
     """Kafka records become SuprSend events, by YAML rules.
 
-    Begin with `bridge demo`. Each command shows an example with --help.
+    Begin with `suprsend-bridge demo`. Each command shows an example with --help.
     """
     del version
 
 
 def _group() -> TyperGroup:
-    app = typer.Typer(cls=_Lazy, name="bridge", no_args_is_help=True, rich_markup_mode=None)
+    app = typer.Typer(cls=_Lazy, name="suprsend-bridge", no_args_is_help=True, rich_markup_mode=None)
     app.callback()(_root)
     group = get_command(app)
     assert isinstance(group, TyperGroup)
@@ -122,7 +122,7 @@ def _group() -> TyperGroup:
 def run(args: list[str]) -> int:
     """Run one command line and return its exit code. Prints errors to stderr: one line for a user's mistake."""
     try:
-        answer = _group().main(args=args, prog_name="bridge", standalone_mode=False)
+        answer = _group().main(args=args, prog_name="suprsend-bridge", standalone_mode=False)
     except (TyperException, Failure, FindingsError, typer.Abort, KeyboardInterrupt, BrokenPipeError) as error:
         return _refused(error)
     except OSError as error:
@@ -163,7 +163,7 @@ def _line(error: BaseException) -> str:
     if context is not None and type(error).__name__ == "NoArgsIsHelpError":
         return f"{context.get_help()}\n"
     if isinstance(error, TyperException):
-        command = context.command_path if context is not None else "bridge"
+        command = context.command_path if context is not None else "suprsend-bridge"
         message = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
         return f"{command}: {visible(message)} (see `{command} --help`)\n"
     return f"bridge: {visible(str(error))}\n"

@@ -1,4 +1,4 @@
-"""`bridge map`: records in, one per line; the events that they become out."""
+"""`suprsend-bridge map`: records in, one per line; the events that they become out."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def command(
     Exit code: 0, or 1 where a record could not be mapped, with --summary too. With --last records are read from Kafka, outside of any
     group. Keys of events are those of the bridge but for the cluster's part.
 
-    Example: bridge map --topic orders.v1 < orders.ndjson
+    Example: suprsend-bridge map --topic orders.v1 < orders.ndjson
     """
     if last is not None and topic is None:
         raise Failure("--last needs the topic: --topic orders.v1")

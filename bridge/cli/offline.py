@@ -59,7 +59,7 @@ def said(action: str, body: dict[str, str], config: Path | None, unreached: Fail
         )
         raise Failure(message, FOUND)
     typer.echo(f"{unreached}: written into Kafka instead, group {settings.group_id}.paused", err=True)
-    ends = f'; it lasts until: bridge resume {body["target"]} --reason "…"' if paused else ""
+    ends = f'; it lasts until: suprsend-bridge resume {body["target"]} --reason "…"' if paused else ""
     done = f"{action}d {body['target']} in Kafka; processes that run follow within 5 s{ends}"
     return {"done": done, "offline": True}
 
@@ -111,7 +111,7 @@ def _pauses(found: Overview) -> list[Json]:
     targets = [(topic, said) for topic, said in book.topics.items() if said.paused]
     targets += [(aim_text(name), said) for name, said in book.partitions.items() if book.paused(name) is said]
     return [
-        {"target": target, "since": said.since / 1000, "lifted_by": f'bridge resume {target} --reason "…"'}
+        {"target": target, "since": said.since / 1000, "lifted_by": f'suprsend-bridge resume {target} --reason "…"'}
         for target, said in sorted(targets, key=lambda entry: (entry[1].since, entry[0]))
     ]
 

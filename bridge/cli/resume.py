@@ -1,4 +1,4 @@
-"""`bridge resume`: go on after a pause, a brake, a halt or an accepted gap."""
+"""`suprsend-bridge resume`: go on after a pause, a brake, a halt or an accepted gap."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def command(
     A partition that somebody paused goes on after the pause alone: what else holds it is named, and is lifted by itself.
     Where no bridge answers, a pause is ended in Kafka with the settings, and processes follow within 5 s.
 
-    Example: bridge resume orders.v1 --reason "the rule is mended"
+    Example: suprsend-bridge resume orders.v1 --reason "the rule is mended"
     """
     act("resume", {"target": target, "reason": reason}, (url, token_file, config), as_json)

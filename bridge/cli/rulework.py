@@ -31,7 +31,7 @@ def settings_of(config: Path | None) -> Settings | None:
     """The settings that are named by the option or BRIDGE_CONFIG; None where none are. Raises SettingsError."""
     named = config or (Path(os.environ["BRIDGE_CONFIG"]) if os.environ.get("BRIDGE_CONFIG") else None)
     if named is None:
-        # Without settings their model is not even imported: a third of the start of `bridge events`.
+        # Without settings their model is not even imported: a third of the start of `suprsend-bridge events`.
         return None
     from bridge.settings.load import load_settings
 

@@ -1,4 +1,4 @@
-"""`bridge run`."""
+"""`suprsend-bridge run`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def command(
 
     A dry run reads in a group of its own, GROUP.dry-run, and begins where kafka.start_from says.
 
-    Example: bridge run --config config/bridge.yaml
+    Example: suprsend-bridge run --config config/bridge.yaml
     """
     with _leaving_at_once():
         return _started(config, log_level, dry_run=dry_run)

@@ -1,4 +1,4 @@
-"""`bridge sandbox`: a local SuprSend."""
+"""`suprsend-bridge sandbox`: a local SuprSend."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def command(
     Look at it in a browser, read what it accepted under /_sandbox/, post faults to /_sandbox/faults. It keeps all
     in memory and stops on Ctrl-C.
 
-    Example: bridge sandbox --port 8787
+    Example: suprsend-bridge sandbox --port 8787
     """
     from bridge.sandbox.api import Limits
     from bridge.sandbox.run import serve

@@ -1,4 +1,4 @@
-"""`bridge schema`: the JSON Schemas, for editors."""
+"""`suprsend-bridge schema`: the JSON Schemas, for editors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def command(
 ) -> None:
     """Print the JSON Schema of a kind of file, for an editor to complete and validate.
 
-    Example: bridge schema settings > bridge.schema.json; then begin the settings file with
+    Example: suprsend-bridge schema settings > bridge.schema.json; then begin the settings file with
     `# yaml-language-server: $schema=./bridge.schema.json`.
     """
     if what not in SOURCES:

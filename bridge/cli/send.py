@@ -1,4 +1,4 @@
-"""`bridge send`: one event from a shell."""
+"""`suprsend-bridge send`: one event from a shell."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def command(
     Keys come from the settings file or BRIDGE_SUPRSEND__WORKSPACE_KEY and BRIDGE_SUPRSEND__WORKSPACE_SECRET (each
     also with _FILE), or BRIDGE_SUPRSEND__API_KEY and BRIDGE_SUPRSEND__WORKSPACE_UID.
 
-    Example: bridge send --event order_placed --distinct-id user_1 -p order_id=o-1 -p amount=12.5
+    Example: suprsend-bridge send --event order_placed --distinct-id user_1 -p order_id=o-1 -p amount=12.5
     """
     properties = _properties(json_file, property_ or [])
     made = _event(distinct_id, event, properties, tenant, idempotency_key, attach or [])

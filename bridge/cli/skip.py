@@ -1,4 +1,4 @@
-"""`bridge skip`: give one record to the dead-letter topic, or go past what cannot be read."""
+"""`suprsend-bridge skip`: give one record to the dead-letter topic, or go past what cannot be read."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def command(
     --offline it does so for a group whose process does not run, or dies of the batch each time; records before the
     batch that have no outcome are put into the dead-letter topic first.
 
-    Example: bridge skip orders.v1:3:1042 --reason "malformed, the shop knows"
+    Example: suprsend-bridge skip orders.v1:3:1042 --reason "malformed, the shop knows"
 
-    Example: bridge skip orders.v1:3 --unreadable --config bridge.yaml --reason "a damaged disk"
+    Example: suprsend-bridge skip orders.v1:3 --unreadable --config bridge.yaml --reason "a damaged disk"
     """
     if unreadable:
         from bridge.cli.skip_unreadable import Wish, skipped

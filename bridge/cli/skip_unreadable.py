@@ -1,4 +1,4 @@
-"""`bridge skip --unreadable`: finds the first offset that can be read, shows it, asks, and has the group go on there."""
+"""`suprsend-bridge skip --unreadable`: finds the first offset that can be read, shows it, asks, and has the group go on there."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _online(name: tuple[str, int], prober: Prober, wish: Wish, where: Where, as_
         message = f"{shown} is not assigned to that process: ask the one that has it, or --offline where none runs"
         raise Failure(message, FOUND)
     if not found.get("unreadable"):
-        message = f"{shown} is read: there is nothing to go past (see `bridge status`)"
+        message = f"{shown} is read: there is nothing to go past (see `suprsend-bridge status`)"
         raise Failure(message, FOUND)
     past = beyond(prober.first, found["position"], _reached)
     if past is None:
@@ -177,7 +177,7 @@ def _commit(group: IdleGroup, name: tuple[str, int], was: Stood, then: Stood) ->
 
 
 def _put_aside(settings: Settings, prober: Prober, span: tuple[int, int], wanted: set[int], reason: str) -> None:
-    """Dead letters for records before the batch that have no outcome: `bridge dlq replay` sends them."""
+    """Dead letters for records before the batch that have no outcome: `suprsend-bridge dlq replay` sends them."""
     records: list[PlainRecord] = prober.sound(*span, content=True)[0]
     chosen = [record for record in records if record.offset() in wanted]
     if len(chosen) != len(wanted):

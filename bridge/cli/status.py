@@ -1,4 +1,4 @@
-"""`bridge status`: what a running bridge does, and what it waits for."""
+"""`suprsend-bridge status`: what a running bridge does, and what it waits for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def command(url: Url = None, config: Config = None, as_json: AsJson = False) -> 
 
     Where no bridge answers it shows what Kafka knows of the group: commits, lag, dead letters, pauses.
 
-    Example: bridge status --url http://127.0.0.1:8080
+    Example: suprsend-bridge status --url http://127.0.0.1:8080
     """
     try:
         answer = ask(place(url, None, config, os.environ), "GET", "/status")

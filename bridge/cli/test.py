@@ -1,4 +1,4 @@
-"""`bridge test`: the team's own examples."""
+"""`suprsend-bridge test`: the team's own examples."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def command(
     Each says which record is given and which events must come of it, exactly. Exit code: 0, or 1 where a test fails
     or a file has mistakes.
 
-    Example: bridge test config/rules --min-coverage 90
+    Example: suprsend-bridge test config/rules --min-coverage 90
     """
     from bridge.rules.tools.coverage import Coverage
 

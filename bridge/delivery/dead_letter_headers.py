@@ -58,7 +58,7 @@ CAUSES: tuple[str, ...] = (
     "storm",
     "skipped_by_operator",
 )
-"""The classes of dead letters: a metric label and a filter of `bridge dlq`."""
+"""The classes of dead letters: a metric label and a filter of `suprsend-bridge dlq`."""
 
 CAUSE_OF_STAGE: dict[Stage, str] = {
     Stage.DECODE: "decode",

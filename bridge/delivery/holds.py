@@ -52,19 +52,29 @@ KINDS: dict[Reason, Kind] = {
     Reason.SETUP: Kind("a probe that is accepted; mend the credentials, host or proxy it names", heals=True),
     Reason.UNREADABLE: Kind("a probe whose answer can be read; see what stands between here and SuprSend", heals=True),
     Reason.WORKSPACE: Kind("the former workspace key, or a restart that accepts the new one", heals=False),
-    Reason.REWIND: Kind("bridge accept-rewind TOKEN, or TOKEN in delivery.accept_rewind", heals=False),
-    Reason.RETENTION_GAP: Kind("bridge resume, which goes on behind the gap", heals=False, by_resume=True),
+    Reason.REWIND: Kind("suprsend-bridge accept-rewind TOKEN, or TOKEN in delivery.accept_rewind", heals=False),
+    Reason.RETENTION_GAP: Kind("suprsend-bridge resume, which goes on behind the gap", heals=False, by_resume=True),
     Reason.BRAKE: Kind(
-        "a reload with mended rules, bridge resume or bridge skip", heals=False, by_reload=True, by_resume=True
+        "a reload with mended rules, suprsend-bridge resume or suprsend-bridge skip",
+        heals=False,
+        by_reload=True,
+        by_resume=True,
     ),
     Reason.HALT: Kind(
-        "a reload with mended rules, bridge resume or bridge skip", heals=False, by_reload=True, by_resume=True
+        "a reload with mended rules, suprsend-bridge resume or suprsend-bridge skip",
+        heals=False,
+        by_reload=True,
+        by_resume=True,
     ),
-    Reason.STORM: Kind("bridge resume, which sends, or bridge skip", heals=False, by_resume=True),
+    Reason.STORM: Kind("suprsend-bridge resume, which sends, or suprsend-bridge skip", heals=False, by_resume=True),
     Reason.DEAD_LETTER_TOPIC: Kind("the dead-letter topic taking a write again; it is tried by itself", heals=True),
-    Reason.DEDUPE_EXPIRED: Kind("bridge resume, which sends, or bridge skip", heals=False, by_resume=True),
-    Reason.OVERSIZED: Kind("a call of that size getting through; it is tried by itself; or bridge skip", heals=True),
-    Reason.OPERATOR: Kind("bridge resume TARGET", heals=False, wanted=True),
+    Reason.DEDUPE_EXPIRED: Kind(
+        "suprsend-bridge resume, which sends, or suprsend-bridge skip", heals=False, by_resume=True
+    ),
+    Reason.OVERSIZED: Kind(
+        "a call of that size getting through; it is tried by itself; or suprsend-bridge skip", heals=True
+    ),
+    Reason.OPERATOR: Kind("suprsend-bridge resume TARGET", heals=False, wanted=True),
 }
 
 EVERYWHERE: frozenset[Reason] = frozenset({Reason.SETUP, Reason.UNREADABLE, Reason.WORKSPACE})

@@ -195,7 +195,7 @@ def go_past(delivery: Delivery, scope: TopicPartition, first: int, to: int) -> N
     if left:
         message = (
             f"{len(left)} records of {scope[0]}:{scope[1]} before offset {first} have no outcome yet, the first at "
-            f"{left[0]}: wait for them, or put them aside with `bridge skip`"
+            f"{left[0]}: wait for them, or put them aside with `suprsend-bridge skip`"
         )
         raise Declined(message)
     # What was given back is read again from anywhere below it: what lies between may be gone.

@@ -19,7 +19,7 @@ _INTRO = """\
 # Expressions: jq, and where they differ from it
 
 Expressions are jq. What libjq 1.8.2 does is what they do; this page lists every difference. Whatever is not supported is
-refused by name when the rules load, never while a record is mapped. `bridge eval` runs one expression.
+refused by name when the rules load, never while a record is mapped. `suprsend-bridge eval` runs one expression.
 
 <!-- Made by `make docs`; do not edit. -->
 """

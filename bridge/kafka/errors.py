@@ -236,7 +236,7 @@ def unread_trouble(unread: Mapping[TopicPartition, Unread]) -> Trouble:
     more = f", and {len(unread) - 1} more partitions" if len(unread) > 1 else ""
     where = f"{name[0]}:{name[1]}"
     text = f"{where} cannot be read at offset {first.offset}{more}: {first.advice} ({first.message})"
-    return Trouble(first.kind, f"{text}; `bridge skip {where} --unreadable` goes past it")
+    return Trouble(first.kind, f"{text}; `suprsend-bridge skip {where} --unreadable` goes past it")
 
 
 def is_missing(error: KafkaError) -> bool:

@@ -125,8 +125,8 @@ _DANGEROUS: Final[Mapping[str, str]] = {
     "ssl.endpoint.identification.algorithm": "without host name checks anybody can read and forge records",
     "enable.sasl.oauthbearer.unsecure.jwt": "unsigned tokens prove nothing",
     "debug": "its output can hold secrets and record contents",
-    "test.mock.num.brokers": "it replaces Kafka by a mock; use `bridge demo`",
-    "test.mock.broker.rtt": "it replaces Kafka by a mock; use `bridge demo`",
+    "test.mock.num.brokers": "it replaces Kafka by a mock; use `suprsend-bridge demo`",
+    "test.mock.broker.rtt": "it replaces Kafka by a mock; use `suprsend-bridge demo`",
 }
 
 _NOT_WITH_CONSUMER: Final = frozenset({"session.timeout.ms", "heartbeat.interval.ms"})

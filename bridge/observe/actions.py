@@ -115,7 +115,7 @@ async def _skip_unreadable(controls: Controls, body: Mapping[str, str], reason: 
 
 async def _accept_rewind(controls: Controls, body: Mapping[str, str], reason: str) -> str:
     if _TOKEN.fullmatch(body["token"]) is None:
-        message = "the token is not one that `bridge status` prints"
+        message = "the token is not one that `suprsend-bridge status` prints"
         raise BadRequestError(message)
     return await controls.accept_rewind(body["token"], reason)
 

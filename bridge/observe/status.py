@@ -1,4 +1,4 @@
-"""The snapshot as JSON: what `/status` answers, and what the page and `bridge status` show. Pure."""
+"""The snapshot as JSON: what `/status` answers, and what the page and `suprsend-bridge status` show. Pure."""
 
 from __future__ import annotations
 

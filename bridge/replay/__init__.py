@@ -1,1 +1,1 @@
-"""Dead letters, read back and sent again: everything that `bridge dlq` decides. Pure."""
+"""Dead letters, read back and sent again: everything that `suprsend-bridge dlq` decides. Pure."""

@@ -1,4 +1,4 @@
-"""Which letters are meant: the filters of `bridge dlq`. Pure."""
+"""Which letters are meant: the filters of `suprsend-bridge dlq`. Pure."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class SandboxError(RuntimeError):
 
 
 class SandboxProcess:
-    """Starts `bridge sandbox` on a free port, and stops it; it also ends when this process does.
+    """Starts `suprsend-bridge sandbox` on a free port, and stops it; it also ends when this process does.
 
     `with SandboxProcess() as sandbox: …`, or `start()` and `stop()`. `options` are passed on as `--name value`.
     Not for two threads at once.

@@ -1,4 +1,4 @@
-"""A running bridge: everything assembled, started and stopped in numbered steps. `bridge run` and the demo use it."""
+"""A running bridge: everything assembled, started and stopped in numbered steps. `suprsend-bridge run` and the demo use it."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Operator:
         stopped = f"stopped here: {_listed(here)}" if here else "nothing of it is here"
         if taken.kept is not None:
             return f"paused {target} in this process alone, until it ends ({taken.kept}); {stopped}"
-        how = f'it lasts until: bridge resume {_word(target)} --reason "…"'
+        how = f'it lasts until: suprsend-bridge resume {_word(target)} --reason "…"'
         return f"paused {target}; {stopped}; other processes stop theirs within 5 s; {how}"
 
     async def resume(self, target: Target, reason: str) -> str:
@@ -80,7 +80,7 @@ class Operator:
 
         lifted, still = await self._have(lift)
         if not (ended or lifted):
-            message = f"nothing on {target} waits for resume; see `bridge status` for what lifts a hold"
+            message = f"nothing on {target} waits for resume; see `suprsend-bridge status` for what lifts a hold"
             raise RefusedError(message)
         others = "; other processes follow within 5 s" if set(ended) - set(paused) else ""
         return f"resumed {_listed(sorted({*ended, *lifted}))}{others}" + "".join(f"; {text}" for text in still)
@@ -110,9 +110,7 @@ class Operator:
         (first, to), name = offsets, (topic, partition)
         known = self._numbers.partitions.get(name)
         if known is None or known.unreadable is None or known.position != first:
-            message = (
-                f"{topic}:{partition} does not stand at offset {first} for what cannot be read: see `bridge status`"
-            )
+            message = f"{topic}:{partition} does not stand at offset {first} for what cannot be read: see `suprsend-bridge status`"
             raise RefusedError(message)
         await self._have(lambda delivery, _: operate.go_past(delivery, name, first, to))
         until = time.monotonic() + _PAST_SECONDS
@@ -121,7 +119,7 @@ class Operator:
             if now is not None and now.position >= to:
                 return f"{topic}:{partition} goes on at {to}; at most {to - first} records are counted as lost"
             await asyncio.sleep(0.1)
-        message = f"{topic}:{partition} was not gone past in {_PAST_SECONDS:.0f} s: see `bridge status`"
+        message = f"{topic}:{partition} was not gone past in {_PAST_SECONDS:.0f} s: see `suprsend-bridge status`"
         raise RefusedError(message)
 
     async def accept_rewind(self, token: str, reason: str) -> str:

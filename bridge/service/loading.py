@@ -18,7 +18,7 @@ class RulesError(FindingsError):
 
 
 def usable_rules(path: Path, topics: Sequence[str]) -> RuleSet:
-    """Load the rules of a directory and look at them as `bridge check` does.
+    """Load the rules of a directory and look at them as `suprsend-bridge check` does.
 
     Raises `RulesError` if there is an error in them; warnings do not stop it.
     """

@@ -1,4 +1,4 @@
-"""The process of `bridge run`: signals, admin server, watch over the rules; ends with the exit code.
+"""The process of `suprsend-bridge run`: signals, admin server, watch over the rules; ends with the exit code.
 
 The admin server comes first; everything else is imported, compiled and connected while it answers, so that a process is
 seen to live as soon as it does.

@@ -184,7 +184,7 @@ def _lifted_by(hold: Hold) -> str:
 
 
 def _resume(target: str) -> str:
-    return f'bridge resume {target} --reason "…"'
+    return f'suprsend-bridge resume {target} --reason "…"'
 
 
 def _pauses(delivery: Delivery) -> tuple[PauseView, ...]:

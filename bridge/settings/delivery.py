@@ -107,9 +107,9 @@ class Delivery(Section):
     only_recipients: tuple[Name, ...] = Field(default=(), examples=[["test-*", "jane@example.com"]])
     """If set, events for all other recipients are dropped and counted: for staging. `*` stands for anything."""
     accept_rewind: tuple[RewindToken, ...] = Field(default=(), examples=[["4f1c2a9b7e"]])
-    """Tokens of rewinds that may be sent again, as `bridge status` shows them: exactly those offsets, nothing else.
+    """Tokens of rewinds that may be sent again, as `suprsend-bridge status` shows them: exactly those offsets, nothing else.
 
-    For where nobody can call `bridge accept-rewind`. Take a token out once it has done its work: the same rewind, made
+    For where nobody can call `suprsend-bridge accept-rewind`. Take a token out once it has done its work: the same rewind, made
     once more, would not hold."""
     namespace: Name | None = Field(default=None, max_length=64, examples=["orders-eu"])
     """The first part of every idempotency key; without it the Kafka cluster's id. Changing it makes all keys new."""

@@ -135,7 +135,7 @@ def _topic(value: str) -> str:
 
 def _rewind_token(value: str) -> str:
     if not _REWIND_TOKEN.fullmatch(value):
-        message = 'write a token as `bridge status` shows it, in quotes: "4f1c2a9b7e"'
+        message = 'write a token as `suprsend-bridge status` shows it, in quotes: "4f1c2a9b7e"'
         raise ValueError(message)
     return value
 

@@ -93,8 +93,8 @@ _INTRODUCTION = """\
 
 <!-- Generated from the settings model by `make docs`. Do not edit. -->
 
-The settings come from a YAML file (`bridge run --config bridge.yaml`), then from environment variables, which win.
-`bridge check` finds every mistake in them at once, with file, line and column; `bridge schema settings` prints the
+The settings come from a YAML file (`suprsend-bridge run --config bridge.yaml`), then from environment variables, which win.
+`suprsend-bridge check` finds every mistake in them at once, with file, line and column; `suprsend-bridge schema settings` prints the
 JSON Schema for an editor. Two examples are kept true by tests: [`config/bridge.yaml`](../../config/bridge.yaml) is
 what most people need, [`config/bridge.full.yaml`](../../config/bridge.full.yaml) sets everything.
 
@@ -212,7 +212,7 @@ def findings_page() -> str:
         "",
         "<!-- Generated from the tables of codes by `make docs`. Do not edit. -->",
         "",
-        "What `bridge check` may say of a YAML file (`Y…`) and of the settings (`S…`). A code never changes its meaning.",
+        "What `suprsend-bridge check` may say of a YAML file (`Y…`) and of the settings (`S…`). A code never changes its meaning.",
         "",
     ]
     for code, row in (YAML_CODES | SETTINGS_CODES).items():

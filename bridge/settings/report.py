@@ -39,7 +39,7 @@ CODES: dict[str, Code] = {
     "S008": Code(
         "A certificate in a file that is not valid now, or not for much longer.",
         "error",
-        "Renew it. `bridge run` starts with it, and the other side may refuse it.",
+        "Renew it. `suprsend-bridge run` starts with it, and the other side may refuse it.",
     ),
 }
 

@@ -49,7 +49,7 @@ class Admin(Section):
     port: int = Field(default=8080, ge=0, le=65535, examples=[8080])
     """The port to listen on; 0 takes any free one."""
     token: SecretText | None = Field(default=None, examples=["…"])
-    """What `bridge pause`, `resume`, `skip` and `accept-rewind` must show. Without it those are switched off."""
+    """What `suprsend-bridge pause`, `resume`, `skip` and `accept-rewind` must show. Without it those are switched off."""
     token_file: FilePath | None = Field(default=None, examples=["/etc/bridge/secrets/admin-token"])
     """The path of a file that holds the token; read again when it changes."""
 

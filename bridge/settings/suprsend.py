@@ -57,7 +57,7 @@ class SuprSend(Section):
     """Where the events go."""
 
     base_url: HttpUrl = Field(default="https://hub.suprsend.com/", examples=["https://hub.suprsend.com/"])
-    """SuprSend's address, or the one of a local `bridge sandbox`."""
+    """SuprSend's address, or the one of a local `suprsend-bridge sandbox`."""
     workspace_key: SecretText | None = Field(default=None, examples=["…"])
     """The workspace's key; signs together with `workspace_secret`."""
     workspace_key_file: FilePath | None = Field(default=None, examples=["/etc/bridge/secrets/workspace-key"])

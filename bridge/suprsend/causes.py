@@ -86,14 +86,16 @@ CAUSES: Final[Mapping[str, Cause]] = {
     **_connections(*_HOST),
     **{f"proxy_{name}": cause for name, cause in _connections(*_PROXY).items()},
     "authorities_unusable": Cause(
-        "the file of trusted certificates is empty, damaged or away", "bridge check says what is wrong with ca_file"
+        "the file of trusted certificates is empty, damaged or away",
+        "suprsend-bridge check says what is wrong with ca_file",
     ),
     "client_certificate_unusable": Cause(
-        "the file of the client certificate cannot be used", "bridge check says what is wrong with client_cert_file"
+        "the file of the client certificate cannot be used",
+        "suprsend-bridge check says what is wrong with client_cert_file",
     ),
     "client_key_unusable": Cause(
         "the client's private key does not belong to its certificate, or cannot be used",
-        "bridge check says what is wrong with client_key_file",
+        "suprsend-bridge check says what is wrong with client_key_file",
     ),
     "connect_timeout": Cause(
         "no connection within connect_timeout",

@@ -1,4 +1,4 @@
-"""`bridge check`: settings, rules and what lies between them, for people, programs and pull requests."""
+"""`suprsend-bridge check`: settings, rules and what lies between them, for people, programs and pull requests."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., object]], None]:
-    """Put a function in the place of `bridge status`."""
+    """Put a function in the place of `suprsend-bridge status`."""
 
     def put(function: Callable[..., object]) -> None:
         module = types.ModuleType("bridge.cli.status")
@@ -43,7 +43,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., object]
 
 
 def test_help_lists_every_command_and_loads_none() -> None:
-    """`bridge --help` has a line for each command, and imports nothing heavy for it."""
+    """`suprsend-bridge --help` has a line for each command, and imports nothing heavy for it."""
     code = (
         "import sys; from bridge.cli import main; assert main.run(['--help']) == 0; "
         f"print('LOADED', [m for m in {HEAVY!r} if m in sys.modules])"
@@ -60,10 +60,10 @@ def test_help_lists_every_command_and_loads_none() -> None:
 def test_every_command_of_the_table_can_be_loaded_and_shows_an_example(
     entry: main.Entry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`bridge COMMAND --help` works for each, and has an example."""
+    """`suprsend-bridge COMMAND --help` works for each, and has an example."""
     assert main.run([entry.name, "--help"]) == 0
     shown = capsys.readouterr()
-    assert shown.out.count(f"bridge {entry.name}") > 1, "the usage line, and an example"
+    assert shown.out.count(f"suprsend-bridge {entry.name}") > 1, "the usage line, and an example"
     assert shown.err == ""
 
 
@@ -78,19 +78,19 @@ def test_help_starts_quickly() -> None:
 
 
 def test_the_version_is_that_of_the_package() -> None:
-    """`bridge --version` and `python -m bridge` are the same program."""
+    """`suprsend-bridge --version` and `python -m bridge` are the same program."""
     done = command("--version")
-    assert (done.returncode, done.stdout) == (0, f"bridge {__version__}\n")
+    assert (done.returncode, done.stdout) == (0, f"suprsend-bridge {__version__}\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["evla"], "bridge: No such command 'evla'. Did you mean 'eval'"),
-        (["--nonsense"], "bridge: No such option: --nonsense"),
-        (["schema"], "bridge schema: Missing argument"),
-        (["schema", "settings", "--nonsense"], "bridge schema: No such option: --nonsense"),
-        (["\x1b[31m"], "bridge: No such command"),
+        (["evla"], "suprsend-bridge: No such command 'evla'. Did you mean 'eval'"),
+        (["--nonsense"], "suprsend-bridge: No such option: --nonsense"),
+        (["schema"], "suprsend-bridge schema: Missing argument"),
+        (["schema", "settings", "--nonsense"], "suprsend-bridge schema: No such option: --nonsense"),
+        (["\x1b[31m"], "suprsend-bridge: No such command"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(
@@ -107,10 +107,10 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
 
 
 def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """`bridge` alone shows what there is, and is wrong usage."""
+    """The command alone shows what there is, and is wrong usage."""
     assert main.run([]) == 2
     shown = capsys.readouterr().err
-    assert "Usage: bridge" in shown
+    assert "Usage: suprsend-bridge" in shown
     assert main.COMMANDS[0].help.split(":")[0] in shown
 
 
@@ -120,12 +120,20 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
         (Failure("port 8080 is in use: choose another"), 2, "bridge: port 8080 is in use: choose another\n"),
         (Failure("fenced", FATAL), 70, "bridge: fenced\n"),
         (Failure("no \x1b[2J"), 2, "bridge: no ␛[2J\n"),
-        (typer.BadParameter("no \x1b[2J"), 2, "bridge status: Invalid value: no ␛[2J (see `bridge status --help`)\n"),
+        (
+            typer.BadParameter("no \x1b[2J"),
+            2,
+            "suprsend-bridge status: Invalid value: no ␛[2J (see `suprsend-bridge status --help`)\n",
+        ),
         (FindingsError([Finding("S001", "error", "b.yaml", 1, 1, 0, "no")], {}), 2, "b.yaml:1:1: error: no [S001]\n"),
         (KeyboardInterrupt(), 130, ""),
         (typer.Abort(), 130, ""),
         (typer.Exit(5), 5, ""),
-        (typer.BadParameter("must be x"), 2, "bridge status: Invalid value: must be x (see `bridge status --help`)\n"),
+        (
+            typer.BadParameter("must be x"),
+            2,
+            "suprsend-bridge status: Invalid value: must be x (see `suprsend-bridge status --help`)\n",
+        ),
     ],
 )
 def test_a_user_s_mistake_is_never_a_traceback(
@@ -172,7 +180,7 @@ def test_what_a_command_returns_is_the_exit_code(stand_in: Callable[[Callable[..
 
 
 def test_a_reader_that_went_away_is_no_error() -> None:
-    """`bridge schema settings | head -1` ends without a traceback."""
+    """`suprsend-bridge schema settings | head -1` ends without a traceback."""
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
@@ -188,7 +196,7 @@ def test_a_reader_that_went_away_is_no_error() -> None:
 
 
 def test_the_schema_of_the_settings_is_printed() -> None:
-    """`bridge schema settings` prints JSON that an editor can use."""
+    """`suprsend-bridge schema settings` prints JSON that an editor can use."""
     done = command("schema", "settings")
     assert json.loads(done.stdout)["properties"]["kafka"]
 
@@ -215,7 +223,7 @@ def test_run_refuses_broken_settings_before_anything_connects(tmp_path: Path, te
 
 
 def test_an_unknown_kind_of_schema_is_told_which_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    """`bridge schema nonsense` lists the kinds."""
+    """`suprsend-bridge schema nonsense` lists the kinds."""
     assert main.run(["schema", "nonsense"]) == 2
     assert "there is one of: settings" in capsys.readouterr().err
 

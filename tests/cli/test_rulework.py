@@ -1,4 +1,4 @@
-"""`bridge map`, `explain`, `events`, `test` and `schema` as a rules author calls them."""
+"""`suprsend-bridge map`, `explain`, `events`, `test` and `schema` as a rules author calls them."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_a_mistake_in_a_test_file_stops_the_run(said: Any) -> None:
 
 @pytest.mark.parametrize("what", ["rules", "tests"])
 def test_schemas_are_printed(said: Any, what: str) -> None:
-    """`bridge schema` prints a JSON Schema."""
+    """`suprsend-bridge schema` prints a JSON Schema."""
     code, out, _err = said(["schema", what])
     assert code == 0
     assert json.loads(out)["$schema"] == "https://json-schema.org/draft/2020-12/schema"

@@ -116,7 +116,7 @@ def test_docs_name_only_commands_and_files_that_exist(file: Path) -> None:
     """Each `bridge …` command in the operators' docs exists, and each file of the tree that they name."""
     text = file.read_text("utf-8")
     commands = {entry.name for entry in COMMANDS}
-    named = set(re.findall(r"(?:`|-- |exec )bridge ([a-z][a-z-]+)", text)) - {"bridge"}
+    named = set(re.findall(r"(?:`|-- |exec )suprsend-bridge ([a-z][a-z-]+)", text)) - {"bridge"}
     assert named <= commands
     for path in re.findall(
         r"(?<![(\w])((?:docs|deploy|helm|config|scripts|requirements)/[\w./*-]+\.(?:md|yaml|json|sh|lock))", text

@@ -1,4 +1,4 @@
-"""`bridge eval`: what it prints and how it ends, as a real process."""
+"""`suprsend-bridge eval`: what it prints and how it ends, as a real process."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_a_partition_that_cannot_be_read_is_told_and_stays_where_it_is(
         reading.until(lambda: b"still" in reading.values(), what="the partition that is sound")
         state = reading.kafka.state
         assert state.kind == "unreadable"
-        assert "bridge skip" in str(state.trouble)
+        assert "suprsend-bridge skip" in str(state.trouble)
         used = time.process_time()
         time.sleep(2)
         assert time.process_time() - used < 1.0, "it goes round and round"

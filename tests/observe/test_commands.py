@@ -123,7 +123,11 @@ def test_no_bridge_is_one_line(run: Bridge, url: str, says: str) -> None:
 def test_status_shows_what_is_wrong_first(run: Bridge) -> None:
     """`status` leads with holds and what lifts them, then shows figures that add up; exit code 1 when not ready."""
     shot = snapshot(
-        holds=(hold("rewind", scope="orders.v1:0", lifted_by="bridge accept-rewind TOKEN", heals=False, token="t-1"),),
+        holds=(
+            hold(
+                "rewind", scope="orders.v1:0", lifted_by="suprsend-bridge accept-rewind TOKEN", heals=False, token="t-1"
+            ),
+        ),
         errors=ERRORS,
         mapping=RulesView("abcdef0123456789", NOW - 60, error="orders.yaml:3:5: unknown key"),
         kafka=KafkaView(state=KafkaState(joined=False, kind="unreachable", trouble="no broker answers")),
@@ -135,7 +139,7 @@ def test_status_shows_what_is_wrong_first(run: Bridge) -> None:
     assert lines[0].startswith("not ready  bridge ")
     assert lines[1] == "! Kafka: no broker answers"
     assert "rewind holds orders.v1:0 since 90 s" in lines[2]
-    assert "bridge accept-rewind TOKEN (token t-1)" in result.output
+    assert "suprsend-bridge accept-rewind TOKEN (token t-1)" in result.output
     assert "orders.yaml:3:5: unknown key" in result.output
     assert "consumed 110 = 89 delivered, 12 filtered, 1 dead lettered + 8 in work; lag unknown" in result.output
     assert "503 Service Unavailable" in result.output
@@ -144,7 +148,7 @@ def test_status_shows_what_is_wrong_first(run: Bridge) -> None:
 def test_status_shows_pauses_with_the_whole_command(run: Bridge) -> None:
     """One line for a pause, however many partitions it stops, with its age and what ends it; it is ready all the same."""
     pause = PauseView(
-        "orders.v1", NOW - 7_200, "the shop sends twice", ("orders.v1:0",), "bridge resume orders.v1 -r …"
+        "orders.v1", NOW - 7_200, "the shop sends twice", ("orders.v1:0",), "suprsend-bridge resume orders.v1 -r …"
     )
     elsewhere = pause._replace(target="comments.v1:0", reason="", here=())
     with served(World(snapshot(holds=(PAUSED,), pauses=(pause, elsewhere)))) as server:
@@ -152,8 +156,8 @@ def test_status_shows_pauses_with_the_whole_command(run: Bridge) -> None:
     assert result.exit_code == 0
     shown = [line for line in result.output.splitlines() if "paused since" in line]
     assert shown == [
-        "- orders.v1 is paused since 2 h: the shop sends twice; bridge resume orders.v1 -r …",
-        "- comments.v1:0 is paused since 2 h (no partition of it is here); bridge resume orders.v1 -r …",
+        "- orders.v1 is paused since 2 h: the shop sends twice; suprsend-bridge resume orders.v1 -r …",
+        "- comments.v1:0 is paused since 2 h (no partition of it is here); suprsend-bridge resume orders.v1 -r …",
     ]
     assert "operator holds" not in result.output
 

@@ -422,7 +422,7 @@ ONE_RULE = "version: 1\nrules:\n  - {name: a, topics: [t], event: evt, distinct_
     *("admin_refused", "rules_loaded", "rules_refused", "secret_changed", "secret_unreadable"),
 )
 def test_a_process_tells_its_life(tmp_path: Path) -> Lines:
-    """`bridge run` without a broker: start, trouble, an operator, rules and secrets that change, and the end."""
+    """`suprsend-bridge run` without a broker: start, trouble, an operator, rules and secrets that change, and the end."""
     for name, text in (
         ("key", "a-workspace-key-of-20-chars"),
         ("secret", "one-secret-of-the-workspace"),

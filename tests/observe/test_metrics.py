@@ -214,7 +214,7 @@ def test_each_kind_of_trouble_with_kafka_is_a_word_of_its_own() -> None:
     kinds = {
         node.args[0].value
         for file in (Path(bridge.__file__).parent / "kafka").glob("*.py")
-        if file.name not in {"live.py", "reach.py"}  # of `bridge check --live`, which has no metrics
+        if file.name not in {"live.py", "reach.py"}  # of `suprsend-bridge check --live`, which has no metrics
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)

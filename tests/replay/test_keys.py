@@ -115,7 +115,7 @@ class Topic:
         pass
 
     def replay(self, mapper: Mapper, chosen: Callable[[int], bool]) -> None:
-        """`bridge dlq replay` of some of the letters, by their place among the open ones."""
+        """`suprsend-bridge dlq replay` of some of the letters, by their place among the open ones."""
         letters = [letter for place, letter in enumerate(self.open) if chosen(place)]
         rules = Rules(lambda record: mapper(record), frozenset({"r"}), "today")
         run = Replay(

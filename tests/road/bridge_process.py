@@ -1,4 +1,4 @@
-"""`bridge run` as a process of its own, against a real Kafka and a sandbox."""
+"""`suprsend-bridge run` as a process of its own, against a real Kafka and a sandbox."""
 
 from __future__ import annotations
 

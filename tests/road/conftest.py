@@ -30,7 +30,7 @@ def world(kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path) -> World:
 
 @pytest.fixture
 def cli(world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Cli:
-    """Runs `bridge dlq …` with the world's settings; returns exit code and all output."""
+    """Runs `suprsend-bridge dlq …` with the world's settings; returns exit code and all output."""
     file = tmp_path / "dlq.json"
     file.write_text(json.dumps(world.settings()))
 

@@ -1,4 +1,4 @@
-"""`bridge dlq` on a real Kafka: letters that a bridge wrote, listed, shown and replayed."""
+"""`suprsend-bridge dlq` on a real Kafka: letters that a bridge wrote, listed, shown and replayed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records that no well-behaved client writes, by the thousand, through `bridge run` on a real Kafka."""
+"""Records that no well-behaved client writes, by the thousand, through `suprsend-bridge run` on a real Kafka."""
 
 from __future__ import annotations
 

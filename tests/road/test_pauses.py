@@ -153,13 +153,13 @@ def test_a_pause_said_to_kafka_alone_covers_the_topic_and_what_is_added_to_it(
         assert _offline(one, "pause", topic) == 0
         said = capfd.readouterr()
         assert "no bridge answers" in said.err
-        assert f'bridge resume {topic} --reason "…"' in said.out
+        assert f'suprsend-bridge resume {topic} --reason "…"' in said.out
         one.start()
         until(lambda: one.paused() == {0, 1}, 60, one.bridge.text)
         until(one.ready, 30, one.bridge.text)
         (pause,) = one.status()["pauses"]
         assert (pause["target"], pause["here"]) == (topic, [f"{topic}:0", f"{topic}:1"])
-        assert pause["lifted_by"] == f'bridge resume {topic} --reason "…"'
+        assert pause["lifted_by"] == f'suprsend-bridge resume {topic} --reason "…"'
         kafka.add_partitions(topic, 3)
         _produce(world, range(60, 90))
         until(lambda: one.paused() == {0, 1, 2}, 60, one.bridge.text)

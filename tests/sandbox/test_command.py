@@ -1,4 +1,4 @@
-"""`bridge sandbox` as a process: how it starts, what it says, how it ends."""
+"""`suprsend-bridge sandbox` as a process: how it starts, what it says, how it ends."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ extra: 1
         ("delivery", "retry: {base: 60s}", "shorter than `base`"),
         ("delivery", "only_recipients: jane", "must be a list"),
         ("delivery", "accept_rewind: 4f1c2a9b7e", "must be a list"),
-        ("delivery", "accept_rewind: ['4F1C2A9B7E']", "a token as `bridge status` shows it"),
+        ("delivery", "accept_rewind: ['4F1C2A9B7E']", "a token as `suprsend-bridge status` shows it"),
         ("delivery", "rate_limit: 0", "must be more than 0"),
         ("delivery", "storm: {events: 5}", "`delivery.storm.per` is missing"),
         ("admin", "port: 99999", "must be 65535 or less"),

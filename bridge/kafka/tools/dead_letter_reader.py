@@ -1,4 +1,4 @@
-"""The dead-letter topic, for `bridge dlq`: reads it whole, writes marks and new letters, keeps a replay's progress.
+"""The dead-letter topic, for `suprsend-bridge dlq`: reads it whole, writes marks and new letters, keeps a replay's progress.
 
 Runs on the thread of a command. Partitions are assigned by hand, so a running bridge is not disturbed; progress is a
 commit in `<group>.replay`: below it nothing is open.
@@ -202,7 +202,7 @@ def opened(settings: Kafka) -> Iterator[Letterbox]:
         errors = [*told, error.args[0]]
         if any(each.code() == KafkaError.GROUP_AUTHORIZATION_FAILED for each in errors):
             group = settings.group_id + _SUFFIX
-            advice = f"the brokers forbid the group {group}: give the user of `bridge dlq` Read on it"
+            advice = f"the brokers forbid the group {group}: give the user of `suprsend-bridge dlq` Read on it"
             raise PeekError(advice) from None
         raise PeekError(clearest(errors)) from None
 

@@ -1,4 +1,4 @@
-"""Reads single records and the end of topics for `bridge map` and `bridge explain`: no group, no commit, bounded.
+"""Reads single records and the end of topics for `suprsend-bridge map` and `suprsend-bridge explain`: no group, no commit, bounded.
 
 Runs on the thread of a command. A running bridge is not disturbed: partitions are assigned by hand.
 """

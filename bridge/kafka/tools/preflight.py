@@ -1,4 +1,4 @@
-"""What `bridge check --live` asks Kafka: cluster, brokers, topics, groups, limits. Reads only; joins no group, commits
+"""What `suprsend-bridge check --live` asks Kafka: cluster, brokers, topics, groups, limits. Reads only; joins no group, commits
 nothing.
 
 Runs on the thread of a command, before or beside a running bridge, and disturbs none.

@@ -27,8 +27,8 @@ _EXTRA: Final = {
     "env": "write the value itself, or a rule of its own for each environment",
     "input": "`.` is the record; there is no other",
     "inputs": "`.` is the record; there is no other",
-    "debug": "leave it out: `bridge explain` shows the value of each part",
-    "stderr": "leave it out: `bridge explain` shows the value of each part",
+    "debug": "leave it out: `suprsend-bridge explain` shows the value of each part",
+    "stderr": "leave it out: `suprsend-bridge explain` shows the value of each part",
     "halt": "write `empty` to leave a value out, or a `when`",
     "round": "`fixed(2)` gives two decimals, as text: `19.90`",
 }

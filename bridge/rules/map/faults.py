@@ -61,7 +61,7 @@ FAULTS: dict[str, FaultKind] = {
     "unmatched": FaultKind(
         Stage.UNMATCHED, "No rule took the record, and the topic says `unmatched: dead_letter`.", "Add a rule."
     ),
-    "expression_failed": FaultKind(_M, "An expression failed on this record.", "Try it: `bridge explain`."),
+    "expression_failed": FaultKind(_M, "An expression failed on this record.", "Try it: `suprsend-bridge explain`."),
     "budget_exceeded": FaultKind(
         _M, "The rule's expressions took more steps, outputs or text than a record may.", "Simplify the expression."
     ),

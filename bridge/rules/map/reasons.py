@@ -41,4 +41,4 @@ def plain_reason(message: str) -> str:
         match = pattern.match(message[:_LONGEST])
         if match is not None:
             return reason.format(*match.groups())
-    return "an error of the expression (`bridge explain` shows it for a record)"
+    return "an error of the expression (`suprsend-bridge explain` shows it for a record)"

@@ -21,7 +21,7 @@ def rules_schema() -> dict[str, Any]:
     schema = {
         "$schema": _DRAFT,
         "title": "Rules of the Kafka to SuprSend bridge",
-        "description": "Which records become which events. `bridge check` finds more than a schema can.",
+        "description": "Which records become which events. `suprsend-bridge check` finds more than a schema can.",
         **_object(keys.FILE),
         "allOf": [_unless_default(key) for key in _IN_DEFAULTS],
     }
@@ -40,7 +40,7 @@ def tests_schema() -> dict[str, Any]:
     schema = {
         "$schema": _DRAFT,
         "title": "Tests of rules of the Kafka to SuprSend bridge",
-        "description": "Records, and the events that must come of them. `bridge test` runs them.",
+        "description": "Records, and the events that must come of them. `suprsend-bridge test` runs them.",
         **_object(keys.TEST_FILE),
     }
     schema["$defs"] = {

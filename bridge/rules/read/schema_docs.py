@@ -39,7 +39,7 @@ DECODER_DOCS: Final[Mapping[str, str]] = {
     "debezium": "A change event: `.before`, `.after`, `.op`. Records of a snapshot (`op: r`) are filtered unless the "
     "topic says `snapshot: true`.",
 }
-LIVE_TEXT: Final = "Only `bridge check --live` says this."
+LIVE_TEXT: Final = "Only `suprsend-bridge check --live` says this."
 
 _REFERENCE: Final = f"""\
 # Reference of rules
@@ -47,9 +47,9 @@ _REFERENCE: Final = f"""\
 {_GENERATED}
 
 Every key of a rule file, every variable, every built-in function. Begin with [the guide](guide.md); what the messages
-of `bridge check` mean is in [findings](findings.md), what is not as in jq in
+of `suprsend-bridge check` mean is in [findings](findings.md), what is not as in jq in
 [differences from jq](../jq-differences.md). Editors complete and explain all keys with `rules.schema.json`
-and `tests.schema.json` (`bridge schema rules`, `bridge schema tests`).
+and `tests.schema.json` (`suprsend-bridge schema rules`, `suprsend-bridge schema tests`).
 """
 
 _FINDINGS: Final = f"""\
@@ -57,7 +57,7 @@ _FINDINGS: Final = f"""\
 
 {_GENERATED}
 
-What `bridge check` may say of rules (`R…`), `bridge test` of its files (`T…`), `bridge check --live` of Kafka and
+What `suprsend-bridge check` may say of rules (`R…`), `suprsend-bridge test` of its files (`T…`), `suprsend-bridge check --live` of Kafka and
 SuprSend (`L…`). Findings in YAML itself (`Y…`) and in settings (`S…`) have
 [their own page](../reference/findings-yaml-settings.md). A code never changes its meaning.
 """

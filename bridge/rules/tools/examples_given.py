@@ -1,4 +1,4 @@
-"""A record written as keys and values (in a test, in a line of `bridge map --envelope`) → the record."""
+"""A record written as keys and values (in a test, in a line of `suprsend-bridge map --envelope`) → the record."""
 
 from __future__ import annotations
 
