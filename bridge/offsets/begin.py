@@ -9,6 +9,7 @@
 | nothing | this process had committed there: the topic was made anew | the beginning, whatever mark the old one left |
 | nothing | a mark: the offsets expired or were deleted | not beyond the mark; held as `rewind` where it is below |
 | ours, beyond where the log was cut off | the note speaks of records there | the cut, held as `rewind`; what is deleted behind it is lost |
+| ours, beyond where the log was cut off | the note speaks of none there | the cut: what was only reached may be another's |
 | ours, below where the log was cut off | the note speaks of records beyond it | there, with what it says of those below |
 | ours | the note speaks of offsets beyond the end: the log was cut off | the same |
 | ours | | there, with its note |

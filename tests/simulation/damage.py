@@ -8,7 +8,7 @@ from bridge.delivery import operate
 from bridge.offsets import go_past as passing
 from bridge.offsets.begin import Committed
 from bridge.offsets.commit_metadata import decode
-from tests.simulation.log import TOPIC, Log, Told
+from tests.simulation.log import NEVER, TOPIC, Log, Told
 
 if TYPE_CHECKING:
     from tests.simulation.member import Member
@@ -94,4 +94,4 @@ class Damage:
         self.passed(number, max(was.offset, stretch[0]), to)
         log.committed = Committed(to, metadata)
         log.told = Told(told.commit._replace(offset=to, metadata=metadata), told.track, told.sequence)
-        truth.commit(log.told.commit, truth.now_ms, log.end)
+        truth.commit(log.told.commit, truth.now_ms, log.end, NEVER)

@@ -183,10 +183,11 @@ class Kafka(Topic):
     def _store(self, told: Told) -> None:
         commit = told.commit
         log = self.logs[commit.partition]
+        back_to = _end_of_its_epoch(log)
         log.committed = Committed(commit.offset, commit.metadata, commit.leader_epoch)
         log.told = told
         if told.track.incarnation == self.truth.incarnation[commit.partition]:
-            self.truth.commit(commit, self.truth.now_ms, log.end)
+            self.truth.commit(commit, self.truth.now_ms, log.end, back_to)
             log.quiet, log.cut_at = False, NEVER
         else:
             # Kafka does not know that the commit speaks of a log that is no more; below the cut it speaks of this one.
@@ -281,6 +282,14 @@ class Kafka(Topic):
             if log.set_back and log.committed is not None and not self._noticed(log):
                 log.set_back = False
                 self.truth.consent(number)
+
+
+def _end_of_its_epoch(log: Log) -> int:
+    """Where the log leaves the leader epoch of the commit in force; `NEVER` where the commit is not ours, or has none."""
+    committed = log.committed
+    if committed is None or committed.epoch < 0 or not is_ours(committed):
+        return NEVER
+    return log.end_of(committed.epoch)
 
 
 def _answer(commit: Commit, error: str | None) -> Answer:

@@ -123,6 +123,12 @@ CASES: dict[str, Case] = {
         off=("kafka: delivered twice", "kafka: transaction marker", "stop: SIGTERM"),
         muted=((1, 3), (49, 54), (133, 192)),
     ),
+    "a commit that rightly went back over offsets that were only reached counted as a fault": Case(
+        seed=901,
+        steps=272,
+        off=("api: 5xx, not applied", "api: throttled", "commit: refused", "kafka: delivered twice"),
+        muted=((1, 1), (4, 4), (7, 7), (20, 20), (39, 47)),
+    ),
 }
 
 SEEDS = (1, 14, 30, 45, 143, 169, 228, 232, 243, 370, 764, 2037, 2100)

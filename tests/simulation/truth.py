@@ -33,6 +33,8 @@ class Truth:
         self.checked: list[int] = []
         self.runs: list[tuple[int, str]] = []
         self.bound: list[int] = []
+        self.spoken: list[int] = []
+        """The highest offset that a note ever called delivered or handed over, in the log as it is now."""
         self.incarnation: list[int] = []
         """How often each log was cut or made anew."""
         self.memory: dict[str, int] = {}
@@ -50,6 +52,7 @@ class Truth:
         self.checked.append(0)
         self.runs.append((-1, ""))
         self.bound.append(-1)
+        self.spoken.append(-1)
         self.incarnation.append(0)
 
     def produced(self, record: Produced, lane: bytes | None) -> Rec:
@@ -71,6 +74,7 @@ class Truth:
         self.checked[partition] = min(self.checked[partition], end)
         self.runs[partition] = (-1, "")
         self.bound[partition] = min(self.bound[partition], end - 1)
+        self.spoken[partition] = min(self.spoken[partition], end - 1)
 
     def between(self, partition: int, first: int, last: int) -> Sequence[Rec]:
         """Records with first ≤ offset ≤ last."""
@@ -87,7 +91,7 @@ class Truth:
         """Somebody set the committed offset back."""
         self.committed[partition] = self.checked[partition] = offset
         self.runs[partition] = (-1, "")
-        self.bound[partition] = -1
+        self.bound[partition] = self.spoken[partition] = -1
 
     # what a member reads and sends
 
@@ -265,10 +269,14 @@ class Truth:
 
     # what Kafka keeps
 
-    def commit(self, commit: Commit, now_ms: int, end: int) -> None:
-        """Kafka takes a commit: nothing below it, and nothing its note calls finished, may be without an outcome."""
+    def commit(self, commit: Commit, now_ms: int, end: int, back_to: int) -> None:
+        """Kafka takes a commit: nothing below it, and nothing its note calls finished, may be without an outcome.
+
+        It never goes back, save to `back_to` or behind it, where the log leaves the leader epoch of the commit before it,
+        and only over offsets that were reached, and that no note ever spoke of: the log may have been cut off there.
+        """
         partition, offset, metadata = commit.partition, commit.offset, commit.metadata
-        if offset < self.committed[partition]:
+        if offset < self.committed[partition] and not max(back_to, self.spoken[partition] + 1) <= offset:
             message = f"I3 {partition}: {offset} committed after {self.committed[partition]}"
             raise Violation(message)
         if offset > end:
@@ -285,10 +293,12 @@ class Truth:
             for first, last in finished_runs(offset, runs, int(delivered)):
                 self._none_lost(partition, first, last, now_ms, "is called finished")
         self.bound[partition] = int(bound)
+        self.spoken[partition] = max(self.spoken[partition], int(bound), int(delivered))
 
     def covered(self, partition: int, bound: int) -> None:
         """Kafka has a commit that lets records up to an offset go out, whatever else it says."""
         self.bound[partition] = max(self.bound[partition], bound)
+        self.spoken[partition] = max(self.spoken[partition], bound)
 
     def _without_note(self, commit: Commit) -> None:
         """Only where Kafka takes none: how long ago a record was first sent is forgotten by a restart then."""
