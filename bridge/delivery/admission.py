@@ -151,7 +151,7 @@ class Gate:
         self._holds.add(Hold(Reason.OVERSIZED, scope, now_ms, detail, offset))
 
     def lift_oversized(self, scope: TopicPartition) -> None:
-        """The event has an outcome. Where another one holds the partition, too, its next attempt says so."""
+        """The event got through, or has an outcome. Where another one holds the partition, too, its next attempt says so."""
         self._holds.lift(scope, Reason.OVERSIZED)
 
     def _hold(self, reason: Reason, detail: str, now: float, now_ms: int) -> None:

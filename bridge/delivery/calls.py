@@ -293,6 +293,7 @@ class Calls:
         if Verdict.SETUP in verdicts:
             self._gate.hold_setup(judged.message, now, now_ms)
         if again:
+            self._got_through(flight)
             self._rest(flight, Verdict.TRANSIENT, None, now, now_ms)
         else:
             self._sequel(flight)
@@ -398,6 +399,12 @@ class Calls:
                     part.lanes[lane] = other
             self._push(other, now)
 
+    def _got_through(self, flight: Flight) -> None:
+        """Nothing on the way finds the flight too large any more, whatever SuprSend says of it: its partition goes on."""
+        if flight.oversized is not None and flight.oversized.live:
+            self._gate.lift_oversized(flight.oversized.name)
+        flight.oversized = None
+
     def _nothing_else(self) -> bool:
         """Whether no other flight is in work."""
         resting = any(at < NEVER for at, _, _ in self.resting)
@@ -436,8 +443,7 @@ class Calls:
 
     def _sequel(self, flight: Flight) -> None:
         """The flight has ended: the other half of a bisection may go out now, and a partition that it held goes on."""
-        if flight.oversized is not None and flight.oversized.live:
-            self._gate.lift_oversized(flight.oversized.name)
+        self._got_through(flight)
         if flight.sequel is not None:
             self._push(flight.sequel, 0.0)
 

@@ -78,6 +78,24 @@ def test_one_event_that_is_too_large_for_a_box_holds_its_partition_alone() -> No
     assert bench.outcomes()[Outcome.DELIVERED] == 6
 
 
+def test_what_gets_through_and_fails_holds_its_partition_no_more() -> None:
+    """SuprSend's own word on the event shows that nothing on the way minds its size: the others go on, it is stuck."""
+    bench = Bench(Policy(linger=0.0, stuck_attempts=5, stuck_seconds=20.0))
+    bench.assign()
+    bench.feed([record(0, key=b"a")])
+    (call,) = bench.start()
+    bench.answer(call, reply(413, HTML))
+    assert Reason.OVERSIZED in bench.delivery.holds.on(SCOPE)
+    for offset in range(1, 60):
+        bench.feed([record(offset, key=b"b")])
+        for call in bench.start():
+            bench.answer(call, results(*["transient" if each == 0 else "ok" for each in call.offsets]))
+        bench.pass_time(10.0)
+    assert not bench.delivery.holds.all()
+    assert dead_offsets(bench.write_dead_letters()) == [0]
+    assert bench.outcomes() == {Outcome.DELIVERED: 59, Outcome.DEAD_LETTERED: 1}
+
+
 def test_a_skip_is_the_way_past_what_is_too_large() -> None:
     """The record becomes a dead letter because a person says so, and its partition goes on."""
     bench = Bench()

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from bridge.delivery.admission import Gate
+from bridge.delivery.calls import Calls
 from bridge.delivery.covers import Covers
 from bridge.delivery.probes import Probes
 from bridge.flow import Verdict
@@ -53,6 +54,22 @@ def what_is_too_large_for_a_box_is_dead_lettered() -> AbstractContextManager[Any
     return judging(lambda reply, n, judged: judged._replace(whole=Verdict.TOO_LARGE) if reply.status == 413 else judged)
 
 
+@planted
+def what_got_through_goes_on_holding_its_partition() -> AbstractContextManager[Any]:
+    """SuprSend itself answered that the event failed, and its partition still waits for a box on the way."""
+
+    def mixed(self: Any, flight: Any, *args: Any) -> None:
+        part, flight.oversized = flight.oversized, None
+        RIGHT_MIXED(self, flight, *args)
+        if part is not None and flight.items:
+            flight.oversized = part
+        elif part is not None:
+            self._gate.lift_oversized(part.name)
+
+    return instead(Calls, "_mixed", mixed)
+
+
+RIGHT_MIXED = Calls._mixed
 RIGHT_ACKNOWLEDGED = Covers.acknowledged
 
 

@@ -27,7 +27,11 @@ def added_partition_begins_at_its_end() -> AbstractContextManager[Any]:
 @planted
 def beyond_the_end_is_the_end() -> AbstractContextManager[Any]:
     """A topic that was made anew is read from where the old one was."""
-    return instead(start, "_beyond_the_end", lambda known, offset: start.Resolved(Start(known.high), "", fresh=True))
+
+    def beyond(known: Any, offset: int) -> Any:
+        return start.Resolved(Start(known.high), "", fresh=True, doubtful=True)
+
+    return instead(start, "_beyond_the_end", beyond)
 
 
 @planted
