@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from bridge.flow import Judged, Reply, Verdict
@@ -12,6 +12,23 @@ from tests.simulation import member
 
 Plant = Callable[[], AbstractContextManager[Any]]
 PLANTED: dict[str, Plant] = {}
+
+
+class Shown(NamedTuple):
+    """How a bug shows: what the violation begins with, and in runs of how many steps."""
+
+    by: str = ""
+    steps: int = 700
+
+
+SHOWN: dict[str, Shown] = {
+    "note_of_a_log_that_was_cut": Shown("I1"),
+    "bound_above_the_cut_is_kept": Shown("I5"),
+    "only_the_committed_offset_is_checked": Shown("I5"),
+    "beyond_the_end_is_the_end": Shown("I1"),
+    "commit_beyond_the_cut_is_gone_on_from": Shown("I1", 3_000),
+}
+"""Of bugs that are rare, or that other violations follow from."""
 
 ACCEPTED = Judged(Verdict.ACCEPTED, None, None, "207", "", False)
 
