@@ -27,7 +27,7 @@ from bridge.flow import (
 )
 from bridge.offsets.commits import Commit, Committer, Pace
 from tests.simulation.group import TOO_LONG, Answer, Request
-from tests.simulation.log import TOPIC, Told
+from tests.simulation.log import TOPIC, Issued
 from tests.simulation.pauses import Pauses
 from tests.simulation.reading import Reader
 from tests.simulation.records import Track
@@ -56,7 +56,7 @@ class Consumer:
         self.name = name
         self.alive = True
         self.frozen_until = 0.0
-        self.deaf_until = 0.0
+        self.poll_stopped_until = 0.0
         """The thread that owns the consumer is stopped, the other goes on."""
         self.skew_ms = world.rng.randrange(-world.skew_ms, world.skew_ms + 1) if world.skew_ms else 0
         self.generation = world.kafka.generation
@@ -220,11 +220,11 @@ class Consumer:
     def _request(self, commits: list[Commit]) -> None:
         """All that moved goes out in one request."""
         readings = self.readings
-        told = [
-            Told(commit, readings[commit.partition].track, readings[commit.partition].sequence) for commit in commits
+        issued = [
+            Issued(commit, readings[commit.partition].track, readings[commit.partition].sequence) for commit in commits
         ]
-        if told:
-            self.world.kafka.requests.append(Request(self, self.generation, told))
+        if issued:
+            self.world.kafka.requests.append(Request(self, self.generation, issued))
 
     def commit_finally(self, handed: Mapping[int, int | None]) -> None:
         """The last commits of partitions before they are given up."""

@@ -8,7 +8,7 @@ from bridge.delivery import operate
 from bridge.offsets import go_past as passing
 from bridge.offsets.begin import Committed
 from bridge.offsets.commit_metadata import decode
-from tests.simulation.log import NEVER, TOPIC, Log, Told
+from tests.simulation.log import NEVER, TOPIC, Issued, Log
 
 if TYPE_CHECKING:
     from tests.simulation.member import Member
@@ -53,7 +53,7 @@ class Damage:
             try:
                 operate.go_past(member.delivery, (TOPIC, number), reading.position, stretch[1] + 1)
             except operate.Declined:
-                if self._world.faults.calm:
+                if self._world.faults.over:
                     self._put_aside(member, number)
 
     def _put_aside(self, member: Member, number: int) -> None:
@@ -71,10 +71,10 @@ class Damage:
     def go_past_offline(self) -> None:
         """No process runs, and a person rewrites the group's commits."""
         for number, log in enumerate(self._world.kafka.logs):
-            if log.damaged is not None and log.committed is not None and log.told is not None and not log.quiet:
-                self._rewrite(number, log, log.told)
+            if log.damaged is not None and log.committed is not None and log.issued is not None and not log.quiet:
+                self._rewrite(number, log, log.issued)
 
-    def _rewrite(self, number: int, log: Log, told: Told) -> None:
+    def _rewrite(self, number: int, log: Log, issued: Issued) -> None:
         truth, was, stretch = self._world.truth, log.committed, log.damaged
         assert was is not None
         assert stretch is not None
@@ -93,5 +93,5 @@ class Damage:
         metadata = passing.passed(stand, to)
         self.passed(number, max(was.offset, stretch[0]), to)
         log.committed = Committed(to, metadata)
-        log.told = Told(told.commit._replace(offset=to, metadata=metadata), told.track, told.sequence)
-        truth.commit(log.told.commit, truth.now_ms, log.end, NEVER)
+        log.issued = Issued(issued.commit._replace(offset=to, metadata=metadata), issued.track, issued.sequence)
+        truth.commit(log.issued.commit, truth.now_ms, log.end, NEVER)

@@ -45,7 +45,7 @@ class Faults:
     def __init__(self, case: Case) -> None:
         self.rng = Dice(case.seed)
         self.counts: Counter[str] = Counter()
-        self.calm = False
+        self.over = False
         """The faults are over: everything has to come to an end now."""
         self._off = frozenset(case.off)
         self._muted = frozenset(number for first, last in case.muted for number in range(first, last + 1))
@@ -58,7 +58,7 @@ class Faults:
     def take(self, kind: str, times: int = 1) -> bool:
         """A fault of that kind is about to happen; False if it was switched off."""
         self._number += 1
-        if self.calm or kind in self._off or self._number in self._muted:
+        if self.over or kind in self._off or self._number in self._muted:
             return False
         self.counts[kind] += times
         return True

@@ -11,7 +11,7 @@ from bridge.offsets.begin import Committed
 from bridge.offsets.commit_metadata import MAX_BYTES, Origin, runs_of, text_of
 from bridge.offsets.commits import Commit
 from tests.simulation.faults import Faults
-from tests.simulation.log import NEVER, Log, Told, Topic
+from tests.simulation.log import NEVER, Issued, Log, Topic
 from tests.simulation.scenario import Scenario
 from tests.simulation.truth import Truth, finished_runs
 
@@ -29,7 +29,7 @@ class Request:
 
     member: Consumer
     generation: int
-    commits: list[Told]
+    commits: list[Issued]
 
 
 class Answer(NamedTuple):
@@ -135,15 +135,15 @@ class Kafka(Topic):
         if error is None:
             limit = self.scenario.note_limit
             taken = [
-                told
-                for told in request.commits
-                if len(told.commit.metadata) <= limit or not faults.take(f"commit: {TOO_LONG}")
+                issued
+                for issued in request.commits
+                if len(issued.commit.metadata) <= limit or not faults.take(f"commit: {TOO_LONG}")
             ]
-            for told in taken:
-                self._store(told)
+            for issued in taken:
+                self._store(issued)
             if faults.hit("commit: answer lost", self.scenario.strength.commit / 2):
                 error = "REQUEST_TIMED_OUT"
-        answers = [_answer(told.commit, error if told in taken else TOO_LONG) for told in request.commits]
+        answers = [_answer(issued.commit, error if issued in taken else TOO_LONG) for issued in request.commits]
         if faults.hit("commit: answer about what was not committed", self.scenario.strength.commit / 4):
             answers.append(Answer(faults.rng.below(len(self.logs)), NOT_COMMITTED, None, None))
         if len(answers) > 1 and faults.hit("commit: answers apart", self.scenario.strength.commit):
@@ -161,7 +161,7 @@ class Kafka(Topic):
         """Answers that took their time arrive, whatever has become of the assignment."""
         late, self.late = self.late, []
         for member, answers in late:
-            if not self.faults.calm and self.faults.rng.random() < 0.9:
+            if not self.faults.over and self.faults.rng.random() < 0.9:
                 self.late.append((member, answers))
             elif member.alive:
                 member.commit_answers += answers
@@ -180,13 +180,13 @@ class Kafka(Topic):
             return faults.rng.choice(RETRIED)
         return None
 
-    def _store(self, told: Told) -> None:
-        commit = told.commit
+    def _store(self, issued: Issued) -> None:
+        commit = issued.commit
         log = self.logs[commit.partition]
         back_to = _end_of_its_epoch(log)
         log.committed = Committed(commit.offset, commit.metadata, commit.leader_epoch)
-        log.told = told
-        if told.track.incarnation == self.truth.incarnation[commit.partition]:
+        log.issued = issued
+        if issued.track.incarnation == self.truth.incarnation[commit.partition]:
             self.truth.commit(commit, self.truth.now_ms, log.end, back_to)
             log.quiet, log.cut_at = False, NEVER
         else:
@@ -195,18 +195,18 @@ class Kafka(Topic):
 
     def known_finished(self, number: int) -> set[int]:
         """What the commit in force has to say is finished, and what else it says (what expired, say)."""
-        told = self.logs[number].told
-        if told is None:
+        issued = self.logs[number].issued
+        if issued is None:
             return set()
-        commit = told.commit
-        done = told.track.done_by(told.sequence)
+        commit = issued.commit
+        done = issued.track.done_by(issued.sequence)
         if commit.room < MAX_BYTES:
             # There is not the room to tell all that is finished above it.
             done = {offset for offset in done if offset < commit.offset}
         if not commit.metadata:
             return done
         delivered, runs = commit.metadata.split(";")[3:]
-        for first, last in finished_runs(told.commit.offset, runs, int(delivered)):
+        for first, last in finished_runs(issued.commit.offset, runs, int(delivered)):
             done.update(range(first, last + 1))
         end = self.logs[number].cut_at
         return {offset for offset in done if offset < end}
@@ -220,7 +220,7 @@ class Kafka(Topic):
             return
         chance = rng.random()
         if chance < 0.35 and self.faults.take("kafka: committed offset gone"):
-            log.committed, log.told = None, None
+            log.committed, log.issued = None, None
             self.truth.reset(number, log.low)
             log.set_back = log.mark is not None and log.mark >= log.low and self.scenario.shadow != "refused"
             if not log.set_back:
@@ -266,7 +266,7 @@ class Kafka(Topic):
         return any(other.committed is not None and is_ours(other.committed) for other in self.logs)
 
     def _set(self, log: Log, number: int, offset: int, metadata: str = "") -> None:
-        log.committed, log.told = Committed(offset, metadata), None
+        log.committed, log.issued = Committed(offset, metadata), None
         self.truth.reset(number, offset)
         log.set_back = True
         self._forget()

@@ -67,13 +67,13 @@ class Letters:
         track = self._world.tracks[refusal.part.epoch]
         self._ordered[member.name, letter.ticket] = (rec, items, track)
         for item in items:
-            self._world.truth.out_of_order_queue(track, rec, item)
+            self._world.truth.leave_lane(track, rec, item)
 
     def _item_of(self, rec: Rec, key: str) -> int:
         for item, known in rec.keys.items():
             if known == key:
                 return item
-        made = SimRules({}, mended=True).for_topic(TOPIC)(rec.record)
+        made = SimRules({}, repaired=True).for_topic(TOPIC)(rec.record)
         for item, event in enumerate(made):
             if isinstance(event, Event) and event.key == key:
                 return item
@@ -85,4 +85,4 @@ class Letters:
         rec, items, track = self._ordered[member.name, ticket]
         if member.tracks.get(rec.partition) is track:
             for item in items:
-                self._world.truth.told(track, rec, item)
+                self._world.truth.learned(track, rec, item)

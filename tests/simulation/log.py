@@ -24,7 +24,7 @@ NEVER = 1 << 62
 
 
 @dataclass(slots=True)
-class Told:
+class Issued:
     """A commit and what it says: everything that was settled in `track` by `sequence`."""
 
     commit: Commit
@@ -47,7 +47,7 @@ class Log:
     set_back: bool = False
     """The group was set back here, and nobody has accepted it yet."""
     committed: Committed | None = None
-    told: Told | None = None
+    issued: Issued | None = None
     mark: int | None = None
     """The highest delivered offset, as the shadow group keeps it."""
     damaged: tuple[int, int] | None = None
@@ -152,7 +152,7 @@ class Topic:
         """Retention overtakes the group: the oldest records are deleted, read or not."""
         log = self.logs[number]
         behind = log.end - self.truth.committed[number]
-        if behind > 1 and log.committed is not None and log.told is not None and not log.quiet:
+        if behind > 1 and log.committed is not None and log.issued is not None and not log.quiet:
             low = self.truth.committed[number] + 1 + self.faults.rng.below(behind)
             if low > log.low and self.faults.take("kafka: retention overtakes the group"):
                 log.low = low
@@ -177,7 +177,7 @@ class Topic:
             log.low, log.set_back = 0, False
             log.mark = log.mark if rng.random() < 0.3 else None
             if rng.random() < 0.7:
-                log.committed, log.told = None, None
+                log.committed, log.issued = None, None
         else:
             log.set_back = log.set_back or (end > 0 and log.committed is not None and log.committed.offset > end)
         log.end = end
@@ -206,13 +206,13 @@ class Topic:
 
     def _knows(self, log: Log, *, anew: bool) -> bool:
         """Whether the commit in force tells that the log is not the one that it speaks of, however far it grows."""
-        if log.committed is None or log.told is None:
+        if log.committed is None or log.issued is None:
             return False
         return not anew and log.committed.epoch >= 0
 
     def _known(self, log: Log) -> int:
         """The offset up to which commits speak of the log."""
-        if log.committed is None or log.told is None or not log.committed.metadata:
+        if log.committed is None or log.issued is None or not log.committed.metadata:
             return 0 if log.committed is None else log.committed.offset
         _, _, bound, delivered, _ = log.committed.metadata.split(";")
         return max(log.committed.offset, int(bound) + 1, int(delivered) + 1)

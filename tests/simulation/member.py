@@ -57,7 +57,7 @@ class Member(Consumer):
             world.scenario.policy, rules, JUDGE, self.room, Random(world.rng.random()), world.now, version="1"
         )
         self.pauses = Pauses(world, self)
-        self.heeded = float("-inf")
+        self.pauses_taken_at = float("-inf")
         """When that was read which the delivery thread knows of the pauses."""
         self.replies: deque[Answer] = deque()
         self.drain_until: dict[int, float] = {}
@@ -74,14 +74,14 @@ class Member(Consumer):
         now, now_ms = world.now, self.now_ms
         if not self.intake and not self.replies and now < self.wake_at:
             return
-        self.heeded = max(self.heeded, self.pauses.heed())
+        self.pauses_taken_at = max(self.pauses_taken_at, self.pauses.take_in())
         if self.intake:
             items = list(self.intake)
             if len(items) > 1 and world.rng.random() < 0.25:
                 items = items[: world.rng.randrange(1, len(items))]
             for item in items:
                 self.intake.popleft()
-                self._foresee(item)
+                self._record_intake(item)
             delivery.take(items, now, now_ms)
             self.maybe_crash("after records were taken")
         while self.replies:
@@ -107,7 +107,7 @@ class Member(Consumer):
         if not self._turns & 31:
             self.check()
 
-    def _foresee(self, item: Intake) -> None:
+    def _record_intake(self, item: Intake) -> None:
         """Keep the truth's books for what the delivery thread is told."""
         world = self.world
         if isinstance(item, Records):
@@ -132,10 +132,10 @@ class Member(Consumer):
             rec, item, _ = call.events[index]
             track = call.tracks[rec.partition]
             if self.tracks.get(rec.partition) is track:
-                truth.told(track, rec, item)
+                truth.learned(track, rec, item)
         for index in answer.refused:
             rec, item, _ = call.events[index]
-            truth.out_of_order_queue(call.tracks[rec.partition], rec, item)
+            truth.leave_lane(call.tracks[rec.partition], rec, item)
 
     def _send(self, number: int, body: bytes) -> None:
         world = self.world
@@ -150,8 +150,8 @@ class Member(Consumer):
             by_partition.setdefault(event.rec.partition, []).append(index)
         for partition, indices in by_partition.items():
             track = self.tracks.get(partition)
-            since = world.spoken.since(partition)
-            if since is not None and track is not None and max(self.heeded, track.assigned_at) > since:
+            since = world.pause_oracle.since(partition)
+            if since is not None and track is not None and max(self.pauses_taken_at, track.assigned_at) > since:
                 message = f"pause: {partition} is paused since {since}, which is known, and a call has something of it"
                 raise Violation(message)
             truth.started(track, [events[i] for i in indices], world.now_ms, [texts[i] for i in indices])

@@ -21,7 +21,7 @@ EVERY = 4.0
 AGAIN = 0.5
 
 
-class Spoken:
+class PauseOracle:
     """What people said and Kafka acknowledged, kept by other means than the book: the truth about pauses."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Pauses:
         self._member = member
         self.book = Book()
         self.read_at = float("-inf")
-        self.told: list[tuple[Book, float]] = []
+        self.to_hand_over: list[tuple[Book, float]] = []
         """For the delivery thread: books, and when each was read."""
         self._due = world.now
         self._heard = self.book
@@ -65,7 +65,7 @@ class Pauses:
         return all(self.read_at >= moment for moment in since.values())
 
     def turn(self) -> None:
-        """Read when it is due, and mend what Kafka lacks."""
+        """Read when it is due, and repair what Kafka lacks."""
         world = self._world
         if world.now < self._due:
             return
@@ -73,7 +73,7 @@ class Pauses:
         if world.kafka.away or world.faults.hit("pauses: no answer", world.scenario.strength.read):
             return
         before, pages = self.book, self._pages()
-        self._tell(self.book.with_pages(pages))
+        self._keep(self.book.with_pages(pages))
         self._write(self.book.lacking(pages))
         if before != self.book and world.faults.hit("pauses: a late repetition", 0.4):
             self._write({name: page for name, page in before.to_keep(pages).items() if self._just_ended(name, page)})
@@ -81,7 +81,7 @@ class Pauses:
 
     def _just_ended(self, name: TopicPartition, page: Page) -> bool:
         """Whether a page is of the pause that somebody ended just now: who writes it again had read it a moment before."""
-        ended = self._world.spoken.since(name[1]) is None
+        ended = self._world.pause_oracle.since(name[1]) is None
         return ended and page.serial + 1 == read_page(self._world.kafka.paused.get(name[1])).serial
 
     def _pages(self) -> dict[TopicPartition, Page]:
@@ -92,9 +92,9 @@ class Pauses:
         for (_, number), page in pages.items():
             self._world.kafka.paused[number] = page.text()
 
-    def _tell(self, book: Book) -> None:
+    def _keep(self, book: Book) -> None:
         self.book, self.read_at = book, self._world.now
-        self.told.append((book, self.read_at))
+        self.to_hand_over.append((book, self.read_at))
         self._member.wake_at = 0.0
 
     def say(self, partition: int | None, *, paused: bool) -> bool:
@@ -104,17 +104,17 @@ class Pauses:
             return False
         aims: list[Aim] = [(TOPIC, partition)]
         book = self.book.with_pages(self._pages()).saying(aims, self._member.now_ms, "because", paused=paused)
-        spoken_of = range(len(world.kafka.logs)) if partition is None else (partition,)
-        self._write({(TOPIC, number): book.page((TOPIC, number)) for number in spoken_of})
-        world.spoken.said(partition, world.now, paused=paused)
-        self._tell(book)
+        aimed_at = range(len(world.kafka.logs)) if partition is None else (partition,)
+        self._write({(TOPIC, number): book.page((TOPIC, number)) for number in aimed_at})
+        world.pause_oracle.said(partition, world.now, paused=paused)
+        self._keep(book)
         return True
 
-    def heed(self) -> float:
+    def take_in(self) -> float:
         """The delivery thread's: take in what was read; returns when the newest of it was."""
         at = float("-inf")
-        for book, read_at in self.told:
+        for book, read_at in self.to_hand_over:
             operate.keep_to_pauses(self._member.delivery, book)
             at = read_at
-        self.told.clear()
+        self.to_hand_over.clear()
         return at

@@ -13,7 +13,7 @@ from tests.delivery.words import ON_ERROR
 from tests.simulation.records import Produced, Rec
 
 Memo = dict[tuple[str, int, bool], dict[int, Mapped]]
-"""What records became: by namespace, version and mended, then by the record's serial number."""
+"""What records became: by namespace, version and repaired, then by the record's serial number."""
 
 
 @cache
@@ -25,14 +25,14 @@ def keys_of(namespace: str, topic: str) -> KeyMaker:
 class SimRules:
     """A `Mapping`. `version` is part of each event's bytes, not of its key, as for real rules.
 
-    `mended` says whether `d` and `h` become events: what a reload with better rules does.
+    `repaired` says whether `d` and `h` become events: what a reload with better rules does.
     """
 
-    def __init__(self, memo: Memo, version: int = 1, namespace: str = "cluster", *, mended: bool = False) -> None:
+    def __init__(self, memo: Memo, version: int = 1, namespace: str = "cluster", *, repaired: bool = False) -> None:
         self.version = version
         self.namespace = namespace
-        self.mended = mended
-        self._made = memo.setdefault((namespace, version, mended), {})
+        self.repaired = repaired
+        self._made = memo.setdefault((namespace, version, repaired), {})
 
     @property
     def rules_hash(self) -> str:
@@ -61,7 +61,7 @@ class SimRules:
         return mapper
 
     def _maker(self, topic: str) -> Callable[[Rec], Mapped]:
-        version, mended, namespace = self.version, self.mended, self.namespace
+        version, repaired, namespace = self.version, self.repaired, self.namespace
         make_key = keys_of(namespace, topic)
 
         def event(rec: Rec, word: str, item: int) -> Event:
@@ -78,7 +78,7 @@ class SimRules:
             for item, word in enumerate(rec.words):
                 if word[0] in "et":
                     found.append(event(rec, word, item))
-                elif mended and word in "dh":
+                elif repaired and word in "dh":
                     found.append(event(rec, "e", item))
                 else:
                     found.append(Fault("words", Stage.MAP, "bad_word", f"word {item}", item, ON_ERROR[word[0]]))

@@ -66,7 +66,7 @@ class Scenario:
 
 
 WORDS = ("e", "e", "e", "e", "e", "e", "e", "e e", "e e e", "", "s", "e s")
-SPICE = ("ex", "ex", "d", "e ex", "e d e", "t3000", "t60000 e", "o e", "h", STUCK)
+RARE_WORDS = ("ex", "ex", "d", "e ex", "e d e", "t3000", "t60000 e", "o e", "h", STUCK)
 
 PATIENT: dict[str, Any] = {"span": 10_000, "note_bytes": 3_000, "retry_share": 0.1, "retry_floor": 0.5}
 
@@ -108,10 +108,10 @@ def scenario(rng: Random) -> Scenario:
     protocols: tuple[Protocol, ...] = ("eager", "cooperative", "cooperative", "consumer")
     shadows: tuple[Shadow, ...] = ("well", "well", "slow", "refused")
     gaps: tuple[OnGap, ...] = ("hold", "hold", "continue")
-    spice = tuple(rng.choice(SPICE) for _ in range(rng.choice((0, 1, 3, 5))))
+    rare_words = tuple(rng.choice(RARE_WORDS) for _ in range(rng.choice((0, 1, 3, 5))))
     if policy.ordering == "partition" or policy.storm is not None:
         # A record is `stuck` only while others succeed: where it blocks all others nobody can tell.
-        spice = tuple(word for word in spice if word != STUCK)
+        rare_words = tuple(word for word in rare_words if word != STUCK)
     found = Scenario(
         policy=policy,
         protocol=rng.choice(protocols),
@@ -125,13 +125,13 @@ def scenario(rng: Random) -> Scenario:
             crash=rng.choice((0.0, 0.003, 0.01)),
             read=rng.choice((0.0, 0.02, 0.1)),
         ),
-        words=WORDS + spice,
+        words=WORDS + rare_words,
         room=rng.choice((8_000, 60_000)),
         start_from=rng.choice(("earliest", "latest")),
         on_gap=rng.choice(gaps),
         shadow=rng.choice(shadows),
         note_limit=rng.choice((4_096, 4_096, 4_096, 150, 64)),
-        wrong_clocks=rng.random() < 0.15 and not any(word[0] == "t" for say in spice for word in say.split()),
+        wrong_clocks=rng.random() < 0.15 and not any(word[0] == "t" for say in rare_words for word in say.split()),
         pauses=rng.random() < 0.4,
         unsafe_topic=rng.random() < 0.25,
         epochs=rng.random() < 0.85,
@@ -140,7 +140,7 @@ def scenario(rng: Random) -> Scenario:
     if found.note_limit == 64:
         # No note fits, and without notes a log that was cut and grew again is not noticed.
         found = replace(found, unsafe_topic=False)
-    if STUCK in spice:
+    if STUCK in rare_words:
         # Others have to get past a stuck record, or nobody can tell that it is one.
         policy = replace(policy, **PATIENT, rate_limit=None)
         return replace(found, keys=8, room=1_000_000, note_limit=4_096, policy=policy)

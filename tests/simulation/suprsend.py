@@ -68,7 +68,7 @@ def plain(status: int, body: bytes, *, error: str | None = None, applied: bool =
 
 
 class SuprSend:
-    """Calls that were sent and have no answer yet, and the mood the service is in."""
+    """Calls that were sent and have no answer yet, and the fault that all of them meet."""
 
     def __init__(self, faults: Faults, truth: Truth, trouble: float) -> None:
         self.faults = faults
@@ -77,9 +77,9 @@ class SuprSend:
         self.calls: list[Call] = []
         self.answered = 0
         self.late: list[tuple[float, list[Known]]] = []
-        self.mood: str | None = None
+        self.ongoing: str | None = None
         """A kind of fault that every call meets for a while."""
-        self.mood_until = 0.0
+        self.ongoing_until = 0.0
         self._table: tuple[tuple[str, Callable[[Call, float, int], Answer]], ...] = (
             ("api: 5xx, not applied", self._failed),
             ("api: 5xx, applied", self._failed_but_applied),
@@ -96,7 +96,7 @@ class SuprSend:
             ("box: too large a call", self._too_large_for_a_box),
             ("box: hands it on, refuses the answer", self._box),
         )
-        self._moods: dict[str, Callable[[Call, float, int], Answer]] = {
+        self._ongoing_faults: dict[str, Callable[[Call, float, int], Answer]] = {
             "api: outage": self._failed,
             "api: wrong set-up": self._setup,
             "api: own words refuse all": self._own_words,
@@ -111,10 +111,10 @@ class SuprSend:
         """End one call: decide what was applied and what comes back."""
         faults = self.faults
         self.answered += 1
-        if self.mood is not None:
-            if now < self.mood_until and faults.take(self.mood):
-                return self._moods[self.mood](call, now, now_ms)
-            self.mood = None
+        if self.ongoing is not None:
+            if now < self.ongoing_until and faults.take(self.ongoing):
+                return self._ongoing_faults[self.ongoing](call, now, now_ms)
+            self.ongoing = None
         if faults.rng.random() < self.trouble:
             kind, fate = faults.rng.choice(self._table)
             if not kind or faults.take(kind):

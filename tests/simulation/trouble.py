@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.simulation.member import Member
     from tests.simulation.world import World
 
-MOODS = (
+ONGOING = (
     "api: outage",
     "api: wrong set-up",
     "api: nothing is readable",
@@ -24,7 +24,7 @@ MOODS = (
     "api: own words refuse all",
     "box: hands all on, refuses the answers",
 )
-LONG_MOODS = (
+ONGOING_FOR_A_DAY = (
     "api: outage",
     "api: no answers",
     "api: refuses all connections",
@@ -44,10 +44,10 @@ class Trouble:
             (6, self._crash),
             (4, self._stop),
             (5, self._freeze),
-            (4, self._deafen),
+            (4, self._stop_polling),
             (3, self._break_client),
             (14, self._rebalance),
-            (6, self._bad_mood),
+            (6, self._all_calls_fail),
             (6, self._no_dead_letters),
             (8, self._compact),
             (2, self._add_partition),
@@ -82,12 +82,12 @@ class Trouble:
     def ends(self) -> None:
         """All of it is over."""
         world = self._world
-        world.suprsend.mood = None
+        world.suprsend.ongoing = None
         world.kafka.away = False
         for log in world.kafka.logs:
             log.led_from = 0.0
         for member in world.members:
-            member.deaf_until = 0.0
+            member.poll_stopped_until = 0.0
             self._workspace(member, None)
 
     # processes
@@ -108,11 +108,11 @@ class Trouble:
             member.kicked = True
             world.kafka.leave(member)
 
-    def _deafen(self, member: Member) -> None:
+    def _stop_polling(self, member: Member) -> None:
         """Its session ends, the thread that owns the consumer does not see it yet, and the other goes on sending."""
         world = self._world
         if member.readings and world.faults.take("zombie: sends on without its group"):
-            member.deaf_until = world.now + world.rng.choice((0.2, 2.0))
+            member.poll_stopped_until = world.now + world.rng.choice((0.2, 2.0))
             member.kicked = True
             world.kafka.leave(member)
 
@@ -178,10 +178,10 @@ class Trouble:
 
     # SuprSend and the dead-letter topic
 
-    def _bad_mood(self, member: Member) -> None:
+    def _all_calls_fail(self, member: Member) -> None:
         world = self._world
-        world.suprsend.mood = world.rng.choice(MOODS)
-        world.suprsend.mood_until = world.now + world.rng.choice((1.0, 6.0, 20.0))
+        world.suprsend.ongoing = world.rng.choice(ONGOING)
+        world.suprsend.ongoing_until = world.now + world.rng.choice((1.0, 6.0, 20.0))
 
     def _no_dead_letters(self, member: Member) -> None:
         self._world.letters.down_until = self._world.now + self._world.rng.choice((0.5, 5.0))
@@ -224,8 +224,8 @@ class Trouble:
         """The API fails for more than a day, and now and then somebody tries."""
         world = self._world
         if world.faults.take("api: down for more than a day"):
-            world.suprsend.mood = world.rng.choice(LONG_MOODS)
-            world.suprsend.mood_until = world.now + 28.5 * HOUR
+            world.suprsend.ongoing = world.rng.choice(ONGOING_FOR_A_DAY)
+            world.suprsend.ongoing_until = world.now + 28.5 * HOUR
             for _ in range(4):
                 world.hours_pass(7.0 * HOUR, rounds=16)
 
@@ -235,7 +235,7 @@ class Trouble:
 
     def _stall(self, member: Member) -> None:
         if self._world.faults.take("clock: nothing runs for seconds"):
-            self._world.pass_(self._world.rng.choice((3.0, 12.0, 40.0)))
+            self._world.advance_clock(self._world.rng.choice((3.0, 12.0, 40.0)))
 
     # people
 
@@ -243,7 +243,7 @@ class Trouble:
         world = self._world
         if world.faults.take("reload"):
             world.version += 1
-            world.mended = world.mended or world.rng.random() < 0.1
+            world.repaired = world.repaired or world.rng.random() < 0.1
             member.wake_at = 0.0
             operate.reload(member.delivery, world.rules())
 
@@ -302,4 +302,4 @@ class Trouble:
         rec.skipped = True
         member.wake_at = 0.0
         for item in range(len(rec.words)):
-            world.truth.out_of_order_queue(track, rec, item)
+            world.truth.leave_lane(track, rec, item)

@@ -199,16 +199,16 @@ class Truth:
                     message = f"I6 lane {lane!r} of {track.partition}: {newest} is sent before {place} {rec}"
                     raise Violation(message)
 
-    def out_of_order_queue(self, track: Track, rec: Rec, item: int) -> None:
+    def leave_lane(self, track: Track, rec: Rec, item: int) -> None:
         """The event was answered or dead-lettered: the next of its lane may go."""
         if rec.lane is not None:
             waits = track.pending.get(rec.lane)
             if waits is not None:
                 waits.pop((rec.offset, item), None)
 
-    def told(self, track: Track, rec: Rec, item: int) -> None:
+    def learned(self, track: Track, rec: Rec, item: int) -> None:
         """The member has learned the outcome of an event: accepted, or its dead letter acknowledged."""
-        self.out_of_order_queue(track, rec, item)
+        self.leave_lane(track, rec, item)
         left = track.open.get(rec.offset)
         if left is None:
             return

@@ -11,7 +11,7 @@ from tests.simulation.faults import Case, Faults, Violation
 from tests.simulation.group import Kafka
 from tests.simulation.letters import Letters
 from tests.simulation.member import Member
-from tests.simulation.pauses import Spoken
+from tests.simulation.pauses import PauseOracle
 from tests.simulation.records import STUCK, Track
 from tests.simulation.rules import Memo, SimRules
 from tests.simulation.scenario import HOUR, scenario
@@ -21,7 +21,7 @@ from tests.simulation.truth import Truth
 
 WALL_MS = 1_700_000_000_000
 PAUSES = (0.0, 0.001, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 4.0)
-CALM_ROUNDS = 1_500
+ROUNDS_WITHOUT_FAULTS = 1_500
 BACKLOG = 60
 
 
@@ -38,11 +38,11 @@ class World:
         self.now = 1_000.0
         self.now_ms = 0
         self.truth = Truth(self.scenario)
-        self.pass_(0.0)
+        self.advance_clock(0.0)
         self.kafka = Kafka(self.scenario, self.faults, self.truth)
         self.suprsend = SuprSend(self.faults, self.truth, self.scenario.strength.call)
         self.letters = Letters(self)
-        self.spoken = Spoken()
+        self.pause_oracle = PauseOracle()
         self.damage = Damage(self)
         self.trouble = Trouble(self)
         self.epochs = count(1)
@@ -52,7 +52,7 @@ class World:
         self.absent: list[float] = []
         """When members that are gone start again."""
         self.version = 1
-        self.mended = False
+        self.repaired = False
         self.steps = 0
         self._memo: Memo = {}
         self._begin_with_history()
@@ -61,7 +61,7 @@ class World:
 
     def rules(self) -> SimRules:
         """The rules that are in force."""
-        return SimRules(self._memo, self.version, mended=self.mended)
+        return SimRules(self._memo, self.version, repaired=self.repaired)
 
     def _begin_with_history(self) -> None:
         """Records are there before anybody reads them, and now and then a leader is not there at the first start."""
@@ -70,7 +70,7 @@ class World:
                 self.kafka.produce(number, self.now_ms, 5)
             if self.rng.random() < 0.2 and self.faults.take("kafka: a leader is missing at the first start"):
                 log.led_from = self.now + self.rng.choice((0.5, 5.0, 60.0))
-        self.pass_(1.0)
+        self.advance_clock(1.0)
 
     def _start_member(self) -> None:
         member = Member(self, next(self.names), self.rules())
@@ -83,7 +83,7 @@ class World:
             step = self.step
             for _ in range(self.case.steps):
                 step()
-            self._calm()
+            self._finish()
         except Violation:
             raise
         except Exception as error:
@@ -91,7 +91,7 @@ class World:
             raise Violation(message) from error
         return self.faults
 
-    def pass_(self, seconds: float) -> None:
+    def advance_clock(self, seconds: float) -> None:
         """Time goes by."""
         self.now += seconds
         self.now_ms = self.truth.now_ms = WALL_MS + int(self.now * 1000)
@@ -103,7 +103,7 @@ class World:
         rng = self.rng
         self.steps += 1
         chance = rng.random()
-        self.pass_(PAUSES[int(chance * 9000) % 9])
+        self.advance_clock(PAUSES[int(chance * 9000) % 9])
         if chance < 0.10:
             self._produce()
         elif chance < 0.30:
@@ -129,7 +129,7 @@ class World:
             kafka.produce(number, self.now_ms, rng.choice((1, 2, 8, 16)))
 
     def _kafka_turn(self, member: Member | None) -> None:
-        if member is None or self.now < member.frozen_until or self.now < member.deaf_until:
+        if member is None or self.now < member.frozen_until or self.now < member.poll_stopped_until:
             return
         try:
             member.kafka_turn()
@@ -201,14 +201,14 @@ class World:
     def hours_pass(self, seconds: float, rounds: int = 8) -> None:
         """Nothing happens for long, but what is under way ends within its deadline."""
         for _ in range(rounds):
-            self.pass_(0.2)
+            self.advance_clock(0.2)
             self.answer_calls(len(self.suprsend.calls))
             self.broker()
             for member in list(self.members):
-                member.frozen_until = member.deaf_until = 0.0
+                member.frozen_until = member.poll_stopped_until = 0.0
                 self._turns(member)
         self.end_calls()
-        self.pass_(seconds)
+        self.advance_clock(seconds)
 
     def end_calls(self) -> None:
         """Whatever is on its way arrives."""
@@ -238,7 +238,7 @@ class World:
         elif self.scenario.unsafe_topic:
             kafka.cut(number, ())
         self.damage.go_past_offline()
-        self.pass_(rng.choice((0.01, 1.0, 10.0, 22.5, 23.5, 30.0, 100.0)) * HOUR)
+        self.advance_clock(rng.choice((0.01, 1.0, 10.0, 22.5, 23.5, 30.0, 100.0)) * HOUR)
         self.absent = [self.now] * len(self.absent)
 
     # the end
@@ -248,25 +248,25 @@ class World:
         if member.alive:
             self._kafka_turn(member)
 
-    def _calm(self) -> None:
+    def _finish(self) -> None:
         """No more faults: within a bound everything is delivered and committed."""
-        self.faults.calm = True
+        self.faults.over = True
         self.trouble.ends()
-        self.mended = True
+        self.repaired = True
         self.version += 1
         for member in self.members:
             member.wake_at = 0.0
             operate.reload(member.delivery, self.rules())
-        for number in range(CALM_ROUNDS):
-            self.pass_(0.2 if number % 4 else 2.0)
-            self._calm_round(number)
-            if number % 4 == 3 and self._quiet():
+        for number in range(ROUNDS_WITHOUT_FAULTS):
+            self.advance_clock(0.2 if number % 4 else 2.0)
+            self._round_without_faults(number)
+            if number % 4 == 3 and self._all_committed():
                 break
         for member in self.members:
             member.check()
         self.truth.final([log.end for log in self.kafka.logs], self.now_ms)
 
-    def _calm_round(self, number: int) -> None:
+    def _round_without_faults(self, number: int) -> None:
         while self.absent:
             self.absent.pop()
             self._start_member()
@@ -292,7 +292,7 @@ class World:
             for rec in truth.between(number, truth.committed[number], log.end)
         )
 
-    def _quiet(self) -> bool:
+    def _all_committed(self) -> bool:
         return (
             not self.suprsend.calls
             and not self.kafka.requests

@@ -28,8 +28,8 @@ def process_in_the_key() -> AbstractContextManager[Any]:
     number = count()
     right = SimRules.__init__
 
-    def init(self: Any, memo: Any, version: int = 1, namespace: str = "cluster", *, mended: bool = False) -> None:
-        right(self, memo, version, f"{namespace}-{next(number)}", mended=mended)
+    def init(self: Any, memo: Any, version: int = 1, namespace: str = "cluster", *, repaired: bool = False) -> None:
+        right(self, memo, version, f"{namespace}-{next(number)}", repaired=repaired)
 
     return instead(SimRules, "__init__", init)
 
