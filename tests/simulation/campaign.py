@@ -109,9 +109,9 @@ def hunt(bug: str, seeds: range) -> Found:
     """Plant a bug and look for it, seed by seed: what fails without it, too, or for another reason, does not count."""
     shown = SHOWN.get(bug, Shown())
     for seed in seeds:
-        case = Case(seed, shown.steps)
+        case = Case(shown.seed + seed, shown.steps)
         with PLANTED[bug]():
             violation, _ = outcome(case)
         if violation is not None and violation.startswith(shown.by) and outcome(case)[0] is None:
-            return Found(bug, seed, violation)
+            return Found(bug, case.seed, violation)
     return Found(bug, None, "")

@@ -65,8 +65,7 @@ class Damage:
 
     def passed(self, number: int, first: int, to: int) -> None:
         """Offsets were gone past: their records are lost, and counted."""
-        for rec in self._world.truth.between(number, first, to - 1):
-            rec.gone = True
+        self._world.truth.gone_past(number, first, to)
 
     def go_past_offline(self) -> None:
         """No process runs, and a person rewrites the group's commits."""

@@ -47,3 +47,12 @@ def test_a_commit_may_not_go_back_otherwise(spoken: int, later: int, offset: int
     _commit(truth, 5, later)
     with pytest.raises(Violation, match=f"I3 0: {offset} committed after 5"):
         _commit(truth, offset, spoken=2, back_to=back_to)
+
+
+def test_a_commit_may_not_go_back_over_what_was_gone_past() -> None:
+    """A person said that those offsets are not asked for again."""
+    truth = Truth(scenario(Random(0)))
+    _commit(truth, 5, spoken=2)
+    truth.gone_past(0, 3, 5)
+    with pytest.raises(Violation, match="I3 0: 3 committed after 5"):
+        _commit(truth, 3, spoken=2, back_to=3)

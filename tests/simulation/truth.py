@@ -34,7 +34,7 @@ class Truth:
         self.runs: list[tuple[int, str]] = []
         self.bound: list[int] = []
         self.spoken: list[int] = []
-        """The highest offset that a note ever called delivered or handed over, in the log as it is now."""
+        """The highest offset of each log as it is now that a note ever called delivered or handed over, or that was gone past."""
         self.incarnation: list[int] = []
         """How often each log was cut or made anew."""
         self.memory: dict[str, int] = {}
@@ -80,6 +80,12 @@ class Truth:
         """Records with first ≤ offset ≤ last."""
         offsets = self.offsets[partition]
         return self.logs[partition][bisect_left(offsets, first) : bisect_left(offsets, last + 1)]
+
+    def gone_past(self, partition: int, first: int, to: int) -> None:
+        """A person let a partition go on behind what nobody can read: it is not asked for again."""
+        for rec in self.between(partition, first, to - 1):
+            rec.gone = True
+        self.spoken[partition] = max(self.spoken[partition], to - 1)
 
     def consent(self, partition: int) -> None:
         """A person lets everything of the partition go out, though it may notify again."""

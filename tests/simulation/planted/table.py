@@ -15,10 +15,11 @@ PLANTED: dict[str, Plant] = {}
 
 
 class Shown(NamedTuple):
-    """How a bug shows: what the violation begins with, and in runs of how many steps."""
+    """How a bug shows: what the violation begins with, in runs of how many steps, and the first seed worth trying."""
 
     by: str = ""
     steps: int = 700
+    seed: int = 0
 
 
 SHOWN: dict[str, Shown] = {
@@ -27,6 +28,10 @@ SHOWN: dict[str, Shown] = {
     "only_the_committed_offset_is_checked": Shown("I5"),
     "beyond_the_end_is_the_end": Shown("I1"),
     "commit_beyond_the_cut_is_gone_on_from": Shown("I1", 3_000),
+    "deleted_behind_a_cut_is_not_counted": Shown("lost:", 3_000, 30_978),
+    "late_answer_acknowledges": Shown("bound:", 3_000, 30_250),
+    "going_past_goes_where_a_seek_was_going": Shown("I8", 3_000, 30_106),
+    "what_got_through_goes_on_holding_its_partition": Shown("I8", 1_500, 20_436),
 }
 """Of bugs that are rare, or that other violations follow from."""
 
