@@ -129,6 +129,18 @@ CASES: dict[str, Case] = {
         off=("api: 5xx, not applied", "api: throttled", "commit: refused", "kafka: delivered twice"),
         muted=((1, 1), (4, 4), (7, 7), (20, 20), (39, 47)),
     ),
+    "what got through to SuprSend and failed went on holding its partition, and never became stuck": Case(
+        seed=20436,
+        steps=1447,
+        off=(
+            "api: an event that always fails",
+            "kafka: delivered twice",
+            "kafka: seek forgotten",
+            "kafka: seek lost",
+            "kafka: transaction marker",
+        ),
+        muted=((256, 270), (301, 4040)),
+    ),
 }
 
 SEEDS = (1, 14, 30, 45, 143, 169, 228, 232, 243, 370, 764, 2037, 2100)

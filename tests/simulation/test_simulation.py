@@ -70,7 +70,9 @@ def test_a_run_replays_exactly_in_another_process() -> None:
 
 
 NOT_FOUND = ("going_past_keeps_the_epoch", "epoch_of_what_is_read_whatever_the_note_speaks_of")
-"""Bugs that no run of a few hundred has shown yet: both need a leader that moves within what a person goes past."""
+"""Bugs that no run has shown yet. In `tests/kafka/test_commits.py` they are held by
+`test_behind_what_nobody_can_read_a_commit_bears_no_epoch_until_a_record_comes`
+and `test_a_commit_bears_no_epoch_older_than_what_it_speaks_of`."""
 
 
 @pytest.mark.timeout(600)
