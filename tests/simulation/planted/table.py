@@ -23,7 +23,7 @@ class Shown(NamedTuple):
 
 
 SHOWN: dict[str, Shown] = {
-    "note_of_a_log_that_was_cut": Shown("I1"),
+    "note_of_a_log_that_was_cut": Shown("I1", 700, 900),
     "bound_above_the_cut_is_kept": Shown("I5"),
     "only_the_committed_offset_is_checked": Shown("I5"),
     "beyond_the_end_is_the_end": Shown("I1"),
