@@ -59,6 +59,8 @@ class Consumer:
         self.poll_stopped_until = 0.0
         """The thread that owns the consumer is stopped, the other goes on."""
         self.skew_ms = world.rng.randrange(-world.skew_ms, world.skew_ms + 1) if world.skew_ms else 0
+        self.day_behind = False
+        """Its clock was once more than a day behind that of the producers."""
         self.generation = world.kafka.generation
         self.room = Room(world.scenario.room)
         self.committer = Committer(Pace())

@@ -43,7 +43,7 @@ class Letters:
         rec, items, _ = self._ordered[member.name, letter.ticket]
         cause = dict(letter.headers)["bridge.class"].decode()
         for item in items:
-            self._world.truth.dead_lettered(rec, item, cause, self._world.now_ms)
+            self._world.truth.dead_lettered(rec, item, cause, self._world.now_ms, day_behind=member.day_behind)
 
     def outlive(self, member: Member) -> None:
         """The process is dead; what its producer had sent is written all the same, and nobody learns of it."""

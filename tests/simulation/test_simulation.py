@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from random import Random
 
 import pytest
 
+from bridge.delivery.storm import StormLimits
 from tests.simulation.campaign import campaign, hunt
-from tests.simulation.faults import Case
+from tests.simulation.faults import Case, Violation
 from tests.simulation.planted import PLANTED
+from tests.simulation.records import Produced
+from tests.simulation.scenario import scenario
 from tests.simulation.shrink import outcome, shrink
+from tests.simulation.truth import Truth
 
 FAULTS = int(os.environ.get("SIMULATE_FAULTS", "1000000"))
 """How many faults the suite injects; `make simulate` goes on to any number."""
@@ -97,3 +103,17 @@ def test_a_failing_case_is_made_smaller_and_still_fails(bug: str) -> None:
     assert small.steps < 700
     assert small.off
     assert outcome(small)[0] is None
+
+
+def test_only_a_clock_that_was_a_day_behind_excuses_a_storm_that_was_none() -> None:
+    """Such a process counts by its clock what is a day ahead of it, a catch-up all at once; any other is found (I5)."""
+    limits = StormLimits(2, 3_000, "dead_letter")
+    chosen = scenario(Random(1))
+    truth = Truth(replace(chosen, policy=replace(chosen.policy, storm=limits)))
+    rec, other = (
+        truth.produced(Produced("t", 0, offset, b"e", timestamp=offset * 10_000), lane=None) for offset in (0, 1)
+    )
+    with pytest.raises(Violation, match=r"I5 .* dead-lettered as storm"):
+        truth.dead_lettered(rec, 0, "storm", 0)
+    truth.dead_lettered(other, 0, "storm", 0, day_behind=True)
+    assert other.dead == {0: "storm"}

@@ -192,6 +192,7 @@ class Trouble:
         world = self._world
         if world.scenario.wrong_clocks and world.faults.take("clock: jumps by hours"):
             member.skew_ms += int(world.rng.choice((-30.0, -6.0, -1.0, 1.0, 6.0, 30.0)) * HOUR * 1000)
+            member.day_behind = member.day_behind or member.skew_ms < -24 * HOUR * 1000
             member.wake_at = 0.0
 
     def _damage(self, member: Member) -> None:

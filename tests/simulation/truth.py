@@ -240,8 +240,8 @@ class Truth:
             message = f"twice: {rec} item {item} notifies again"
             raise Violation(message)
 
-    def _due(self, rec: Rec, item: int, cause: str, now_ms: int) -> bool:
-        """Whether an event may be dead-lettered for that cause."""
+    def _due(self, rec: Rec, item: int, cause: str, now_ms: int, *, day_behind: bool) -> bool:
+        """Whether an event may be dead-lettered for that cause, by a process whose clock was once a day behind or not."""
         word = rec.words[item]
         if cause == "mapping":
             return word == "d"
@@ -253,21 +253,26 @@ class Truth:
             # A short note has one time for many records: that of the oldest.
             return self.wrong_clocks or not self.takes_notes or now_ms - (rec.handed_ms or now_ms) > SURELY_KNOWN_MS
         if cause == "storm":
-            return self._stormy(rec)
+            return self._stormy(rec, day_behind=day_behind)
         return cause == "skipped_by_operator" and rec.skipped
 
-    def _stormy(self, rec: Rec) -> bool:
-        """Whether as many events as are let through were there for its one recipient in the time before it."""
+    def _stormy(self, rec: Rec, *, day_behind: bool) -> bool:
+        """Whether as many events as are let through were there for its one recipient in the time before it.
+
+        What is a day ahead of the process's clock counts by that clock: where it is behind, a catch-up comes all at once.
+        """
         limits = self.policy.storm
         if limits is None or limits.action != "dead_letter":
             return False
+        if day_behind:
+            return True
         at = rec.record.timestamp()[1]
         near = [each for each in self.recs if at - limits.per_ms <= each.record.timestamp()[1] <= at]
         return sum(len(each.words) for each in near) > limits.events
 
-    def dead_lettered(self, rec: Rec, item: int, cause: str, now_ms: int) -> None:
+    def dead_lettered(self, rec: Rec, item: int, cause: str, now_ms: int, *, day_behind: bool = False) -> None:
         """A dead letter is in its topic (I5: only what had to be)."""
-        if not self._due(rec, item, cause, now_ms):
+        if not self._due(rec, item, cause, now_ms, day_behind=day_behind):
             message = f"I5 {rec} item {item} is dead-lettered as {cause}"
             raise Violation(message)
         rec.dead[item] = cause
