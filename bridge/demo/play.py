@@ -8,9 +8,8 @@ import threading
 import time
 from typing import Any
 
-from bridge.demo.screen import Scene, consumed, finished, lag, screen
+from bridge.demo.screen import Scene, lag, screen
 from bridge.demo.stage import Stage, staged
-from bridge.observe.snapshot import Snapshot
 
 FRAME = 0.25
 LAST_SECONDS = 60.0
@@ -44,14 +43,10 @@ def _catch_up(stage: Stage, shown: Any) -> None:
     while time.monotonic() < deadline and stage.app.failure() is None:
         scene = _scene(stage)
         shown.show(scene)
-        read = consumed(scene.snapshot) >= stage.story.written
-        if read and _inflight(scene.snapshot) == 0 and stage.story.outage_over() and lag(scene.snapshot) == 0:
+        read = scene.snapshot.consumed() >= stage.story.written
+        if read and scene.snapshot.inflight() == 0 and stage.story.outage_over() and lag(scene.snapshot) == 0:
             return
         time.sleep(FRAME / 2)
-
-
-def _inflight(snapshot: Snapshot) -> int:
-    return sum(topic.inflight for topic in snapshot.topics)
 
 
 def _scene(stage: Stage) -> Scene:
@@ -65,10 +60,10 @@ def _summary(stage: Stage, failure: str | None) -> int:
     """Say what came of it, and whether both sides agree."""
     snapshot = stage.app.last()
     stats = stage.sandbox.stats()["events"]
-    counts = finished(snapshot)
-    read, inflight = consumed(snapshot), _inflight(snapshot)
+    counts = snapshot.finished()
+    read, inflight = snapshot.consumed(), snapshot.inflight()
     accepted = sum(
-        count for rule in snapshot.rules for (_, result), count in rule.events.items() if result == "accepted"
+        count for rule in snapshot.rule_views() for (_, result), count in rule.events.items() if result == "accepted"
     )
     sums = read == sum(counts.values()) + inflight
     agree = accepted == stats["accepted"] and stats["repeats_different"] == 0

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from bridge import jsontext
 from bridge.demo.stage import Story
+from bridge.flow import Outcome
 from bridge.observe.snapshot import Snapshot
 
 
@@ -36,20 +37,6 @@ class Screen(Protocol):
     def show(self, scene: Scene) -> None: ...
 
 
-def consumed(snapshot: Snapshot) -> int:
-    """Records read so far."""
-    return sum(topic.consumed for topic in snapshot.topics)
-
-
-def finished(snapshot: Snapshot) -> dict[str, int]:
-    """Records with an outcome, by outcome."""
-    counts: dict[str, int] = {}
-    for topic in snapshot.topics:
-        for outcome, count in topic.finished.items():
-            counts[str(outcome)] = counts.get(str(outcome), 0) + count
-    return counts
-
-
 def lag(snapshot: Snapshot) -> int:
     """Records in Kafka without an outcome."""
     return sum(view.lag or 0 for view in snapshot.partitions)
@@ -59,7 +46,7 @@ def mishaps(story: Story, snapshot: Snapshot) -> list[str]:
     """What was done to the bridge and what it makes of it, in words."""
     lines = []
     if story.poison is not None:
-        letters = sum(sum(topic.dead_letters.values()) for topic in snapshot.topics)
+        letters = sum(sum(counted.dead_letters.values()) for counted in snapshot.delivery.topics.values())
         lines.append(
             f"{story.poison:4.1f} s  an order service wrote half a record: it is no JSON. "
             + ("It is in the dead-letter topic, with the reason; the others went on." if letters else "…")
@@ -96,8 +83,8 @@ class Plain:
         self._told = max(self._told, len(lines))
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + 1.0
-            counts = " ".join(f"{name}={count}" for name, count in sorted(finished(snapshot).items()))
-            _line(f"written={story.written} consumed={consumed(snapshot)} {counts} lag={lag(snapshot)}")
+            counts = " ".join(f"{name}={count}" for name, count in sorted(snapshot.finished().items()))
+            _line(f"written={story.written} consumed={snapshot.consumed()} {counts} lag={lag(snapshot)}")
 
 
 def _line(text: str) -> None:
@@ -133,13 +120,13 @@ def _records(scene: Scene) -> Table:
         table.add_column(name, justify="left" if name == "topic" else "right")
     for topic in snapshot.topics:
         views = [view for view in snapshot.partitions if view.topic == topic.topic]
-        counts = {str(outcome): count for outcome, count in topic.finished.items()}
+        counted = snapshot.counted(topic.topic)
         table.add_row(
             topic.topic,
-            str(topic.consumed),
-            str(counts.get("delivered", 0)),
-            str(counts.get("filtered", 0)),
-            str(counts.get("dead_lettered", 0)),
+            str(counted.consumed),
+            str(counted.finished[Outcome.DELIVERED]),
+            str(counted.finished[Outcome.FILTERED]),
+            str(counted.finished[Outcome.DEAD_LETTERED]),
             str(topic.inflight),
             str(sum(view.committed or 0 for view in views)),
             str(sum(view.lag or 0 for view in views)),
@@ -152,7 +139,7 @@ def _rules(snapshot: Snapshot) -> Table:
     table.add_column("rule")
     table.add_column("event")
     table.add_column("accepted", justify="right")
-    for rule in snapshot.rules:
+    for rule in snapshot.rule_views():
         for (event, result), count in rule.events.items():
             if result == "accepted":
                 table.add_row(rule.name, event, str(count))
@@ -161,7 +148,9 @@ def _rules(snapshot: Snapshot) -> Table:
 
 def _story(scene: Scene) -> Panel:
     calls = scene.snapshot.calls
-    answers = ", ".join(f"{code}: {count}" for code, count in sorted(calls.requests.items())) or "none yet"
+    answers = (
+        ", ".join(f"{code}: {count}" for code, count in sorted(scene.snapshot.delivery.requests.items())) or "none yet"
+    )
     lines = mishaps(scene.story, scene.snapshot) or ["two mishaps will happen in the next seconds"]
     breaker = "open: only probes go out" if calls.circuit_open else "closed"
     return Panel("\n".join([*lines, f"answers {answers}; breaker {breaker}"]), title="what happens", title_align="left")

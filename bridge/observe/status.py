@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.observe.health import heartbeat_trouble, missing
 from bridge.observe.reading import lag_seconds
-from bridge.observe.snapshot import CallsView, HoldView, PartitionView, RuleView, Snapshot, TopicView
+from bridge.observe.snapshot import HoldView, PartitionView, RuleView, Snapshot, TopicView
 
 Json = dict[str, Any]
 
@@ -49,22 +49,18 @@ def status(snapshot: Snapshot, process: Process) -> Json:
         "holds": [_hold(hold) for hold in snapshot.holds],
         "pauses": [pause._asdict() for pause in snapshot.pauses],
         "totals": _totals(snapshot),
-        "topics": [_topic(topic) for topic in snapshot.topics],
+        "topics": [_topic(topic, snapshot) for topic in snapshot.topics],
         "partitions": [_partition(view, process.now) for view in snapshot.partitions],
-        "per_rule": [_rule(rule) for rule in snapshot.rules],
-        "api": _api(snapshot.calls),
+        "per_rule": [_rule(rule) for rule in snapshot.rule_views()],
+        "api": _api(snapshot),
         "waiting": [item._asdict() for item in snapshot.waiting],
         "errors": [error._asdict() for error in snapshot.errors],
     }
 
 
 def _totals(snapshot: Snapshot) -> Json:
-    finished: dict[str, int] = {}
-    for topic in snapshot.topics:
-        for outcome, count in topic.finished.items():
-            finished[outcome.value] = finished.get(outcome.value, 0) + count
-    consumed = sum(topic.consumed for topic in snapshot.topics)
-    inflight = sum(topic.inflight for topic in snapshot.topics)
+    finished = {outcome.value: count for outcome, count in snapshot.finished().items()}
+    consumed, inflight = snapshot.consumed(), snapshot.inflight()
     lags = [view.lag for view in snapshot.partitions]
     known = snapshot.kafka.state.reads and None not in lags
     return {
@@ -78,14 +74,15 @@ def _totals(snapshot: Snapshot) -> Json:
     }
 
 
-def _topic(topic: TopicView) -> Json:
+def _topic(topic: TopicView, snapshot: Snapshot) -> Json:
+    counted = snapshot.counted(topic.topic)
     return {
         "topic": topic.topic,
-        "consumed": topic.consumed,
-        "finished": {outcome.value: count for outcome, count in topic.finished.items()},
+        "consumed": counted.consumed,
+        "finished": {outcome.value: count for outcome, count in counted.finished.items()},
         "inflight": topic.inflight,
-        "lost": topic.lost,
-        "dead_letters": dict(topic.dead_letters),
+        "lost": snapshot.consumer.lost_records[topic.topic],
+        "dead_letters": dict(counted.dead_letters),
     }
 
 
@@ -111,13 +108,13 @@ def _rule(rule: RuleView) -> Json:
     return {"rule": rule.name, "matches": rule.matches, "errors": sum(rule.errors.values()), "events": results}
 
 
-def _api(calls: CallsView) -> Json:
+def _api(snapshot: Snapshot) -> Json:
     return {
-        "requests": dict(calls.requests),
-        "inflight": calls.inflight,
-        "limit": calls.limit,
-        "circuit_open": calls.circuit_open,
-        "retries": dict(calls.retries),
+        "requests": dict(snapshot.delivery.requests),
+        "inflight": snapshot.calls.inflight,
+        "limit": snapshot.calls.limit,
+        "circuit_open": snapshot.calls.circuit_open,
+        "retries": dict(snapshot.delivery.retries),
     }
 
 

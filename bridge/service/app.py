@@ -84,12 +84,14 @@ class App:
             on_cluster=self._cluster_known,
             pauses=self.pauses,
         )
-        self._sight = Sight(settings.kafka.topics, self.kafka.numbers, settings.kafka.group_id, dry_run=dry is not None)
+        self._sight = Sight(
+            settings.kafka.topics, self.kafka.counters, settings.kafka.group_id, dry_run=dry is not None
+        )
         self._sight.mapping = RulesView(mapping.rules_hash, time.time())
         self._snapshot = Snapshot(taken_at=time.time())
         self._swapping = threading.Lock()
         self._journal = self.road.delivery.settler.journal
-        self._teller = Teller(logs, (self.kafka.numbers.journal, self._journal, self.pauses.journal))
+        self._teller = Teller(logs, (self.kafka.counters.journal, self._journal, self.pauses.journal))
         self._secrets = SecretWatch(logs, secrets_by_setting(settings))
         self._ask_for_payloads()
 

@@ -13,7 +13,7 @@ from bridge.delivery.holds import KINDS, Reason
 from bridge.delivery.operate import Declined
 from bridge.delivery.pauses import Aim, covers
 from bridge.flow import TopicPartition
-from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.pauses import Pauses, Taken, UnsaidError
 from bridge.observe.actions import RefusedError, Target
 from bridge.observe.logs import Logs
@@ -27,10 +27,10 @@ Result = TypeVar("Result")
 class Operator:
     """Implements `observe.actions.Controls`; used in the main thread's loop."""
 
-    def __init__(self, road: Road, pauses: Pauses, logs: Logs, topics: Sequence[str], numbers: Numbers) -> None:
+    def __init__(self, road: Road, pauses: Pauses, logs: Logs, topics: Sequence[str], counters: KafkaCounters) -> None:
         self._road = road
         self._pauses = pauses
-        self._numbers = numbers
+        self._counters = counters
         self._logs = logs
         self._topics = tuple(topics)
 
@@ -108,14 +108,14 @@ class Operator:
         """Go on behind what cannot be read, and wait until it is so."""
         del reason
         (first, to), name = offsets, (topic, partition)
-        known = self._numbers.partitions.get(name)
+        known = self._counters.partitions.get(name)
         if known is None or known.unreadable is None or known.position != first:
             message = f"{topic}:{partition} does not stand at offset {first} for what cannot be read: see `suprsend-bridge status`"
             raise RefusedError(message)
         await self._have(lambda delivery, _: operate.go_past(delivery, name, first, to))
         until = time.monotonic() + _PAST_SECONDS
         while time.monotonic() < until:
-            now = self._numbers.partitions.get(name)
+            now = self._counters.partitions.get(name)
             if now is not None and now.position >= to:
                 return f"{topic}:{partition} goes on at {to}; at most {to - first} records are counted as lost"
             await asyncio.sleep(0.1)

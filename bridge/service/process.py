@@ -113,7 +113,7 @@ def _assembled(settings: Settings, logs: Logs, stage: Stage, dry: DryTransport |
         app = App(settings, logs, dry)
     except (ConfigError, SecretError, AnswerRuleError, EndpointError, CredentialsError) as error:
         raise StartError(str(error)) from None
-    stage.enter(app, Operator(app.road, app.pauses, logs, settings.kafka.topics, app.kafka.numbers))
+    stage.enter(app, Operator(app.road, app.pauses, logs, settings.kafka.topics, app.kafka.counters))
     return app
 
 

@@ -30,7 +30,7 @@ from bridge.flow import (
     TopicPartition as Name,
 )
 from bridge.kafka.client.committing import Offsets
-from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.partition_state import Reading
 from bridge.kafka.client.pauses import Pauses
 from bridge.kafka.client.refetch import Seeks
@@ -61,7 +61,7 @@ class Assignment:
         offsets: Offsets,
         intake: Callable[[list[Intake]], None],
         serve: Callable[[float], None],
-        numbers: Numbers,
+        counters: KafkaCounters,
         shadow: Shadow | None,
         manner: Manner,
         pauses: Pauses | None = None,
@@ -77,7 +77,7 @@ class Assignment:
         self._offsets = offsets
         self._intake = intake
         self._serve = serve
-        self._numbers = numbers
+        self._counters = counters
         self._shadow = shadow
         self._manner = manner
         self._pauses = pauses
@@ -96,7 +96,7 @@ class Assignment:
     def on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """Partitions came: note them; reading begins in `start_new`."""
         self.joined = True
-        self._numbers.rebalances["assign"] += 1
+        self._counters.rebalances["assigned"] += 1
         now = time.monotonic()
         self._new |= {(part.topic, part.partition): now for part in parts}
         self._inquiry = None
@@ -109,7 +109,7 @@ class Assignment:
 
     def on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """Partitions go: drain, commit, then let go."""
-        self._numbers.rebalances["revoke"] += 1
+        self._counters.rebalances["revoked"] += 1
         names = [(part.topic, part.partition) for part in parts]
         for name in names:
             self._new.pop(name, None)
@@ -119,7 +119,7 @@ class Assignment:
 
     def on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """Partitions are somebody else's already: drop everything, commit nothing."""
-        self._numbers.rebalances["lost"] += 1
+        self._counters.rebalances["lost"] += 1
         self.joined = False
         names = [(part.topic, part.partition) for part in parts]
         for name in names:
@@ -152,7 +152,7 @@ class Assignment:
         self._forget(names)
         overdue = [name for name in names if name not in self._drained]
         if overdue:
-            self._numbers.overdue_drains += 1
+            self._counters.overdue_drains += 1
             self._intake([Lost(tuple(overdue))])
 
     def _handed(self, name: Name) -> int | None:
@@ -161,10 +161,10 @@ class Assignment:
         return None if answer is None else answer.handed
 
     def _count_drain(self, seconds: float) -> None:
-        self._numbers.drains += 1
-        self._numbers.drain_seconds += seconds
-        self._numbers.drain_buckets.observe(seconds)
-        self._numbers.longest_drain = max(self._numbers.longest_drain, seconds)
+        self._counters.drains += 1
+        self._counters.drain_seconds += seconds
+        self._counters.drain_buckets.observe(seconds)
+        self._counters.longest_drain = max(self._counters.longest_drain, seconds)
 
     def drop_all(self) -> None:
         """The consumer is of no use any more: everything is somebody else's."""
@@ -276,17 +276,17 @@ class Assignment:
         return items
 
     def _count_foreign(self, name: Name, offset: int, why: str) -> None:
-        self._numbers.foreign_metadata += 1
+        self._counters.foreign_metadata += 1
         text = f"the metadata of the commit does not count here: {why}"
-        self._numbers.journal.note(
+        self._counters.journal.note(
             "metadata_foreign", "warning", topic=name[0], partition=name[1], offset=offset, message=text
         )
 
     def _count_lost(self, reading: Reading) -> None:
         if reading.lost:
             (topic, partition), lost = reading.name, reading.lost
-            self._numbers.lost_records[topic] += lost
-            self._numbers.journal.note(
+            self._counters.lost_records[topic] += lost
+            self._counters.journal.note(
                 "records_lost", "error", topic=topic, partition=partition, count=lost, message=reading.why
             )
             reading.lost = 0
@@ -325,7 +325,7 @@ class Assignment:
     def pause_all(self, consumer: Consumer) -> None:
         """Stop reading everywhere; polling goes on."""
         self.all_paused = True
-        self._numbers.pauses += 1
+        self._counters.pauses += 1
         self._pause_again(consumer)
 
     def resume_all(self, consumer: Consumer) -> None:
@@ -346,7 +346,7 @@ class Assignment:
         """Stop reading these topics; polling and the others go on."""
         names = [each.name for each in self.readings.values() if each.name[0] in topics and not self.stopped(each)]
         self.crowded |= topics
-        self._numbers.pauses += 1
+        self._counters.pauses += 1
         self._pause(consumer, names)
 
     def uncrowd(self, consumer: Consumer, topics: set[str]) -> None:
@@ -421,7 +421,7 @@ class Assignment:
             self.rest(consumer, name)
 
     def _tell_unreadable(self, name: Name, found: Unread) -> None:
-        self._numbers.journal.note(
+        self._counters.journal.note(
             "partition_unreadable",
             "error",
             topic=name[0],
@@ -442,7 +442,7 @@ class Assignment:
             return False
         (topic, partition), told = reading.name, self.unreadable.over(reading.name)
         if told is not None:
-            self._numbers.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=offset)
+            self._counters.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=offset)
         if lost:
             why = f"offsets {reading.position} to {offset - 1} cannot be read: Kafka's client passes over them"
             reading.lost, reading.why = lost, why
@@ -462,7 +462,7 @@ class Assignment:
         reading.why = f"offsets {order.first} to {order.to - 1} cannot be read and were gone past: {told.message}"
         self._count_lost(reading)
         self.unreadable.over(reading.name)
-        self._numbers.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=order.to)
+        self._counters.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=order.to)
         reading.past(order.to)
         self.seeks.place(reading.name, order.to)
         self._offsets.committer.past(reading.name, order.to)

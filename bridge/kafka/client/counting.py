@@ -1,4 +1,4 @@
-"""Refreshes the numbers of the partitions about once a second. Kafka thread only."""
+"""Refreshes what is known of the partitions about once a second. Kafka thread only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from bridge.flow import TopicPartition as Name
 from bridge.kafka.client.assignment import Assignment
 from bridge.kafka.client.broker_health import Condition
-from bridge.kafka.client.counters import Numbers, PartitionNumbers
+from bridge.kafka.client.counters import KafkaCounters, PartitionFacts
 from bridge.kafka.client.resolve_start import end_offsets
 from bridge.kafka.client.unreadable import SILENT_SECONDS
 from bridge.offsets.commits import Committer
@@ -27,11 +27,13 @@ class Counting:
     partition is paused, so paused ones are asked for, in a short call now and then.
     """
 
-    def __init__(self, assignment: Assignment, committer: Committer, condition: Condition, numbers: Numbers) -> None:
+    def __init__(
+        self, assignment: Assignment, committer: Committer, condition: Condition, counters: KafkaCounters
+    ) -> None:
         self._assignment = assignment
         self._committer = committer
         self._condition = condition
-        self._numbers = numbers
+        self._counters = counters
         self._at = 0.0
         self._ends_at = 0.0
         self._cut_off: set[Name] = set()
@@ -53,9 +55,9 @@ class Counting:
         committed, told = self._committer.committed(), self._told()
         lost = self._condition.links.cut_off(self._assignment.readings, now)
         self._cut_off = {name for names in lost.values() for name in names}
-        self._numbers.refused_progress = self._committer.refused_progress
-        self._numbers.partitions = {
-            name: PartitionNumbers(
+        self._counters.refused_progress = self._committer.refused_progress
+        self._counters.partitions = {
+            name: PartitionFacts(
                 reading.epoch,
                 reading.position,
                 committed.get(name),

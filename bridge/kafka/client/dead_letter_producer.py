@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from bridge.flow import DeadLetter, DeadLetterWritten, Headers, UnreadableHeaders, headers_of
-from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.idempotence import Idempotence
 from bridge.kafka.config import Conf
 from bridge.kafka.errors import INVALID_ARGUMENT, TIMED_OUT, UNREPORTED, is_fatal, pending, taken_from, unwritten
@@ -44,12 +44,12 @@ class Letters:
     """Writes dead letters and reports each by its ticket. `report` must not raise and is called from `pump`."""
 
     def __init__(
-        self, conf: Callable[[], Conf], topic: str, report: Callable[[DeadLetterWritten], None], numbers: Numbers
+        self, conf: Callable[[], Conf], topic: str, report: Callable[[DeadLetterWritten], None], counters: KafkaCounters
     ) -> None:
         self._conf = conf
         self._topic = topic
         self._report = report
-        self._numbers = numbers
+        self._counters = counters
         self._producer: Producer | None = None
         self._waiting: deque[DeadLetter] = deque()
         self._retries: deque[_Sending] = deque()
@@ -100,7 +100,7 @@ class Letters:
         self.close(0.0)
 
     def _plainly(self, why: str) -> None:
-        self._numbers.journal.note("dead_letters_plain", "warning", message=why)
+        self._counters.journal.note("dead_letters_plain", "warning", message=why)
 
     def _write_next(self, producer: Producer) -> bool:
         if self._retries:
@@ -150,7 +150,7 @@ class Letters:
             if number in self._out:
                 self._ended(number, error)
         except Exception as bug:  # noqa: BLE001 - an exception here would surface in whatever call serves the callback
-            self._numbers.callback_failed(bug)
+            self._counters.callback_failed(bug)
 
     def _ended(self, number: int, error: KafkaError | None) -> None:
         sending = self._left(number)
@@ -158,7 +158,7 @@ class Letters:
             self._retries.append(sending._replace(alone=True, reference=sending.alone))
             return
         result = "failed" if error else "reference" if sending.reference else "written"
-        self._numbers.dead_letters[result] += 1
+        self._counters.dead_letters[result] += 1
         self._report(DeadLetterWritten(sending.letter.ticket, None if error is None else self._why(error)))
 
     def _why(self, error: KafkaError) -> str:

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, Message
 
 from bridge.flow import RECORD_OVERHEAD, Bounded, EndReached, Intake, Record, Records, Room, Sought
 from bridge.kafka.client.assignment import Assignment
-from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.fair_share import eased, over, topics_matter
 from bridge.kafka.client.partition_state import Reading
 from bridge.kafka.errors import END_REACHED
@@ -52,7 +52,7 @@ class Reader:
         room: Room,
         intake: Callable[[list[Intake]], None],
         failed: Callable[[KafkaError, tuple[str, int], int], None],
-        numbers: Numbers,
+        counters: KafkaCounters,
         *,
         guarded: bool = True,
     ) -> None:
@@ -62,7 +62,7 @@ class Reader:
         self._room = room
         self._intake = intake
         self._failed = failed
-        self._numbers = numbers
+        self._counters = counters
         self._full_since: float | None = None
         self._full_taken = 0
         """What had been taken by then."""
@@ -191,7 +191,7 @@ class Reader:
         name = (cast("str", first.topic()), cast("int", first.partition()))
         reading = self._assignment.readings.get(name)
         if reading is None:
-            self._numbers.dropped_records += len(run)
+            self._counters.dropped_records += len(run)
             return
         if self._assignment.seeks.any() and not self._arrived(reading, first.offset(), items):
             return

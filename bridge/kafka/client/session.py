@@ -29,7 +29,7 @@ from bridge.flow import (
 from bridge.kafka.client.assignment import Assignment
 from bridge.kafka.client.broker_health import Condition
 from bridge.kafka.client.committing import Offsets
-from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.counting import Counting
 from bridge.kafka.client.dead_letter_producer import Letters
 from bridge.kafka.client.epochs import EpochEnds
@@ -74,7 +74,7 @@ class Session:
         orders: deque[Order],
         condition: Condition,
         letters: Letters | None,
-        numbers: Numbers,
+        counters: KafkaCounters,
         now_ms: Callable[[], int],
         wake: Event,
         pauses: Pauses | None = None,
@@ -85,10 +85,10 @@ class Session:
         self._orders = orders
         self._condition = condition
         self._letters = letters
-        self._numbers = numbers
+        self._counters = counters
         self._wake = wake
         self._offsets = Offsets(
-            lambda: self._consumer, self._bounded, self._commit_answered, numbers, now_ms, self._noteless
+            lambda: self._consumer, self._bounded, self._commit_answered, counters, now_ms, self._noteless
         )
         self._committer = self._offsets.committer
         self._shadow = Shadow(clients.admin, clients.group_id) if not clients.dry_run else None
@@ -105,16 +105,16 @@ class Session:
             EpochEnds(clients.admin, clients.group_id),
         )
         self._assignment = Assignment(
-            clients, self._offsets, intake, self._serve_while_draining, numbers, self._shadow, manner, pauses
+            clients, self._offsets, intake, self._serve_while_draining, counters, self._shadow, manner, pauses
         )
         self._reader = Reader(
-            self._assignment, self._committer, room, intake, self._failed, numbers, guarded=not clients.dry_run
+            self._assignment, self._committer, room, intake, self._failed, counters, guarded=not clients.dry_run
         )
         self._creator: TopicCreator | None = None
         if clients.create_dead_letter_topic and not clients.dry_run and clients.dead_letter_topic is not None:
             self._creator = TopicCreator(clients.admin, clients.dead_letter_topic)
         self._restarts: list[Name] = []
-        self._counting = Counting(self._assignment, self._committer, condition, numbers)
+        self._counting = Counting(self._assignment, self._committer, condition, counters)
         self._unanswered: set[str] = set()
         self._committed = 0
         self._committed_at = time.monotonic()
@@ -143,7 +143,7 @@ class Session:
             self._broken(error.args[0] if error.args else None)
             return
         except Exception as bug:  # noqa: BLE001 - records were taken and are gone: begin anew from committed offsets
-            self._numbers.unexpected("the Kafka thread, which begins anew with another consumer", bug)
+            self._counters.unexpected("the Kafka thread, which begins anew with another consumer", bug)
             self._broken(None)
             return
         if self._condition.fatal is not None:
@@ -177,7 +177,7 @@ class Session:
             try:
                 callback(consumer, parts)
             except Exception as bug:  # noqa: BLE001
-                self._numbers.callback_failed(bug)
+                self._counters.callback_failed(bug)
                 self._renew = True
 
         return total
@@ -218,7 +218,7 @@ class Session:
 
     def _ask_for_commits(self, now: float) -> None:
         """Records are handed over only behind the answer to a commit: where none comes, everything stands still."""
-        done = self._numbers.commits["ok"]
+        done = self._counters.commits["ok"]
         question = f"whether it took the commits of the group {self._clients.group_id}"
         if done != self._committed or self._committer.wait(now) is None:
             self._committed, self._committed_at, self._commit_error = done, now, None
@@ -307,7 +307,7 @@ class Session:
         try:
             self._condition.statistics(text)
         except Exception as bug:  # noqa: BLE001 - rule 1
-            self._numbers.callback_failed(bug)
+            self._counters.callback_failed(bug)
 
     def _on_error(self, error: KafkaError) -> None:
         try:
@@ -316,7 +316,7 @@ class Session:
             else:
                 self._condition.client_error(error)
         except Exception as bug:  # noqa: BLE001 - rule 1
-            self._numbers.callback_failed(bug)
+            self._counters.callback_failed(bug)
 
     def _noteless(self) -> None:
         """Marks above what is committed would make commits without a note look like a rewind: they are written anew."""
@@ -370,7 +370,7 @@ class Session:
     def _broken(self, error: KafkaError | None) -> None:
         if error is not None and is_fatal(error):
             self._ended_by(error)
-        self._numbers.rebuilds += 1
+        self._counters.rebuilds += 1
         self._dead = True
         self._assignment.drop_all()
         self._assignment.ask_no_more()

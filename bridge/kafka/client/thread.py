@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from bridge.flow import Intake, KafkaState, Order, Room
 from bridge.kafka.client.broker_health import Condition
 from bridge.kafka.client.connections import Links
-from bridge.kafka.client.counters import Numbers
+from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.dead_letter_producer import Letters
 from bridge.kafka.client.pauses import Pauses
 from bridge.kafka.client.session import Session
@@ -54,7 +54,7 @@ class KafkaThread:
         clocks: Clocks | None = None,
         pauses: Pauses | None = None,
     ) -> None:
-        self.numbers = Numbers()
+        self.counters = KafkaCounters()
         self.error: BaseException | None = None
         """What ended the thread against its will; a bug."""
         self.fatal = False
@@ -81,7 +81,7 @@ class KafkaThread:
         self._letters: Letters | None = None
         if clients.producer is not None and clients.dead_letter_topic is not None:
             self._letters = Letters(
-                clients.producer, clients.dead_letter_topic, lambda report: intake([report]), self.numbers
+                clients.producer, clients.dead_letter_topic, lambda report: intake([report]), self.counters
             )
         self._thread = Thread(target=self._run, name="kafka", daemon=True)
 
@@ -144,7 +144,7 @@ class KafkaThread:
                 self._orders,
                 self._condition,
                 self._letters,
-                self.numbers,
+                self.counters,
                 self._clocks.now_ms,
                 self._wake,
                 self._pauses,
