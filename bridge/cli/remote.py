@@ -15,6 +15,7 @@ import typer
 
 from bridge.cli.failure import FOUND, Failure
 from bridge.findings import visible
+from bridge.observe.actions import Action
 
 TIMEOUT_SECONDS = 20.0
 ANSWER_BYTES = 64 * 1024 * 1024
@@ -124,21 +125,21 @@ def _decoded(where: Place, status: int, raw: bytes) -> dict[str, Any]:
 
 
 def act(
-    action: str, body: Mapping[str, str], where: tuple[str | None, Path | None, Path | None], as_json: bool
+    action: Action, body: Mapping[str, str], where: tuple[str | None, Path | None, Path | None], as_json: bool
 ) -> None:
     """Ask for one action and print what was done; raises `Failure` where it was not.
 
-    Pauses are kept in Kafka: where no bridge answers they go there.
+    What is kept in Kafka is written there where no bridge answers.
     """
     try:
-        answer = ask(place(*where, os.environ), "POST", f"/actions/{action}", body)
+        answer = ask(place(*where, os.environ), "POST", f"/actions/{action.name}", body)
     except UnreachedError as error:
-        if action not in ("pause", "resume"):
+        if not action.in_kafka:
             message = f"{error}: is it running, and is --url right?"
             raise Failure(message, FOUND) from None
         from bridge.cli.offline import said
 
-        answer = said(action, dict(body), where[2], error)
+        answer = said(action.name, dict(body), where[2], error)
     typer.echo(json.dumps(answer) if as_json else visible(str(answer.get("done", "done"))))
 
 

@@ -25,10 +25,11 @@ from bridge.kafka.config import ConfigError
 from bridge.kafka.tools.dead_letter_reader import opened
 from bridge.kafka.tools.idle import IdleGroup, Stood, idle
 from bridge.kafka.tools.inspect import PeekError
-from bridge.observe.actions import BadRequestError, parse_target
+from bridge.observe.actions import BadRequestError, parse_partition
 from bridge.offsets.commit_metadata import decode
 from bridge.offsets.go_past import Stand, passed
 from bridge.secrets import SecretError
+from bridge.service.actions import ACTIONS
 from bridge.service.memory import BESIDE, MIB, cgroup_limit
 from bridge.settings.kinds import parse_size
 from bridge.settings.load import load_settings
@@ -61,7 +62,7 @@ def skipped(wish: Wish, where: Where, as_json: bool) -> None:
         raise Failure("say --yes to go past it without being asked")
     named = where[2] or (Path(os.environ["BRIDGE_CONFIG"]) if os.environ.get("BRIDGE_CONFIG") else None)
     try:
-        topic, partition = _partition(wish.partition)
+        topic, partition = parse_partition(wish.partition)
         settings = load_settings(named, os.environ)
         prober = Prober(settings.kafka, topic, partition, _memory(wish.memory))
         if wish.offline:
@@ -70,19 +71,8 @@ def skipped(wish: Wish, where: Where, as_json: bool) -> None:
             _online((topic, partition), prober, wish, where, as_json)
     except (PeekError, ProbeError) as error:
         raise Failure(str(error), FOUND) from None
-    except (ConfigError, SecretError, ValueError) as error:
+    except (BadRequestError, ConfigError, SecretError, ValueError) as error:
         raise Failure(str(error), USAGE) from None
-
-
-def _partition(text: str) -> tuple[str, int]:
-    try:
-        target = parse_target(text)
-    except BadRequestError as error:
-        raise Failure(str(error)) from None
-    if target.topic is None or target.partition is None:
-        message = f"{text!r} is no partition: write TOPIC:PARTITION, as in orders.v1:3"
-        raise Failure(message)
-    return target.topic, target.partition
 
 
 def _memory(text: str | None) -> int:
@@ -110,7 +100,7 @@ def _online(name: tuple[str, int], prober: Prober, wish: Wish, where: Where, as_
         raise Failure(message, FOUND)
     _confirm(shown, past, past.to - past.first, 0, wish)
     body = {"partition": shown, "first": str(past.first), "to": str(past.to), "reason": wish.reason}
-    act("skip-unreadable", body, where, as_json)
+    act(ACTIONS["skip-unreadable"], body, where, as_json)
 
 
 def _offline(settings: Settings, name: tuple[str, int], prober: Prober, wish: Wish, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.flow import KafkaState, Outcome, RuleInfo
-from bridge.observe.actions import RefusedError, Target
+from bridge.observe.actions import Action, RefusedError
 from bridge.observe.counted import DeliveryCounters, KafkaCounters, TopicCounters
 from bridge.observe.snapshot import (
     CallsView,
@@ -87,7 +87,7 @@ ERRORS = (ErrorView(NOW - 8, "transient", "POST /v2/bulk/event/", "503 Service U
 
 
 class World:
-    """A `Source` and `Controls` that remember what was asked."""
+    """A `Source` that has actions done, and remembers what was asked."""
 
     def __init__(self, shot: Snapshot | None = None) -> None:
         self.shot = shot or snapshot()
@@ -101,26 +101,8 @@ class World:
     def poll_age(self) -> float | None:
         return self.age
 
-    def _did(self, *what: Any) -> str:
+    async def act(self, action: Action, values: tuple[Any, ...], reason: str) -> str:
         if self.refuse is not None:
             raise RefusedError(self.refuse)
-        self.asked.append(what)
-        return f"done: {what[0]}"
-
-    async def pause(self, target: Target, reason: str) -> str:
-        return self._did("pause", target, reason)
-
-    async def resume(self, target: Target, reason: str) -> str:
-        return self._did("resume", target, reason)
-
-    async def skip(self, topic: str, partition: int, offset: int, reason: str) -> str:
-        return self._did("skip", topic, partition, offset, reason)
-
-    async def skip_unreadable(self, topic: str, partition: int, offsets: tuple[int, int], reason: str) -> str:
-        return self._did("skip-unreadable", topic, partition, offsets, reason)
-
-    async def accept_rewind(self, token: str, reason: str) -> str:
-        return self._did("accept-rewind", token, reason)
-
-    async def set_log_level(self, level: str, reason: str) -> str:
-        return self._did("log-level", level, reason)
+        self.asked.append((action.name, *values, reason))
+        return f"done: {action.name}"
