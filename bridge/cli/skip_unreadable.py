@@ -30,7 +30,7 @@ from bridge.offsets.commit_metadata import decode
 from bridge.offsets.go_past import Stand, passed
 from bridge.secrets import SecretError
 from bridge.service.actions import ACTIONS
-from bridge.service.memory import BESIDE, MIB, cgroup_limit
+from bridge.service.wiring import BESIDE_RECORDS, MIB, cgroup_limit
 from bridge.settings.kinds import parse_size
 from bridge.settings.load import load_settings
 
@@ -80,7 +80,7 @@ def _memory(text: str | None) -> int:
     if text is not None:
         return max(parse_size(text), LEAST_MEMORY)
     limit = cgroup_limit()
-    return DEFAULT_MEMORY if limit is None else max(LEAST_MEMORY, min(DEFAULT_MEMORY, limit - BESIDE))
+    return DEFAULT_MEMORY if limit is None else max(LEAST_MEMORY, min(DEFAULT_MEMORY, limit - BESIDE_RECORDS))
 
 
 def _online(name: tuple[str, int], prober: Prober, wish: Wish, where: Where, as_json: bool) -> None:

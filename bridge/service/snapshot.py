@@ -29,7 +29,7 @@ MOST_WAITING = 20
 
 
 @dataclass(slots=True)
-class Sight:
+class ProcessFacts:
     """What the process adds to a snapshot: the topics of the settings, the Kafka thread's counters, rules, errors."""
 
     topics: tuple[str, ...]
@@ -40,13 +40,13 @@ class Sight:
     dry_run: bool = False
 
 
-def snapshot_of(delivery: Delivery, sight: Sight, now: float, now_ms: int) -> Snapshot:
+def snapshot_of(delivery: Delivery, process: ProcessFacts, now: float, now_ms: int) -> Snapshot:
     """Everything at this moment."""
-    counted, counters = copied(delivery.tally), copied(sight.counters)
+    counted, counters = copied(delivery.tally), copied(process.counters)
     calls, gate = delivery.calls, delivery.gate
     return Snapshot(
         taken_at=now_ms / 1000,
-        topics=tuple(_topic(delivery, topic) for topic in dict.fromkeys((*sight.topics, *counted.topics))),
+        topics=tuple(_topic(delivery, topic) for topic in dict.fromkeys((*process.topics, *counted.topics))),
         partitions=tuple(
             _partition(delivery, part, counters.partitions.get(part.name)) for part in delivery.parts.values()
         ),
@@ -54,13 +54,13 @@ def snapshot_of(delivery: Delivery, sight: Sight, now: float, now_ms: int) -> Sn
         delivery=counted,
         consumer=counters,
         calls=CallsView(len(calls.in_flight), gate.limit.value, gate.breaker.open),
-        kafka=KafkaView(delivery.kafka, sight.group),
-        mapping=sight.mapping,
+        kafka=KafkaView(delivery.kafka, process.group),
+        mapping=process.mapping,
         holds=tuple(hold_view(hold) for hold in delivery.holds.all()),
         pauses=_pauses(delivery),
-        errors=sight.errors,
+        errors=process.errors,
         waiting=_waiting(delivery, now),
-        dry_run=sight.dry_run,
+        dry_run=process.dry_run,
     )
 
 

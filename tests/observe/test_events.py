@@ -40,7 +40,7 @@ def test_every_event_of_the_table_is_shown_here() -> None:
 
 def told(written: Written, bench: Bench) -> None:
     """What the delivery thread does about once a second."""
-    written.teller.tell(bench.delivery.kafka, hold_news(bench.delivery), bench.now_ms / 1000)
+    written.log_lines.log(bench.delivery.kafka, hold_news(bench.delivery), bench.now_ms / 1000)
 
 
 @shows(SHOWN, "assigned", "batch_split", "batch_refused", "dead_letter", "batch_retried")
