@@ -1,15 +1,21 @@
-"""The command of an operator's action, made from its row in the table."""
+"""The command of an operator's action, made from its row in the table, and how it is asked for."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import json
+import os
+from collections.abc import Callable, Mapping
 from inspect import Parameter
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.remote import AsJson, Config, Reason, TokenFile, Url, act
+from bridge.cli.failure import FOUND, Failure
+from bridge.cli.offline import said
+from bridge.cli.remote import AsJson, Config, Reason, TokenFile, UnreachedError, Url, ask, place
+from bridge.findings import visible
 from bridge.observe.actions import Action
 
 
@@ -38,3 +44,20 @@ def command_of(action: Action) -> Callable[..., None]:
         ]
     )
     return command
+
+
+def act(
+    action: Action, body: Mapping[str, str], where: tuple[str | None, Path | None, Path | None], as_json: bool
+) -> None:
+    """Ask for one action and print what was done; raises `Failure` where it was not.
+
+    What is kept in Kafka is written there where no bridge answers.
+    """
+    try:
+        answer = ask(place(*where, os.environ), "POST", f"/actions/{action.name}", body)
+    except UnreachedError as error:
+        if not action.in_kafka:
+            message = f"{error}: is it running, and is --url right?"
+            raise Failure(message, FOUND) from None
+        answer = said(action.name, dict(body), where[2], error)
+    typer.echo(json.dumps(answer) if as_json else visible(str(answer.get("done", "done"))))

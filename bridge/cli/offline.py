@@ -114,25 +114,3 @@ def _pauses(found: Overview) -> list[Json]:
         {"target": target, "since": said.since / 1000, "lifted_by": f'suprsend-bridge resume {target} --reason "…"'}
         for target, said in sorted(targets, key=lambda entry: (entry[1].since, entry[0]))
     ]
-
-
-def show(facts: Json) -> None:
-    """Print it for people."""
-    from bridge.cli.status import MOST_ROWS, age
-
-    typer.echo(f"not running, or not to be reached  group {facts['group']}")
-    typer.echo(f"{facts['why']}: this is what Kafka knows")
-    for line in facts["unknown"]:
-        typer.echo(f"! {line}")
-    for pause in facts["pauses"]:
-        since = age(max(0.0, facts["now"] - pause["since"]))
-        typer.echo(f"- {pause['target']} is paused since {since}; {pause['lifted_by']}")
-    lag = "unknown" if facts["lag"] is None else f"{facts['lag']:,} records at most"
-    letters = "unknown" if facts["dead_letters"] is None else f"{facts['dead_letters']:,} at most"
-    typer.echo(f"lag {lag}; dead letters behind the last replay {letters}")
-    for row in facts["partitions"][:MOST_ROWS]:
-        committed = "no commit" if row["committed"] is None else f"committed {row['committed']:,}"
-        paused = "  paused" if row["paused"] else ""
-        typer.echo(f"  {row['topic']}:{row['partition']}  {committed}  end {row['end']:,}{paused}")
-    if len(facts["partitions"]) > MOST_ROWS:
-        typer.echo(f"  … {len(facts['partitions']) - MOST_ROWS} more: --json")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ import typer
 
 from bridge.cli.failure import FOUND, Failure
 from bridge.findings import visible
-from bridge.observe.actions import Action
 
 TIMEOUT_SECONDS = 20.0
 ANSWER_BYTES = 64 * 1024 * 1024
@@ -122,25 +120,6 @@ def _decoded(where: Place, status: int, raw: bytes) -> dict[str, Any]:
     if status >= 400:
         raise Failure(str(answer.get("error", f"status {status}")), FOUND)
     return answer
-
-
-def act(
-    action: Action, body: Mapping[str, str], where: tuple[str | None, Path | None, Path | None], as_json: bool
-) -> None:
-    """Ask for one action and print what was done; raises `Failure` where it was not.
-
-    What is kept in Kafka is written there where no bridge answers.
-    """
-    try:
-        answer = ask(place(*where, os.environ), "POST", f"/actions/{action.name}", body)
-    except UnreachedError as error:
-        if not action.in_kafka:
-            message = f"{error}: is it running, and is --url right?"
-            raise Failure(message, FOUND) from None
-        from bridge.cli.offline import said
-
-        answer = said(action.name, dict(body), where[2], error)
-    typer.echo(json.dumps(answer) if as_json else visible(str(answer.get("done", "done"))))
 
 
 def printable(value: Any) -> Any:

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bridge import __version__
+from bridge.cli.act import act
 from bridge.cli.failure import FOUND, USAGE, Failure
-from bridge.cli.remote import act, ask, place
+from bridge.cli.remote import ask, place
 from bridge.delivery.dead_letter_headers import skipped_headers
 from bridge.findings import visible
 from bridge.flow import Headers, PlainRecord, UnreadableHeaders, headers_of
-from bridge.kafka.client.epochs import epoch_end
-from bridge.kafka.client.read_past import Beyond, ProbeError, Prober, beyond
 from bridge.kafka.config import ConfigError
 from bridge.kafka.tools.dead_letter_reader import opened
-from bridge.kafka.tools.idle import IdleGroup, Stood, idle
+from bridge.kafka.tools.idle import IdleGroup, Stood, epoch_end, idle
 from bridge.kafka.tools.inspect import PeekError
+from bridge.kafka.tools.read_past import Beyond, ProbeError, Prober, beyond
 from bridge.observe.actions import BadRequestError, parse_partition
 from bridge.offsets.commit_metadata import decode
 from bridge.offsets.go_past import Stand, passed

@@ -15,10 +15,9 @@ from confluent_kafka import KafkaError, KafkaException
 from bridge.delivery.pauses import BLANK, Book, Page, read_page
 from bridge.flow import Assigned
 from bridge.kafka.client import pauses
-from bridge.kafka.client.log_throttle import LOG
 from bridge.kafka.client.pause_group import PauseGroup, RefusedError
 from bridge.kafka.client.pauses import Pauses, Taken, UnsaidError
-from bridge.kafka.config import clients_of
+from bridge.kafka.config import LOG, clients_of
 from tests.brokers.real import RealKafka
 from tests.kafka.desk import Desk, settings
 

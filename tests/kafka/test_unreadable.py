@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bridge.kafka.client.partition_state import Reading
-from bridge.kafka.client.unreadable import SILENCE, Unread, Unreadable
+from bridge.kafka.client.unreadable import SILENCE, Unreadable
+from bridge.kafka.errors import Unread
 
 NAME = ("orders", 3)
 BAD, OTHER = -199, -170

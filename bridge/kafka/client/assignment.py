@@ -37,9 +37,9 @@ from bridge.kafka.client.refetch import Seeks
 from bridge.kafka.client.resolve_start import Inquiry, Manner
 from bridge.kafka.client.shadow import Shadow
 from bridge.kafka.client.unanswered import OVERDUE_SECONDS, Asked
-from bridge.kafka.client.unreadable import SILENCE, Unread, Unreadable
+from bridge.kafka.client.unreadable import SILENCE, Unreadable
 from bridge.kafka.config import Clients
-from bridge.kafka.errors import is_forbidden, silence, unread
+from bridge.kafka.errors import Unread, is_forbidden, silence, unread
 from bridge.offsets.begin import Resolved
 
 _RETRY_SECONDS: Final = 0.3

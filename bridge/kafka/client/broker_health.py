@@ -18,12 +18,12 @@ from bridge.flow import KafkaState, TopicPartition
 from bridge.kafka.client.connections import Links
 from bridge.kafka.client.questions import PATIENCE_SECONDS, Questions, places
 from bridge.kafka.client.statistics import read
-from bridge.kafka.client.unreadable import Unread
 from bridge.kafka.errors import (
     GROUP_REFUSES,
     VAGUE,
     CommitAction,
     Trouble,
+    Unread,
     commit_trouble,
     plain,
     refused_trouble,

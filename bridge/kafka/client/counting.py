@@ -12,7 +12,7 @@ from bridge.kafka.client.assignment import Assignment
 from bridge.kafka.client.broker_health import Condition
 from bridge.kafka.client.counters import KafkaCounters, PartitionFacts
 from bridge.kafka.client.resolve_start import end_offsets
-from bridge.kafka.client.unreadable import SILENT_SECONDS
+from bridge.kafka.errors import SILENT_SECONDS
 from bridge.offsets.commits import Committer
 
 _EVERY: Final = 1.0

@@ -19,10 +19,8 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from bridge.flow import TopicPartition as Name
-from bridge.kafka.config import Conf, admin_conf
-from bridge.kafka.errors import POSITION_GONE, plain
-from bridge.kafka.tools.inspect import PeekError
-from bridge.settings.kafka import Kafka
+from bridge.kafka.config import Conf
+from bridge.kafka.errors import POSITION_GONE
 
 _FAR: Final = 1 << 62
 _TOLD: Final = re.compile(r"\(leader epoch (-?\d+)\): broker end offset is (-?\d+)")
@@ -31,7 +29,6 @@ _POLL_SECONDS: Final = 0.02
 _DOUBT_SECONDS: Final = 3.0
 """After so long without an answer a partition is also read from: brokers that cannot be asked refuse the position then."""
 _CLOSE_SECONDS: Final = 0.1
-_ANSWER_SECONDS: Final = 15.0
 
 
 class EpochEnds:
@@ -115,23 +112,3 @@ class EpochEnds:
             closing = Thread(target=consumer.close, name="epochs-closing", daemon=True)
             closing.start()
             closing.join(_CLOSE_SECONDS)
-
-
-def epoch_end(settings: Kafka, name: Name, epoch: int) -> int | None:
-    """The same of one partition, for a command; blocks until it is told, or the brokers cannot be asked (None).
-
-    Raises PeekError where no answer comes, ConfigError and SecretError.
-    """
-    ends = EpochEnds(lambda: admin_conf(settings), settings.group_id)
-    until = time.monotonic() + _ANSWER_SECONDS
-    try:
-        while time.monotonic() < until:
-            found = ends.ask({name: epoch})
-            if name in found:
-                return found[name]
-    except KafkaException as error:
-        raise PeekError(plain(error.args[0])) from None
-    finally:
-        ends.close()
-    why = plain(ends.error) if ends.error is not None else "no answer came"
-    raise PeekError(f"nobody tells where {name[0]}:{name[1]} leaves leader epoch {epoch}: {why}")

@@ -17,9 +17,8 @@ from confluent_kafka import KafkaException
 from bridge.delivery.journal import Journal, trace_of
 from bridge.delivery.pauses import Aim, Book, Page, aim_text, covers
 from bridge.flow import TopicPartition as Name
-from bridge.kafka.client.log_throttle import LOG
 from bridge.kafka.client.pause_group import PauseGroup, RefusedError
-from bridge.kafka.config import ConfigError
+from bridge.kafka.config import LOG, ConfigError
 from bridge.kafka.errors import plain
 from bridge.secrets import SecretError
 

@@ -31,6 +31,7 @@ from bridge.kafka.client.broker_health import Condition
 from bridge.kafka.client.committing import Offsets
 from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.counting import Counting
+from bridge.kafka.client.create_topic import TopicCreator
 from bridge.kafka.client.dead_letter_producer import Letters
 from bridge.kafka.client.epochs import EpochEnds
 from bridge.kafka.client.membership import has_joined
@@ -50,7 +51,6 @@ from bridge.kafka.errors import (
     is_forbidden,
     is_missing,
 )
-from bridge.kafka.tools.create_topic import TopicCreator
 from bridge.secrets import SecretError
 
 _FLUSH_SECONDS: Final = 5.0

@@ -16,8 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from bridge.flow import Headers, PlainRecord
 from bridge.kafka.client.idempotence import Idempotence
-from bridge.kafka.client.log_throttle import LOG
-from bridge.kafka.config import consumer_conf, producer_conf
+from bridge.kafka.config import LOG, consumer_conf, producer_conf
 from bridge.kafka.errors import END_REACHED, pending, taken_from, unwritten
 from bridge.kafka.tools.inspect import PeekError, clearest, partitions_of, plain_record, record_at
 from bridge.settings.kafka import Kafka

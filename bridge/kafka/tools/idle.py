@@ -5,22 +5,26 @@ The brokers themselves refuse a commit from outside while the group has members 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Final, NamedTuple, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from bridge.flow import TopicPartition as Name
+from bridge.kafka.client.epochs import EpochEnds
 from bridge.kafka.client.resolve_start import metadata_of
-from bridge.kafka.config import connection_conf
+from bridge.kafka.config import admin_conf, connection_conf
 from bridge.kafka.errors import plain
 from bridge.kafka.tools.inspect import PeekError, clearest
 from bridge.kafka.tools.preflight import SILENT
 from bridge.settings.kafka import Kafka
 
-__all__ = ["IdleGroup", "Stood", "idle"]
+__all__ = ["IdleGroup", "Stood", "epoch_end", "idle"]
 
 _SECONDS: Final = 10.0
+_ANSWER_SECONDS: Final = 15.0
 _HAS_MEMBERS: Final = frozenset(
     {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.STALE_MEMBER_EPOCH}
     | {KafkaError.REBALANCE_IN_PROGRESS, KafkaError.FENCED_MEMBER_EPOCH}
@@ -83,3 +87,23 @@ def idle(settings: Kafka) -> Iterator[IdleGroup]:
                 raise
     except KafkaException as error:
         raise PeekError(clearest([*told, error.args[0]])) from None
+
+
+def epoch_end(settings: Kafka, name: Name, epoch: int) -> int | None:
+    """Where the log of one partition leaves a leader epoch (`EpochEnds.ask`); blocks until it is told, or the brokers cannot be asked (None).
+
+    Raises PeekError where no answer comes, ConfigError and SecretError.
+    """
+    ends = EpochEnds(lambda: admin_conf(settings), settings.group_id)
+    until = time.monotonic() + _ANSWER_SECONDS
+    try:
+        while time.monotonic() < until:
+            found = ends.ask({name: epoch})
+            if name in found:
+                return found[name]
+    except KafkaException as error:
+        raise PeekError(plain(error.args[0])) from None
+    finally:
+        ends.close()
+    why = plain(ends.error) if ends.error is not None else "no answer came"
+    raise PeekError(f"nobody tells where {name[0]}:{name[1]} leaves leader epoch {epoch}: {why}")

@@ -10,8 +10,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from bridge.kafka.client.log_throttle import LOG
-from bridge.kafka.config import Conf
+from bridge.kafka.config import LOG, Conf
 from bridge.kafka.errors import plain
 
 _AGAIN_SECONDS: Final = 10.0
