@@ -21,9 +21,9 @@ from bridge.delivery.dead_letter_headers import skipped_headers
 from bridge.findings import visible
 from bridge.flow import Headers, PlainRecord, UnreadableHeaders, headers_of
 from bridge.kafka.config import ConfigError
-from bridge.kafka.tools.dead_letter_reader import opened
-from bridge.kafka.tools.idle import IdleGroup, Stood, epoch_end, idle
-from bridge.kafka.tools.inspect import PeekError
+from bridge.kafka.tools.dead_letter_topic import opened
+from bridge.kafka.tools.inspect import InspectError
+from bridge.kafka.tools.offline import GroupCommit, IdleGroup, epoch_end, idle
 from bridge.kafka.tools.read_past import Beyond, ProbeError, Prober, beyond
 from bridge.observe.actions import BadRequestError, parse_partition
 from bridge.offsets.commit_metadata import decode
@@ -69,7 +69,7 @@ def skipped(wish: Wish, where: Where, as_json: bool) -> None:
             _offline(settings, (topic, partition), prober, wish, as_json)
         else:
             _online((topic, partition), prober, wish, where, as_json)
-    except (PeekError, ProbeError) as error:
+    except (InspectError, ProbeError) as error:
         raise Failure(str(error), FOUND) from None
     except (BadRequestError, ConfigError, SecretError, ValueError) as error:
         raise Failure(str(error), USAGE) from None
@@ -131,12 +131,12 @@ def _offline(settings: Settings, name: tuple[str, int], prober: Prober, wish: Wi
         if before:
             _put_aside(settings, prober, (before[0], past.first), set(before), wish.reason)
         # Of which leader epoch the record before it is nobody can read.
-        _commit(group, name, was, Stood(past.to, passed(stand, past.to)))
+        _commit(group, name, was, GroupCommit(past.to, passed(stand, past.to)))
     done = f"{shown} goes on at {past.to}; at most {lost} records are lost, {len(before)} are in the dead-letter topic"
     typer.echo(json.dumps({"done": done}) if as_json else done)
 
 
-def _stand(was: Stood, shown: str) -> Stand:
+def _stand(was: GroupCommit, shown: str) -> Stand:
     committed, metadata = was.offset, was.metadata
     if committed < 0:
         message = f"the group has no commit for {shown}: a bridge that starts makes one, let it do so first"
@@ -148,7 +148,7 @@ def _stand(was: Stood, shown: str) -> Stand:
     return Stand(committed, note)
 
 
-def _refuse_cut(settings: Settings, name: tuple[str, int], was: Stood, stand: Stand) -> None:
+def _refuse_cut(settings: Settings, name: tuple[str, int], was: GroupCommit, stand: Stand) -> None:
     """What the commit calls finished is so of the log as it was then."""
     end = epoch_end(settings.kafka, name, was.epoch) if was.epoch >= 0 else None
     if end is not None and stand.cut(end):
@@ -159,7 +159,7 @@ def _refuse_cut(settings: Settings, name: tuple[str, int], was: Stood, stand: St
         raise Failure(message, FOUND)
 
 
-def _commit(group: IdleGroup, name: tuple[str, int], was: Stood, then: Stood) -> None:
+def _commit(group: IdleGroup, name: tuple[str, int], was: GroupCommit, then: GroupCommit) -> None:
     if group.committed(*name) != was:
         message = f"somebody committed for {name[0]}:{name[1]} meanwhile: look again"
         raise Failure(message, FOUND)

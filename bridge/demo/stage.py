@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.demo.shop import DEAD_LETTERS, TOPICS, Shop
-from bridge.kafka.tools.demo_producer import Feeder
-from bridge.kafka.tools.mock import MockCluster
+from bridge.kafka.tools.mock import DemoProducer, MockCluster
 from bridge.observe.logs import Logs
 from bridge.sandbox.process import SandboxProcess
 from bridge.service.app import App
@@ -102,7 +101,7 @@ def staged(rate: float, records: int | None, seed: int) -> Iterator[Stage]:
 def _feed(bootstrap: str, sandbox: SandboxProcess, story: Story, rate: float, records: int | None, seed: int) -> None:
     """Write at an even rate until the story is over; make both mishaps happen on the way."""
     try:
-        feeder = Feeder(bootstrap)
+        feeder = DemoProducer(bootstrap)
         poison_at = POISON_AT if records is None or records > POISON_AT else max(0, (records or 1) // 2)
         for record in Shop(seed).records(poison_at):
             if story.done or (records is not None and story.written >= records):

@@ -12,8 +12,7 @@ from bridge.delivery.core import Delivery
 from bridge.delivery.journal import trace_of
 from bridge.delivery.pauses import Book
 from bridge.flow import Room
-from bridge.kafka.client.pause_group import PauseGroup
-from bridge.kafka.client.pauses import Pauses
+from bridge.kafka.client.pauses import PauseGroup, Pauses
 from bridge.kafka.client.thread import KafkaThread
 from bridge.kafka.config import clients_of
 from bridge.observe.logs import Logs

@@ -12,7 +12,7 @@ from bridge.delivery.operate import Declined
 from bridge.delivery.pauses import Aim, covers
 from bridge.flow import TopicPartition
 from bridge.kafka.client.counters import KafkaCounters
-from bridge.kafka.client.pauses import Pauses, Taken, UnsaidError
+from bridge.kafka.client.pauses import PauseResult, Pauses, UnsaidError
 from bridge.observe.actions import RefusedError, Target
 from bridge.observe.logs import Logs
 from bridge.service.engine import Road
@@ -49,7 +49,7 @@ class Operator:
         except Declined as error:
             raise RefusedError(str(error)) from None
 
-    async def say(self, aims: Sequence[Aim], reason: str, *, paused: bool) -> Taken:
+    async def say(self, aims: Sequence[Aim], reason: str, *, paused: bool) -> PauseResult:
         """Write a pause or its end into Kafka."""
         try:
             return await asyncio.wrap_future(self.pauses.say(tuple(aims), reason, paused=paused))

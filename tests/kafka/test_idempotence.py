@@ -11,9 +11,9 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from bridge.flow import DeadLetter, DeadLetterWritten, PlainRecord
 from bridge.kafka.client.counters import KafkaCounters
-from bridge.kafka.client.dead_letter_producer import Letters
+from bridge.kafka.client.dead_letter_producer import DeadLetterProducer
 from bridge.kafka.config import Conf, producer_conf
-from bridge.kafka.tools.dead_letter_reader import opened
+from bridge.kafka.tools.dead_letter_topic import opened
 from bridge.kafka.tools.mock import MockCluster
 from tests.kafka.desk import settings
 
@@ -52,7 +52,7 @@ def test_letters_go_out_without_idempotence(case: str) -> None:
     with MockCluster({"dead": 1}) as cluster:
         CASES[case](cluster)
         conf: Conf = {**producer_conf(settings(cluster.bootstrap, ["t"], "g")), "message.timeout.ms": 2_000}
-        letters = Letters(lambda: conf, "dead", told.append, counters)
+        letters = DeadLetterProducer(lambda: conf, "dead", told.append, counters)
         for ticket in range(3):
             letters.send(DeadLetter(ticket, PlainRecord("t", 0, ticket, b"v%d" % ticket), ()))
         _pump(letters, told, 3)
@@ -83,7 +83,7 @@ def test_a_replay_writes_its_marks_without_idempotence(case: str) -> None:
         assert [message.value() for message in _read(cluster, 4)] == [b"v0", b"v1", b"v2", b"v3"]
 
 
-def _pump(letters: Letters, told: list[DeadLetterWritten], count: int) -> None:
+def _pump(letters: DeadLetterProducer, told: list[DeadLetterWritten], count: int) -> None:
     deadline = time.monotonic() + 60
     while len(told) < count and time.monotonic() < deadline:
         letters.pump()

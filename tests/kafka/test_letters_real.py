@@ -25,8 +25,8 @@ from bridge.flow import (
     headers_of,
 )
 from bridge.kafka.client.counters import KafkaCounters
-from bridge.kafka.client.dead_letter_producer import Letters
-from bridge.kafka.tools.dead_letter_reader import opened
+from bridge.kafka.client.dead_letter_producer import DeadLetterProducer
+from bridge.kafka.tools.dead_letter_topic import opened
 from bridge.kafka.tools.inspect import record_at
 from bridge.replay.letter import Letter, again, read
 from bridge.rules.map.runs import by_record
@@ -186,7 +186,7 @@ def test_after_a_time_out_another_producer_writes(kafka: RealKafka) -> None:
     def conf() -> dict[str, Any]:
         return {"bootstrap.servers": next(addresses), "message.timeout.ms": 500, "log_level": 0}
 
-    writing = Letters(conf, letters, told.append, KafkaCounters())
+    writing = DeadLetterProducer(conf, letters, told.append, KafkaCounters())
 
     def pumped(ticket: int) -> bool:
         writing.pump()

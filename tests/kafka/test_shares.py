@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bridge.flow import Pause, Resume, Room
-from bridge.kafka.client.fair_share import eased, over, share
+from bridge.kafka.client.reader import eased, over, share
 from bridge.kafka.tools.mock import MockCluster
 from tests.brokers.real import RealKafka, Sent
 from tests.kafka.desk import Desk, desk

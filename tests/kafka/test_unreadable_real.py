@@ -60,7 +60,7 @@ def test_a_partition_that_cannot_be_read_is_told_and_stays_where_it_is(
     own_kafka: RealKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is wrong with a batch, its partition says so with the client's words, is not ready, and loses nothing."""
-    monkeypatch.setattr("bridge.kafka.client.counting.SILENT_SECONDS", 4.0)
+    monkeypatch.setattr("bridge.kafka.client.positions.SILENT_SECONDS", 4.0)
     kafka = own_kafka
     topics = {kafka.create_topic(kafka.unique(name), config=LARGE): name for name in STAYS}
     sound = kafka.create_topic(kafka.unique("sound"))

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.delivery.pauses import Aim
 from bridge.kafka.client.counters import KafkaCounters
-from bridge.kafka.client.pauses import Pauses, Taken
+from bridge.kafka.client.pauses import PauseResult, Pauses
 from bridge.observe.logs import Logs
 from bridge.service.actions import ACTIONS
 from bridge.service.controls import Operator
@@ -51,9 +51,9 @@ class Turns:
 class Book:
     """Pauses that Kafka takes at once."""
 
-    def say(self, aims: Sequence[Aim], reason: str, *, paused: bool) -> Future[Taken]:
-        taken: Future[Taken] = Future()
-        taken.set_result(Taken((), None))
+    def say(self, aims: Sequence[Aim], reason: str, *, paused: bool) -> Future[PauseResult]:
+        taken: Future[PauseResult] = Future()
+        taken.set_result(PauseResult((), None))
         return taken
 
 

@@ -16,7 +16,7 @@ from bridge.delivery.policy import Policy
 from bridge.flow import DeadLetter, DeadLetterWritten, GoPast, KafkaState, PlainRecord, Start
 from bridge.kafka.client.committing import Offsets
 from bridge.kafka.client.counters import KafkaCounters
-from bridge.kafka.client.dead_letter_producer import Letters
+from bridge.kafka.client.dead_letter_producer import DeadLetterProducer
 from bridge.kafka.config import producer_conf
 from bridge.kafka.tools.mock import MockCluster
 from bridge.observe.events import EVENTS
@@ -334,7 +334,7 @@ def test_brokers_without_an_idempotent_producer_are_told_of(tmp_path: Path) -> L
     with MockCluster({"dead": 1}) as cluster:
         cluster.fail_requests("InitProducerId", [KafkaError.CLUSTER_AUTHORIZATION_FAILED])
         conf = producer_conf(settings(cluster.bootstrap, ["t"], "g"))
-        letters = Letters(lambda: conf, "dead", reports.append, counters)
+        letters = DeadLetterProducer(lambda: conf, "dead", reports.append, counters)
         letters.send(DeadLetter(1, PlainRecord("t", 0, 0, b"v"), ()))
 
         def reported() -> bool:

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from bridge.delivery.journal import Fact
 from bridge.flow import Bounded, TopicPartition as Name
 from bridge.kafka.client.counters import KafkaCounters
-from bridge.kafka.client.resolve_start import Earlier, metadata_of
+from bridge.kafka.client.resolve_start import OwnCommits, metadata_of
 from bridge.kafka.errors import COMMIT_ACTIONS, METADATA_REFUSED, METADATA_SHORTENED, TOO_LONG, CommitAction, plain
 from bridge.offsets.commit_metadata import MAX_BYTES
 from bridge.offsets.commits import Commit, Committer
@@ -62,9 +62,9 @@ class Offsets:
         found = (self.committer.final(name, now, now_ms, newest) for name, newest in handed.items())
         self._commit([commit for commit in found if commit is not None])
 
-    def earlier(self, now: float) -> Earlier:
+    def earlier(self, now: float) -> OwnCommits:
         """What this consumer has committed; a group that had a member a day ago has lost nothing by age."""
-        return Earlier(dict(self._known), fresh=now - self._committed_at < _FRESH_SECONDS)
+        return OwnCommits(dict(self._known), fresh=now - self._committed_at < _FRESH_SECONDS)
 
     def forget(self, names: Iterable[Name]) -> None:
         """Partitions are gone."""
