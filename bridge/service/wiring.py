@@ -20,8 +20,7 @@ from bridge.settings.delivery import Delivery as DeliverySettings
 from bridge.settings.model import Settings
 from bridge.suprsend.answers import AnswerRule, make_judge
 from bridge.suprsend.endpoint import Endpoint
-from bridge.suprsend.signing import Credentials
-from bridge.suprsend.sources import bearer_source, hmac_source
+from bridge.suprsend.signing import Credentials, bearer_source, hmac_source
 
 if TYPE_CHECKING:
     from bridge.rules.map.mapping import CompiledMapping

@@ -60,7 +60,7 @@ def _finish(key: dict[str, Any], setting: Setting) -> None:
 
 
 def _finish_answers(schema: dict[str, Any]) -> None:
-    from bridge.suprsend.answer_rules import SHAPES
+    from bridge.suprsend.shapes import SHAPES
 
     properties = schema["$defs"]["Answer"]["properties"]
     for key in properties.values():
