@@ -23,9 +23,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from bridge import __version__, jsontext
 from bridge.observe.actions import Action, BadRequestError, RefusedError, read_body
-from bridge.observe.health import heartbeat_trouble, missing
 from bridge.observe.snapshot import Source
-from bridge.observe.status import Process, status
+from bridge.observe.status import Process, heartbeat_trouble, missing, status
 from bridge.secrets import SecretError
 
 BODY_BYTES = 16_384

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bridge.flow import Outcome
 from bridge.observe import labels
-from bridge.observe.health import missing
 from bridge.observe.labels import PARTITION, RULE, TOPIC
 from bridge.observe.reading import (
     Metric,
@@ -32,6 +31,7 @@ from bridge.observe.reading import (
     trouble,
     words,
 )
+from bridge.observe.status import missing
 
 RECORDS = (
     counter(

@@ -19,10 +19,8 @@ from hypothesis import given, strategies as st
 
 import bridge
 from bridge.observe.events import EVENTS
-from bridge.observe.limiter import Limiter
-from bridge.observe.logs import Logs
+from bridge.observe.logs import Limiter, Logs, Writer
 from bridge.observe.redact import MASK, Redactor, mask, mask_text, parse_path, without
-from bridge.observe.writer import Writer
 from bridge.settings.rest import PERSONAL
 
 
