@@ -18,6 +18,7 @@ from bridge.rules.read import schema_docs
 from bridge.rules.read.schema import rules_schema, tests_schema
 from bridge.settings.reference import findings_page, settings_page, settings_schema
 from scripts import delivery_page, troubles_page
+from scripts.actions_page import actions_page
 from scripts.deploy_files import DEPLOY_FILES
 from scripts.rules_guide import guide
 
@@ -32,6 +33,7 @@ def _json(make: Callable[[], dict[str, Any]]) -> Callable[[], str]:
 
 GENERATED: dict[str, Callable[[], str]] = {
     "config/bridge.schema.json": _json(settings_schema),
+    "docs/reference/actions.md": actions_page,
     "docs/reference/findings-yaml-settings.md": findings_page,
     "docs/reference/settings.md": settings_page,
     "config/rules/rules.schema.json": _json(rules_schema),

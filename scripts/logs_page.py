@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from bridge.delivery.journal import LARGEST_PAYLOAD, MOST_OF_A_KIND, MOST_PAYLOADS
-from bridge.observe.errors import MOST
 from bridge.observe.events import EVENTS
-from bridge.observe.limiter import Limiter
-from bridge.observe.logs import UNLIMITED
+from bridge.observe.logs import MOST, UNLIMITED, Limiter
 from bridge.settings.rest import PERSONAL
 
 INTRODUCTION = f"""# Log events

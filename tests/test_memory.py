@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.service.memory import LEAST, MIB, budget_of, cgroup_limit
+from bridge.service.wiring import LEAST_MEMORY, MIB, budget_of, cgroup_limit
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from bridge.service.memory import LEAST, MIB, budget_of, cgroup_limit
 def test_a_small_container_gets_a_small_budget(limit: int | None, budget: int) -> None:
     """64 MiB without a limit or with room for them; else what is left; never under 8 MiB."""
     assert budget_of(limit) == budget * MIB
-    assert budget_of(limit) >= LEAST
+    assert budget_of(limit) >= LEAST_MEMORY
 
 
 def _group(folder: Path, **limits: str) -> tuple[Path, Path]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from bridge.jsontext import dumps
-from bridge.suprsend.batch import join
 from bridge.suprsend.endpoint import BULK_PATH, EVENT_PATH
 from bridge.suprsend.event import event_body
 from bridge.suprsend.limits import MIN_TIME_MS
+from bridge.suprsend.sending import join
 
 MADE_UP: Final = "bridge-check-"
 """Every key and every id that is made up for the questions begins so."""

@@ -15,9 +15,8 @@ import typer
 from bridge.cli.failure import FOUND, Failure
 
 if TYPE_CHECKING:
-    from bridge.asking.ask import Asked
+    from bridge.asking.ask import Asked, Redaction
     from bridge.asking.questions import Call, Ground, Question
-    from bridge.asking.redaction import Redaction
     from bridge.flow import Reply
     from bridge.settings.model import Settings
     from bridge.suprsend.signing import Credentials
@@ -67,7 +66,7 @@ class Asking:
         return _conclude(found, len(questions), file)
 
     def _announce(self, settings: Settings, own: Credentials, questions: list[Question], ground: Ground) -> None:
-        from bridge.asking.report import plan
+        from bridge.asking.ask import plan
 
         calls = [len(question.calls(ground)) for question in questions]
         typer.echo(
@@ -89,7 +88,7 @@ def _opened(file: Path) -> TextIO:
 
 
 def _redaction(settings: Settings, ground: Ground) -> Redaction:
-    from bridge.asking.redaction import Redaction
+    from bridge.asking.ask import Redaction
     from bridge.service.wiring import secrets_of
 
     salt = uuid.uuid4().hex
@@ -115,7 +114,7 @@ def _head(settings: Settings, own: Credentials) -> dict[str, object]:
 
 
 def _sender(settings: Settings, credentials: Callable[[], Credentials]) -> Callable[[Call], Reply]:
-    from bridge.asking.wire import call, wrong
+    from bridge.asking.ask import call, wrong
     from bridge.service.wiring import endpoint_of
 
     endpoint = endpoint_of(settings)
@@ -128,7 +127,7 @@ def _sender(settings: Settings, credentials: Callable[[], Credentials]) -> Calla
 
 
 def _show(asked: Asked, redaction: Redaction, lines: TextIO) -> None:
-    from bridge.asking.report import lines as lines_of, shown
+    from bridge.asking.ask import lines as lines_of, shown
 
     typer.echo()
     for text in shown(asked, redaction):

@@ -140,7 +140,7 @@ def _settings(config: Path | None) -> Settings:
 def _clear_errors() -> Iterator[None]:
     """What the machine or a remote side does not do, as one line."""
     from bridge.kafka.config import ConfigError
-    from bridge.kafka.tools.inspect import PeekError
+    from bridge.kafka.tools.inspect import InspectError
     from bridge.secrets import SecretError
     from bridge.suprsend.answers import AnswerRuleError
     from bridge.suprsend.endpoint import EndpointError
@@ -148,7 +148,7 @@ def _clear_errors() -> Iterator[None]:
 
     try:
         yield
-    except PeekError as error:
+    except InspectError as error:
         raise Failure(str(error), FOUND) from None
     except (ConfigError, SecretError, AnswerRuleError, EndpointError, CredentialsError) as error:
         raise Failure(str(error), USAGE) from None

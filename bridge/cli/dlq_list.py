@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bridge.findings import visible
-from bridge.kafka.tools.dead_letter_reader import Letterbox, opened
+from bridge.kafka.tools.dead_letter_topic import DeadLetterTopic, opened
 from bridge.replay.letter import Letter, Mark, Place, read
 from bridge.replay.wanted import Wanted
 
@@ -52,7 +52,7 @@ def listed(kafka: Kafka, wanted: Wanted, limit: int, *, only_open: bool, as_json
         _print(seen, kafka.dead_letter_topic)
 
 
-def scanned(box: Letterbox, has: Callable[[Letter], bool], limit: int) -> Seen:
+def scanned(box: DeadLetterTopic, has: Callable[[Letter], bool], limit: int) -> Seen:
     """Read the whole topic; of the letters only the newest `limit` are kept."""
     seen = Seen(deque(maxlen=limit))
     for record in box.scan():

@@ -18,19 +18,17 @@ from bridge.cli.failure import FOUND, Failure
 from bridge.delivery.rate_control import Tokens
 from bridge.findings import visible
 from bridge.flow import Event, Headers, Mapped, Mapper, PlainRecord, Record
-from bridge.kafka.tools.dead_letter_reader import Letterbox, opened
-from bridge.kafka.tools.inspect import PeekError
+from bridge.kafka.tools.dead_letter_topic import DeadLetterTopic, opened
+from bridge.kafka.tools.inspect import InspectError
 from bridge.replay.letter import Letter, Mark, Place, read
 from bridge.replay.plan import Limits, Plan, Rules
 from bridge.replay.progress import Open
 from bridge.replay.run import Answer, Missing, Replay, Report
 from bridge.replay.wanted import Wanted
 from bridge.rules.map.mapping import CompiledMapping
-from bridge.service.loading import mapping_of, usable_rules
-from bridge.service.wiring import context_of, credentials_of, endpoint_of, judge_of
-from bridge.suprsend.batch import Bounds, batches
+from bridge.service.wiring import context_of, credentials_of, endpoint_of, judge_of, mapping_of, usable_rules
 from bridge.suprsend.outbox import Outbox
-from bridge.suprsend.sending import Retries, Sending
+from bridge.suprsend.sending import Bounds, Retries, Sending, batches
 from bridge.suprsend.transport import CurlTransport
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ class Wish:
 class Desk:
     """Implements `replay.run.Box` over the dead-letter topic."""
 
-    def __init__(self, box: Letterbox, still: Open) -> None:
+    def __init__(self, box: DeadLetterTopic, still: Open) -> None:
         self._box = box
         self._still = still
 
@@ -68,7 +66,7 @@ class Desk:
         place = (record.topic(), record.partition(), record.offset())
         try:
             whole = self._box.original(*place, letter.reference.sha256)
-        except PeekError as error:
+        except InspectError as error:
             message = f"the original is gone ({error})"
             raise Missing(message) from None
         at = record.timestamp()[1]
@@ -147,7 +145,7 @@ def _calls(settings: Settings, rate: float) -> Callable[[Sequence[Event]], list[
     return lambda events: [len(each) for each in batches([event.body for event in events], bounds)]
 
 
-def _open_letters(box: Letterbox, wish: Wish, begin: dict[int, int]) -> tuple[frozenset[Place], Open]:
+def _open_letters(box: DeadLetterTopic, wish: Wish, begin: dict[int, int]) -> tuple[frozenset[Place], Open]:
     """The open letters that are meant, and what is open at all."""
     places: dict[int, set[int]] = {}
     meant: dict[Place, None] = {}
@@ -166,7 +164,7 @@ def _open_letters(box: Letterbox, wish: Wish, begin: dict[int, int]) -> tuple[fr
     return frozenset(islice(ordered, wish.limit)), still
 
 
-def _letters(box: Letterbox, chosen: frozenset[Place]) -> Iterator[Letter]:
+def _letters(box: DeadLetterTopic, chosen: frozenset[Place]) -> Iterator[Letter]:
     """The chosen letters, in the order of each partition."""
     begin = {partition: high for partition, (_, high) in box.spans.items()}
     for place in chosen:

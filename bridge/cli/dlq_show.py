@@ -12,7 +12,7 @@ import typer
 from bridge.cli.dlq_list import OPEN, facts_of, time_text
 from bridge.cli.failure import FOUND, Failure
 from bridge.findings import visible
-from bridge.kafka.tools.dead_letter_reader import opened
+from bridge.kafka.tools.dead_letter_topic import opened
 from bridge.kafka.tools.inspect import record_at
 from bridge.replay.letter import Letter, Mark, Place, read
 

@@ -78,12 +78,12 @@ def _only_topic(ruleset: RuleSet) -> str | None:
 
 def _from_kafka(config: Path | None, topic: str, partition: int, offset: int) -> PlainRecord:
     from bridge.kafka.config import ConfigError
-    from bridge.kafka.tools.inspect import PeekError, record_at
+    from bridge.kafka.tools.inspect import InspectError, record_at
     from bridge.secrets import SecretError
 
     try:
         return record_at(kafka_settings(config).kafka, topic, partition, offset)
-    except (PeekError, ConfigError, SecretError) as error:
+    except (InspectError, ConfigError, SecretError) as error:
         raise Failure(str(error), FOUND) from None
 
 

@@ -44,7 +44,7 @@ def _of_kafka(trouble: Trouble, path: str) -> Finding:
 
 
 def _suprsend_problem(settings: Settings) -> str | None:
-    from bridge.asking.wire import call
+    from bridge.asking.ask import call
     from bridge.flow import Verdict
     from bridge.service.wiring import credentials_of, endpoint_of, judge_of
     from bridge.suprsend.answers import is_foreign

@@ -15,14 +15,16 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from bridge import __version__
+from bridge.cli.act import command_of
 from bridge.cli.failure import FATAL, INTERRUPTED, USAGE, Failure
 from bridge.findings import FindingsError, visible
+from bridge.service.actions import ACTIONS
 
 __all__ = ["COMMANDS", "Entry", "load", "main", "run"]
 
 
 class Entry(NamedTuple):
-    """One command: the module `bridge.cli.<module>` has it as `command`, a function or a `typer.Typer`."""
+    """One command: `bridge.cli.<module>` has it as `command`, a function or a `typer.Typer`, or it is an action's row."""
 
     name: str
     panel: str
@@ -46,23 +48,21 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("explain", _WRITE, "Show what one record becomes, and why."),
     Entry("events", _WRITE, "List every event that the rules can make."),
     Entry("status", _OPERATE, "Show what a running bridge does and what holds it up."),
-    Entry("pause", _OPERATE, "Stop delivery, of everything or of a part."),
-    Entry("resume", _OPERATE, "Go on after a pause or a hold."),
-    Entry("skip", _OPERATE, "Put one record aside into the dead-letter topic, or go past what cannot be read."),
+    *(Entry(action.name, _OPERATE, action.summary) for action in ACTIONS.values() if action.command),
     Entry("dlq", _OPERATE, "List dead letters, show one, and send them again."),
-    Entry("accept-rewind", _OPERATE, "Let rewound records be sent again."),
-    Entry("log-level", _OPERATE, "Change how much a running bridge logs."),
     Entry("send", _MORE, "Send one event to SuprSend."),
     Entry("schema", _MORE, "Print the JSON Schema of a kind of file, for an editor."),
 )
 
+_MADE = ACTIONS.keys() - {"skip"}
+"""Commands that are made from the row of their action; `skip` has more options, and a module for them."""
 _BY_NAME = {entry.name: entry for entry in COMMANDS}
 
 
 def load(name: str) -> Any:
     """Import a command's module and make its command ready to run."""
     entry = _BY_NAME[name]
-    command = import_module(entry.module).command
+    command = command_of(ACTIONS[name]) if name in _MADE else import_module(entry.module).command
     if not isinstance(command, typer.Typer):
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         app.command(name)(command)

@@ -98,12 +98,12 @@ def _from_lines(lines: Iterable[bytes], topic: str | None, *, envelope: bool) ->
 
 def _from_kafka(config: Path | None, topic: str, last: int) -> Iterator[Numbered]:
     from bridge.kafka.config import ConfigError
-    from bridge.kafka.tools.inspect import PeekError, last_records
+    from bridge.kafka.tools.inspect import InspectError, last_records
     from bridge.secrets import SecretError
 
     try:
         found = last_records(kafka_settings(config).kafka, topic, last)
-    except (PeekError, ConfigError, SecretError) as error:
+    except (InspectError, ConfigError, SecretError) as error:
         raise Failure(str(error), FOUND) from None
     for record in found:
         yield f"{topic}:{record.partition()}:{record.offset()}", record

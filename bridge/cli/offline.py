@@ -12,7 +12,7 @@ import typer
 from bridge.cli.failure import FOUND, Failure
 
 if TYPE_CHECKING:
-    from bridge.kafka.tools.offline import Overview
+    from bridge.kafka.tools.offline import GroupOverview
     from bridge.settings.kafka import Kafka
 
 Json = dict[str, Any]
@@ -37,7 +37,7 @@ def kafka_of(config: Path | None, unreached: Failure) -> Kafka:
 def said(action: str, body: dict[str, str], config: Path | None, unreached: Failure) -> Json:
     """Pause or resume by a commit of our own. Raises `Failure`."""
     from bridge.kafka.config import ConfigError
-    from bridge.kafka.tools.inspect import PeekError
+    from bridge.kafka.tools.inspect import InspectError
     from bridge.kafka.tools.offline import say
     from bridge.observe.actions import BadRequestError, parse_target
     from bridge.secrets import SecretError
@@ -50,7 +50,7 @@ def said(action: str, body: dict[str, str], config: Path | None, unreached: Fail
             raise Failure(message, FOUND)
         aims = [(topic, target.partition) for topic in ((target.topic,) if target.topic else settings.topics)]
         changed = say(settings, aims, time.time_ns() // 1_000_000, paused=paused)
-    except (PeekError, ConfigError, SecretError, BadRequestError) as error:
+    except (InspectError, ConfigError, SecretError, BadRequestError) as error:
         message = f"{unreached}; and Kafka itself: {error}"
         raise Failure(message, FOUND) from None
     if not (paused or changed):
@@ -67,19 +67,19 @@ def said(action: str, body: dict[str, str], config: Path | None, unreached: Fail
 def overview(config: Path | None, unreached: Failure) -> Json:
     """What Kafka knows of the group, in the words of `/status` where it has them. Raises `Failure`."""
     from bridge.kafka.config import ConfigError
-    from bridge.kafka.tools.inspect import PeekError
+    from bridge.kafka.tools.inspect import InspectError
     from bridge.kafka.tools.offline import look
     from bridge.secrets import SecretError
 
     settings = kafka_of(config, unreached)
     try:
         return _facts(look(settings), str(unreached))
-    except (PeekError, ConfigError, SecretError) as error:
+    except (InspectError, ConfigError, SecretError) as error:
         message = f"{unreached}; and Kafka itself: {error}"
         raise Failure(message, FOUND) from None
 
 
-def _facts(found: Overview, why: str) -> Json:
+def _facts(found: GroupOverview, why: str) -> Json:
     rows = [
         {
             **row._asdict(),
@@ -102,7 +102,7 @@ def _facts(found: Overview, why: str) -> Json:
     }
 
 
-def _pauses(found: Overview) -> list[Json]:
+def _pauses(found: GroupOverview) -> list[Json]:
     from bridge.delivery.pauses import aim_text
 
     book = found.book
@@ -114,25 +114,3 @@ def _pauses(found: Overview) -> list[Json]:
         {"target": target, "since": said.since / 1000, "lifted_by": f'suprsend-bridge resume {target} --reason "…"'}
         for target, said in sorted(targets, key=lambda entry: (entry[1].since, entry[0]))
     ]
-
-
-def show(facts: Json) -> None:
-    """Print it for people."""
-    from bridge.cli.status import MOST_ROWS, age
-
-    typer.echo(f"not running, or not to be reached  group {facts['group']}")
-    typer.echo(f"{facts['why']}: this is what Kafka knows")
-    for line in facts["unknown"]:
-        typer.echo(f"! {line}")
-    for pause in facts["pauses"]:
-        since = age(max(0.0, facts["now"] - pause["since"]))
-        typer.echo(f"- {pause['target']} is paused since {since}; {pause['lifted_by']}")
-    lag = "unknown" if facts["lag"] is None else f"{facts['lag']:,} records at most"
-    letters = "unknown" if facts["dead_letters"] is None else f"{facts['dead_letters']:,} at most"
-    typer.echo(f"lag {lag}; dead letters behind the last replay {letters}")
-    for row in facts["partitions"][:MOST_ROWS]:
-        committed = "no commit" if row["committed"] is None else f"committed {row['committed']:,}"
-        paused = "  paused" if row["paused"] else ""
-        typer.echo(f"  {row['topic']}:{row['partition']}  {committed}  end {row['end']:,}{paused}")
-    if len(facts["partitions"]) > MOST_ROWS:
-        typer.echo(f"  … {len(facts['partitions']) - MOST_ROWS} more: --json")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,25 +37,25 @@ class UnreachedError(Failure):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BridgeAddress:
     """Where the bridge is, and what token it wants."""
 
     url: str
     token: str | None
 
 
-def place(url: str | None, token_file: Path | None, config: Path | None, environ: Mapping[str, str]) -> Place:
+def place(url: str | None, token_file: Path | None, config: Path | None, environ: Mapping[str, str]) -> BridgeAddress:
     """Find address and token: options first, then the environment, then the settings file. Raises `Failure`."""
     settings = None if config is None else _settings(config, environ)
     host = settings.host if settings else environ.get("BRIDGE_ADMIN__HOST") or "127.0.0.1"
     port = settings.port if settings else environ.get("BRIDGE_ADMIN__PORT") or "8080"
     found = url or environ.get("BRIDGE_URL") or f"http://{LOCAL.get(host, host)}:{port}"
     if token_file is not None:
-        return Place(found, _read(token_file))
+        return BridgeAddress(found, _read(token_file))
     if settings is not None and settings.secret is not None:
-        return Place(found, _secret(settings.secret))
+        return BridgeAddress(found, _secret(settings.secret))
     named = environ.get("BRIDGE_ADMIN__TOKEN_FILE")
-    return Place(found, environ.get("BRIDGE_ADMIN__TOKEN") or (_read(Path(named)) if named else None))
+    return BridgeAddress(found, environ.get("BRIDGE_ADMIN__TOKEN") or (_read(Path(named)) if named else None))
 
 
 def _settings(config: Path, environ: Mapping[str, str]) -> Any:
@@ -86,7 +85,7 @@ def _read(path: Path) -> str:
         raise Failure(message, FOUND) from None
 
 
-def ask(where: Place, method: str, path: str, body: Mapping[str, str] | None = None) -> dict[str, Any]:
+def ask(where: BridgeAddress, method: str, path: str, body: Mapping[str, str] | None = None) -> dict[str, Any]:
     """One request; returns the decoded answer. Raises `Failure` with what the bridge says, or why it does not."""
     parts = urlsplit(where.url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -110,7 +109,7 @@ def ask(where: Place, method: str, path: str, body: Mapping[str, str] | None = N
     return _decoded(where, response.status, raw)
 
 
-def _decoded(where: Place, status: int, raw: bytes) -> dict[str, Any]:
+def _decoded(where: BridgeAddress, status: int, raw: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(raw)
     except ValueError:
@@ -121,25 +120,6 @@ def _decoded(where: Place, status: int, raw: bytes) -> dict[str, Any]:
     if status >= 400:
         raise Failure(str(answer.get("error", f"status {status}")), FOUND)
     return answer
-
-
-def act(
-    action: str, body: Mapping[str, str], where: tuple[str | None, Path | None, Path | None], as_json: bool
-) -> None:
-    """Ask for one action and print what was done; raises `Failure` where it was not.
-
-    Pauses are kept in Kafka: where no bridge answers they go there.
-    """
-    try:
-        answer = ask(place(*where, os.environ), "POST", f"/actions/{action}", body)
-    except UnreachedError as error:
-        if action not in ("pause", "resume"):
-            message = f"{error}: is it running, and is --url right?"
-            raise Failure(message, FOUND) from None
-        from bridge.cli.offline import said
-
-        answer = said(action, dict(body), where[2], error)
-    typer.echo(json.dumps(answer) if as_json else visible(str(answer.get("done", "done"))))
 
 
 def printable(value: Any) -> Any:

@@ -101,10 +101,11 @@ def _show(dry: DryTransport) -> None:
 
     assert dry.last is not None
     lines = ["", "dry run: nothing was sent, committed or dead-lettered"]
-    for topic in dry.last.topics:
-        ends = ", ".join(f"{count} {outcome.value}" for outcome, count in sorted(topic.finished.items()) if count)
-        lines.append(f"  {topic.topic}: {topic.consumed} records read" + (f": {ends}" if ends else ""))
-    for rule in dry.last.rules:
+    for topic in (view.topic for view in dry.last.topics):
+        counted = dry.last.counted(topic)
+        ends = ", ".join(f"{count} {outcome.value}" for outcome, count in sorted(counted.finished.items()) if count)
+        lines.append(f"  {topic}: {counted.consumed} records read" + (f": {ends}" if ends else ""))
+    for rule in dry.last.rule_views():
         lines += [
             f"  {rule.name} → {name}: {n}" for (name, result), n in sorted(rule.events.items()) if result == "accepted"
         ]

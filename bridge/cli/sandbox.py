@@ -10,7 +10,7 @@ import typer
 
 from bridge.cli.failure import Failure
 from bridge.cli.main import run
-from bridge.sandbox.variants import VARIANTS, unknown
+from bridge.sandbox.api import VARIANTS, unknown_variants
 from bridge.sandbox.workspaces import EXAMPLE, Workspace
 from bridge.suprsend.limits import CEILING_EVENT_BYTES, DEFAULT_EVENT_BYTES, MAX_BODY_BYTES, env_problem
 
@@ -56,9 +56,8 @@ def command(
 
     Example: suprsend-bridge sandbox --port 8787
     """
-    from bridge.sandbox.api import Limits
-    from bridge.sandbox.run import serve
-    from bridge.sandbox.server import SandboxConfig
+    from bridge.sandbox.api import SandboxLimits
+    from bridge.sandbox.server import SandboxConfig, serve
 
     for option, value in (("--workspace-key", workspace_key), ("--workspace-uid", workspace_uid)):
         if env_problem(value) or ":" in value:
@@ -66,13 +65,13 @@ def command(
     if not workspace_secret or not api_key:
         raise Failure("--workspace-secret and --api-key: give some text, or leave the option out")
     chosen = frozenset(filter(None, variants.split(",")))
-    if unknown(chosen):
-        raise Failure(f"--variants: there is no {unknown(chosen)[0]!r}; there are: {', '.join(VARIANTS)}")
+    if unknown_variants(chosen):
+        raise Failure(f"--variants: there is no {unknown_variants(chosen)[0]!r}; there are: {', '.join(VARIANTS)}")
     config = SandboxConfig(
         host=host,
         port=port,
         workspace=Workspace(workspace_key, workspace_secret, api_key, workspace_uid),
-        limits=Limits(event_bytes=max_event_bytes, body_bytes=max_body_bytes),
+        limits=SandboxLimits(event_bytes=max_event_bytes, body_bytes=max_body_bytes),
         seed=seed,
         window_seconds=window,
         max_skew_seconds=max_skew,

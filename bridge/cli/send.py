@@ -173,8 +173,7 @@ def _from_environment(environ: Mapping[str, str]) -> SuprSend:
 
 def _credentials(settings: SuprSend) -> Credentials:
     from bridge.secrets import SecretError
-    from bridge.suprsend.signing import CredentialsError
-    from bridge.suprsend.sources import bearer_source, hmac_source
+    from bridge.suprsend.signing import CredentialsError, bearer_source, hmac_source
 
     key, secret, token = settings.key, settings.secret, settings.token
     try:

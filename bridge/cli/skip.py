@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.remote import AsJson, Reason, TokenFile, Url, act
+from bridge.cli.act import act
+from bridge.cli.remote import AsJson, Reason, TokenFile, Url
+from bridge.service.actions import ACTIONS
 
+ACTION = ACTIONS["skip"]
 Settings = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Settings file: for address and token, and for Kafka with --unreadable."),
@@ -16,10 +19,7 @@ Settings = Annotated[
 
 
 def command(
-    record: Annotated[
-        str,
-        typer.Argument(help="TOPIC:PARTITION:OFFSET of a record without an outcome; TOPIC:PARTITION if unreadable."),
-    ],
+    record: Annotated[str, typer.Argument(help=ACTION.arguments[0].help)],
     reason: Reason,
     *,
     unreadable: Annotated[
@@ -37,17 +37,6 @@ def command(
     config: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Move one record that holds its partition to the dead-letter topic, with the reason.
-
-    With --unreadable: find the first offset that can be read behind a batch that cannot, show it and what setting might
-    read the batch, ask, and go on there; what lies between is counted as lost. Everything before must be finished. With
-    --offline it does so for a group whose process does not run, or dies of the batch each time; records before the
-    batch that have no outcome are put into the dead-letter topic first.
-
-    Example: suprsend-bridge skip orders.v1:3:1042 --reason "malformed, the shop knows"
-
-    Example: suprsend-bridge skip orders.v1:3 --unreadable --config bridge.yaml --reason "a damaged disk"
-    """
     if unreadable:
         from bridge.cli.skip_unreadable import Wish, skipped
 
@@ -56,4 +45,7 @@ def command(
     if offline or memory is not None:
         message = "--offline and --memory go with --unreadable"
         raise typer.BadParameter(message)
-    act("skip", {"record": record, "reason": reason}, (url, token_file, config), as_json)
+    act(ACTION, {"record": record, "reason": reason}, (url, token_file, config), as_json)
+
+
+command.__doc__ = ACTION.help

@@ -14,22 +14,23 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bridge import __version__
+from bridge.cli.act import act
 from bridge.cli.failure import FOUND, USAGE, Failure
-from bridge.cli.remote import act, ask, place
+from bridge.cli.remote import ask, place
 from bridge.delivery.dead_letter_headers import skipped_headers
 from bridge.findings import visible
 from bridge.flow import Headers, PlainRecord, UnreadableHeaders, headers_of
-from bridge.kafka.client.epochs import epoch_end
-from bridge.kafka.client.read_past import Beyond, ProbeError, Prober, beyond
 from bridge.kafka.config import ConfigError
-from bridge.kafka.tools.dead_letter_reader import opened
-from bridge.kafka.tools.idle import IdleGroup, Stood, idle
-from bridge.kafka.tools.inspect import PeekError
-from bridge.observe.actions import BadRequestError, parse_target
+from bridge.kafka.tools.dead_letter_topic import opened
+from bridge.kafka.tools.inspect import InspectError
+from bridge.kafka.tools.offline import GroupCommit, IdleGroup, epoch_end, idle
+from bridge.kafka.tools.read_past import Beyond, ProbeError, Prober, beyond
+from bridge.observe.actions import BadRequestError, parse_partition
 from bridge.offsets.commit_metadata import decode
 from bridge.offsets.go_past import Stand, passed
 from bridge.secrets import SecretError
-from bridge.service.memory import BESIDE, MIB, cgroup_limit
+from bridge.service.actions import ACTIONS
+from bridge.service.wiring import BESIDE_RECORDS, MIB, cgroup_limit
 from bridge.settings.kinds import parse_size
 from bridge.settings.load import load_settings
 
@@ -61,28 +62,17 @@ def skipped(wish: Wish, where: Where, as_json: bool) -> None:
         raise Failure("say --yes to go past it without being asked")
     named = where[2] or (Path(os.environ["BRIDGE_CONFIG"]) if os.environ.get("BRIDGE_CONFIG") else None)
     try:
-        topic, partition = _partition(wish.partition)
+        topic, partition = parse_partition(wish.partition)
         settings = load_settings(named, os.environ)
         prober = Prober(settings.kafka, topic, partition, _memory(wish.memory))
         if wish.offline:
             _offline(settings, (topic, partition), prober, wish, as_json)
         else:
             _online((topic, partition), prober, wish, where, as_json)
-    except (PeekError, ProbeError) as error:
+    except (InspectError, ProbeError) as error:
         raise Failure(str(error), FOUND) from None
-    except (ConfigError, SecretError, ValueError) as error:
+    except (BadRequestError, ConfigError, SecretError, ValueError) as error:
         raise Failure(str(error), USAGE) from None
-
-
-def _partition(text: str) -> tuple[str, int]:
-    try:
-        target = parse_target(text)
-    except BadRequestError as error:
-        raise Failure(str(error)) from None
-    if target.topic is None or target.partition is None:
-        message = f"{text!r} is no partition: write TOPIC:PARTITION, as in orders.v1:3"
-        raise Failure(message)
-    return target.topic, target.partition
 
 
 def _memory(text: str | None) -> int:
@@ -90,7 +80,7 @@ def _memory(text: str | None) -> int:
     if text is not None:
         return max(parse_size(text), LEAST_MEMORY)
     limit = cgroup_limit()
-    return DEFAULT_MEMORY if limit is None else max(LEAST_MEMORY, min(DEFAULT_MEMORY, limit - BESIDE))
+    return DEFAULT_MEMORY if limit is None else max(LEAST_MEMORY, min(DEFAULT_MEMORY, limit - BESIDE_RECORDS))
 
 
 def _online(name: tuple[str, int], prober: Prober, wish: Wish, where: Where, as_json: bool) -> None:
@@ -110,7 +100,7 @@ def _online(name: tuple[str, int], prober: Prober, wish: Wish, where: Where, as_
         raise Failure(message, FOUND)
     _confirm(shown, past, past.to - past.first, 0, wish)
     body = {"partition": shown, "first": str(past.first), "to": str(past.to), "reason": wish.reason}
-    act("skip-unreadable", body, where, as_json)
+    act(ACTIONS["skip-unreadable"], body, where, as_json)
 
 
 def _offline(settings: Settings, name: tuple[str, int], prober: Prober, wish: Wish, as_json: bool) -> None:
@@ -141,12 +131,12 @@ def _offline(settings: Settings, name: tuple[str, int], prober: Prober, wish: Wi
         if before:
             _put_aside(settings, prober, (before[0], past.first), set(before), wish.reason)
         # Of which leader epoch the record before it is nobody can read.
-        _commit(group, name, was, Stood(past.to, passed(stand, past.to)))
+        _commit(group, name, was, GroupCommit(past.to, passed(stand, past.to)))
     done = f"{shown} goes on at {past.to}; at most {lost} records are lost, {len(before)} are in the dead-letter topic"
     typer.echo(json.dumps({"done": done}) if as_json else done)
 
 
-def _stand(was: Stood, shown: str) -> Stand:
+def _stand(was: GroupCommit, shown: str) -> Stand:
     committed, metadata = was.offset, was.metadata
     if committed < 0:
         message = f"the group has no commit for {shown}: a bridge that starts makes one, let it do so first"
@@ -158,7 +148,7 @@ def _stand(was: Stood, shown: str) -> Stand:
     return Stand(committed, note)
 
 
-def _refuse_cut(settings: Settings, name: tuple[str, int], was: Stood, stand: Stand) -> None:
+def _refuse_cut(settings: Settings, name: tuple[str, int], was: GroupCommit, stand: Stand) -> None:
     """What the commit calls finished is so of the log as it was then."""
     end = epoch_end(settings.kafka, name, was.epoch) if was.epoch >= 0 else None
     if end is not None and stand.cut(end):
@@ -169,7 +159,7 @@ def _refuse_cut(settings: Settings, name: tuple[str, int], was: Stood, stand: St
         raise Failure(message, FOUND)
 
 
-def _commit(group: IdleGroup, name: tuple[str, int], was: Stood, then: Stood) -> None:
+def _commit(group: IdleGroup, name: tuple[str, int], was: GroupCommit, then: GroupCommit) -> None:
     if group.committed(*name) != was:
         message = f"somebody committed for {name[0]}:{name[1]} meanwhile: look again"
         raise Failure(message, FOUND)

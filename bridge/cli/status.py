@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bridge.cli.failure import FOUND
+from bridge.cli.offline import overview
 from bridge.cli.remote import AsJson, Config, UnreachedError, Url, ask, place, printable
 
 if TYPE_CHECKING:
@@ -29,13 +30,11 @@ def command(url: Url = None, config: Config = None, as_json: AsJson = False) -> 
     try:
         answer = ask(place(url, None, config, os.environ), "GET", "/status")
     except UnreachedError as error:
-        from bridge.cli import offline
-
-        facts = offline.overview(config, error)
+        facts = overview(config, error)
         if as_json:
             typer.echo(json.dumps(facts))
         else:
-            offline.show(printable(facts))
+            show_offline(printable(facts))
         raise typer.Exit(FOUND) from None
     if as_json:
         typer.echo(json.dumps(answer))
@@ -158,3 +157,23 @@ def _errors(errors: list[Json], now: float) -> Table:
             f"{age(now - error['at'])} ago", error["kind"], error["where"], error["message"], str(error["times"])
         )
     return table
+
+
+def show_offline(facts: Json) -> None:
+    """Print for people what Kafka knows, where no bridge answers."""
+    typer.echo(f"not running, or not to be reached  group {facts['group']}")
+    typer.echo(f"{facts['why']}: this is what Kafka knows")
+    for line in facts["unknown"]:
+        typer.echo(f"! {line}")
+    for pause in facts["pauses"]:
+        since = age(max(0.0, facts["now"] - pause["since"]))
+        typer.echo(f"- {pause['target']} is paused since {since}; {pause['lifted_by']}")
+    lag = "unknown" if facts["lag"] is None else f"{facts['lag']:,} records at most"
+    letters = "unknown" if facts["dead_letters"] is None else f"{facts['dead_letters']:,} at most"
+    typer.echo(f"lag {lag}; dead letters behind the last replay {letters}")
+    for row in facts["partitions"][:MOST_ROWS]:
+        committed = "no commit" if row["committed"] is None else f"committed {row['committed']:,}"
+        paused = "  paused" if row["paused"] else ""
+        typer.echo(f"  {row['topic']}:{row['partition']}  {committed}  end {row['end']:,}{paused}")
+    if len(facts["partitions"]) > MOST_ROWS:
+        typer.echo(f"  … {len(facts['partitions']) - MOST_ROWS} more: --json")

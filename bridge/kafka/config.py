@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,49 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from bridge.kafka.client.log_throttle import LOG
 from bridge.kafka.errors import plain
-from bridge.kafka.passthrough import ALLOWED, For
 from bridge.offsets.begin import OnGap, StartFrom
 from bridge.offsets.commit_metadata import digest_of
+from bridge.settings.passthrough import ALLOWED, For
 
 if TYPE_CHECKING:
     from bridge.settings.kafka import Kafka, Security
+
+
+_EVERY_SECONDS: Final = 30.0
+_MOST_KINDS: Final = 256
+
+
+class LogThrottle(logging.Filter):
+    """A broker that is away would fill the log with the same line many times a second.
+
+    Lets one line of a kind (librdkafka's facility and client) through every 30 s, and says how many it kept back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._kinds: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written; may add to it."""
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        kind = (record.levelno, *arguments[:2])
+        now = self._clock()
+        until, kept = self._kinds.get(kind, (0.0, 0))
+        if now < until:
+            self._kinds[kind] = (until, kept + 1)
+            return False
+        if len(self._kinds) >= _MOST_KINDS:
+            self._kinds.clear()
+        self._kinds[kind] = (now + _EVERY_SECONDS, 0)
+        if kept:
+            record.msg = f"{record.msg} (and {kept} such lines before it)"
+        return True
+
+
+LOG: Final = logging.getLogger("bridge.kafka.client")
+LOG.addFilter(LogThrottle())
 
 
 class Logs(Protocol):

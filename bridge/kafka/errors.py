@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from operator import methodcaller
 from typing import Final, NamedTuple
@@ -12,7 +13,6 @@ from typing import Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException
 
 from bridge.flow import TopicPartition
-from bridge.kafka.client.unreadable import SILENT_SECONDS, Unread
 
 END_REACHED: Final = KafkaError._PARTITION_EOF
 INVALID_ARGUMENT: Final = KafkaError._INVALID_ARG
@@ -208,6 +208,21 @@ _UNREAD: Final[Mapping[int, str]] = {
     KafkaError._CRIT_SYS_RESOURCE: "there is not memory enough to unpack a batch: more may read it",
 }
 """What to say of a batch that cannot be read, by the error's code."""
+
+
+SILENT_SECONDS: Final = 60.0
+"""So long nothing may come of a partition that is read, though there is more of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What is told of a partition. `offset` is the one to be read next; `kind` that of the trouble."""
+
+    offset: int
+    kind: str
+    message: str
+    """The client's words."""
+    advice: str
 
 
 def unread(error: KafkaError, offset: int, topic: str) -> Unread:

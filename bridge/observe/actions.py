@@ -1,19 +1,16 @@
-"""What an operator may ask of a running bridge: the requests' shape, and the seam to whoever does it."""
+"""What an action of an operator is, and how its request is read. The actions themselves: `bridge.service.actions`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
 REASON_CHARACTERS = 500
 
 _TOPIC = r"[A-Za-z0-9._-]{1,249}"
 _TARGET = re.compile(rf"(?P<topic>{_TOPIC})(?::(?P<partition>\d{{1,9}}))?")
 _RECORD = re.compile(rf"(?P<topic>{_TOPIC}):(?P<partition>\d{{1,9}}):(?P<offset>\d{{1,18}})")
-_OFFSET = re.compile(r"\d{1,18}")
-_TOKEN = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class RefusedError(Exception):
@@ -36,44 +33,13 @@ class Target(NamedTuple):
         return self.topic if self.partition is None else f"{self.topic}:{self.partition}"
 
 
-class Controls(Protocol):
-    """What the road does for an operator. Each is awaited in the main thread's loop and must not block it.
-
-    Each returns one line that says what was done, or raises `RefusedError`. The caller logs the action and its reason.
-    """
-
-    async def pause(self, target: Target, reason: str) -> str:
-        """Stop sending and reading from the target until `resume`."""
-        ...
-
-    async def resume(self, target: Target, reason: str) -> str:
-        """Lift what `resume` may lift on the target: the operator's pause, a brake, a halt, a gap."""
-        ...
-
-    async def skip(self, topic: str, partition: int, offset: int, reason: str) -> str:
-        """Give one unfinished record to the dead-letter topic, with the reason."""
-        ...
-
-    async def skip_unreadable(self, topic: str, partition: int, offsets: tuple[int, int], reason: str) -> str:
-        """Go on at the second offset, where nothing from the first on can be read; what lies between is lost."""
-        ...
-
-    async def accept_rewind(self, token: str, reason: str) -> str:
-        """Send again exactly the offsets that the token stands for."""
-        ...
-
-    async def set_log_level(self, level: str, reason: str) -> str:
-        """Log from this level on."""
-        ...
-
-
 def parse_target(text: str | None) -> Target:
     """Read `TOPIC` or `TOPIC:PARTITION`; None or `all` is everything. Raises `BadRequestError`."""
     if text is None or text == "all":
         return Target()
     match = _TARGET.fullmatch(text)
     if match is None:
-        message = f"{_quote(text)} is no target: write TOPIC, TOPIC:PARTITION or all"
+        message = f"{quoted(text)} is no target: write TOPIC, TOPIC:PARTITION or all"
         raise BadRequestError(message)
     partition = match["partition"]
     return Target(match["topic"], None if partition is None else int(partition))
@@ -83,71 +49,61 @@ def parse_record(text: str) -> tuple[str, int, int]:
     """Read `TOPIC:PARTITION:OFFSET`. Raises `BadRequestError`."""
     match = _RECORD.fullmatch(text)
     if match is None:
-        message = f"{_quote(text)} is no record: write TOPIC:PARTITION:OFFSET, as in orders.v1:3:1042"
+        message = f"{quoted(text)} is no record: write TOPIC:PARTITION:OFFSET, as in orders.v1:3:1042"
         raise BadRequestError(message)
     return match["topic"], int(match["partition"]), int(match["offset"])
 
 
-class Action(NamedTuple):
-    """One action: the keys of its body beside `reason`, and how it is done."""
-
-    needed: tuple[str, ...]
-    optional: tuple[str, ...]
-    do: Callable[[Controls, Mapping[str, str], str], Awaitable[str]]
-
-
-async def _skip(controls: Controls, body: Mapping[str, str], reason: str) -> str:
-    topic, partition, offset = parse_record(body["record"])
-    return await controls.skip(topic, partition, offset, reason)
-
-
-async def _skip_unreadable(controls: Controls, body: Mapping[str, str], reason: str) -> str:
-    target = parse_target(body["partition"])
+def parse_partition(text: str) -> tuple[str, int]:
+    """Read `TOPIC:PARTITION`. Raises `BadRequestError`."""
+    target = parse_target(text)
     if target.topic is None or target.partition is None:
-        message = f"{_quote(body['partition'])} is no partition: write TOPIC:PARTITION, as in orders.v1:3"
+        message = f"{quoted(text)} is no partition: write TOPIC:PARTITION, as in orders.v1:3"
         raise BadRequestError(message)
-    offsets = [int(body[name]) if _OFFSET.fullmatch(body[name]) else -1 for name in ("first", "to")]
-    if not 0 <= offsets[0] < offsets[1]:
-        message = "first and to are offsets, and to is the larger one"
-        raise BadRequestError(message)
-    return await controls.skip_unreadable(target.topic, target.partition, (offsets[0], offsets[1]), reason)
+    return target.topic, target.partition
 
 
-async def _accept_rewind(controls: Controls, body: Mapping[str, str], reason: str) -> str:
-    if _TOKEN.fullmatch(body["token"]) is None:
-        message = "the token is not one that `suprsend-bridge status` prints"
-        raise BadRequestError(message)
-    return await controls.accept_rewind(body["token"], reason)
+class Argument(NamedTuple):
+    """A key of the request's body, and the command's argument of the same name."""
+
+    name: str
+    help: str
+    optional: bool = False
+    """The body may leave it out; the command may not."""
 
 
-async def _log_level(controls: Controls, body: Mapping[str, str], reason: str) -> str:
-    if body["level"] not in LOG_LEVELS:
-        message = f"{_quote(body['level'])} is no level: write one of {', '.join(LOG_LEVELS)}"
-        raise BadRequestError(message)
-    return await controls.set_log_level(body["level"], reason)
+class Action(NamedTuple):
+    """One action. Its route, its command and its part of the reference page are made from this."""
 
-
-ACTIONS: dict[str, Action] = {
-    "pause": Action((), ("target",), lambda c, body, reason: c.pause(parse_target(body.get("target")), reason)),
-    "resume": Action((), ("target",), lambda c, body, reason: c.resume(parse_target(body.get("target")), reason)),
-    "skip": Action(("record",), (), _skip),
-    "skip-unreadable": Action(("partition", "first", "to"), (), _skip_unreadable),
-    "accept-rewind": Action(("token",), (), _accept_rewind),
-    "log-level": Action(("level",), (), _log_level),
-}
+    name: str
+    summary: str
+    """One line, for the list of commands."""
+    help: str
+    """What it does, and an example, for `--help` and the page."""
+    arguments: tuple[Argument, ...]
+    read: Callable[[Mapping[str, str]], tuple[Any, ...]]
+    """Makes values of the arguments. Raises `BadRequestError`."""
+    do: Callable[..., Awaitable[str]]
+    """`do(operator, *values, reason)`, awaited in the main thread's loop: one line that says what was done. Raises
+    `RefusedError`. The caller logs the action and its reason."""
+    in_kafka: bool = False
+    """Where no bridge answers, the command writes it into Kafka itself."""
+    command: bool = True
+    """There is a command of this name; else another one asks for it."""
 
 
 def read_body(action: Action, body: Any) -> tuple[dict[str, str], str]:
     """Check a decoded body; returns its values without the reason, and the reason. Raises `BadRequestError`."""
-    known = (*action.needed, *action.optional, "reason")
+    known = (*(argument.name for argument in action.arguments), "reason")
+    needed = (*(argument.name for argument in action.arguments if not argument.optional), "reason")
     if not isinstance(body, dict):
         message = f"the body is a JSON object with {', '.join(known)}"
         raise BadRequestError(message)
     unknown = [key for key in body if key not in known]
     if unknown:
-        message = f"unknown key {_quote(unknown[0])}; known are {', '.join(known)}"
+        message = f"unknown key {quoted(unknown[0])}; known are {', '.join(known)}"
         raise BadRequestError(message)
-    for key in (*action.needed, "reason"):
+    for key in needed:
         if key not in body:
             message = f"{key} is missing: " + ("say why, for the log" if key == "reason" else "it is required")
             raise BadRequestError(message)
@@ -165,5 +121,6 @@ def _reason(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _quote(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text of the request, for a message: not longer than is of use."""
     return repr(text if len(text) <= 80 else text[:80] + "…")

@@ -1,6 +1,6 @@
 """The admin server: metrics, health, status, a page, and what an operator may do. Runs in the main thread's loop.
 
-It reads snapshots and asks `Controls`; it never touches what another thread owns, so no request delays a call.
+It reads snapshots and has actions done; it never touches what another thread owns, so no request delays a call.
 Reading is open to whoever reaches the port (localhost unless set); actions need the token of the settings.
 """
 
@@ -10,7 +10,7 @@ import asyncio
 import errno
 import hmac
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,10 +22,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from bridge import __version__, jsontext
-from bridge.observe.actions import ACTIONS, BadRequestError, Controls, RefusedError, read_body
-from bridge.observe.health import heartbeat_trouble, missing
+from bridge.observe.actions import Action, BadRequestError, RefusedError, read_body
 from bridge.observe.snapshot import Source
-from bridge.observe.status import Process, status
+from bridge.observe.status import Process, heartbeat_trouble, missing, status
 from bridge.secrets import SecretError
 
 BODY_BYTES = 16_384
@@ -63,13 +62,18 @@ class Log(Protocol):
     def __call__(self, event: str, **facts: Any) -> None: ...
 
 
+Act = Callable[[Action, tuple[Any, ...], str], Awaitable[str]]
+"""Does an action with its values and its reason, and says what was done. Raises `RefusedError`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """What the server is made of. `controls` and `source` are the road's; `token` None refuses every action."""
+    """What the server is made of. `token` None refuses every action."""
 
     source: Source
     registry: CollectorRegistry
-    controls: Controls
+    actions: Mapping[str, Action]
+    act: Act
     token: Token | None
     log: Log
     log_level: Callable[[], str] = lambda: "info"
@@ -176,12 +180,12 @@ async def _act(admin: Admin, request: web.Request) -> web.Response:
     if refusal is not None:
         admin.log("admin_refused", action=name[:40], remote=request.remote, status=refusal.status)
         return refusal
-    action = ACTIONS.get(name)
+    action = admin.actions.get(name)
     if action is None:
-        return _answer(404, error=f"there is no such action; there are {', '.join(ACTIONS)}")
+        return _answer(404, error=f"there is no such action; there are {', '.join(admin.actions)}")
     body, reason = read_body(action, _decode(await request.read()))
     try:
-        done = await action.do(admin.controls, body, reason)
+        done = await admin.act(action, action.read(body), reason)
     except RefusedError as error:
         admin.log("admin_action", action=name, **body, reason=reason, remote=request.remote, refused=str(error))
         raise

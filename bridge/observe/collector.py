@@ -12,9 +12,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from bridge import __version__
+from bridge.observe.counted import Buckets
 from bridge.observe.metrics import METRICS
 from bridge.observe.reading import Metric, Scrape
-from bridge.observe.snapshot import Histogram, Source
+from bridge.observe.snapshot import Source
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 FAMILIES: dict[str, type[CounterMetricFamily | GaugeMetricFamily]] = {
@@ -63,19 +64,19 @@ def family(metric: Metric, scrape: Scrape) -> Family:
     if metric.kind == "histogram":
         histogram = HistogramMetricFamily(metric.name, metric.help, labels=names)
         for values, value in metric.read(scrape):
-            if isinstance(value, Histogram):
-                histogram.add_metric(list(values), _cumulative(value, metric.buckets), value.total)
+            if isinstance(value, Buckets):
+                histogram.add_metric(list(values), _cumulative(value), value.total)
         return histogram
     plain = FAMILIES[metric.kind](metric.name, metric.help, labels=names)
     for values, value in metric.read(scrape):
-        if not isinstance(value, Histogram):
+        if not isinstance(value, Buckets):
             plain.add_metric(list(values), value)
     return plain
 
 
-def _cumulative(histogram: Histogram, bounds: tuple[float, ...]) -> list[tuple[str, float]]:
-    edges = [*(str(bound) for bound in bounds), "+Inf"]
-    return list(zip(edges, accumulate(histogram.counts), strict=True))
+def _cumulative(buckets: Buckets) -> list[tuple[str, float]]:
+    edges = [*(str(bound) for bound in buckets.bounds), "+Inf"]
+    return list(zip(edges, accumulate(buckets.counts), strict=True))
 
 
 def registry(collector: BridgeCollector) -> CollectorRegistry:

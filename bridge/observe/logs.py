@@ -1,4 +1,8 @@
-"""Sets up the log: JSON lines for machines, colours for a terminal; limited, redacted, and never in anybody's way."""
+"""Sets up the log: JSON lines for machines, colours for a terminal; limited, redacted, and never in anybody's way.
+
+Of too many lines of one kind the first of each stretch are written, the others counted. The last warnings and errors are
+kept by kind, for `/status` and the page. A thread of its own writes, so that an output that stalls stalls nobody else.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,17 @@ import os
 import sys
 import threading
 import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from bridge import jsontext
-from bridge.observe.errors import LastErrors
-from bridge.observe.limiter import LeftOut, Limiter
 from bridge.observe.redact import Redactor
 from bridge.observe.snapshot import ErrorView
-from bridge.observe.writer import Writer
 
 Format = Literal["auto", "json", "console"]
 Facts = MutableMapping[str, Any]
@@ -176,3 +178,171 @@ def _renderer(form: Format, descriptor: int) -> Callable[[dict[str, Any]], bytes
         return (str(console(None, "info", shown)) + "\n").encode("utf-8", "replace")
 
     return render
+
+
+MOST = 50
+TEXT_CHARACTERS = 400
+GOOD_NEWS = frozenset({"stall_over", "left_out", "payload"})
+"""Warnings that tell of no error."""
+WHICH = ("rule", "code", "reason", "kind", "name", "setting", "result")
+"""Facts that tell two errors of one event apart."""
+TEXTS = ("message", "detail", "findings", "refused", "fatal", "why", "exception")
+"""Facts that say what is wrong, the first that is there."""
+
+
+class LastErrors:
+    """One entry for each kind of error, the newest first, with how often it came. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[tuple[str, ...], ErrorView] = OrderedDict()
+
+    def note(self, at: float, facts: Mapping[str, Any]) -> None:
+        """Take in one line of the log; `at` is in seconds since 1970."""
+        event = str(facts.get("event", ""))
+        if event in GOOD_NEWS:
+            return
+        which = [str(facts[name]) for name in WHICH if facts.get(name) not in (None, "")]
+        key = (event, *which)
+        with self._lock:
+            before = self._seen.pop(key, None)
+            times = before.times + 1 if before is not None else 1
+            self._seen[key] = ErrorView(at, event, _place(facts), _message(facts, which), times)
+            if len(self._seen) > MOST:
+                self._seen.popitem(last=False)
+
+    def views(self) -> tuple[ErrorView, ...]:
+        """At most `MOST`, the newest first."""
+        with self._lock:
+            return tuple(reversed(self._seen.values()))
+
+
+def _place(facts: Mapping[str, Any]) -> str:
+    """The coordinates: those of a record, of a call's events, or of what is held."""
+    parts = [str(facts[name]) for name in ("topic", "partition", "offset") if facts.get(name) is not None]
+    if parts:
+        return ":".join(parts)
+    spans = facts.get("spans") or ()
+    return ", ".join(spans[:3]) + (" …" if len(spans) > 3 else "") if spans else str(facts.get("scope", ""))
+
+
+def _message(facts: Mapping[str, Any], which: list[str]) -> str:
+    said = next((str(facts[name]) for name in TEXTS if facts.get(name)), "")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    text = ": ".join([*dict.fromkeys(which), *([" / ".join(lines)] if lines else [])])
+    return text if len(text) <= TEXT_CHARACTERS else text[: TEXT_CHARACTERS - 1] + "…"
+
+
+class LeftOut(NamedTuple):
+    """So many lines of a kind were not written since the stretch began."""
+
+    kind: str
+    lines: int
+    seconds: float
+
+
+class Limiter:
+    """Lets `burst` lines of each kind through per stretch of `seconds`; the clock is passed in.
+
+    Not safe for several threads at once: the caller holds a lock. Kinds are event names, so there are few.
+    """
+
+    def __init__(self, burst: int = 20, seconds: float = 10.0) -> None:
+        self.burst = burst
+        self.seconds = seconds
+        self._since: dict[str, float] = {}
+        self._seen: dict[str, int] = {}
+        self._next_end = float("inf")
+
+    def allow(self, kind: str, now: float) -> bool:
+        """Whether to write a line of that kind."""
+        if kind not in self._since:
+            self._since[kind] = now
+            self._next_end = min(self._next_end, now + self.seconds)
+        seen = self._seen.get(kind, 0) + 1
+        self._seen[kind] = seen
+        return seen <= self.burst
+
+    def ended(self, now: float, *, all_of_them: bool = False) -> list[LeftOut]:
+        """End the stretches that are over (or all), and tell what each left out. Cheap while none is over."""
+        if now < self._next_end and not all_of_them:
+            return []
+        left_out = []
+        for kind, since in list(self._since.items()):
+            if now - since < self.seconds and not all_of_them:
+                continue
+            del self._since[kind]
+            over = self._seen.pop(kind) - self.burst
+            if over > 0:
+                left_out.append(LeftOut(kind, over, now - since))
+        self._next_end = min((since + self.seconds for since in self._since.values()), default=float("inf"))
+        return left_out
+
+
+QUEUE_LINES = 10_000
+QUEUE_BYTES = 8 * 1024 * 1024
+
+
+class Writer:
+    """A bounded queue of lines and the thread that writes them to a file descriptor.
+
+    `put` never waits: over the bound the line is dropped and counted. The descriptor is written to directly, so that
+    no buffer's lock can hold up the end of the process.
+    """
+
+    def __init__(self, descriptor: int, *, lines: int = QUEUE_LINES, size: int = QUEUE_BYTES) -> None:
+        self._descriptor = descriptor
+        self._most_lines = lines
+        self._most_bytes = size
+        self._queue: deque[bytes] = deque()
+        self._bytes = 0
+        self._closing = False
+        self._changed = threading.Condition()
+        self.dropped = 0
+        """Lines not written since the queue was full or the output failed."""
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, line: bytes) -> None:
+        """Queue one line, its end included; any thread, never waits for the output."""
+        with self._changed:
+            full = len(self._queue) >= self._most_lines or self._bytes + len(line) > self._most_bytes
+            if full or self._closing:
+                self.dropped += 1
+                return
+            self._queue.append(line)
+            self._bytes += len(line)
+            self._changed.notify()
+
+    def close(self, seconds: float = 2.0) -> bool:
+        """Write what is queued, for at most so long; False if the output did not take it all."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._queue and not self._closing:
+                    self._changed.wait()
+                if not self._queue:
+                    return
+                lines = list(self._queue)
+                self._queue.clear()
+                self._bytes = 0
+            if not self._write(b"".join(lines)):
+                with self._changed:
+                    self.dropped += len(lines)
+
+    def _write(self, data: bytes) -> bool:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._descriptor, view) :]
+            except BlockingIOError:
+                threading.Event().wait(0.05)
+            except OSError:
+                return False
+        return True

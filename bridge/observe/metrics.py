@@ -1,14 +1,14 @@
 """Every metric that the bridge exports, in one table: the reference page, the dashboard and the alerts are tested
 against it, and `bridge.observe.collector` renders nothing else.
 
-To add a metric, add a row; its last field takes it from the scrape.
+To add a metric, add a row; its last field takes it from the scrape. What a room counts is there as that room counts it:
+a new counter is a field of `bridge/delivery/counters.py` or `bridge/kafka/client/counters.py` and needs nothing between.
 """
 
 from __future__ import annotations
 
 from bridge.flow import Outcome
 from bridge.observe import labels
-from bridge.observe.health import missing
 from bridge.observe.labels import PARTITION, RULE, TOPIC
 from bridge.observe.reading import (
     Metric,
@@ -19,6 +19,7 @@ from bridge.observe.reading import (
     holds,
     lag_seconds,
     last_poll,
+    lost,
     one,
     partitions,
     pause_seconds,
@@ -26,17 +27,18 @@ from bridge.observe.reading import (
     rule_errors,
     topic_words,
     topics,
+    topics_counted,
     trouble,
     words,
 )
-from bridge.observe.snapshot import BATCH_BUCKETS, CALL_BUCKETS, DRAIN_BUCKETS, LATENCY_BUCKETS
+from bridge.observe.status import missing
 
 RECORDS = (
     counter(
         "bridge_records_consumed_total",
         "Records read from Kafka, those read again included.",
         (TOPIC,),
-        topics(lambda t: t.consumed),
+        topics_counted(lambda t: t.consumed),
     ),
     counter(
         "bridge_records_finished_total",
@@ -60,25 +62,23 @@ RECORDS = (
         "bridge_released_records_total",
         "Records handed back on a revoke or by a hold; the outcome `released` over all topics.",
         (),
-        one(lambda s: sum(t.finished.get(Outcome.RELEASED, 0) for t in s.snapshot.topics)),
+        one(lambda s: s.snapshot.finished().get(Outcome.RELEASED, 0)),
     ),
     counter(
         "bridge_records_lost_total",
         "Records that retention deleted before they were read, or that cannot be read and were passed over.",
         (TOPIC,),
-        topics(lambda t: t.lost),
+        lost,
     ),
     histogram(
         "bridge_record_delivery_latency_seconds",
         "From the record's timestamp to the answer that accepted its last event.",
-        LATENCY_BUCKETS,
-        one(lambda s: s.snapshot.delivery_latency),
+        lambda s: s.delivery.latency,
     ),
     histogram(
         "bridge_record_processing_seconds",
         "From reading a record to its outcome.",
-        LATENCY_BUCKETS,
-        one(lambda s: s.snapshot.processing),
+        lambda s: s.delivery.processing,
     ),
     gauge(
         "bridge_finished_above_watermark",
@@ -90,7 +90,7 @@ RECORDS = (
         "bridge_order_breaks_total",
         "Times that an earlier record of a lane was refused for now and a later one of the same call accepted.",
         (),
-        one(lambda s: s.snapshot.order_breaks),
+        one(lambda s: s.snapshot.delivery.order_breaks),
     ),
 )
 
@@ -99,7 +99,7 @@ RULES = (
         "bridge_rule_matches_total",
         "Records that a rule's `when` selected.",
         (RULE,),
-        lambda scrape: (((rule.name,), rule.matches) for rule in scrape.snapshot.rules),
+        lambda scrape: (((rule.name,), rule.matches) for rule in scrape.snapshot.rule_views()),
     ),
     counter(
         "bridge_rule_errors_total",
@@ -144,25 +144,23 @@ API = (
         "bridge_http_requests_total",
         "HTTP attempts, every one, by status code or by what went wrong before one came.",
         (labels.CODE,),
-        words(labels.CODE, lambda s: s.calls.requests),
+        words(labels.CODE, lambda s: s.delivery.requests),
     ),
     histogram(
         "bridge_http_request_duration_seconds",
         "Duration of an HTTP attempt.",
-        CALL_BUCKETS,
-        one(lambda s: s.snapshot.calls.seconds),
+        lambda s: s.delivery.call_seconds,
     ),
     histogram(
         "bridge_http_request_records",
         "Events in one call.",
-        BATCH_BUCKETS,
-        one(lambda s: s.snapshot.calls.records),
+        lambda s: s.delivery.call_records,
     ),
     counter(
         "bridge_http_request_body_bytes_total",
         "Bytes of the bodies sent.",
         (),
-        one(lambda s: s.snapshot.calls.body_bytes),
+        one(lambda s: s.snapshot.delivery.body_bytes),
     ),
     gauge(
         "bridge_http_requests_inflight",
@@ -180,13 +178,13 @@ API = (
         "bridge_retries_total",
         "Calls sent again, by the verdict on the attempt before.",
         (labels.RETRY,),
-        words(labels.RETRY, lambda s: s.calls.retries),
+        words(labels.RETRY, lambda s: s.delivery.retries),
     ),
     counter(
         "bridge_wait_seconds_total",
         "Seconds that calls waited before they were sent, added up over calls.",
         (labels.WAIT,),
-        words(labels.WAIT, lambda s: s.calls.waited),
+        words(labels.WAIT, lambda s: s.delivery.waited),
     ),
     gauge(
         "bridge_circuit_open",
@@ -198,7 +196,7 @@ API = (
         "bridge_unknown_answers_total",
         "Answers of status 2xx whose results could not be read.",
         (),
-        one(lambda s: s.snapshot.calls.unknown_answers),
+        one(lambda s: s.snapshot.delivery.unknown_answers),
     ),
 )
 
@@ -213,19 +211,19 @@ DEAD_LETTERS = (
         "bridge_dlq_produce_failures_total",
         "Dead letters that Kafka did not take; they are tried again and hold their partition.",
         (),
-        one(lambda s: s.snapshot.kafka.dead_letter_failures),
+        one(lambda s: s.snapshot.delivery.dead_letter_failures),
     ),
     counter(
         "bridge_dedupe_expired_total",
         "Events too old to be sent again without the risk of a repeat.",
         (),
-        one(lambda s: s.snapshot.dedupe_expired),
+        one(lambda s: s.snapshot.delivery.dedupe_expired),
     ),
     counter(
         "bridge_stuck_records_total",
         "Records that kept failing while others succeeded.",
         (),
-        one(lambda s: s.snapshot.stuck),
+        one(lambda s: s.snapshot.delivery.stuck),
     ),
 )
 
@@ -253,25 +251,25 @@ KAFKA = (
         "bridge_commits_total",
         "Answers to commits, one for each partition that was committed.",
         (labels.COMMIT,),
-        words(labels.COMMIT, lambda s: s.kafka.commits),
+        words(labels.COMMIT, lambda s: s.consumer.commits),
     ),
     gauge(
         "bridge_commit_metadata_bytes",
         "Largest metadata of a partition's last commit; 4,096 would be refused, at 3,000 reading stops.",
         (),
-        one(lambda s: s.snapshot.kafka.commit_metadata_bytes),
+        one(lambda s: s.snapshot.consumer.metadata_bytes),
     ),
     gauge(
         "bridge_commit_metadata_room_bytes",
         "Bytes of metadata that the brokers are known to take; less than 4,000 where they refused some, 0 where they take none.",
         (),
-        one(lambda s: s.snapshot.kafka.commit_metadata_room),
+        one(lambda s: s.snapshot.consumer.metadata_room),
     ),
     counter(
         "bridge_foreign_metadata_total",
         "Commits found with metadata that was written for another commit, topic or cluster: it did not count.",
         (),
-        one(lambda s: s.snapshot.kafka.foreign_metadata),
+        one(lambda s: s.snapshot.consumer.foreign_metadata),
     ),
     gauge(
         "bridge_partitions_assigned",
@@ -319,13 +317,12 @@ KAFKA = (
         "bridge_rebalances_total",
         "Changes of the assignment.",
         (labels.REBALANCE,),
-        words(labels.REBALANCE, lambda s: s.kafka.rebalances),
+        words(labels.REBALANCE, lambda s: s.consumer.rebalances),
     ),
     histogram(
         "bridge_rebalance_drain_seconds",
         "Time to finish what was with the API when partitions were revoked.",
-        DRAIN_BUCKETS,
-        one(lambda s: s.snapshot.kafka.drains),
+        lambda s: s.consumer.drain_buckets,
     ),
     gauge(
         "bridge_kafka_joined",

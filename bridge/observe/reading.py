@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from bridge.observe import labels
+from bridge.observe.counted import Buckets, TopicCounters
 from bridge.observe.labels import Label
-from bridge.observe.snapshot import Histogram, PartitionView, Snapshot, TopicView
+from bridge.observe.snapshot import PartitionView, Snapshot, TopicView
 
 
 class Scrape(NamedTuple):
@@ -23,7 +24,7 @@ class Scrape(NamedTuple):
 
 
 Kind = Literal["counter", "gauge", "histogram"]
-Sample = tuple[tuple[str, ...], float | Histogram]
+Sample = tuple[tuple[str, ...], float | Buckets]
 Read = Callable[[Scrape], Iterable[Sample]]
 
 
@@ -48,12 +49,12 @@ def gauge(name: str, text: str, labels: tuple[Label, ...], read: Read) -> Metric
     return Metric(name, "gauge", text, labels, read)
 
 
-def histogram(name: str, text: str, buckets: tuple[float, ...], read: Read) -> Metric:
+def histogram(name: str, text: str, read: Callable[[Snapshot], Buckets]) -> Metric:
     """Observations in buckets, without labels."""
-    return Metric(name, "histogram", text, (), read, buckets)
+    return Metric(name, "histogram", text, (), one(lambda scrape: read(scrape.snapshot)), read(Snapshot(0.0)).bounds)
 
 
-def one(read: Callable[[Scrape], float | Histogram | None]) -> Read:
+def one(read: Callable[[Scrape], float | Buckets | None]) -> Read:
     """A metric without labels; None leaves it out."""
 
     def samples(scrape: Scrape) -> Iterator[Sample]:
@@ -69,12 +70,17 @@ def topics(read: Callable[[TopicView], float]) -> Read:
     return lambda scrape: (((topic.topic,), read(topic)) for topic in scrape.snapshot.topics)
 
 
-def topic_words(label: Label, read: Callable[[TopicView], Mapping[Any, int]]) -> Read:
-    """One sample per topic and word of the label."""
+def topics_counted(read: Callable[[TopicCounters], float]) -> Read:
+    """One sample per topic, of what delivery counted of it."""
+    return lambda scrape: (((t.topic,), read(scrape.snapshot.counted(t.topic))) for t in scrape.snapshot.topics)
+
+
+def topic_words(label: Label, read: Callable[[TopicCounters], Mapping[Any, int]]) -> Read:
+    """One sample per topic and word of the label, of what delivery counted of it."""
 
     def samples(scrape: Scrape) -> Iterator[Sample]:
         for topic in scrape.snapshot.topics:
-            for word, count in label.counts(read(topic)):
+            for word, count in label.counts(read(scrape.snapshot.counted(topic.topic))):
                 yield (topic.topic, word), count
 
     return samples
@@ -108,20 +114,25 @@ def lag_seconds(view: PartitionView, now: float) -> float | None:
 
 def rule_errors(scrape: Scrape) -> Iterator[Sample]:
     """Mapping errors of each rule by reason."""
-    for rule in scrape.snapshot.rules:
+    for rule in scrape.snapshot.rule_views():
         for reason, count in labels.MAPPING_ERROR.counts(rule.errors):
             yield (rule.name, reason), count
 
 
 def events(scrape: Scrape) -> Iterator[Sample]:
     """Events of each rule by event and result."""
-    for rule in scrape.snapshot.rules:
+    for rule in scrape.snapshot.rule_views():
         results: dict[str, dict[str, float]] = {}
         for (event, result), count in rule.events.items():
             results.setdefault(event, {})[result] = count
         for event, counted in results.items():
             for result, total in labels.RESULT.counts(counted):
                 yield (rule.name, event, result), total
+
+
+def lost(scrape: Scrape) -> Iterator[Sample]:
+    """Records of each topic that Kafka lost."""
+    return (((topic.topic,), scrape.snapshot.consumer.lost_records[topic.topic]) for topic in scrape.snapshot.topics)
 
 
 def holds(snapshot: Snapshot) -> dict[str, float]:

@@ -4,62 +4,33 @@ The delivery thread makes a `Snapshot` and publishes it by one assignment; the m
 `/status` and as a page. So every number of a scrape is of the same moment, and a scrape delays no call. Nothing here
 holds a payload or a secret. Mappings must not be changed once the snapshot is published.
 
+What is counted is here as the rooms count it (`bridge.observe.counted`), copied whole; the views hold what is true at the
+moment alone.
+
 Times are seconds since 1970 unless a name says otherwise. Words that become metric labels (`reason`, `code`, `kind`,
 …) are those that `bridge.observe.metrics` lists; an unlisted one is shown there as `other`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from bridge.flow import KafkaState, Outcome
+from bridge.flow import KafkaState, Outcome, RuleInfo
+from bridge.observe.counted import DeliveryCounters, KafkaCounters, TopicCounters
 
-LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
-"""Upper bounds in seconds: from a record's timestamp to the accepting answer, and from read to finished."""
-CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Upper bounds in seconds of one HTTP attempt (its deadline is 30 s by default)."""
-BATCH_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0)
-"""Upper bounds of events in one call."""
-DRAIN_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Upper bounds in seconds of a drain on revoke or stop."""
-
-
-class Histogram(NamedTuple):
-    """Observations per bucket, not cumulative: `counts[i]` are those ≤ `bounds[i]`, the last those above all."""
-
-    counts: tuple[int, ...]
-    total: float
-
-    @classmethod
-    def empty(cls, bounds: tuple[float, ...]) -> Histogram:
-        """Nothing observed yet."""
-        return cls((0,) * (len(bounds) + 1), 0.0)
-
-
-NO_LATENCY = Histogram.empty(LATENCY_BUCKETS)
-NO_CALLS = Histogram.empty(CALL_BUCKETS)
-NO_BATCHES = Histogram.empty(BATCH_BUCKETS)
-NO_DRAINS = Histogram.empty(DRAIN_BUCKETS)
 NOT_JOINED = KafkaState(joined=False, kind=None, trouble=None)
 
 
-@dataclass(frozen=True, slots=True)
-class TopicView:
-    """A topic of the settings, assigned or not. `consumed == sum(finished.values()) + inflight`, always."""
+class TopicView(NamedTuple):
+    """Records of a topic that have no outcome, or one that is not committed yet; the settings' topics are all there."""
 
     topic: str
-    consumed: int = 0
-    finished: Mapping[Outcome, int] = field(default_factory=dict)
-    """`released` records are counted as consumed again when they are read again."""
     inflight: int = 0
     inflight_bytes: int = 0
     finished_above_watermark: int = 0
-    lost: int = 0
-    """Records that retention deleted before they were read."""
-    dead_letters: Mapping[str, int] = field(default_factory=dict)
-    """Acknowledged dead letters by class; one record may make several."""
 
 
 class PartitionView(NamedTuple):
@@ -83,37 +54,25 @@ class PartitionView(NamedTuple):
     """Why nothing can be read of it: what to do, and the words of Kafka's client; None while it can."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleView:
+class RuleView(NamedTuple):
     """What one rule did since the process started."""
 
     name: str
-    topics: tuple[str, ...] = ()
-    matches: int = 0
-    errors: Mapping[str, int] = field(default_factory=dict)
+    matches: int
+    errors: Mapping[str, int]
     """Mapping errors by `Fault.code`."""
-    events: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    events: Mapping[tuple[str, str], int]
     """By (event name, result); each event that the rule can make is present from the start."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallsView:
-    """The API side: every HTTP attempt counts."""
+    """The API side."""
 
-    requests: Mapping[str, int] = field(default_factory=dict)
-    """By status code as text, or by `Reply.error` where no status line arrived."""
-    seconds: Histogram = NO_CALLS
-    records: Histogram = NO_BATCHES
-    body_bytes: int = 0
     inflight: int = 0
     limit: int = 0
     """How many calls may be in flight now (it adapts)."""
     circuit_open: bool = False
-    retries: Mapping[str, int] = field(default_factory=dict)
-    """Repeated attempts, by the verdict that caused them."""
-    waited: Mapping[str, float] = field(default_factory=dict)
-    """Seconds that calls waited, by reason (`retry_after`, `backoff`, `breaker`, `budget`, `rate_limit`)."""
-    unknown_answers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +81,6 @@ class KafkaView:
 
     state: KafkaState = NOT_JOINED
     group: str = ""
-    commits: Mapping[str, int] = field(default_factory=dict)
-    """By result: `ok`, or what the Kafka thread makes of a refusal."""
-    rebalances: Mapping[str, int] = field(default_factory=dict)
-    """By event: `assigned`, `revoked`, `lost`."""
-    drains: Histogram = NO_DRAINS
-    dead_letter_failures: int = 0
-    commit_metadata_bytes: int = 0
-    """The largest metadata of a partition's last commit; 4,096 would be refused."""
-    commit_metadata_room: int = 0
-    """What the brokers are known to take of it; 0 where they take none."""
-    foreign_metadata: int = 0
-    """Commits found with metadata that was written for another commit, topic or cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +152,18 @@ class WaitingView(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything at one moment. `topics` has each topic of the settings and `rules` each loaded rule, used or not."""
+    """Everything at one moment. For each topic: consumed = finished + in work, always."""
 
     taken_at: float
     topics: tuple[TopicView, ...] = ()
+    """Each topic of the settings, assigned or not."""
     partitions: tuple[PartitionView, ...] = ()
-    rules: tuple[RuleView, ...] = ()
+    rules: tuple[RuleInfo, ...] = ()
+    """Each loaded rule, used or not."""
+    delivery: DeliveryCounters = field(default_factory=DeliveryCounters)
+    """What delivery counted since the process started."""
+    consumer: KafkaCounters = field(default_factory=KafkaCounters)
+    """What the Kafka thread counted since then."""
     calls: CallsView = CallsView()
     kafka: KafkaView = KafkaView()
     mapping: RulesView = RulesView()
@@ -221,14 +174,41 @@ class Snapshot:
     """At most 50, the newest first."""
     waiting: tuple[WaitingView, ...] = ()
     """At most 20."""
-    delivery_latency: Histogram = NO_LATENCY
-    """Seconds from a record's timestamp to the answer that accepted its last event."""
-    processing: Histogram = NO_LATENCY
-    """Seconds from read to finished, of every outcome."""
-    order_breaks: int = 0
-    dedupe_expired: int = 0
-    stuck: int = 0
     dry_run: bool = False
+
+    def counted(self, topic: str) -> TopicCounters:
+        """What delivery counted of a topic."""
+        return self.delivery.topics.get(topic) or TopicCounters()
+
+    def consumed(self) -> int:
+        """Records read so far, of all topics."""
+        return sum(counted.consumed for counted in self.delivery.topics.values())
+
+    def finished(self) -> dict[Outcome, int]:
+        """Records with an outcome, of all topics."""
+        total: Counter[Outcome] = Counter()
+        for counted in self.delivery.topics.values():
+            total.update(counted.finished)
+        return total
+
+    def inflight(self) -> int:
+        """Records without an outcome, of all topics."""
+        return sum(topic.inflight for topic in self.topics)
+
+    def rule_views(self) -> list[RuleView]:
+        """What each loaded rule did."""
+        events: dict[str, dict[tuple[str, str], int]] = {}
+        for (rule, name, result), count in self.delivery.events.items():
+            events.setdefault(rule, {})[name, result] = count
+        errors: dict[str, dict[str, int]] = {}
+        for (rule, code), count in self.delivery.rule_errors.items():
+            errors.setdefault(rule, {})[code] = count
+        return [_rule_view(rule, errors.get(rule.name, {}), events.get(rule.name, {})) for rule in self.rules]
+
+
+def _rule_view(rule: RuleInfo, errors: Mapping[str, int], counted: Mapping[tuple[str, str], int]) -> RuleView:
+    events = {**{(name, "accepted"): 0 for name in rule.events}, **counted}
+    return RuleView(rule.name, sum(events.values()) + sum(errors.values()), errors, events)
 
 
 class Source(Protocol):

@@ -48,9 +48,7 @@ class StallWatch:
 
     def observe(self, snapshot: Snapshot, now: float) -> Stall | None:
         """Look at the newest snapshot at `now` (seconds since 1970); a stall is returned once, when it is found."""
-        finished = sum(
-            n for topic in snapshot.topics for outcome, n in topic.finished.items() if outcome != Outcome.RELEASED
-        )
+        finished = sum(n for outcome, n in snapshot.finished().items() if outcome != Outcome.RELEASED)
         waiting = _waiting(snapshot)
         frozen = now - snapshot.taken_at >= self._after
         if finished != self._finished or not (waiting or frozen):
@@ -75,7 +73,7 @@ def _waiting(snapshot: Snapshot) -> int:
     views = [view for view in snapshot.partitions if (view.topic, view.partition) not in held]
     known = sum(view.lag for view in views if view.lag is not None)
     unknown = any(view.lag is None for view in views)
-    return known or (sum(topic.inflight for topic in snapshot.topics) if unknown else 0)
+    return known or (snapshot.inflight() if unknown else 0)
 
 
 def stacks(loop: asyncio.AbstractEventLoop | None = None) -> list[str]:

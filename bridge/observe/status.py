@@ -1,13 +1,21 @@
-"""The snapshot as JSON: what `/status` answers, and what the page and `suprsend-bridge status` show. Pure."""
+"""The snapshot as JSON: what `/status` answers, and what the page and `suprsend-bridge status` show. Pure.
+
+Also whether it is alive and ready. Alive is the poll heartbeat alone: a restart cures a Kafka thread that no longer polls,
+and nothing else. Ready is: has joined the group (an empty assignment counts), reads every partition that is its own, Kafka
+is without trouble, and nothing is held, since each hold needs a person, to repair its cause or to say what shall happen. A
+plain outage of the API is no hold and keeps it ready, else a corrected version could not be rolled out; so does a pause,
+which somebody wants.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.observe.health import heartbeat_trouble, missing
+from bridge.flow import TopicPartition
 from bridge.observe.reading import lag_seconds
-from bridge.observe.snapshot import CallsView, HoldView, PartitionView, RuleView, Snapshot, TopicView
+from bridge.observe.snapshot import HoldView, PartitionView, RuleView, Snapshot, TopicView
 
 Json = dict[str, Any]
 
@@ -49,22 +57,18 @@ def status(snapshot: Snapshot, process: Process) -> Json:
         "holds": [_hold(hold) for hold in snapshot.holds],
         "pauses": [pause._asdict() for pause in snapshot.pauses],
         "totals": _totals(snapshot),
-        "topics": [_topic(topic) for topic in snapshot.topics],
+        "topics": [_topic(topic, snapshot) for topic in snapshot.topics],
         "partitions": [_partition(view, process.now) for view in snapshot.partitions],
-        "per_rule": [_rule(rule) for rule in snapshot.rules],
-        "api": _api(snapshot.calls),
+        "per_rule": [_rule(rule) for rule in snapshot.rule_views()],
+        "api": _api(snapshot),
         "waiting": [item._asdict() for item in snapshot.waiting],
         "errors": [error._asdict() for error in snapshot.errors],
     }
 
 
 def _totals(snapshot: Snapshot) -> Json:
-    finished: dict[str, int] = {}
-    for topic in snapshot.topics:
-        for outcome, count in topic.finished.items():
-            finished[outcome.value] = finished.get(outcome.value, 0) + count
-    consumed = sum(topic.consumed for topic in snapshot.topics)
-    inflight = sum(topic.inflight for topic in snapshot.topics)
+    finished = {outcome.value: count for outcome, count in snapshot.finished().items()}
+    consumed, inflight = snapshot.consumed(), snapshot.inflight()
     lags = [view.lag for view in snapshot.partitions]
     known = snapshot.kafka.state.reads and None not in lags
     return {
@@ -78,14 +82,15 @@ def _totals(snapshot: Snapshot) -> Json:
     }
 
 
-def _topic(topic: TopicView) -> Json:
+def _topic(topic: TopicView, snapshot: Snapshot) -> Json:
+    counted = snapshot.counted(topic.topic)
     return {
         "topic": topic.topic,
-        "consumed": topic.consumed,
-        "finished": {outcome.value: count for outcome, count in topic.finished.items()},
+        "consumed": counted.consumed,
+        "finished": {outcome.value: count for outcome, count in counted.finished.items()},
         "inflight": topic.inflight,
-        "lost": topic.lost,
-        "dead_letters": dict(topic.dead_letters),
+        "lost": snapshot.consumer.lost_records[topic.topic],
+        "dead_letters": dict(counted.dead_letters),
     }
 
 
@@ -111,13 +116,13 @@ def _rule(rule: RuleView) -> Json:
     return {"rule": rule.name, "matches": rule.matches, "errors": sum(rule.errors.values()), "events": results}
 
 
-def _api(calls: CallsView) -> Json:
+def _api(snapshot: Snapshot) -> Json:
     return {
-        "requests": dict(calls.requests),
-        "inflight": calls.inflight,
-        "limit": calls.limit,
-        "circuit_open": calls.circuit_open,
-        "retries": dict(calls.retries),
+        "requests": dict(snapshot.delivery.requests),
+        "inflight": snapshot.calls.inflight,
+        "limit": snapshot.calls.limit,
+        "circuit_open": snapshot.calls.circuit_open,
+        "retries": dict(snapshot.delivery.retries),
     }
 
 
@@ -136,3 +141,42 @@ def _hold(hold: HoldView) -> Json:
         "token": hold.token,
         "wanted": hold.wanted,
     }
+
+
+_NAMED = 5
+POLL_LIMIT_SECONDS = 60.0
+"""Older than this, the Kafka thread is taken for dead. It polls at least every quarter of a second."""
+
+
+def missing(snapshot: Snapshot) -> list[str]:
+    """What keeps the bridge from being ready, one line each; empty when it is ready."""
+    lines = []
+    state = snapshot.kafka.state
+    if not state.joined:
+        lines.append(f"not a member of the consumer group yet: {state.trouble or 'joining'}")
+    elif state.trouble is not None:
+        lines.append(f"Kafka ({state.kind or 'trouble'}): {state.trouble}")
+    if state.unbegun:
+        lines.append(f"{begins(state.unbegun)}: Kafka is asked where to begin")
+    lines += [describe(hold) for hold in snapshot.holds if not hold.wanted]
+    return lines
+
+
+def begins(unbegun: Sequence[TopicPartition]) -> str:
+    """For people: which partitions are not read yet."""
+    named = ", ".join(f"{topic}[{number}]" for topic, number in unbegun[:_NAMED])
+    more = f" and {len(unbegun) - _NAMED} more" if len(unbegun) > _NAMED else ""
+    return f"{named}{more} not read yet"
+
+
+def describe(hold: HoldView) -> str:
+    """One line for people: what is held, why, and what lifts it."""
+    detail = f": {hold.detail}" if hold.detail else ""
+    return f"{hold.reason} holds {hold.scope}{detail}; lifted by {hold.lifted_by}"
+
+
+def heartbeat_trouble(poll_age: float | None, up_seconds: float, limit: float = POLL_LIMIT_SECONDS) -> str | None:
+    """None while the Kafka thread polls, else one line. Before its first poll the process's own age counts."""
+    if poll_age is None:
+        return None if up_seconds <= limit else f"the Kafka thread has not polled in {up_seconds:.0f} s since the start"
+    return None if poll_age <= limit else f"the Kafka thread last polled {poll_age:.0f} s ago (limit {limit:.0f} s)"

@@ -21,7 +21,7 @@ class Refusal(NamedTuple):
     message: str
 
 
-class Tally(NamedTuple):
+class CallCounts(NamedTuple):
     """What became of the events of one call; `received` is the sum of the others.
 
     `not_applied` are those that nobody looked at: of a call that was not authenticated, or that a fault swallowed.
@@ -34,7 +34,7 @@ class Tally(NamedTuple):
     not_applied: int = 0
 
 
-NOTHING: Final = Tally()
+NOTHING: Final = CallCounts()
 
 
 class Answer(NamedTuple):
@@ -44,30 +44,30 @@ class Answer(NamedTuple):
     body: bytes
     content_type: str = JSON
     headers: Mapping[str, str] = {}
-    tally: Tally = NOTHING
+    counts: CallCounts = NOTHING
     pieces: Sequence[tuple[bytes, object]] = ()
     """The events that a bulk answer is about, as they came."""
 
 
-def refused(refusal: Refusal, tally: Tally = NOTHING) -> Answer:
+def refused(refusal: Refusal, counts: CallCounts = NOTHING) -> Answer:
     """The whole call is refused: `{"status":"error","error":{…}}` and no `records`."""
     error = {"message": refusal.message, "type": refusal.type}
-    return Answer(refusal.status_code, dumps({"status": "error", "error": error}), tally=tally)
+    return Answer(refusal.status_code, dumps({"status": "error", "error": error}), counts=counts)
 
 
-def single(record: bytes, tally: Tally) -> Answer:
+def single(record: bytes, counts: CallCounts) -> Answer:
     """202 of `/v2/event/`, documented without the record's `status_code` (contract §5a)."""
-    return Answer(202, record.replace(b',"status_code":202', b""), tally=tally)
+    return Answer(202, record.replace(b',"status_code":202', b""), counts=counts)
 
 
-def plain_ok(tally: Tally) -> Answer:
+def plain_ok(counts: CallCounts) -> Answer:
     """202 and the JSON string `"OK"` of `/event/`, as documented."""
-    return Answer(202, b'"OK"', tally=tally)
+    return Answer(202, b'"OK"', counts=counts)
 
 
-def bulk(records: list[bytes], tally: Tally, pieces: Sequence[tuple[bytes, object]]) -> Answer:
+def bulk(records: list[bytes], counts: CallCounts, pieces: Sequence[tuple[bytes, object]]) -> Answer:
     """207 of `/v2/bulk/event/`: `status` stays `success` whatever the records say (contract §5a)."""
-    return Answer(207, b'{"status":"success","records":[' + b",".join(records) + b"]}", tally=tally, pieces=pieces)
+    return Answer(207, b'{"status":"success","records":[' + b",".join(records) + b"]}", counts=counts, pieces=pieces)
 
 
 def record_refused(refusal: Refusal) -> bytes:

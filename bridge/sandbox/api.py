@@ -12,18 +12,16 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from bridge.sandbox import answers
-from bridge.sandbox.answers import Answer, Refusal, Tally
+from bridge.sandbox.answers import Answer, CallCounts, Refusal
 from bridge.sandbox.call import Call, Endpoint
 from bridge.sandbox.checks import INVALID, LONG_ID, RESERVED, TOO_LARGE, check_full, check_short, invalid
-from bridge.sandbox.clock import Clock
-from bridge.sandbox.keybook import KeyBook, Taken
-from bridge.sandbox.memory import Kept, Memory
+from bridge.sandbox.memory import Clock, Kept, KeyBook, Memory, Taken
 from bridge.sandbox.workspaces import Caller, Workspace, Workspaces
 from bridge.suprsend.limits import DEFAULT_EVENT_BYTES, MAX_BATCH_EVENTS, MAX_BODY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SandboxLimits:
     """What the sandbox enforces on sizes.
 
     One event is at most 102,400 bytes, the documented figure. The SDKs would let 819,200 pass and the true limit is
@@ -78,7 +76,7 @@ class Api:
 
     def __init__(
         self,
-        limits: Limits,
+        limits: SandboxLimits,
         workspaces: Workspaces,
         memory: Memory,
         clock: Clock,
@@ -95,7 +93,7 @@ class Api:
         count = len(call.pieces())
         caller = self._workspaces.authenticate(call)
         if isinstance(caller, Refusal):
-            return answers.refused(caller, Tally(received=count, not_applied=count))
+            return answers.refused(caller, CallCounts(received=count, not_applied=count))
         whole = self._refuse_whole(call)
         if whole is not None:
             judged = _Judged([whole] * count, frozenset(), whole)
@@ -180,7 +178,7 @@ class Api:
             if refusal is None:
                 records.append(self._taken(taken, b"sandbox-%x" % row if key else b"sandbox-n%x" % row))
         memory.keep(kept)
-        return _worded(call, judged.whole, records, _tally(len(pieces), kept))
+        return _worded(call, judged.whole, records, _counts(len(pieces), kept))
 
     def _taken(self, taken: Taken, message_id: bytes) -> bytes:
         if taken > Taken.AGAIN and "duplicate-error" in self._variants:
@@ -206,24 +204,41 @@ def _pretend(call: Call, judged: _Judged) -> Answer:
         for refusal in judged.refusals
     ]
     count = len(records)
-    return _worded(call, judged.whole, records, Tally(received=count, not_applied=count))
+    return _worded(call, judged.whole, records, CallCounts(received=count, not_applied=count))
 
 
-def _worded(call: Call, whole: Refusal | None, records: list[bytes], tally: Tally) -> Answer:
+def _worded(call: Call, whole: Refusal | None, records: list[bytes], counts: CallCounts) -> Answer:
     if whole is not None:
-        return answers.refused(whole, tally)
+        return answers.refused(whole, counts)
     if call.endpoint is Endpoint.BULK:
-        return answers.bulk(records, tally, call.pieces())
+        return answers.bulk(records, counts, call.pieces())
     if call.endpoint is Endpoint.V1:
-        return answers.plain_ok(tally)
-    return answers.refused(_USED, tally) if b'"error"' in records[0] else answers.single(records[0], tally)
+        return answers.plain_ok(counts)
+    return answers.refused(_USED, counts) if b'"error"' in records[0] else answers.single(records[0], counts)
 
 
-def _tally(received: int, kept: list[Kept]) -> Tally:
+def _counts(received: int, kept: list[Kept]) -> CallCounts:
     accepted = sum(event.taken <= Taken.AGAIN for event in kept)
-    return Tally(received, accepted, len(kept) - accepted, received - len(kept))
+    return CallCounts(received, accepted, len(kept) - accepted, received - len(kept))
 
 
 def _key(event: dict[str, object]) -> str | None:
     key = event.get("$idempotency_key")
     return key.strip() or None if isinstance(key, str) else None
+
+
+VARIANTS: Final = {
+    "duplicate-error": "a key that was used is answered with an error entry (409)",
+    "bulk-refused-whole": "one bad event refuses the whole bulk call (400)",
+    "refusal-uses-key": "a refused event uses up its key",
+    "ids-free": "a distinct_id of more than 255 characters is taken",
+    "no-tenants": "an event with a tenant_id is refused: no tenant is known (404)",
+    "properties-free": "property keys may begin with $ and ss_",
+    "short-body": "the v2 addresses take the short body of the REST reference, too",
+}
+"""Names, for `--variants`, and what is another way with each."""
+
+
+def unknown_variants(names: frozenset[str]) -> list[str]:
+    """Those that are no variants."""
+    return sorted(names - VARIANTS.keys())

@@ -1,23 +1,22 @@
-"""The paths under `/_sandbox/`: what was received, the faults, the clock; and the page at `/`."""
+"""The paths under `/_sandbox/`: what was received, as JSON; the faults, the clock; and the page at `/`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from importlib.resources import files
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import unquote
 
 from aiohttp import web
 
 from bridge.jsontext import JSONDecodeError, dumps, loads
-from bridge.sandbox import views
-from bridge.sandbox.clock import Clock, stamp
-from bridge.sandbox.faults.plan import Plan
-from bridge.sandbox.faults.spec import FaultError, Match, When, described, parse_faults
-from bridge.sandbox.load import Load
-from bridge.sandbox.memory import Memory
+from bridge.sandbox.faults.plan import FaultPlan
+from bridge.sandbox.faults.spec import EventTest, FaultError, When, described, parse_faults
+from bridge.sandbox.memory import CallNote, Clock, Kept, KeyFacts, Load, Memory, Taken, stamp
 from bridge.sandbox.workspaces import Workspace, Workspaces
 
 _ADVANCE_MOST: Final = 10 * 366 * 86_400
@@ -37,7 +36,7 @@ class BadRequestError(ValueError):
 class Control:
     """Answers the control paths; runs on the sandbox's loop."""
 
-    def __init__(self, memory: Memory, plan: Plan, workspaces: Workspaces, clock: Clock, load: Load) -> None:
+    def __init__(self, memory: Memory, plan: FaultPlan, workspaces: Workspaces, clock: Clock, load: Load) -> None:
         self._memory = memory
         self._plan = plan
         self._workspaces = workspaces
@@ -90,29 +89,29 @@ class Control:
     async def _index(self, _request: web.BaseRequest) -> web.StreamResponse:
         paths = [f"{method} {path}" for method, path in self._routes]
         paths += ["GET /_sandbox/events/{key}", "DELETE /_sandbox/faults/{id}"]
-        when = When().model_dump(exclude={"match"}) | {"match": dict.fromkeys(Match.model_fields)}
+        when = When().model_dump(exclude={"match"}) | {"match": dict.fromkeys(EventTest.model_fields)}
         return _json({"paths": paths, "faults": described(), "when": when})
 
     async def _stats(self, _request: web.BaseRequest) -> web.StreamResponse:
         load = {"in_flight": self._load.now, "most_in_flight": self._load.most}
         clock = {"now": stamp(self._clock.now_ms()), "ahead_seconds": self._clock.ahead_seconds}
         uptime = round(time.monotonic() - self._load.since, 3)
-        return _json({"clock": clock, "uptime_seconds": uptime, "load": load, **views.stats(self._memory)})
+        return _json({"clock": clock, "uptime_seconds": uptime, "load": load, **stats_json(self._memory)})
 
     async def _events(self, request: web.BaseRequest) -> web.StreamResponse:
         query = request.query
         after, limit = _number(query.get("after"), "after", 0, 2**63), _limit(query.get("limit"))
         taken = query.get("taken", "accepted")
-        if taken not in views.TAKEN:
-            raise BadRequestError(f"taken must be one of {', '.join(views.TAKEN)}")
-        wanted = {name: query[name] for name in views.FILTERS if query.get(name)}
+        if taken not in TAKEN:
+            raise BadRequestError(f"taken must be one of {', '.join(TAKEN)}")
+        wanted = {name: query[name] for name in FILTERS if query.get(name)}
         newest = query.get("newest", "0") not in ("0", "", "false")
-        body = views.events(self._memory, wanted, taken, after=after, limit=limit, newest=newest)
+        body = events_json(self._memory, wanted, taken, after=after, limit=limit, newest=newest)
         return web.Response(body=body, content_type="application/json")
 
     async def _one_key(self, request: web.BaseRequest) -> web.StreamResponse:
         key = unquote(request.raw_path.split("?")[0].removeprefix("/_sandbox/events/"))
-        body = views.one_key(self._memory, key)
+        body = key_json(self._memory, key)
         if body is None:
             return _json({"error": "no event was accepted under this key"}, 404)
         return web.Response(body=body, content_type="application/json")
@@ -120,17 +119,17 @@ class Control:
     async def _keys(self, request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
-        for chunk in views.key_lines(self._memory, request.query.get("workspace"), _KEYS_AT_ONCE):
+        for chunk in key_lines(self._memory, request.query.get("workspace"), _KEYS_AT_ONCE):
             await response.write(chunk)
             await asyncio.sleep(0)
         return response
 
     async def _calls(self, request: web.BaseRequest) -> web.StreamResponse:
         after, limit = _number(request.query.get("after"), "after", 0, 2**63), _limit(request.query.get("limit"))
-        return _json({"calls": views.calls(self._memory, after, limit)})
+        return _json({"calls": calls_json(self._memory, after, limit)})
 
     async def _refusals(self, request: web.BaseRequest) -> web.StreamResponse:
-        return _json({"refusals": views.refusals(self._memory, _limit(request.query.get("limit")))})
+        return _json({"refusals": refusals_json(self._memory, _limit(request.query.get("limit")))})
 
     async def _faults(self, _request: web.BaseRequest) -> web.StreamResponse:
         return _json({"faults": self._plan.shown()})
@@ -154,12 +153,12 @@ class Control:
         return _json({"removed": number} if found else {"error": f"no fault {number}"}, 200 if found else 404)
 
     async def _list_workspaces(self, _request: web.BaseRequest) -> web.StreamResponse:
-        return _json({"workspaces": [views.workspace(known) for known in self._workspaces.all()]})
+        return _json({"workspaces": [workspace_json(known) for known in self._workspaces.all()]})
 
     async def _put_workspace(self, request: web.BaseRequest) -> web.StreamResponse:
         workspace = _workspace(await _posted(request), self._workspaces)
         self._workspaces.put(workspace)
-        return _json(views.workspace(workspace), 201)
+        return _json(workspace_json(workspace), 201)
 
     async def _advance(self, request: web.BaseRequest) -> web.StreamResponse:
         posted = await _posted(request)
@@ -213,3 +212,150 @@ def _workspace(posted: object, known: Workspaces) -> Workspace:
     if wrong or not isinstance(active, bool):
         raise BadRequestError(f"these must be given as text: {', '.join(wrong) or 'active as true or false'}")
     return Workspace(active=active, **values)  # type: ignore[arg-type]
+
+
+FILTERS: Final = ("event", "distinct_id", "key", "workspace")
+TAKEN: Final[dict[str, frozenset[Taken]]] = {
+    "accepted": frozenset({Taken.NEW, Taken.AGAIN}),
+    "repeats": frozenset({Taken.IDENTICAL, Taken.DIFFERENT}),
+    "all": frozenset(Taken),
+    **{taken.name.lower(): frozenset({taken}) for taken in Taken},
+}
+
+
+def stats_json(memory: Memory) -> dict[str, Any]:
+    """All counters. `received` is the sum of accepted, both repeats, refused and not_applied."""
+    new, again, identical, different = memory.taken
+    refused = sum(memory.by_refusal.values())
+    accepted = new + again
+    return {
+        "events": {
+            "received": accepted + identical + different + refused + memory.not_applied,
+            "accepted": accepted,
+            "after_window": again,
+            "repeats_identical": identical,
+            "repeats_different": different,
+            "refused": refused,
+            "not_applied": memory.not_applied,
+            "without_key": memory.without_key,
+        },
+        "keys": memory.keys(),
+        "calls": {"total": sum(memory.by_call.values()), "by_path": _by_path(memory.by_call)},
+        "by_event": dict(memory.by_event.most_common(1000)),
+        "by_workspace": dict(memory.by_workspace),
+        "by_refusal": {f"{status} {kind}": count for (status, kind), count in memory.by_refusal.most_common(100)},
+        "by_fault": dict(memory.by_fault.most_common(1000)),
+        "kept": len(memory.kept),
+    }
+
+
+def events_json(
+    memory: Memory, wanted: Mapping[str, str], taken: str, *, after: int, limit: int, newest: bool
+) -> bytes:
+    """Kept events with their exact bytes as `body`; `next` is what to pass as `after` for the page that follows.
+
+    Oldest first; with `newest` the last ones, newest first, and no page follows.
+    """
+    kinds = TAKEN[taken]
+    pool = reversed(memory.kept) if newest else memory.recent(after)
+    fitting = (
+        event
+        for event in pool
+        if event.taken in kinds and all(getattr(event, name) == value for name, value in wanted.items())
+    )
+    page = list(islice(fitting, limit))
+    more = page[-1].number if len(page) == limit and not newest else None
+    return b'{"events":[' + b",".join(map(_event, page)) + b'],"next":' + dumps(more) + b"}"
+
+
+def key_json(memory: Memory, key: str) -> bytes | None:
+    """What is known of a key in every workspace that has it, with the events that are still kept whole."""
+    found = [(name, book.facts(key.encode())) for name, book in memory.books.items()]
+    known = [_key(name, facts) for name, facts in found if facts is not None]
+    kept = [_event(event) for event in memory.kept if event.key == key]
+    if not known:
+        return None
+    return b'{"keys":' + dumps(known) + b',"events":[' + b",".join(kept) + b"]}"
+
+
+def key_lines(memory: Memory, workspace: str | None, at_once: int) -> Iterator[bytes]:
+    """Every key as one JSON line, oldest first, so many lines to a piece."""
+    for name, book in list(memory.books.items()):
+        if workspace is not None and name != workspace:
+            continue
+        lines = (dumps(_key(name, facts)) + b"\n" for facts in book.all())
+        while chunk := b"".join(islice(lines, at_once)):
+            yield chunk
+
+
+def calls_json(memory: Memory, after: int, limit: int) -> list[dict[str, Any]]:
+    """The last calls with a number beyond `after`, oldest first."""
+    notes = [note for note in memory.calls if note.number > after]
+    return [_call(note) for note in (notes[:limit] if after else notes[-limit:])]
+
+
+def refusals_json(memory: Memory, limit: int) -> list[dict[str, Any]]:
+    """The last events that were refused, newest first."""
+    return [
+        {
+            "key": refused.key,
+            "event": refused.event,
+            "distinct_id": refused.distinct_id,
+            "time": stamp(refused.at_ms),
+            **refused.why._asdict(),
+        }
+        for refused in islice(reversed(memory.refusals), limit)
+    ]
+
+
+def workspace_json(known: Workspace) -> dict[str, Any]:
+    """A workspace without its secrets."""
+    return {"key": known.key, "uid": known.uid, "active": known.active}
+
+
+def _by_path(counts: Counter[tuple[str, int]]) -> dict[str, dict[str, int]]:
+    paths: dict[str, dict[str, int]] = {}
+    for (path, status), count in sorted(counts.items()):
+        paths.setdefault(path, {})[str(status) if status else "none"] = count
+    return paths
+
+
+def _event(event: Kept) -> bytes:
+    about = {
+        "number": event.number,
+        "taken": event.taken.name.lower(),
+        "key": event.key,
+        "event": event.event,
+        "distinct_id": event.distinct_id,
+        "workspace": event.workspace,
+        "time": stamp(event.at_ms),
+    }
+    return dumps(about)[:-1] + b',"body":' + event.body + b"}"
+
+
+def _key(workspace_key: str, facts: KeyFacts) -> dict[str, Any]:
+    return {
+        "key": facts.key,
+        "workspace": workspace_key,
+        "count": facts.times,
+        "accepted": facts.accepted,
+        "identical": facts.identical,
+        "different": facts.different,
+        "first_ms": facts.first_ms,
+        "last_ms": facts.last_ms,
+        "digest": facts.digest,
+        "bytes_differ": facts.bytes_differ,
+    }
+
+
+def _call(note: CallNote) -> dict[str, Any]:
+    return {
+        "number": note.number,
+        "time": stamp(note.at_ms),
+        "monotonic": round(note.monotonic, 6),
+        "path": note.path,
+        "status": note.status or None,
+        "events": note.events,
+        **note.counts._asdict(),
+        "fault": note.fault,
+    }

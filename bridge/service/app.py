@@ -12,8 +12,7 @@ from bridge.delivery.core import Delivery
 from bridge.delivery.journal import trace_of
 from bridge.delivery.pauses import Book
 from bridge.flow import Room
-from bridge.kafka.client.pause_group import PauseGroup
-from bridge.kafka.client.pauses import Pauses
+from bridge.kafka.client.pauses import PauseGroup, Pauses
 from bridge.kafka.client.thread import KafkaThread
 from bridge.kafka.config import clients_of
 from bridge.observe.logs import Logs
@@ -21,18 +20,20 @@ from bridge.observe.snapshot import RulesView, Snapshot
 from bridge.rules.model import RuleSet
 from bridge.service.dry_run import DryTransport
 from bridge.service.engine import Road
-from bridge.service.loading import RulesError, mapping_of, usable_rules
-from bridge.service.log_lines import SecretWatch, Teller
-from bridge.service.memory import DEFAULT
-from bridge.service.snapshot import Sight, hold_news, snapshot_of
+from bridge.service.log_lines import LogLines, SecretWatch
+from bridge.service.snapshot import ProcessFacts, hold_news, snapshot_of
 from bridge.service.wiring import (
+    DEFAULT_MEMORY,
+    RulesError,
     context_of,
     credentials_of,
     endpoint_of,
     judge_of,
+    mapping_of,
     memory_of,
     policy_of,
     secrets_by_setting,
+    usable_rules,
 )
 from bridge.service.workspace import Workspace
 from bridge.settings.model import Settings
@@ -73,7 +74,7 @@ class App:
         transport = dry or CurlTransport(endpoint_of(settings), self._workspace)
         self.road = Road(policy_of(settings), mapping, judge_of(settings), transport, room, publish=self._publish)
         named = settings.delivery.namespace is not None
-        clients = clients_of(settings.kafka, small=budget < DEFAULT, dry_run=dry is not None, named=named)
+        clients = clients_of(settings.kafka, small=budget < DEFAULT_MEMORY, dry_run=dry is not None, named=named)
         group = PauseGroup(clients.admin, clients.group_id) if dry is None else None
         self.pauses = Pauses(group, settings.kafka.topics, self._pauses_changed)
         self.kafka = KafkaThread(
@@ -84,12 +85,14 @@ class App:
             on_cluster=self._cluster_known,
             pauses=self.pauses,
         )
-        self._sight = Sight(settings.kafka.topics, self.kafka.numbers, settings.kafka.group_id, dry_run=dry is not None)
-        self._sight.mapping = RulesView(mapping.rules_hash, time.time())
+        self._facts = ProcessFacts(
+            settings.kafka.topics, self.kafka.counters, settings.kafka.group_id, dry_run=dry is not None
+        )
+        self._facts.mapping = RulesView(mapping.rules_hash, time.time())
         self._snapshot = Snapshot(taken_at=time.time())
         self._swapping = threading.Lock()
         self._journal = self.road.delivery.settler.journal
-        self._teller = Teller(logs, (self.kafka.numbers.journal, self._journal, self.pauses.journal))
+        self._log_lines = LogLines(logs, (self.kafka.counters.journal, self._journal, self.pauses.journal))
         self._secrets = SecretWatch(logs, secrets_by_setting(settings))
         self._ask_for_payloads()
 
@@ -103,12 +106,12 @@ class App:
         clean = self.road.stop(self.settings.kafka.drain + STOP_EXTRA)
         self.pauses.stop(PAUSES_EXTRA)
         if not self.road.alive:
-            self._teller.tell_journals(last=True)
-            self._teller.tell_holds(hold_news(self.road.delivery), time.time())
-        self._tell_bugs()
+            self._log_lines.log_journals(last=True)
+            self._log_lines.log_holds(hold_news(self.road.delivery), time.time())
+        self._log_bugs()
         return Ended(clean, self.failure())
 
-    def _tell_bugs(self) -> None:
+    def _log_bugs(self) -> None:
         for where, error in (("the delivery thread", self.road.failure), ("the Kafka thread", self.kafka.error)):
             if error is not None:
                 self._logs.logger.error("unexpected", where=where, exception=trace_of(error))
@@ -134,7 +137,7 @@ class App:
 
     def last(self) -> Snapshot:
         """The state that was left behind, once `stop` has returned."""
-        return snapshot_of(self.road.delivery, self._sight, time.monotonic(), time.time_ns() // 1_000_000)
+        return snapshot_of(self.road.delivery, self._facts, time.monotonic(), time.time_ns() // 1_000_000)
 
     def poll_age(self) -> float | None:
         """Seconds since the Kafka thread last polled."""
@@ -171,27 +174,27 @@ class App:
 
     def reload(self) -> bool:
         """Load the rules again and swap them in, or keep those in force and say why. Reads files: call it in a thread."""
-        reloads = dict(self._sight.mapping.reloads)
+        reloads = dict(self._facts.mapping.reloads)
         try:
             rules = usable_rules(Path(self.settings.rules.path), self.settings.kafka.topics)
         except RulesError as error:
             reloads["failed"] = reloads.get("failed", 0) + 1
-            self._sight.mapping = replace(self._sight.mapping, reloads=reloads, error=str(error))
+            self._facts.mapping = replace(self._facts.mapping, reloads=reloads, error=str(error))
             self._logs.logger.error("rules_refused", findings=str(error))  # noqa: TRY400 (the findings say it all)
             return False
         if rules.hash != self._rules.hash:
             self._swap(rules)
         reloads["ok"] = reloads.get("ok", 0) + 1
-        self._sight.mapping = RulesView(rules.hash, time.time(), reloads, None)
+        self._facts.mapping = RulesView(rules.hash, time.time(), reloads, None)
         self._logs.logger.info("rules_loaded", hash=rules.hash)
         return True
 
     def _publish(self, delivery: Delivery, now: float, now_ms: int) -> None:
         """Delivery's thread, about once a second: what is seen becomes a snapshot, what happened becomes log lines."""
         operate.keep_to_workspace(delivery, self._env, self._workspace.other(), now_ms)
-        self._teller.tell(delivery.kafka, hold_news(delivery), now_ms / 1000)
-        self._sight.errors = self._logs.last_errors()
-        self._snapshot = snapshot_of(delivery, self._sight, now, now_ms)
+        self._log_lines.log(delivery.kafka, hold_news(delivery), now_ms / 1000)
+        self._facts.errors = self._logs.last_errors()
+        self._snapshot = snapshot_of(delivery, self._facts, now, now_ms)
         self._ask_for_payloads()
 
     def _ask_for_payloads(self) -> None:

@@ -14,7 +14,7 @@ BY_TOPIC = frozenset({"assigned", "revoked", "lost"})
 """Events of many partitions at once: one line a topic."""
 
 
-class Teller:
+class LogLines:
     """Used by the delivery thread, about once a second, and at the end by whoever has waited for that."""
 
     def __init__(self, logs: Logs, journals: Sequence[Journal]) -> None:
@@ -22,24 +22,24 @@ class Teller:
         self._journals = journals
         self._state: KafkaState | None = None
 
-    def tell(self, state: KafkaState, holds: Iterable[tuple[HoldView, bool]], now: float) -> None:
+    def log(self, state: KafkaState, holds: Iterable[tuple[HoldView, bool]], now: float) -> None:
         """Log what is new since the last call; `now` is in seconds since 1970."""
-        self.tell_journals()
-        self._tell_state(state)
-        self.tell_holds(holds, now)
+        self.log_journals()
+        self._log_state(state)
+        self.log_holds(holds, now)
 
-    def tell_holds(self, holds: Iterable[tuple[HoldView, bool]], now: float) -> None:
+    def log_holds(self, holds: Iterable[tuple[HoldView, bool]], now: float) -> None:
         """Log the holds that began (true) or ended since the last call."""
         for hold, began in holds:
-            self._tell_hold(hold, now, began=began)
+            self._log_hold(hold, now, began=began)
 
-    def tell_journals(self, *, last: bool = False) -> None:
+    def log_journals(self, *, last: bool = False) -> None:
         """Log what the threads wrote down. `last`: they have ended, so that the counts are final, too."""
         for journal in self._journals:
             for event, level, facts in together([*journal.take(), *(journal.take() if last else ())]):
                 getattr(self._logs.logger, level)(event, **facts)
 
-    def _tell_state(self, state: KafkaState) -> None:
+    def _log_state(self, state: KafkaState) -> None:
         before = self._state.trouble if self._state is not None else None
         if state.trouble != before:
             if state.trouble is not None:
@@ -48,7 +48,7 @@ class Teller:
                 self._logs.logger.info("kafka_well")
         self._state = state
 
-    def _tell_hold(self, hold: HoldView, now: float, *, began: bool) -> None:
+    def _log_hold(self, hold: HoldView, now: float, *, began: bool) -> None:
         log = self._logs.logger
         if not began:
             log.info("hold_lifted", reason=hold.reason, scope=hold.scope, seconds=round(max(0.0, now - hold.since), 1))

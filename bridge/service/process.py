@@ -11,22 +11,25 @@ import gc
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge import __version__
 from bridge.delivery.journal import trace_of
+from bridge.observe.actions import Action, RefusedError
 from bridge.observe.admin import Admin, application, serving
 from bridge.observe.collector import BridgeCollector, registry
 from bridge.observe.logs import Logs
+from bridge.observe.snapshot import Snapshot, Source, TopicView
 from bridge.observe.stall import StallWatch, watch
-from bridge.service.stage import Stage
+from bridge.service.actions import ACTIONS
 from bridge.settings.model import Settings
 
 if TYPE_CHECKING:
     from bridge.service.app import App
+    from bridge.service.controls import Operator
     from bridge.service.dry_run import DryTransport
 
 OK, FATAL, INTERRUPTED = 0, 70, 130
@@ -38,6 +41,35 @@ RULES_EVERY_MS = 2_000
 """Milliseconds between two looks at whether the rules directory is still the one that is watched."""
 SECRETS_EVERY = 1.0
 """Seconds between two looks at the files of secrets."""
+
+
+class BridgeView:
+    """What the admin server looks at, and what acts: nothing yet while the bridge is being assembled, then the bridge.
+
+    Implements `observe.snapshot.Source`. `enter` may be called by any thread.
+    """
+
+    def __init__(self, topics: Sequence[str]) -> None:
+        self._empty = Snapshot(taken_at=time.time(), topics=tuple(map(TopicView, topics)))
+        self._there: tuple[Source, Operator] | None = None
+
+    def enter(self, source: Source, operator: Operator) -> None:
+        """The bridge is there: from now on it is what is looked at, and what acts."""
+        self._there = (source, operator)
+
+    def snapshot(self) -> Snapshot:
+        """The newest published snapshot."""
+        return self._there[0].snapshot() if self._there is not None else self._empty
+
+    def poll_age(self) -> float | None:
+        """Seconds since the Kafka thread last polled."""
+        return self._there[0].poll_age() if self._there is not None else None
+
+    async def act(self, action: Action, values: tuple[Any, ...], reason: str) -> str:
+        """Do what an operator asks for; raises `RefusedError`."""
+        if self._there is None:
+            raise RefusedError("the bridge is starting: try again in a moment")
+        return await action.do(self._there[1], *values, reason)
 
 
 class StartError(Exception):
@@ -61,11 +93,11 @@ async def _run(settings: Settings, logs: Logs, dry: DryTransport | None) -> int:
         loop.add_signal_handler(name, _stop_or_leave, stop, name, logs)
     again = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, again.set)
-    stage = Stage(settings.kafka.topics)
+    view = BridgeView(settings.kafka.topics)
     stalls = StallWatch()
-    async with _admin(stage, settings, logs, stalls) as port:
+    async with _admin(view, settings, logs, stalls) as port:
         loaded_at = time.time()
-        app = await loop.run_in_executor(None, _assembled, settings, logs, stage, dry)
+        app = await loop.run_in_executor(None, _assembled, settings, logs, view, dry)
         logs.logger.info(
             "started",
             version=__version__,
@@ -99,7 +131,7 @@ async def _run(settings: Settings, logs: Logs, dry: DryTransport | None) -> int:
     return OK if ended.clean else _leave(logs, FATAL)
 
 
-def _assembled(settings: Settings, logs: Logs, stage: Stage, dry: DryTransport | None) -> App:
+def _assembled(settings: Settings, logs: Logs, view: BridgeView, dry: DryTransport | None) -> App:
     """Everything else, in a thread: the imports alone take a good part of the start."""
     from bridge.kafka.config import ConfigError
     from bridge.secrets import SecretError
@@ -113,7 +145,7 @@ def _assembled(settings: Settings, logs: Logs, stage: Stage, dry: DryTransport |
         app = App(settings, logs, dry)
     except (ConfigError, SecretError, AnswerRuleError, EndpointError, CredentialsError) as error:
         raise StartError(str(error)) from None
-    stage.enter(app, Operator(app.road, app.pauses, logs, settings.kafka.topics, app.kafka.numbers))
+    view.enter(app, Operator(app.road, app.pauses, logs, settings.kafka.topics, app.kafka.counters))
     return app
 
 
@@ -146,12 +178,13 @@ async def _until(stop: asyncio.Event, app: App) -> None:
 
 
 @asynccontextmanager
-async def _admin(stage: Stage, settings: Settings, logs: Logs, stalls: StallWatch) -> AsyncIterator[int]:
-    collector = BridgeCollector(stage, logs_left_out=logs.left_out, stalls=lambda: stalls.count)
+async def _admin(view: BridgeView, settings: Settings, logs: Logs, stalls: StallWatch) -> AsyncIterator[int]:
+    collector = BridgeCollector(view, logs_left_out=logs.left_out, stalls=lambda: stalls.count)
     admin = Admin(
-        source=stage,
+        source=view,
         registry=registry(collector),
-        controls=stage,
+        actions=ACTIONS,
+        act=view.act,
         token=settings.admin.secret,
         log=logs.logger.info,
         log_level=lambda: logs.level,

@@ -6,22 +6,20 @@ from dataclasses import dataclass, field
 
 from bridge.delivery.batch import Flight
 from bridge.delivery.core import Delivery
-from bridge.delivery.counters import Buckets
 from bridge.delivery.holds import KINDS, Hold, Reason
 from bridge.delivery.partition import Partition
 from bridge.delivery.pauses import Said, aim_text
-from bridge.flow import RECORD_OVERHEAD, RuleInfo
-from bridge.kafka.client.counters import Numbers, PartitionNumbers
+from bridge.flow import RECORD_OVERHEAD
+from bridge.kafka.client.counters import KafkaCounters, PartitionFacts
+from bridge.observe.counted import copied
 from bridge.observe.snapshot import (
     CallsView,
     ErrorView,
-    Histogram,
     HoldView,
     KafkaView,
     PartitionView,
     PauseView,
     RulesView,
-    RuleView,
     Snapshot,
     TopicView,
     WaitingView,
@@ -31,78 +29,63 @@ MOST_WAITING = 20
 
 
 @dataclass(slots=True)
-class Sight:
-    """What the process adds to a snapshot: the topics of the settings, the Kafka thread's numbers, rules, errors."""
+class ProcessFacts:
+    """What the process adds to a snapshot: the topics of the settings, the Kafka thread's counters, rules, errors."""
 
     topics: tuple[str, ...]
-    numbers: Numbers
+    counters: KafkaCounters
     group: str
     mapping: RulesView = field(default_factory=RulesView)
     errors: tuple[ErrorView, ...] = ()
     dry_run: bool = False
 
 
-def snapshot_of(delivery: Delivery, sight: Sight, now: float, now_ms: int) -> Snapshot:
+def snapshot_of(delivery: Delivery, process: ProcessFacts, now: float, now_ms: int) -> Snapshot:
     """Everything at this moment."""
-    tally = delivery.tally
-    numbers = sight.numbers
+    counted, counters = copied(delivery.tally), copied(process.counters)
+    calls, gate = delivery.calls, delivery.gate
     return Snapshot(
         taken_at=now_ms / 1000,
-        topics=tuple(
-            _topic(delivery, topic, numbers.lost_records[topic])
-            for topic in dict.fromkeys((*sight.topics, *tally.topics))
-        ),
+        topics=tuple(_topic(delivery, topic) for topic in dict.fromkeys((*process.topics, *counted.topics))),
         partitions=tuple(
-            _partition(delivery, part, numbers.partitions.get(part.name)) for part in delivery.parts.values()
+            _partition(delivery, part, counters.partitions.get(part.name)) for part in delivery.parts.values()
         ),
-        rules=tuple(_rule(delivery, rule) for rule in delivery.mapping.rules),
-        calls=_calls(delivery),
-        kafka=_kafka(delivery, numbers, sight.group),
-        mapping=sight.mapping,
+        rules=delivery.mapping.rules,
+        delivery=counted,
+        consumer=counters,
+        calls=CallsView(len(calls.in_flight), gate.limit.value, gate.breaker.open),
+        kafka=KafkaView(delivery.kafka, process.group),
+        mapping=process.mapping,
         holds=tuple(hold_view(hold) for hold in delivery.holds.all()),
         pauses=_pauses(delivery),
-        errors=sight.errors,
+        errors=process.errors,
         waiting=_waiting(delivery, now),
-        delivery_latency=_histogram(tally.latency),
-        processing=_histogram(tally.processing),
-        order_breaks=tally.order_breaks,
-        dedupe_expired=tally.dedupe_expired,
-        stuck=tally.stuck,
-        dry_run=sight.dry_run,
+        dry_run=process.dry_run,
     )
 
 
-def _topic(delivery: Delivery, topic: str, lost: int) -> TopicView:
-    tally = delivery.tally.topic(topic)
+def _topic(delivery: Delivery, topic: str) -> TopicView:
     parts = [part for part in delivery.parts.values() if part.name[0] == topic]
     held = [record for part in parts for record in part.ledger.unfinished.values() if record is not None]
-    return TopicView(
-        topic=topic,
-        consumed=tally.consumed,
-        finished=dict(tally.finished),
-        inflight=len(held),
-        inflight_bytes=sum(map(len, held)) + RECORD_OVERHEAD * len(held),
-        finished_above_watermark=sum(part.ledger.above() for part in parts),
-        lost=lost,
-        dead_letters=dict(tally.dead_letters),
-    )
+    size = sum(map(len, held)) + RECORD_OVERHEAD * len(held)
+    return TopicView(topic, len(held), size, sum(part.ledger.above() for part in parts))
 
 
-def _partition(delivery: Delivery, part: Partition, numbers: PartitionNumbers | None) -> PartitionView:
+def _partition(delivery: Delivery, part: Partition, facts: PartitionFacts | None) -> PartitionView:
     ledger = part.ledger
-    watermark, end = ledger.watermark, numbers.end if numbers is not None else None
+    watermark, end = ledger.watermark, facts.end if facts is not None else None
     return PartitionView(
         topic=part.name[0],
         partition=part.name[1],
         epoch=part.epoch,
         position=ledger.next,
         watermark=watermark,
-        committed=numbers.committed if numbers is not None else None,
+        committed=facts.committed if facts is not None else None,
         end=end,
         lag=max(0, end - watermark) if end is not None else None,
         oldest_unfinished_ms=ledger.oldest_ms(),
-        paused=_paused(delivery, part, no_room=numbers is not None and numbers.no_room),
-        unreadable=numbers.unreadable if numbers is not None else None,
+        paused=_paused(delivery, part, no_room=facts is not None and facts.no_room),
+        unreadable=facts.unreadable if facts is not None else None,
     )
 
 
@@ -113,48 +96,6 @@ def _paused(delivery: Delivery, part: Partition, *, no_room: bool) -> str | None
     if part.paused:
         return "span"
     return "budget" if no_room else None
-
-
-def _rule(delivery: Delivery, rule: RuleInfo) -> RuleView:
-    events = {(name, "accepted"): 0 for name in rule.events}
-    for (of, name, result), count in delivery.tally.events.items():
-        if of == rule.name:
-            events[name, result] = count
-    errors = {code: count for (of, code), count in delivery.tally.rule_errors.items() if of == rule.name}
-    return RuleView(rule.name, rule.topics, sum(events.values()) + sum(errors.values()), errors, events)
-
-
-def _calls(delivery: Delivery) -> CallsView:
-    tally, calls, gate = delivery.tally, delivery.calls, delivery.gate
-    return CallsView(
-        requests=dict(tally.requests),
-        seconds=_histogram(tally.call_seconds),
-        records=_histogram(tally.call_records),
-        body_bytes=tally.body_bytes,
-        inflight=len(calls.in_flight),
-        limit=gate.limit.value,
-        circuit_open=gate.breaker.open,
-        retries=dict(tally.retries),
-        waited=dict(tally.waited),
-        unknown_answers=tally.unknown_answers,
-    )
-
-
-REBALANCES = {"assign": "assigned", "revoke": "revoked", "lost": "lost"}
-
-
-def _kafka(delivery: Delivery, numbers: Numbers, group: str) -> KafkaView:
-    return KafkaView(
-        state=delivery.kafka,
-        group=group,
-        commits=dict(numbers.commits),
-        rebalances={REBALANCES.get(word, word): count for word, count in numbers.rebalances.items()},
-        drains=_histogram(numbers.drain_buckets),
-        dead_letter_failures=delivery.tally.dead_letter_failures,
-        commit_metadata_bytes=numbers.metadata_bytes,
-        commit_metadata_room=numbers.metadata_room,
-        foreign_metadata=numbers.foreign_metadata,
-    )
 
 
 def hold_view(hold: Hold) -> HoldView:
@@ -223,7 +164,3 @@ def _waiting(delivery: Delivery, now: float) -> tuple[WaitingView, ...]:
 def _retried(flight: Flight) -> str:
     beside = f", {flight.healthy} of them while others were accepted" if flight.healthy else ""
     return f"{', '.join(flight.spans())}: {len(flight.items)} events, {flight.tries} attempts{beside}"
-
-
-def _histogram(buckets: Buckets) -> Histogram:
-    return Histogram(tuple(buckets.counts), buckets.total)

@@ -1,23 +1,38 @@
-"""From settings to parts: the one place that knows both."""
+"""From settings and files to parts: the one place that knows both. The compiler of rules is imported when it is needed:
+what a start needs first does not wait for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from bridge.delivery.brake import BrakeLimits
 from bridge.delivery.policy import Policy
 from bridge.delivery.rate_control import Backoff
 from bridge.delivery.storm import StormLimits
+from bridge.findings import FindingsError, has_errors
 from bridge.flow import Judge, MappingContext
 from bridge.secrets import Secret, SecretError
-from bridge.service.memory import budget_of, cgroup_limit
 from bridge.settings.delivery import Delivery as DeliverySettings
 from bridge.settings.model import Settings
 from bridge.suprsend.answers import AnswerRule, make_judge
 from bridge.suprsend.endpoint import Endpoint
-from bridge.suprsend.signing import Credentials
-from bridge.suprsend.sources import bearer_source, hmac_source
+from bridge.suprsend.signing import Credentials, bearer_source, hmac_source
+
+if TYPE_CHECKING:
+    from bridge.rules.map.mapping import CompiledMapping
+    from bridge.rules.model import RuleSet
+
+MIB: Final = 1024**2
+DEFAULT_MEMORY: Final = 64 * MIB
+LEAST_MEMORY: Final = 8 * MIB
+BESIDE_RECORDS: Final = 112 * MIB
+"""What the process takes beside the records in work: the interpreter, librdkafka's queues, connections."""
+_NO_LIMIT: Final = 1 << 60
+"""Version 1 of cgroups writes a number like this where there is no limit."""
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -58,6 +73,34 @@ def _storm_of(chosen: DeliverySettings) -> StormLimits | None:
 def memory_of(settings: Settings) -> int:
     """Bytes for records in work: what the settings say, or by default what a container's limit leaves."""
     return budget_of(cgroup_limit()) if settings.memory == "default" else settings.memory_bytes
+
+
+def budget_of(limit: int | None) -> int:
+    """Bytes for records in work under a memory limit: 64 MiB, or what the limit leaves, but 8 MiB at least."""
+    return DEFAULT_MEMORY if limit is None else max(LEAST_MEMORY, min(DEFAULT_MEMORY, limit - BESIDE_RECORDS))
+
+
+def cgroup_limit(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
+    """The smallest memory limit that holds for this process, in bytes; None where there is none to be seen."""
+    limits = [_number_in(folder / "memory.max") for folder in _groups(root, own)]
+    limits.append(_number_in(root / "memory" / "memory.limit_in_bytes"))
+    return min((limit for limit in limits if limit is not None and limit < _NO_LIMIT), default=None)
+
+
+def _groups(root: Path, own: Path) -> list[Path]:
+    """The group of the process and those above it, which hold as well."""
+    path = ""
+    with suppress(OSError, UnicodeDecodeError):
+        lines = own.read_text("utf-8").splitlines()
+        path = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "")
+    folder = root / path.strip("/")
+    return [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
+
+
+def _number_in(file: Path) -> int | None:
+    with suppress(OSError, ValueError):
+        return int(file.read_text("utf-8").strip())
+    return None
 
 
 def endpoint_of(settings: Settings) -> Endpoint:
@@ -140,3 +183,31 @@ def context_of(settings: Settings, env: str, namespace: str) -> MappingContext:
         only_recipients=chosen.only_recipients,
         max_age_ms=int(chosen.max_age * 1000) if chosen.max_age else None,
     )
+
+
+class RulesError(FindingsError):
+    """The rules cannot be used; says everything that is wrong with them."""
+
+
+def usable_rules(path: Path, topics: Sequence[str]) -> RuleSet:
+    """Load the rules of a directory and look at them as `suprsend-bridge check` does.
+
+    Raises `RulesError` if there is an error in them; warnings do not stop it.
+    """
+    from bridge.rules.lint.check import check_rules
+    from bridge.rules.read.load import load_rules
+
+    loaded = load_rules(path)
+    findings = [*loaded.findings]
+    if not has_errors(findings):
+        findings += check_rules(loaded.rules, topics)
+    if has_errors(findings):
+        raise RulesError(findings, loaded.sources)
+    return loaded.rules
+
+
+def mapping_of(rules: RuleSet, context: MappingContext) -> CompiledMapping:
+    """Compile rules for one process."""
+    from bridge.rules.map.mapping import compile_mapping
+
+    return compile_mapping(rules, context)

@@ -241,7 +241,7 @@ class Kafka(Section):
     def _property_problems(self) -> list[Problem]:
         if not self.properties:
             return []
-        from bridge.kafka.passthrough import refused_key
+        from bridge.settings.passthrough import refused_key
 
         found = ((name, refused_key(name, self.group_protocol)) for name in self.properties)
         return [Problem(("properties", name), why) for name, why in found if why is not None]

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bridge.document import CODES, Document, Mapping, Node, Sequence, Source
 from bridge.findings import Finding
-from bridge.kafka.passthrough import ALLOWED
+from bridge.settings.passthrough import ALLOWED
 from bridge.settings.shape import section_at, settings_table
 from bridge.settings.suprsend import Answer
 

@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 from bridge.document import CODES as YAML_CODES
 from bridge.jsontext import dumps
-from bridge.kafka.passthrough import ALLOWED
 from bridge.settings.kinds import Section, show_duration, show_size
 from bridge.settings.model import Settings
+from bridge.settings.passthrough import ALLOWED
 from bridge.settings.report import CODES as SETTINGS_CODES
 from bridge.settings.shape import Kind, Setting, settings_table
 
@@ -60,7 +60,7 @@ def _finish(key: dict[str, Any], setting: Setting) -> None:
 
 
 def _finish_answers(schema: dict[str, Any]) -> None:
-    from bridge.suprsend.answer_rules import SHAPES
+    from bridge.suprsend.shapes import SHAPES
 
     properties = schema["$defs"]["Answer"]["properties"]
     for key in properties.values():

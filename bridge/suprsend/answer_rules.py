@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import re2
 
 from bridge.flow import Verdict
-from bridge.suprsend.wording import QUOTES
-
-SHAPES: Final = {
-    "ok": "the text `OK` or the JSON string `OK`",
-    "message_id": '`{"status": "success", "message_id": …}` to a call of one event',
-    "records": "`records` with one readable result per event",
-    "records_wrong_count": "`records` of another length than the call's",
-    "summary": "`total`, `success`, `failure` and `failed_records` that agree with each other and with what was sent",
-    "error": 'SuprSend\'s own: `{"status": "error", "error": {"message": …, "type": …}}` or `{"status": "fail", "message": …}`',
-    "message": "a JSON object with `message` and none of the above",
-    "object": "any other JSON object",
-    "array": "a JSON array",
-    "string": "any other JSON string",
-    "scalar": "a JSON number, true, false or null",
-    "duplicate_keys": "JSON in which an object has a key twice",
-    "empty": "nothing",
-    "html": "a page or other markup",
-    "compressed": "a compressed body, though none was asked for",
-    "too_long": "more bytes than results of that many events can need",
-    "not_json": "any other text",
-}
-"""The names of what a body can look like; each body has exactly one."""
+from bridge.suprsend.shapes import SHAPES
 
 _DECIDED_BY_RECORD: Final = ("records", "records_wrong_count", "summary")
 _MAX_MESSAGE: Final = 2_000
@@ -56,11 +36,11 @@ class AnswerRule:
     message: str | None = None
     """A regular expression (RE2) searched in the error's message, whatever its case.
 
-    What a record may have put into the message is blanked first (`wording.own_words`), unless the expression has a
+    What a record may have put into the message is blanked first (`own_words`), unless the expression has a
     quote itself: then it sees the message as it came.
     """
     shape: str | None = None
-    """A name of `SHAPES`."""
+    """A name of `shapes.SHAPES`."""
 
     def __post_init__(self) -> None:
         if self.status is None and self.type is None and self.message is None and self.shape is None:
@@ -198,7 +178,7 @@ _TABLE: Final = (
 """Read from the top, the first row that fits decides; what none fits is unknown.
 
 Calls with readable results per record never reach it: their records do. Messages and types count in SuprSend's JSON
-error alone, and a message without what a record may have put into it (`wording.own_words`). The texts are documented
+error alone, and a message without what a record may have put into it (`own_words`). The texts are documented
 without status codes (contract §5b).
 """
 
@@ -268,3 +248,34 @@ def _check_shape(shape: str) -> None:
         raise AnswerRuleError(
             f"shape must be one of {', '.join(name for name in SHAPES if name not in _DECIDED_BY_RECORD)}"
         )
+
+
+QUOTES: Final = "'\"`"
+
+_OPENS: Final = re.compile(r"(?<![^\W_])['\"`]")
+_CLOSES: Final = re.compile(r"['\"`](?![^\W_])")
+"""A quote inside a word (`doesn't`) is none."""
+_ABOUT_A_USER: Final = ("[distinct_id:", "[__object:")
+"""Texts that begin so give the id without quotes."""
+_TRAILING_ID: Final = re.compile(r"\bid: .*")
+_SENTENCE: Final = re.compile(r": (?=[A-Z])")
+"""`some/path: String is too short (0 < 4).`: what is before the sentence is a property's name."""
+
+
+def own_words(message: str) -> str:
+    """The message with everything blanked that may come from a record.
+
+    From the first quote to the last (to the end where none closes), what follows `id:`, the id in `[distinct_id: …]`
+    and the place in front of a schema's sentence, which then begins with `: `.
+    """
+    sentences = [found.start() for found in _SENTENCE.finditer(message)] if message.endswith(".") else []
+    if sentences:
+        return message[sentences[-1] :]
+    text = message
+    if text.startswith(_ABOUT_A_USER):
+        text = f"[{text[max(text.rfind(']'), 0) :]}"
+    opens = _OPENS.search(text)
+    if opens is not None:
+        closes = [found.end() for found in _CLOSES.finditer(text, opens.end())]
+        text = f"{text[: opens.start()]}''{text[closes[-1] :] if closes else ''}"
+    return _TRAILING_ID.sub("id:", text)

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from bridge.flow import Judge, Judged, Reply, Verdict
 from bridge.jsontext import JSONDecodeError, loads
-from bridge.suprsend.answer_rules import AnswerRule, AnswerRuleError, Row, TableRow, answer_table, rows
-from bridge.suprsend.causes import BOM, of_answer, of_attempt
-from bridge.suprsend.summary import in_order
-from bridge.suprsend.wording import own_words
+from bridge.suprsend.answer_rules import AnswerRule, AnswerRuleError, Row, TableRow, answer_table, own_words, rows
+from bridge.suprsend.causes import of_answer, of_attempt
+from bridge.suprsend.shapes import clean, described, in_order, is_foreign, longest, read_body, shape_of
 
 __all__ = ["AnswerRule", "AnswerRuleError", "TableRow", "answer_table", "is_foreign", "make_judge", "shape_of"]
 
-_BASE_BYTES: Final = 64 * 1024
-_BYTES_PER_EVENT: Final = 4 * 1024
-"""An answer beyond base + n times this is not read: parsed JSON takes up to thirty times its bytes."""
-
 _MAX_TEXT: Final = 300
-_COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x9c", b"\x78\xda", b"\x78\x01")
-
 _ACCEPTED: Final = (
     rb'\{"status":"success",(?:"status_code":202,"message_id":"[ !#-\[\]-~]*+"'
     rb'|"message_id":"[ !#-\[\]-~]*+","status_code":202)\}'
 )
 _ALL_ACCEPTED: Final = re.compile(rb'\{"status":"success","records":\[%b(?:,%b)*+\]\}' % (_ACCEPTED, _ACCEPTED))
 """The whole of the usual answer, in the two orders that are documented: what fits needs no parser."""
-
-_FOREIGN: Final = frozenset({"html", "not_json", "compressed", "too_long", "duplicate_keys"})
-"""Shapes that no API means."""
 
 _REFUSED: Final = frozenset({Verdict.INVALID, Verdict.TOO_LARGE})
 _SPLIT: Final = _REFUSED | {Verdict.OVERSIZED}
@@ -68,7 +57,7 @@ def make_judge(extra: Sequence[AnswerRule] = ()) -> Judge:
                 return Judged(Verdict.ACCEPTED, None, None, str(reply.status), "", splittable=False)
         elif reply.status == 0:
             return _without_status(reply)
-        value, shape = _read(reply.body, n)
+        value, shape = read_body(reply.body, n)
         if shape in ("records", "summary") and reply.error is None and 200 <= reply.status <= 299:
             found = value["records"] if shape == "records" else in_order(value, keys())  # type: ignore[index]
             if found is not None:
@@ -83,7 +72,7 @@ def _all_accepted(body: bytes, n: int) -> bool:
 
     False means "look closer". The counts make sure that no object holds a key twice (the parser keeps the last).
     """
-    if len(body) > _BASE_BYTES + n * _BYTES_PER_EVENT or b"\\" in body:
+    if len(body) > longest(n) or b"\\" in body:
         return False
     if _ALL_ACCEPTED.fullmatch(body):
         # No text in it can hold a quote, so that the answer and each record begin with one of these.
@@ -123,7 +112,7 @@ def _by_call(calls: Sequence[Row], reply: Reply, n: int, value: object, shape: s
     if cut and verdict in (Verdict.ACCEPTED, *_REFUSED):
         verdict = Verdict.UNKNOWN
     said = _said(type_, message)
-    told = said if said and verdict in _REFUSED else of_answer(reply, _described(shape), said)
+    told = said if said and verdict in _REFUSED else of_answer(reply, described(shape), said)
     applied = reply.applied and not (shape == "error" and verdict in _NOT_TAKEN)
     return Judged(verdict, None, None, str(reply.status), told, verdict in _SPLIT and n > 1, applied, said)
 
@@ -196,14 +185,7 @@ def _error_of(value: object) -> tuple[int, str, str]:
     message = held.get("message")
     if not isinstance(message, str) and isinstance(error, str):
         message = error
-    return _number(value.get("status_code")), _clean(held.get("type")), _clean(message)
-
-
-def _clean(text: object) -> str:
-    """Text of the other side, bounded and on one line."""
-    if not isinstance(text, str):
-        return ""
-    return "".join(char if char.isprintable() else " " for char in text[:2_000]).strip()
+    return _number(value.get("status_code")), clean(held.get("type")), clean(message)
 
 
 def _number(value: object) -> int:
@@ -215,105 +197,3 @@ def _number(value: object) -> int:
     if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
         return _number(int(value))
     return -1
-
-
-def _read(body: bytes, n: int) -> tuple[object, str]:
-    """Parse a body and name its shape (`answer_rules.SHAPES`)."""
-    if len(body) > _BASE_BYTES + n * _BYTES_PER_EVENT:
-        return None, "too_long"
-    if body.startswith(_COMPRESSED):
-        return None, "compressed"
-    text = body.removeprefix(BOM).strip()
-    if text in (b"", b"OK"):
-        return None, "ok" if text else "empty"
-    try:
-        value = loads(text)
-    except JSONDecodeError:
-        return None, "html" if text.startswith(b"<") else "not_json"
-    if not _unambiguous(text):
-        return None, "duplicate_keys"
-    return value, _shape(value, n)
-
-
-def _unambiguous(text: bytes) -> bool:
-    """Whether no object of a JSON text holds a key twice: two readers would see two answers."""
-
-    def once(pairs: list[tuple[str, object]]) -> None:
-        if len(dict(pairs)) != len(pairs):
-            raise ValueError
-
-    try:
-        json.loads(text, object_pairs_hook=once, parse_int=float)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _shape(value: object, n: int) -> str:
-    if isinstance(value, dict):
-        return _shape_of_object(value, n)
-    if isinstance(value, str):
-        return "ok" if value == "OK" else "string"
-    return "array" if isinstance(value, list) else "scalar"
-
-
-def _shape_of_object(value: dict[str, object], n: int) -> str:
-    if "records" in value:
-        records = value["records"]
-        return "records" if isinstance(records, list) and len(records) == n > 0 else "records_wrong_count"
-    status = value.get("status")
-    taken = status == "success" and "error" not in value and isinstance(value.get("message_id"), str)
-    if n == 1 and taken and value["message_id"]:
-        return "message_id"
-    if status in ("error", "fail") and _is_own_error(value):
-        return "error"
-    if "failed_records" in value:
-        return "summary"
-    return "message" if isinstance(value.get("message"), str) else "object"
-
-
-def shape_of(body: bytes, n: int) -> str:
-    """What the body of an answer to n events looks like: a name of `answer_rules.SHAPES`."""
-    return _read(body, n)[1]
-
-
-def is_foreign(body: bytes, n: int) -> bool:
-    """Whether a body is nothing that an API could have meant by it: a page, text, half of something."""
-    return shape_of(body, n) in _FOREIGN
-
-
-def _is_own_error(value: Mapping[str, object]) -> bool:
-    """Whether an object with a failed `status` has SuprSend's form: JSON of gateways looks much like it."""
-    if "error" not in value:
-        return value.keys() == {"status", "message"} and value["status"] == "fail" and bool(_clean(value["message"]))
-    error = value["error"]
-    if not isinstance(error, dict) or not error.keys() <= {"message", "type"} or "message" in value:
-        return False
-    return all(isinstance(text, str) for text in error.values()) and any(map(_clean, error.values()))
-
-
-def _described(shape: str) -> str:
-    return _DESCRIPTIONS.get(shape, shape)
-
-
-_DESCRIPTIONS: Final[Mapping[str, str]] = {
-    "ok": "OK",
-    "records": "results per event",
-    "message_id": "a message_id",
-    "html": "a page instead of JSON",
-    "message": "JSON that is not SuprSend's",
-    "object": "JSON that is not SuprSend's",
-    "array": "JSON that is not SuprSend's",
-    "string": "JSON that is not SuprSend's",
-    "scalar": "JSON that is not SuprSend's",
-    "not_json": "text that is no JSON",
-    "empty": "an empty body",
-    "compressed": "a compressed body that was not asked for",
-    "too_long": "a body too long for so few events",
-    "records_wrong_count": "another number of records than were sent",
-    "summary": "counts and failed records that do not agree with what was sent",
-    "duplicate_keys": "JSON with a key twice",
-    "reset": "a body that was cut",
-    "timeout": "a body that was not whole before the deadline",
-    "answer_too_large": "a body beyond the limit",
-}

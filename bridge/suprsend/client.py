@@ -11,23 +11,22 @@ from __future__ import annotations
 import asyncio
 import random
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Generic, Self, TypedDict, TypeVar, Unpack
+from typing import Generic, Literal, NamedTuple, Self, TypedDict, TypeVar, Unpack, cast
 
+from bridge.jsontext import loads
 from bridge.suprsend import limits
 from bridge.suprsend.answers import make_judge
-from bridge.suprsend.batch import batches
 from bridge.suprsend.endpoint import BASE_URL, Endpoint
 from bridge.suprsend.event import Event, EventError
 from bridge.suprsend.outbox import Outbox
-from bridge.suprsend.results import BulkResult, Sent, TrackResult, bulk_result, track_result
-from bridge.suprsend.sending import Result, Retries, Sending
+from bridge.suprsend.sending import Result, Retries, Sending, batches
 from bridge.suprsend.signing import Bearer, Credentials, Hmac
 from bridge.suprsend.transport import CurlTransport
 
-__all__ = ["AsyncBulkEvents", "AsyncClient", "BulkEvents", "Client", "Options"]
+__all__ = ["AsyncBulkEvents", "AsyncClient", "BulkEvents", "BulkResult", "Client", "Options", "TrackResult"]
 
 _TOO_LARGE = 413
 Kind = TypeVar("Kind")
@@ -255,3 +254,67 @@ def _report(bodies: list[bytes], refusals: list[Result | None], answers: list[li
     """Join refusals and the batches' results back into the order of the events."""
     results = (result for answer in answers for result in answer)
     return bulk_result(Sent(body, refusal or next(results)) for body, refusal in zip(bodies, refusals, strict=True))
+
+
+class TrackResult(TypedDict):
+    """What became of one event; `message` is SuprSend's message id, or what was wrong."""
+
+    success: bool
+    status: Literal["success", "fail"]
+    status_code: int
+    message: str
+
+
+class FailedRecord(TypedDict):
+    """An event that was not accepted, as it was sent."""
+
+    record: dict[str, object]
+    error: str
+    code: int
+
+
+class BulkResult(TypedDict):
+    """What became of many events; `failed_records` in the order in which they were appended."""
+
+    status: Literal["success", "fail", "partial"]
+    total: int
+    success: int
+    failure: int
+    failed_records: list[FailedRecord]
+    warnings: list[str]
+
+
+class Sent(NamedTuple):
+    """One event's bytes and what became of them."""
+
+    body: bytes
+    result: Result
+
+
+def track_result(result: Result) -> TrackResult:
+    """Report one event."""
+    return {
+        "success": result.accepted,
+        "status": "success" if result.accepted else "fail",
+        "status_code": result.status_code,
+        "message": result.message,
+    }
+
+
+def bulk_result(sent: Iterable[Sent]) -> BulkResult:
+    """Report many events; none at all is a success, as in the SDKs."""
+    total = 0
+    failed: list[FailedRecord] = []
+    for body, result in sent:
+        total += 1
+        if not result.accepted:
+            record = cast("dict[str, object]", loads(body))
+            failed.append({"record": record, "error": result.message, "code": result.status_code})
+    return {
+        "status": "success" if not failed else "fail" if len(failed) == total else "partial",
+        "total": total,
+        "success": total - len(failed),
+        "failure": len(failed),
+        "failed_records": failed,
+        "warnings": [],
+    }

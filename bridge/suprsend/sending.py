@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
 from bridge.flow import Judge, Judged, Reply, Verdict
 from bridge.jsontext import JSONDecodeError, loads
-from bridge.suprsend.batch import join
 from bridge.suprsend.causes import BOM
 from bridge.suprsend.endpoint import BULK_PATH, EVENT_PATH
+from bridge.suprsend.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES
 
 NO_STATUS: Final = 500
 """The status code that the official SDKs report where no answer came (contract §5c)."""
@@ -159,3 +159,37 @@ def _message_id(body: bytes) -> str:
         first = records[0] if isinstance(records, list) and records else None
         found = first.get("message_id") if isinstance(first, dict) else None
     return found if isinstance(found, str) else "OK"
+
+
+BRACKETS: Final = 2
+COMMA: Final = 1
+
+
+class Bounds(NamedTuple):
+    """The most that one bulk call holds; `max_bytes` counts the whole body, brackets and commas included."""
+
+    max_events: int = MAX_BATCH_EVENTS
+    max_bytes: int = MAX_BODY_BYTES
+
+
+def batches(bodies: Iterable[bytes], bounds: Bounds = Bounds()) -> Iterator[list[bytes]]:  # noqa: B008 (immutable)
+    """Cut events into batches within bounds, in their order, each as full as the order allows.
+
+    An event too large for any batch travels alone: whether to send it was decided before.
+    """
+    batch: list[bytes] = []
+    size = BRACKETS
+    for body in bodies:
+        more = len(body) + (COMMA if batch else 0)
+        if batch and (len(batch) >= bounds.max_events or size + more > bounds.max_bytes):
+            yield batch
+            batch, size, more = [], BRACKETS, len(body)
+        batch.append(body)
+        size += more
+    if batch:
+        yield batch
+
+
+def join(bodies: Iterable[bytes]) -> bytes:
+    """The body of one bulk call: a JSON array of the events' bytes as they are."""
+    return b"[" + b",".join(bodies) + b"]"

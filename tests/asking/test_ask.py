@@ -10,16 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bridge.asking.ask import Asked, ask, wanted
+from bridge.asking.ask import Asked, Redaction, ask, call, lines, shown, wanted, wrong
 from bridge.asking.questions import MADE_UP, QUESTIONS, Call, Ground
-from bridge.asking.redaction import Redaction
-from bridge.asking.report import lines, shown
-from bridge.asking.wire import call, wrong
 from bridge.cli.main import run
 from bridge.flow import Reply
 from bridge.kafka.tools.mock import MockCluster
+from bridge.sandbox.api import VARIANTS
 from bridge.sandbox.process import SandboxProcess
-from bridge.sandbox.variants import VARIANTS
 from bridge.suprsend.answers import make_judge
 from bridge.suprsend.endpoint import Endpoint
 from bridge.suprsend.signing import Bearer, Credentials, Hmac

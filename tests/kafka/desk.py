@@ -99,8 +99,8 @@ class Desk:
         self._thread.join(10)
         assert ended, "the Kafka thread did not end"
         assert self.kafka.error is None, self.kafka.error
-        assert self.kafka.numbers.callback_errors == 0
-        assert self.kafka.numbers.refused_progress == 0
+        assert self.kafka.counters.callback_errors == 0
+        assert self.kafka.counters.refused_progress == 0
 
     def until(self, true: Callable[[], object], seconds: float = 30.0, what: str = "") -> None:
         """Wait until something is true."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from bridge.kafka.client.read_past import Beyond, Met, ProbeError, beyond
+from bridge.kafka.tools.read_past import Beyond, Met, ProbeError, beyond
 
 Batch = tuple[int, int, str]
 """First and last offset, and whether it can be read (`sound`), is named by the client (`named`) or not (`silent`)."""

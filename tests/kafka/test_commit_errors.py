@@ -26,7 +26,7 @@ def produce(cluster: MockCluster, count: int) -> None:
 
 
 def committed(side: Desk) -> int | None:
-    found = side.kafka.numbers.partitions.get(("orders", 0))
+    found = side.kafka.counters.partitions.get(("orders", 0))
     return found.committed if found is not None else None
 
 
@@ -59,8 +59,8 @@ def test_a_note_that_is_too_long_for_the_brokers_is_made_shorter_and_said_once(c
         produce(cluster, 10)
         side.until(lambda: committed(side) == 10, 40, "the commit")
         assert side.kafka.state.kind is None
-        assert side.kafka.numbers.metadata_room == 500
-        (told,) = [note for note in side.kafka.numbers.journal.take() if note.event.startswith("metadata")]
+        assert side.kafka.counters.metadata_room == 500
+        (told,) = [note for note in side.kafka.counters.journal.take() if note.event.startswith("metadata")]
         assert (told.event, "offset.metadata.max.bytes" in str(told.facts["message"])) == ("metadata_shortened", True)
 
 

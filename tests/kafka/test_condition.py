@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError
 
 from bridge.flow import KafkaState
-from bridge.kafka.client.broker_health import Condition
+from bridge.kafka.client.broker_health import BrokerHealth
 
 
 class Brokers:
@@ -29,30 +29,30 @@ def brokers() -> Brokers:
     return Brokers()
 
 
-def looked(condition: Condition, brokers: Brokers, now: float) -> KafkaState:
+def looked(health: BrokerHealth, brokers: Brokers, now: float) -> KafkaState:
     """Let it ask all that it wants to at this time."""
-    while condition.probe_due(now):
-        condition.probe(cast("Consumer", brokers), now)
+    while health.probe_due(now):
+        health.probe(cast("Consumer", brokers), now)
         now += 0.001
-        if not condition.probe_due(now):
+        if not health.probe_due(now):
             break
-    condition.say(joined=True)
-    return condition.state
+    health.say(joined=True)
+    return health.state
 
 
-def made() -> Condition:
-    return Condition(["orders"], "dead", lambda _: None, lambda _: None)
+def made() -> BrokerHealth:
+    return BrokerHealth(["orders"], "dead", lambda _: None, lambda _: None)
 
 
 def test_a_topic_that_is_deleted_is_noticed_though_nothing_is_told(brokers: Brokers) -> None:
     """Twice a minute it asks without a suspicion, and finds out when the topic is there again."""
-    condition = made()
-    assert looked(condition, brokers, 100.0).kind is None
+    health = made()
+    assert looked(health, brokers, 100.0).kind is None
     brokers.refused["orders"] = KafkaError.UNKNOWN_TOPIC_OR_PART
-    assert not condition.probe_due(110.0)
-    assert looked(condition, brokers, 131.0).kind == "unknown_topic"
+    assert not health.probe_due(110.0)
+    assert looked(health, brokers, 131.0).kind == "unknown_topic"
     brokers.refused.clear()
-    assert looked(condition, brokers, 140.0).kind is None
+    assert looked(health, brokers, 140.0).kind is None
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_a_dead_letter_topic_that_cannot_be_used_is_told_with_what_helps(
     brokers: Brokers, error: int, advice: str
 ) -> None:
     """Creating a topic does not help where it may not be seen."""
-    condition = made()
+    health = made()
     brokers.refused["dead"] = error
-    state = looked(condition, brokers, 100.0)
+    state = looked(health, brokers, 100.0)
     assert state.kind == "dead_letter_topic"
     assert advice in (state.trouble or "")

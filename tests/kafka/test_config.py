@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from bridge.kafka.client.log_throttle import Sparse
-from bridge.kafka.config import ConfigError, clients_of, consumer_conf
-from bridge.kafka.passthrough import ALLOWED, refused_key
+from bridge.kafka.config import ConfigError, LogThrottle, clients_of, consumer_conf
+from bridge.settings.passthrough import ALLOWED, refused_key
 from tests.kafka.desk import settings
 
 VALUES = ("1000", "60000", "1", "true", "gzip", "any", "use_all_dns_ips", "", "100000000")
@@ -63,7 +62,7 @@ def test_what_the_group_protocol_forbids_is_refused() -> None:
 
 def test_the_table_is_read_without_kafkas_client() -> None:
     """The settings are checked without loading confluent_kafka."""
-    code = "import sys, bridge.kafka.passthrough; sys.exit('confluent_kafka' in sys.modules)"
+    code = "import sys, bridge.settings.passthrough; sys.exit('confluent_kafka' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -139,15 +138,15 @@ def test_range_replaces_assignments_as_a_whole() -> None:
 def test_the_same_log_line_is_written_now_and_then() -> None:
     """A broker that is away does not flood the log, and the number of lines kept back is said."""
     now = [0.0]
-    sparse = Sparse(lambda: now[0])
+    throttle = LogThrottle(lambda: now[0])
 
     def line(what: str) -> logging.LogRecord:
         return logging.LogRecord("x", logging.ERROR, "", 0, "%s [%s] %s", ("FAIL", "consumer-1", what), None)
 
-    assert [sparse.filter(line(what)) for what in "abc"] == [True, False, False]
+    assert [throttle.filter(line(what)) for what in "abc"] == [True, False, False]
     now[0] = 31.0
     last = line("d")
-    assert sparse.filter(last)
+    assert throttle.filter(last)
     assert last.getMessage() == "FAIL [consumer-1] d (and 2 such lines before it)"
 
 

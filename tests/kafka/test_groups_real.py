@@ -143,8 +143,8 @@ def test_a_drain_that_is_not_answered_ends_by_itself(kafka: RealKafka) -> None:
     with side:
         side.answer_drains = False
         side.until(lambda: lag(kafka, group, topic) == 0)
-    assert side.kafka.numbers.overdue_drains == 1
-    assert side.kafka.numbers.longest_drain < 3
+    assert side.kafka.counters.overdue_drains == 1
+    assert side.kafka.counters.longest_drain < 3
     assert isinstance(side.of(Lost)[0], Lost)
 
 
@@ -234,7 +234,7 @@ def test_retention_that_overtakes_the_group_is_counted(kafka: RealKafka) -> None
     kafka.delete_records(topic, {0: 25})
     with desk(kafka.bootstrap, [topic], group, on_retention_gap="continue", **more) as side:
         side.until(lambda: lag(kafka, group, topic) == 0)
-        assert side.kafka.numbers.lost_records == {topic: 15}
+        assert side.kafka.counters.lost_records == {topic: 15}
         assert len(side.records) == 5
 
 
@@ -258,7 +258,7 @@ def test_retention_that_overtakes_a_reader_is_held(kafka: RealKafka, protocol: d
         side.until(lambda: side.values() == [b"b"], what="the other partition to be read")
         side.order(Resume(topic, 0, part.epoch))
         side.until(lambda: side.values() == [b"b", b"7", b"8", b"9"])
-        assert side.kafka.numbers.lost_records == {topic: 7}
+        assert side.kafka.counters.lost_records == {topic: 7}
         side.until(lambda: lag(kafka, group, topic) == 0)
 
 
@@ -291,7 +291,7 @@ def test_an_exception_beside_the_callbacks_begins_anew(kafka: RealKafka) -> None
         patch.setattr(Reader, "_run", broken)
         with side:
             side.until(lambda: len(side.finished) == 50, 30, "all records")
-            assert side.kafka.numbers.rebuilds == 1
+            assert side.kafka.counters.rebuilds == 1
 
 
 def test_what_is_given_back_while_paused_is_read_again_after_the_resume(kafka: RealKafka) -> None:
@@ -306,7 +306,7 @@ def test_what_is_given_back_while_paused_is_read_again_after_the_resume(kafka: R
         side.order(Pause(topic, 0, part.epoch), GiveBack(topic, 0, part.epoch, 4))
         side.until(lambda: not side.orders)
         side.room.open = False
-        side.until(lambda: side.kafka.numbers.pauses == 1)
+        side.until(lambda: side.kafka.counters.pauses == 1)
         side.order(Resume(topic, 0, part.epoch))
         side.room.open = True
         side.until(lambda: len(side.records) == 16)

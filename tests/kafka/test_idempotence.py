@@ -10,10 +10,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from bridge.flow import DeadLetter, DeadLetterWritten, PlainRecord
-from bridge.kafka.client.counters import Numbers
-from bridge.kafka.client.dead_letter_producer import Letters
+from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.client.dead_letter_producer import DeadLetterProducer
 from bridge.kafka.config import Conf, producer_conf
-from bridge.kafka.tools.dead_letter_reader import opened
+from bridge.kafka.tools.dead_letter_topic import opened
 from bridge.kafka.tools.mock import MockCluster
 from tests.kafka.desk import settings
 
@@ -48,11 +48,11 @@ LATE = {"refused without end", "answered by the end of the connection"}
 def test_letters_go_out_without_idempotence(case: str) -> None:
     """Each letter is there, and it is said once, with the reason."""
     told: list[DeadLetterWritten] = []
-    numbers = Numbers()
+    counters = KafkaCounters()
     with MockCluster({"dead": 1}) as cluster:
         CASES[case](cluster)
         conf: Conf = {**producer_conf(settings(cluster.bootstrap, ["t"], "g")), "message.timeout.ms": 2_000}
-        letters = Letters(lambda: conf, "dead", told.append, numbers)
+        letters = DeadLetterProducer(lambda: conf, "dead", told.append, counters)
         for ticket in range(3):
             letters.send(DeadLetter(ticket, PlainRecord("t", 0, ticket, b"v%d" % ticket), ()))
         _pump(letters, told, 3)
@@ -64,7 +64,7 @@ def test_letters_go_out_without_idempotence(case: str) -> None:
         letters.close(5.0)
         assert {report.ticket for report in told if report.error is None} == ({10, 11, 12} if failed else {0, 1, 2})
         assert [message.value() for message in _read(cluster, 3)] == [b"v0", b"v1", b"v2"]
-    notes = [note for note in numbers.journal.take() if note.event == "dead_letters_plain"]
+    notes = [note for note in counters.journal.take() if note.event == "dead_letters_plain"]
     assert len(notes) == 1
     assert notes[0].facts["message"]
 
@@ -83,7 +83,7 @@ def test_a_replay_writes_its_marks_without_idempotence(case: str) -> None:
         assert [message.value() for message in _read(cluster, 4)] == [b"v0", b"v1", b"v2", b"v3"]
 
 
-def _pump(letters: Letters, told: list[DeadLetterWritten], count: int) -> None:
+def _pump(letters: DeadLetterProducer, told: list[DeadLetterWritten], count: int) -> None:
     deadline = time.monotonic() + 60
     while len(told) < count and time.monotonic() < deadline:
         letters.pump()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from confluent_kafka import KafkaError
 
 from bridge.flow import DeadLetter, DeadLetterWritten, PlainRecord
-from bridge.kafka.client.counters import Numbers
-from bridge.kafka.client.dead_letter_producer import Letters
+from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.client.dead_letter_producer import DeadLetterProducer
 from bridge.kafka.config import producer_conf
-from bridge.kafka.tools.dead_letter_reader import opened
+from bridge.kafka.tools.dead_letter_topic import opened
 from bridge.kafka.tools.mock import MockCluster
 from tests.kafka.desk import settings
 from tests.road.bridge_process import until
@@ -28,7 +28,7 @@ def test_a_clock_that_the_brokers_do_not_accept_is_named() -> None:
     with MockCluster({"dead": 1}) as cluster:
         cluster.fail_requests("Produce", [KafkaError.INVALID_TIMESTAMP])
         conf = producer_conf(settings(cluster.bootstrap, ["t"], "g"))
-        letters = Letters(lambda: conf, "dead", told.append, Numbers())
+        letters = DeadLetterProducer(lambda: conf, "dead", told.append, KafkaCounters())
         letters.send(DeadLetter(1, PlainRecord("t", 0, 0, b"v"), ()))
 
         def reported() -> bool:

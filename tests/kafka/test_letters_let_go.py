@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from bridge.flow import DeadLetter, DeadLetterWritten, PlainRecord
-from bridge.kafka.client.counters import Numbers
-from bridge.kafka.client.dead_letter_producer import Letters
+from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.client.dead_letter_producer import DeadLetterProducer
 from bridge.kafka.config import Conf
 from bridge.kafka.tools.mock import MockCluster
 
@@ -22,7 +22,7 @@ def test_every_letter_ends_when_its_producer_is_let_go() -> None:
             "linger.ms": 5,
             "log_level": 0,
         }
-        letters = Letters(lambda: conf, "dead", told.append, Numbers())
+        letters = DeadLetterProducer(lambda: conf, "dead", told.append, KafkaCounters())
         letters.send(DeadLetter(0, PlainRecord("dead", 0, 0, b"a"), ()))
         _pump(letters, lambda: len(told) == 1)
         cluster.set_round_trip(60_000)
@@ -35,7 +35,7 @@ def test_every_letter_ends_when_its_producer_is_let_go() -> None:
         assert not letters.pending()
 
 
-def _pump(letters: Letters, done: Callable[[], bool], *, seconds: float = 30.0) -> None:
+def _pump(letters: DeadLetterProducer, done: Callable[[], bool], *, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not done():
         letters.pump()

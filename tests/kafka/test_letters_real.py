@@ -24,9 +24,9 @@ from bridge.flow import (
     UnreadableHeaders,
     headers_of,
 )
-from bridge.kafka.client.counters import Numbers
-from bridge.kafka.client.dead_letter_producer import Letters
-from bridge.kafka.tools.dead_letter_reader import opened
+from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.client.dead_letter_producer import DeadLetterProducer
+from bridge.kafka.tools.dead_letter_topic import opened
 from bridge.kafka.tools.inspect import record_at
 from bridge.replay.letter import Letter, again, read
 from bridge.rules.map.runs import by_record
@@ -122,7 +122,7 @@ def test_a_record_too_large_for_the_topic_goes_there_as_a_reference(kafka: RealK
             side.dead_letter(ticket, record, [("bridge.rule", b"r")])
         side.until(lambda: len(side.written) == 4)
         assert set(side.written.values()) == {None}
-        assert side.kafka.numbers.dead_letters == {"written": 3, "reference": 1}
+        assert side.kafka.counters.dead_letters == {"written": 3, "reference": 1}
     found = kafka.read(letters)
     assert sorted(len(letter.value() or b"") for letter in found) == [0, 9_000, 9_000, 9_000]
     (reference,) = [letter for letter in found if letter.value() is None]
@@ -186,7 +186,7 @@ def test_after_a_time_out_another_producer_writes(kafka: RealKafka) -> None:
     def conf() -> dict[str, Any]:
         return {"bootstrap.servers": next(addresses), "message.timeout.ms": 500, "log_level": 0}
 
-    writing = Letters(conf, letters, told.append, Numbers())
+    writing = DeadLetterProducer(conf, letters, told.append, KafkaCounters())
 
     def pumped(ticket: int) -> bool:
         writing.pump()

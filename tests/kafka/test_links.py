@@ -7,8 +7,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
-from bridge.kafka.client.connections import Links
-from bridge.kafka.client.statistics import Statistics, read
+from bridge.kafka.client.connections import Links, Statistics, read
 
 ORDERS = [("orders", 0), ("orders", 1), ("orders", 2)]
 

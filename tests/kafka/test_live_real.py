@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin._resource import ResourceType
 
-from bridge.kafka.tools.inspect import PeekError, last_records, record_at
+from bridge.kafka.tools.inspect import InspectError, last_records, record_at
 from bridge.kafka.tools.preflight import look_at
 from bridge.settings.kafka import Kafka
 from tests.brokers.fixtures import StartKafka
@@ -112,10 +112,10 @@ def test_what_is_no_record_is_said(kafka: RealKafka) -> None:
     kafka.produce_in_transactions(topic, [[b"a", b"b"], [b"c"]])
     chosen = settings(kafka, topic, "dead")
     assert [one.value() for one in last_records(chosen, topic, 10)] == [b"a", b"b", b"c"]
-    with pytest.raises(PeekError, match="is no record: a transaction's marker"):
+    with pytest.raises(InspectError, match="is no record: a transaction's marker"):
         record_at(chosen, topic, 0, 2)
     kafka.delete_records(topic, {0: 3})
-    with pytest.raises(PeekError, match="has no offset 1: it holds 3 to 4"):
+    with pytest.raises(InspectError, match="has no offset 1: it holds 3 to 4"):
         record_at(chosen, topic, 0, 1)
 
 
@@ -144,5 +144,5 @@ def test_a_refused_password_is_said(kafka: RealKafka, monkeypatch: pytest.Monkey
     chosen = settings(kafka, "t", "dead", **secured(kafka, "wrong"))
     (trouble,) = look_at(chosen, seconds=3)
     assert trouble.kind == "authentication"
-    with pytest.raises(PeekError, match="the brokers refuse the credentials"):
+    with pytest.raises(InspectError, match="the brokers refuse the credentials"):
         last_records(chosen, "t", 1)

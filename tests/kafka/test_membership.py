@@ -7,7 +7,7 @@ import struct
 import pytest
 from confluent_kafka import Consumer
 
-from bridge.kafka.client.membership import has_joined
+from bridge.kafka.client.session import has_joined
 
 
 class Member:

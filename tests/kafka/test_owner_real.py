@@ -54,7 +54,7 @@ def test_one_thread_owns_the_consumer_and_never_waits(
         side.until(lambda: 1 in side.written, what="the dead letter")
         side.room.open = False
         kafka.produce(topic, [b"late"] * 10)
-        side.until(lambda: side.kafka.numbers.pauses > 0, what="a pause")
+        side.until(lambda: side.kafka.counters.pauses > 0, what="a pause")
         side.room.open = True
         side.until(lambda: len(side.finished) == 210, what="the late records")
     by = {method: [call for call in calls if call.method == method] for method in {call.method for call in calls}}

@@ -15,16 +15,14 @@ from confluent_kafka import KafkaError, KafkaException
 from bridge.delivery.pauses import BLANK, Book, Page, read_page
 from bridge.flow import Assigned
 from bridge.kafka.client import pauses
-from bridge.kafka.client.log_throttle import LOG
-from bridge.kafka.client.pause_group import PauseGroup, RefusedError
-from bridge.kafka.client.pauses import Pauses, Taken, UnsaidError
-from bridge.kafka.config import clients_of
+from bridge.kafka.client.pauses import PauseGroup, PauseResult, Pauses, PausesRefusedError, UnsaidError
+from bridge.kafka.config import LOG, clients_of
 from tests.brokers.real import RealKafka
 from tests.kafka.desk import Desk, settings
 
 Name = tuple[str, int]
 GONE = KafkaException(KafkaError(KafkaError._TIMED_OUT))
-FORBIDDEN = RefusedError(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
+FORBIDDEN = PausesRefusedError(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
 
 
 class Group:
@@ -94,7 +92,7 @@ def until(true: Callable[[], object], seconds: float = 10.0) -> None:
         time.sleep(0.005)
 
 
-def done(future: Future[Taken]) -> Taken:
+def done(future: Future[PauseResult]) -> PauseResult:
     return future.result(10)
 
 
@@ -106,11 +104,11 @@ def test_what_one_process_is_told_the_others_follow() -> None:
     """The answer comes when Kafka has it, names what changed, and whoever reads the group keeps to it."""
     group = Group()
     with process(group) as (one, _), process(group) as (two, books):
-        assert done(one.say([("t", 1)], "why", paused=True)) == Taken((("t", 1),), None)
+        assert done(one.say([("t", 1)], "why", paused=True)) == PauseResult((("t", 1),), None)
         assert group.says(1).own is not None
         until(lambda: holds(two, 1))
         assert not holds(two, 0)
-        assert done(two.say([("t", None)], "why", paused=True)) == Taken((("t", 0),), None)
+        assert done(two.say([("t", None)], "why", paused=True)) == PauseResult((("t", 0),), None)
         assert done(one.say([("t", None)], "why", paused=False)).names == (("t", 0), ("t", 1))
         until(lambda: not holds(two, 0) and not holds(two, 1))
         assert done(one.say([("t", 0)], "why", paused=False)).names == ()

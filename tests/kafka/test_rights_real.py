@@ -14,11 +14,10 @@ import pytest
 from confluent_kafka.admin._acl import AclBinding
 from confluent_kafka.admin._resource import ResourceType
 
-from bridge.kafka.client.pause_group import PauseGroup
-from bridge.kafka.client.pauses import Pauses
+from bridge.kafka.client.pauses import PauseGroup, Pauses
 from bridge.kafka.config import admin_conf
-from bridge.kafka.tools.dead_letter_reader import opened
-from bridge.kafka.tools.inspect import PeekError
+from bridge.kafka.tools.dead_letter_topic import opened
+from bridge.kafka.tools.inspect import InspectError
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.fixtures import StartKafka
 from tests.brokers.real import RealKafka, Sent
@@ -208,16 +207,16 @@ def _replay(case: Strict) -> None:
         tls_address(case.kafka), [case.topic], case.group, dead_letter_topic=case.letters, security=by_password()
     )
     progress = f"{case.group}.replay"
-    with pytest.raises(PeekError, match=f"forbid the group {progress}: give"), opened(chosen) as box:
+    with pytest.raises(InspectError, match=f"forbid the group {progress}: give"), opened(chosen) as box:
         box.progress()
     give(case.kafka, [may("read", GROUP, progress)])
     case.kafka.produce(case.letters, [b"a"])
-    with pytest.raises(PeekError, match="forbid reading the topic"), opened(chosen) as box:
+    with pytest.raises(InspectError, match="forbid reading the topic"), opened(chosen) as box:
         list(box.scan())
     give(case.kafka, [may("read", TOPIC, case.letters)])
     take(case.kafka, [may("write", TOPIC, case.letters)])
     with opened(chosen) as box:
         (letter,) = box.scan()
         box.write(0, letter, [], with_value=True)
-        with pytest.raises(PeekError, match="takes no writes: give the bridge's user Write and Describe on it"):
+        with pytest.raises(InspectError, match="takes no writes: give the bridge's user Write and Describe on it"):
             box.flush()

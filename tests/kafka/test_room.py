@@ -28,7 +28,7 @@ def test_nothing_is_read_over_the_budget_and_reading_goes_on_when_there_is_room(
     kafka.produce("orders", [Sent(b"x" * 1_000, partition=number % 2) for number in range(2_000)])
     with desk(cluster.bootstrap, ["orders"], "g", budget=200_000) as side:
         side.stalled = True
-        side.until(lambda: side.kafka.numbers.pauses == 1, what="the pause")
+        side.until(lambda: side.kafka.counters.pauses == 1, what="the pause")
         assert len(side.records) < 500
         seen = len(side.records)
         beat = side.kafka.heartbeat
@@ -49,7 +49,7 @@ def test_a_short_lack_of_room_pauses_nothing(cluster: MockCluster) -> None:
             side.room.open = True
             time.sleep(0.02)
         side.until(lambda: len(side.records) == 1_000)
-        assert side.kafka.numbers.pauses == 0
+        assert side.kafka.counters.pauses == 0
 
 
 def test_a_paused_partition_is_not_read_and_the_others_are(cluster: MockCluster) -> None:
@@ -62,10 +62,10 @@ def test_a_paused_partition_is_not_read_and_the_others_are(cluster: MockCluster)
         side.until(lambda: not side.orders)
         kafka.produce("orders", [Sent(b"0", partition=0), Sent(b"1", partition=1)])
         side.until(lambda: side.values() == [b"1"])
-        numbers = side.kafka.numbers
-        side.until(lambda: ("orders", 0) in numbers.partitions)
-        side.until(lambda: numbers.partitions["orders", 0].end == 1, what="the end of a paused partition")
-        assert side.kafka.numbers.partitions["orders", 0].paused
+        counters = side.kafka.counters
+        side.until(lambda: ("orders", 0) in counters.partitions)
+        side.until(lambda: counters.partitions["orders", 0].end == 1, what="the end of a paused partition")
+        assert side.kafka.counters.partitions["orders", 0].paused
         side.order(Resume("orders", 0, epochs["orders", 0]))
         side.until(lambda: side.values() == [b"1", b"0"])
 
@@ -99,8 +99,8 @@ def test_refused_commits_are_made_again_and_nothing_is_handed_over_before(cluste
     kafka.produce("orders", [Sent(b"%d" % number, partition=0) for number in range(100)])
     with desk(cluster.bootstrap, ["orders"], "g") as side:
         side.until(lambda: len(side.finished) == 100, what="all records to be finished")
-        side.until(lambda: side.kafka.numbers.partitions.get(("orders", 0)) is not None)
-        side.until(lambda: side.kafka.numbers.partitions["orders", 0].committed == 100, what="the commit")
+        side.until(lambda: side.kafka.counters.partitions.get(("orders", 0)) is not None)
+        side.until(lambda: side.kafka.counters.partitions["orders", 0].committed == 100, what="the commit")
         assert not side.kafka.fatal
 
 
@@ -148,8 +148,8 @@ def test_an_exception_in_a_callback_loses_nothing(cluster: MockCluster) -> None:
         patch.setattr(Committer, "acknowledged", broken)
         with side:
             side.until(lambda: len(side.finished) == 50, 30, "all records")
-            assert side.kafka.numbers.callback_errors == 1
-            side.kafka.numbers.callback_errors = 0
+            assert side.kafka.counters.callback_errors == 1
+            side.kafka.counters.callback_errors = 0
 
 
 def test_a_dry_run_reads_and_leaves_no_trace(cluster: MockCluster) -> None:
@@ -161,5 +161,5 @@ def test_a_dry_run_reads_and_leaves_no_trace(cluster: MockCluster) -> None:
         side.until(lambda: len(side.finished) == 1)
         side.dead_letter(1, side.records[0])
         side.until(lambda: side.written == {1: None})
-    assert side.kafka.numbers.commits == {}
+    assert side.kafka.counters.commits == {}
     assert kafka.end_offsets("dead-letters") == {0: 0}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bridge.flow import Pause, Resume, Room
-from bridge.kafka.client.fair_share import eased, over, share
+from bridge.kafka.client.reader import eased, over, share
 from bridge.kafka.tools.mock import MockCluster
 from tests.brokers.real import RealKafka, Sent
 from tests.kafka.desk import Desk, desk
@@ -98,7 +98,7 @@ def test_a_topic_that_cannot_leave_does_not_stop_the_others(cluster: MockCluster
     fill(kafka, "orders", MANY, 2)
     with desk(cluster.bootstrap, ["orders", "comments"], "g", budget=BUDGET) as side:
         keep(side, "orders")
-        side.until(lambda: side.kafka.numbers.pauses, what="the pause")
+        side.until(lambda: side.kafka.counters.pauses, what="the pause")
         most = [0]
         fill(kafka, "comments", 2_000)
 
@@ -109,9 +109,9 @@ def test_a_topic_that_cannot_leave_does_not_stop_the_others(cluster: MockCluster
         side.until(all_comments, 60, "the other topic")
         assert finished(side, "orders") == 0
         assert most[0] <= BUDGET + BUDGET // 8
-        numbers = side.kafka.numbers
-        side.until(lambda: numbers.partitions["orders", 1].no_room, what="the reason")
-        assert not numbers.partitions["comments", 0].no_room
+        counters = side.kafka.counters
+        side.until(lambda: counters.partitions["orders", 1].no_room, what="the reason")
+        assert not counters.partitions["comments", 0].no_room
         side.keep.clear()
         side.until(lambda: finished(side, "orders") == MANY, 60, "the topic that was stopped")
 
@@ -124,7 +124,7 @@ def test_two_topics_that_cannot_leave_do_not_stop_the_third(cluster: MockCluster
     fill(kafka, "likes", MANY)
     with desk(cluster.bootstrap, ["orders", "likes", "comments"], "g", budget=BUDGET) as side:
         keep(side, "orders", "likes")
-        side.until(lambda: side.kafka.numbers.pauses, what="the pause")
+        side.until(lambda: side.kafka.counters.pauses, what="the pause")
         fill(kafka, "comments", 2_000)
         side.until(lambda: finished(side, "comments") == 2_000, 60, "the third topic")
         assert finished(side, "orders") == finished(side, "likes") == 0
@@ -138,7 +138,7 @@ def test_pauses_for_different_reasons_do_not_lift_each_other(cluster: MockCluste
         side.until(lambda: len(side.parts) == 3)
         keep(side, "orders")
         fill(kafka, "orders", MANY, 2)
-        side.until(lambda: side.kafka.numbers.pauses, what="the pause")
+        side.until(lambda: side.kafka.counters.pauses, what="the pause")
         first, second = (side.parts["orders", number].epoch for number in (0, 1))
         read = len(side.records)
         side.order(Pause("orders", 0, first), Pause("orders", 1, second), Resume("orders", 1, second))
@@ -161,9 +161,9 @@ def test_a_pause_of_everything_does_not_last_for_a_topic_that_cannot_leave(clust
     fill(kafka, "orders", MANY, 2)
     with desk(cluster.bootstrap, ["orders", "comments"], "g", budget=BUDGET) as side:
         keep(side, "orders")
-        side.until(lambda: side.kafka.numbers.pauses == 1, what="the pause of the topic")
+        side.until(lambda: side.kafka.counters.pauses == 1, what="the pause of the topic")
         side.room.open = False
-        side.until(lambda: side.kafka.numbers.pauses == 2, what="the pause of everything")
+        side.until(lambda: side.kafka.counters.pauses == 2, what="the pause of everything")
         fill(kafka, "comments", 500)
         side.room.open = True
         side.until(lambda: finished(side, "comments") == 500, what="the other topic")

@@ -9,13 +9,13 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from bridge.kafka.client import resolve_start as starting
-from bridge.kafka.client.resolve_start import Inquiry, Manner, Place
+from bridge.kafka.client.resolve_start import ClusterIdentity, StartPolicy, StartResolver
 from bridge.offsets.commit_metadata import Origin, text_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
 
-    from bridge.kafka.client.origins import Origins
+    from bridge.kafka.client.log_identity import Origins
     from bridge.kafka.client.shadow import Shadow
 
 TOPIC = "orders.v1"
@@ -64,7 +64,7 @@ class Nowhere:
         return Origin()
 
 
-PLACE = Place(lambda: None, cast("Origins", Nowhere()))
+PLACE = ClusterIdentity(lambda: None, cast("Origins", Nowhere()))
 
 
 class Answers:
@@ -82,7 +82,7 @@ class Answers:
 
 def test_metadata_that_cannot_be_read_is_nobodys_note() -> None:
     """A group whose last commits came from a client with other metadata is taken over at its offsets."""
-    inquiry = Inquiry([(TOPIC, 0), (TOPIC, 1)], Manner("latest", "hold", None, None, lambda: 0, PLACE))
+    inquiry = StartResolver([(TOPIC, 0), (TOPIC, 1)], StartPolicy("latest", "hold", None, None, lambda: 0, PLACE))
     consumer = cast("Consumer", Answers())
     found = inquiry.ask(consumer)
     assert {name: (resolved.start.offset, resolved.start.hold) for name, resolved in found.items()} == {
@@ -137,12 +137,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return moved
 
 
-def inquiry_of(brokers: Leaders, shadow: object = None) -> tuple[Inquiry, Manner]:
-    manner = Manner("latest", "hold", cast("Shadow | None", shadow), None, lambda: 5_000, PLACE)
-    return Inquiry([(TOPIC, number) for number in range(len(brokers.leaders))], manner), manner
+def inquiry_of(brokers: Leaders, shadow: object = None) -> tuple[StartResolver, StartPolicy]:
+    manner = StartPolicy("latest", "hold", cast("Shadow | None", shadow), None, lambda: 5_000, PLACE)
+    return StartResolver([(TOPIC, number) for number in range(len(brokers.leaders))], manner), manner
 
 
-def asked(inquiry: Inquiry, brokers: Leaders) -> dict[int, int]:
+def asked(inquiry: StartResolver, brokers: Leaders) -> dict[int, int]:
     """The partitions that begin now, and where."""
     found = inquiry.ask(cast("Consumer", brokers))
     return {number: resolved.start.offset for (_, number), resolved in found.items()}

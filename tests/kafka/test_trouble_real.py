@@ -162,8 +162,8 @@ def test_a_partition_whose_broker_is_away_is_told_and_the_others_go_on(start_kaf
     first = next(number for number, part in parts.items() if part.leader == 1)
     second = next(number for number, part in parts.items() if part.leader == 2)
     with desk(kafka.bootstrap, ["orders"], "g") as side:
-        ends = lambda number: side.kafka.numbers.partitions["orders", number].end  # noqa: E731
-        side.until(lambda: len(side.kafka.numbers.partitions) == 4 and ends(second) == 0, what="lag 0")
+        ends = lambda number: side.kafka.counters.partitions["orders", number].end  # noqa: E731
+        side.until(lambda: len(side.kafka.counters.partitions) == 4 and ends(second) == 0, what="lag 0")
         kafka.kill(2)
         side.until(lambda: f"orders[{second}]" in (side.kafka.state.trouble or ""), what="the trouble to be said")
         assert side.kafka.state.kind == "unreachable"
@@ -222,7 +222,7 @@ def test_brokers_that_take_no_metadata_are_no_rewind_at_the_next_start(start_kaf
         side.until(lambda: kafka.committed(group, topic)[0][0] == 10, what="the commit")
         side.until(lambda: kafka.committed(f"{group}.delivered", topic), 30, "the mark")
         assert side.kafka.state.kind is None
-        assert side.kafka.numbers.metadata_room in (0, 125)
+        assert side.kafka.counters.metadata_room in (0, 125)
     with desk(kafka.bootstrap, [topic], group, dead_letter_topic=letters) as side:
         side.until(lambda: side.parts, what="the partition")
         assert side.parts[topic, 0].start.hold is None

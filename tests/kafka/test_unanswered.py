@@ -12,8 +12,8 @@ import pytest
 from bridge.flow import KafkaState
 from bridge.kafka.config import clients_of
 from bridge.kafka.tools.preflight import look_at
-from bridge.observe.health import missing
 from bridge.observe.snapshot import KafkaView, Snapshot
+from bridge.observe.status import missing
 from tests.brokers.faulty import Fault, FaultyKafka
 from tests.kafka.desk import Desk, desk, settings
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bridge.kafka.client.partition_state import Reading
-from bridge.kafka.client.unreadable import SILENCE, Unread, Unreadable
+from bridge.kafka.client.partition_state import PartitionState
+from bridge.kafka.client.unreadable import SILENCE, Unreadable
+from bridge.kafka.errors import Unread
 
 NAME = ("orders", 3)
 BAD, OTHER = -199, -170
@@ -61,7 +62,7 @@ def test_it_is_tried_again_every_five_seconds_and_silence_is_left_alone() -> Non
 
 def test_the_epoch_of_a_position_is_that_of_the_newest_offset_that_is_known() -> None:
     """Reading what lies below makes it no older, and behind what nobody can read there is none until a record comes."""
-    reading = Reading(NAME, 1, position=5, newest=12)
+    reading = PartitionState(NAME, 1, position=5, newest=12)
     reading.read(6, 1)
     assert (reading.position, reading.newest, reading.leader_epoch) == (7, 12, -1)
     reading.read(12, 2)

@@ -60,7 +60,7 @@ def test_a_partition_that_cannot_be_read_is_told_and_stays_where_it_is(
     own_kafka: RealKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is wrong with a batch, its partition says so with the client's words, is not ready, and loses nothing."""
-    monkeypatch.setattr("bridge.kafka.client.counting.SILENT_SECONDS", 4.0)
+    monkeypatch.setattr("bridge.kafka.client.positions.SILENT_SECONDS", 4.0)
     kafka = own_kafka
     topics = {kafka.create_topic(kafka.unique(name), config=LARGE): name for name in STAYS}
     sound = kafka.create_topic(kafka.unique("sound"))
@@ -81,15 +81,15 @@ def test_a_partition_that_cannot_be_read_is_told_and_stays_where_it_is(
         assert time.process_time() - used < 1.0, "it goes round and round"
         for topic in topics:
             assert [record.offset() for record in reading.records if record.topic() == topic] == [0, 1, 2]
-            assert reading.kafka.numbers.lost_records[topic] == 0
+            assert reading.kafka.counters.lost_records[topic] == 0
 
 
 LARGE = {"max.message.bytes": "20000000"}
 
 
 def _told(reading: Desk, topic: str) -> str | None:
-    numbers = reading.kafka.numbers.partitions.get((topic, 0))
-    return numbers.unreadable if numbers is not None else None
+    counters = reading.kafka.counters.partitions.get((topic, 0))
+    return counters.unreadable if counters is not None else None
 
 
 @pytest.mark.timeout(120)
@@ -103,8 +103,8 @@ def test_what_the_client_passes_over_is_counted_as_lost(own_kafka: RealKafka) ->
     overwrite(found.file, found.at + 16, b"\x07")
     with desk(kafka.bootstrap, [topic], kafka.unique("group")) as reading:
         reading.until(lambda: reading.values() == [b"0", b"2"], what="the records that can be read")
-        assert reading.kafka.numbers.lost_records[topic] == 1
-        assert any(event == "records_lost" for event, _, _ in reading.kafka.numbers.journal.take())
+        assert reading.kafka.counters.lost_records[topic] == 1
+        assert any(event == "records_lost" for event, _, _ in reading.kafka.counters.journal.take())
 
 
 @pytest.mark.timeout(120)
@@ -119,8 +119,10 @@ def test_a_damaged_record_of_an_old_format_is_counted_as_lost(own_kafka: RealKaf
     with desk(kafka.bootstrap, [topic], kafka.unique("group")) as reading:
         reading.until(lambda: len(reading.records) == 8, what="the records that can be read")
         assert [record.offset() for record in reading.records] == [0, 1, 2, 3, 5, 6, 7, 8]
-        assert reading.kafka.numbers.lost_records[topic] == 1
-        lost = [facts["message"] for event, _, facts in reading.kafka.numbers.journal.take() if event == "records_lost"]
+        assert reading.kafka.counters.lost_records[topic] == 1
+        lost = [
+            facts["message"] for event, _, facts in reading.kafka.counters.journal.take() if event == "records_lost"
+        ]
         assert lost == ["offsets 4 to 4 cannot be read: Kafka's client passes over them"]
 
 
@@ -139,4 +141,4 @@ def test_it_goes_on_by_itself_when_the_batch_can_be_read_again(own_kafka: RealKa
         overwrite(found.file, found.at, before)
         reading.until(lambda: reading.values() == VALUES * 2, what="what is whole again")
         reading.until(lambda: reading.kafka.state.kind != "unreadable", what="the end of the trouble")
-        assert reading.kafka.numbers.lost_records[topic] == 0
+        assert reading.kafka.counters.lost_records[topic] == 0

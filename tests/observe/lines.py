@@ -12,7 +12,7 @@ from bridge.delivery.journal import Journal
 from bridge.observe.events import EVENTS
 from bridge.observe.logs import Logs
 from bridge.observe.redact import Redactor
-from bridge.service.log_lines import Teller
+from bridge.service.log_lines import LogLines
 
 Lines = list[dict[str, Any]]
 ALWAYS = {"time", "level", "event"}
@@ -25,11 +25,11 @@ class Written:
         self._file = folder / "log"
         self._out = self._file.open("wb")
         self.logs = Logs(descriptor=self._out.fileno(), form="json", redactor=Redactor(**redact))
-        self.teller = Teller(self.logs, journals)
+        self.log_lines = LogLines(self.logs, journals)
 
     def lines(self) -> Lines:
         """End the log; every line of it."""
-        self.teller.tell_journals(last=True)
+        self.log_lines.log_journals(last=True)
         self.logs.close()
         self._out.close()
         return [json.loads(line) for line in self._file.read_bytes().splitlines()]

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from bridge.observe.admin import Admin, Token, application, serving
 from bridge.observe.collector import BridgeCollector, registry
 from bridge.secrets import Secret
+from bridge.service.actions import ACTIONS
 from tests.observe.world import NOW, World
 
 TOKEN = "a-token-of-the-tests"
@@ -57,7 +58,8 @@ def served(world: World | None = None, *, token: Token | None = SECRET, up: floa
     admin = Admin(
         source=made,
         registry=registry(BridgeCollector(made, clock=lambda: NOW)),
-        controls=made,
+        actions=ACTIONS,
+        act=made.act,
         token=token,
         log=lambda event, **facts: logged.append({"event": event, **facts}),
         clock=lambda: NOW,

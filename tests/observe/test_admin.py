@@ -16,10 +16,11 @@ from prometheus_client import CollectorRegistry
 
 from bridge.flow import KafkaState
 from bridge.observe import admin
-from bridge.observe.actions import ACTIONS, Target
+from bridge.observe.actions import Action, Target
 from bridge.observe.admin import AdminError, application, serving
 from bridge.observe.snapshot import KafkaView, Snapshot
 from bridge.secrets import Secret
+from bridge.service.actions import ACTIONS
 from tests.observe.served import TOKEN, Server, served
 from tests.observe.world import ERRORS, NOW, PAUSED, WAITING, World, hold, snapshot
 
@@ -142,7 +143,7 @@ def test_the_page_needs_nothing_from_outside(server: Server) -> None:
         (
             "skip-unreadable",
             {"partition": "orders.v1:1", "first": "4", "to": "9"},
-            ("skip-unreadable", "orders.v1", 1, (4, 9)),
+            ("skip-unreadable", ("orders.v1", 1), 4, 9),
         ),
         ("accept-rewind", {"token": "t-1"}, ("accept-rewind", "t-1")),
         ("log-level", {"level": "debug"}, ("log-level", "debug")),
@@ -244,7 +245,7 @@ def test_an_action_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(admin, "REQUEST_SECONDS", 0.1)
 
     class Hanging(World):
-        async def pause(self, target: Target, reason: str) -> str:
+        async def act(self, action: Action, values: tuple[Any, ...], reason: str) -> str:
             await asyncio.sleep(60)
             return ""
 
@@ -257,7 +258,7 @@ def test_an_action_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_port_in_use_is_one_clear_line() -> None:
     """A port in use is one line that names the setting to change."""
     world = World()
-    app = application(admin.Admin(world, CollectorRegistry(), world, None, lambda event, **facts: None))
+    app = application(admin.Admin(world, CollectorRegistry(), {}, world.act, None, lambda event, **facts: None))
 
     async def listen(port: int) -> None:
         async with serving(app, "127.0.0.1", port):

@@ -15,8 +15,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from bridge.delivery.policy import Policy
 from bridge.flow import DeadLetter, DeadLetterWritten, GoPast, KafkaState, PlainRecord, Start
 from bridge.kafka.client.committing import Offsets
-from bridge.kafka.client.counters import Numbers
-from bridge.kafka.client.dead_letter_producer import Letters
+from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.client.dead_letter_producer import DeadLetterProducer
 from bridge.kafka.config import producer_conf
 from bridge.kafka.tools.mock import MockCluster
 from bridge.observe.events import EVENTS
@@ -40,12 +40,12 @@ def test_every_event_of_the_table_is_shown_here() -> None:
 
 def told(written: Written, bench: Bench) -> None:
     """What the delivery thread does about once a second."""
-    written.teller.tell(bench.delivery.kafka, hold_news(bench.delivery), bench.now_ms / 1000)
+    written.log_lines.log(bench.delivery.kafka, hold_news(bench.delivery), bench.now_ms / 1000)
 
 
 @shows(SHOWN, "assigned", "batch_split", "batch_refused", "dead_letter", "batch_retried")
 def test_a_refused_call_is_told_with_its_records(tmp_path: Path) -> Lines:
-    """Lines of a call name its records by topic, partition and offsets, and halves have numbers of their own."""
+    """Lines of a call name its records by topic, partition and offsets, and halves have counters of their own."""
     bench = Bench(Policy(linger=0.0, ordering="none"))
     written = Written(tmp_path, bench.delivery.settler.journal)
     bench.assign()
@@ -239,14 +239,14 @@ def test_payloads_are_told_with_their_place(tmp_path: Path) -> Lines:
 @shows(SHOWN, "commit_failed")
 def test_a_refused_commit_is_told(tmp_path: Path) -> Lines:
     """Each refused commit is told with partition, offset, and what becomes of it."""
-    numbers = Numbers()
-    written = Written(tmp_path, numbers.journal)
+    counters = KafkaCounters()
+    written = Written(tmp_path, counters.journal)
 
     class Client:
         def commit(self, **_: Any) -> None:
             """Take it; the answer comes later."""
 
-    offsets = Offsets(Client, lambda _: None, lambda *_: None, numbers, lambda: 0)  # type: ignore[arg-type]
+    offsets = Offsets(Client, lambda _: None, lambda *_: None, counters, lambda: 0)  # type: ignore[arg-type]
     offsets.committer.assigned(("t", 3), 1, Start(17), runs="", fresh=True)
     offsets.commit_due(1.0)
     (commit,) = offsets.committer.under_way()
@@ -262,15 +262,15 @@ def test_a_refused_commit_is_told(tmp_path: Path) -> Lines:
 @shows(SHOWN, "metadata_shortened", "metadata_refused")
 def test_metadata_that_the_brokers_refuse_is_told_once(tmp_path: Path) -> Lines:
     """That notes become shorter is said once, and once that there are none; with the setting to raise."""
-    numbers = Numbers()
-    written = Written(tmp_path, numbers.journal)
+    counters = KafkaCounters()
+    written = Written(tmp_path, counters.journal)
 
     class Client:
         def commit(self, *, offsets: list[TopicPartition], **_: Any) -> None:
             error = KafkaError.OFFSET_METADATA_TOO_LARGE
             raise KafkaException(KafkaError(error)) if offsets[0].metadata else StopIteration
 
-    offsets = Offsets(Client, lambda _: None, lambda *_: None, numbers, lambda: 0)  # type: ignore[arg-type]
+    offsets = Offsets(Client, lambda _: None, lambda *_: None, counters, lambda: 0)  # type: ignore[arg-type]
     offsets.committer.assigned(("t", 3), 1, Start(17), runs="", fresh=True)
     with pytest.raises(StopIteration):
         for turn in range(20):
@@ -278,7 +278,7 @@ def test_metadata_that_the_brokers_refuse_is_told_once(tmp_path: Path) -> Lines:
     lines = written.lines()
     assert [line["event"] for line in lines] == ["metadata_shortened", "metadata_refused"]
     assert all("offset.metadata.max.bytes" in line["message"] for line in lines)
-    assert numbers.metadata_room == 0
+    assert counters.metadata_room == 0
     return lines
 
 
@@ -295,8 +295,8 @@ def test_metadata_that_is_not_ours_is_told(kafka: RealKafka, tmp_path: Path) -> 
     kafka.reset_offsets(group, topic, {0: 5}, carried)
     with desk(kafka.bootstrap, [topic], group, dead_letter_topic=letters) as side:
         side.until(lambda: len(side.finished) == 5, what="all from the offset on")
-        lines = Written(tmp_path, side.kafka.numbers.journal).lines()
-        assert side.kafka.numbers.foreign_metadata == 1
+        lines = Written(tmp_path, side.kafka.counters.journal).lines()
+        assert side.kafka.counters.foreign_metadata == 1
     (line,) = [line for line in lines if line["event"] == "metadata_foreign"]
     assert (line["topic"], line["partition"], line["offset"]) == (topic, 0, 5)
     assert "another offset" in line["message"]
@@ -311,13 +311,13 @@ def test_lost_records_are_told_with_their_range(kafka: RealKafka, tmp_path: Path
     group = kafka.unique("group")
     kafka.produce(topic, [Sent(b"%d" % n) for n in range(5)])
     with desk(kafka.bootstrap, [topic], group, dead_letter_topic=letters) as side:
-        numbers = side.kafka.numbers
-        side.until(lambda: (topic, 0) in numbers.partitions and numbers.partitions[topic, 0].committed == 5)
+        counters = side.kafka.counters
+        side.until(lambda: (topic, 0) in counters.partitions and counters.partitions[topic, 0].committed == 5)
     kafka.produce(topic, [Sent(b"%d" % n) for n in range(5, 12)])
     kafka.delete_records(topic, {0: 9})
     with desk(kafka.bootstrap, [topic], group, dead_letter_topic=letters, on_retention_gap="continue") as side:
         side.until(lambda: len(side.records) == 3)
-        written = Written(tmp_path, side.kafka.numbers.journal)
+        written = Written(tmp_path, side.kafka.counters.journal)
     lines = written.lines()
     (lost,) = [line for line in lines if line["event"] == "records_lost"]
     assert (lost["topic"], lost["partition"], lost["count"]) == (topic, 0, 4)
@@ -328,13 +328,13 @@ def test_lost_records_are_told_with_their_range(kafka: RealKafka, tmp_path: Path
 @shows(SHOWN, "dead_letters_plain")
 def test_brokers_without_an_idempotent_producer_are_told_of(tmp_path: Path) -> Lines:
     """Said once, with what the broker said."""
-    numbers = Numbers()
-    written = Written(tmp_path, numbers.journal)
+    counters = KafkaCounters()
+    written = Written(tmp_path, counters.journal)
     reports: list[DeadLetterWritten] = []
     with MockCluster({"dead": 1}) as cluster:
         cluster.fail_requests("InitProducerId", [KafkaError.CLUSTER_AUTHORIZATION_FAILED])
         conf = producer_conf(settings(cluster.bootstrap, ["t"], "g"))
-        letters = Letters(lambda: conf, "dead", reports.append, numbers)
+        letters = DeadLetterProducer(lambda: conf, "dead", reports.append, counters)
         letters.send(DeadLetter(1, PlainRecord("t", 0, 0, b"v"), ()))
 
         def reported() -> bool:
@@ -358,7 +358,7 @@ def test_what_cannot_be_read_is_told_until_somebody_goes_past_it(kafka: RealKafk
         side.until(lambda: side.kafka.state.kind == "unreadable")
         side.order(GoPast(topic, 0, side.parts[topic, 0].epoch, 3, 603))
         side.until(lambda: len(side.records) == 6)
-        written = Written(tmp_path, side.kafka.numbers.journal)
+        written = Written(tmp_path, side.kafka.counters.journal)
     lines = written.lines()
     (told,) = [line for line in lines if line["event"] == "partition_unreadable"]
     assert (told["topic"], told["partition"], told["offset"]) == (topic, 0, 3)
@@ -371,12 +371,12 @@ def test_what_cannot_be_read_is_told_until_somebody_goes_past_it(kafka: RealKafk
 @shows(SHOWN, "unexpected")
 def test_a_bug_is_told_without_the_exceptions_text(tmp_path: Path) -> Lines:
     """Where it was and of which type, but never its text, which may quote a record."""
-    numbers = Numbers()
-    written = Written(tmp_path, numbers.journal)
+    counters = KafkaCounters()
+    written = Written(tmp_path, counters.journal)
     try:
         int("a private word")
     except ValueError as error:
-        numbers.callback_failed(error)
+        counters.callback_failed(error)
     lines = written.lines()
     assert "ValueError" in lines[0]["exception"]
     assert "test_events.py" in lines[0]["exception"]

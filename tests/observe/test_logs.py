@@ -19,10 +19,8 @@ from hypothesis import given, strategies as st
 
 import bridge
 from bridge.observe.events import EVENTS
-from bridge.observe.limiter import Limiter
-from bridge.observe.logs import Logs
+from bridge.observe.logs import Limiter, Logs, Writer
 from bridge.observe.redact import MASK, Redactor, mask, mask_text, parse_path, without
-from bridge.observe.writer import Writer
 from bridge.settings.rest import PERSONAL
 
 
@@ -293,14 +291,14 @@ LOG_METHODS = {"debug", "info", "warning", "error", "log", "note"}
 
 
 def named_event(call: ast.Call) -> str | None:
-    """The event that a call names: a log method's first argument, an `Entry`'s, or the second of a `tell_…`."""
+    """The event that a call names: a log method's first argument, an `Entry`'s, or the second of a `log_…`."""
     function = call.func
     if isinstance(function, ast.Attribute):
         place = 0 if function.attr in LOG_METHODS else None
     else:
         name = function.id if isinstance(function, ast.Name) else ""
         line = name == "Entry" and len(call.args) == 3 and isinstance(call.args[2], ast.Dict)
-        place = 0 if line else 1 if name.startswith("tell_") else None
+        place = 0 if line else 1 if name.startswith(("log_", "tell_")) else None
     given = call.args[place] if place is not None and len(call.args) > place else None
     event = given.value if isinstance(given, ast.Constant) else None
     return event if isinstance(event, str) and re.fullmatch("[a-z_]+", event) else None

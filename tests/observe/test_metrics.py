@@ -6,8 +6,9 @@ import ast
 import re
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -16,25 +17,20 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
 import bridge
-from bridge.flow import KafkaState, Outcome
+from bridge.flow import KafkaState, Outcome, RuleInfo
 from bridge.kafka import errors
 from bridge.observe import labels
 from bridge.observe.collector import BridgeCollector, registry
+from bridge.observe.counted import Buckets, DeliveryCounters, KafkaCounters, copied
 from bridge.observe.metrics import METRICS, PROCESS_METRICS
+from bridge.observe.reading import Metric
 from bridge.observe.snapshot import (
-    BATCH_BUCKETS,
-    CALL_BUCKETS,
-    DRAIN_BUCKETS,
-    LATENCY_BUCKETS,
-    Histogram,
     KafkaView,
     PartitionView,
-    RuleView,
     Snapshot,
     TopicView,
 )
-from bridge.service.snapshot import REBALANCES
-from tests.observe.world import NOW, PAUSED, World, hold, snapshot
+from tests.observe.world import NOW, PAUSED, World, hold, snapshot, topic_counters
 
 
 def scrape(world: World) -> str:
@@ -81,7 +77,7 @@ def test_names_follow_the_rules() -> None:
 
 def test_every_known_label_set_is_there_from_the_start() -> None:
     """Before anything happened each known label set exists at 0, so that the first increase is an increase."""
-    fresh = Snapshot(NOW, (TopicView("orders.v1"),), rules=(RuleView("r", events={("placed", "accepted"): 0}),))
+    fresh = Snapshot(NOW, (TopicView("orders.v1"),), rules=(RuleInfo("r", ("orders.v1",), ("placed",)),))
     text = scrape(World(fresh))
     for outcome in Outcome:
         assert value(text, "bridge_records_finished_total", topic="orders.v1", outcome=outcome) == 0
@@ -112,12 +108,14 @@ def test_unlisted_words_become_other() -> None:
 )
 def test_every_record_is_accounted_for(counts: list[tuple[dict[Outcome, int], int]]) -> None:
     """Consumed less finished less in work is 0 in one scrape, whatever the figures, large ones too."""
-    topics = tuple(
-        TopicView(f"t{i}", sum(finished.values()) + inflight, finished, inflight)
+    topics = tuple(TopicView(f"t{i}", inflight) for i, (_, inflight) in enumerate(counts))
+    counted = {
+        f"t{i}": topic_counters(sum(finished.values()) + inflight, finished)
         for i, (finished, inflight) in enumerate(counts)
-    )
+    }
+    shot = Snapshot(NOW, topics, delivery=DeliveryCounters(topics=counted))
     sums: Counter[str] = Counter()
-    for family in families(scrape(World(Snapshot(NOW, topics)))):
+    for family in families(scrape(World(shot))):
         for sample in family.samples:
             sums[sample.name] += sample.value  # type: ignore[assignment]  # figures are floats there
     finished, inflight = sums["bridge_records_finished_total"], sums["bridge_records_inflight"]
@@ -139,7 +137,6 @@ def test_the_words_of_other_rooms_are_listed() -> None:
     kinds = {meaning.kind for meaning in errors._MEANINGS.values()} | {"commit", "fatal"}
     assert kinds <= set(labels.KAFKA_TROUBLE.words)
     assert {action.value for action in errors.CommitAction} <= set(labels.COMMIT.words)
-    assert set(REBALANCES.values()) <= set(labels.REBALANCE.words)
 
 
 def test_series_of_a_partition_go_with_it() -> None:
@@ -187,19 +184,59 @@ def test_the_last_poll_is_the_heartbeat() -> None:
     assert value(scrape(world), "bridge_last_poll_timestamp_seconds") == 0
 
 
-@pytest.mark.parametrize("bounds", [LATENCY_BUCKETS, CALL_BUCKETS, BATCH_BUCKETS, DRAIN_BUCKETS])
-def test_buckets_ascend(bounds: tuple[float, ...]) -> None:
-    """Bucket bounds ascend, and an empty histogram has one count more than bounds."""
-    assert list(bounds) == sorted(set(bounds))
-    assert len(Histogram.empty(bounds).counts) == len(bounds) + 1
+@pytest.mark.parametrize("metric", [each for each in METRICS if each.kind == "histogram"], ids=lambda each: each.name)
+def test_buckets_ascend(metric: Metric) -> None:
+    """Bucket bounds ascend, and are those in which the room observes."""
+    assert list(metric.buckets) == sorted(set(metric.buckets))
+    assert f'{metric.name}_bucket{{le="{metric.buckets[0]}"}}' in scrape(World())
+
+
+def test_a_snapshot_stands_still() -> None:
+    """What is counted after a snapshot was taken is not in it, of any counter of either thread."""
+    delivery, consumer = DeliveryCounters(), KafkaCounters()
+    for counters in (delivery, consumer):
+        _count_once(counters)
+    taken = copied(delivery), copied(consumer)
+    before = [str(_shown(each)) for each in taken]
+    for counters in (delivery, consumer):
+        _count_once(counters)
+    assert [str(_shown(each)) for each in taken] == before
+    assert [str(_shown(each)) for each in (delivery, consumer)] != before
+
+
+def _count_once(counters: DeliveryCounters | KafkaCounters) -> None:
+    """Raise every counter there is."""
+    for each in fields(counters):
+        value = getattr(counters, each.name)
+        if isinstance(value, int | float):
+            setattr(counters, each.name, value + 1)
+        elif isinstance(value, Counter):
+            value["x"] += 1
+        elif isinstance(value, Buckets):
+            value.observe(1.0)
+    if isinstance(counters, DeliveryCounters):
+        counters.wait("backoff", 1.0)
+        counters.topic("t").consumed += 1
+        counters.topic("t").finished[Outcome.DELIVERED] += 1
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Buckets):
+        return value.counts, value.total
+    if isinstance(value, dict):
+        return {key: _shown(inner) for key, inner in value.items()}
+    if is_dataclass(value):
+        return [_shown(getattr(value, each.name)) for each in fields(value) if each.name != "journal"]
+    return value
 
 
 def test_a_large_scrape_is_quick() -> None:
     """1,000 partitions and 200 rules take well under a second of CPU (0.045 s measured; 0.1 s is promised)."""
     partitions = tuple(PartitionView(f"t{p % 20}", p, 1, 9, 8, 7, 20, 12, 1, None) for p in range(1000))
-    rules = tuple(RuleView(f"rule-{i}", events={(f"event_{i}", "accepted"): 3}) for i in range(200))
+    rules = tuple(RuleInfo(f"rule-{i}", (), (f"event_{i}",)) for i in range(200))
     topics = tuple(TopicView(f"t{i}") for i in range(20))
-    made = registry(BridgeCollector(World(Snapshot(NOW, topics, partitions, rules))))
+    counted = DeliveryCounters(events=Counter({(f"rule-{i}", f"event_{i}", "accepted"): 3 for i in range(200)}))
+    made = registry(BridgeCollector(World(Snapshot(NOW, topics, partitions, rules, counted))))
     generate_latest(made)
     times = []
     for _ in range(5):
@@ -213,8 +250,8 @@ def test_each_kind_of_trouble_with_kafka_is_a_word_of_its_own() -> None:
     """Whatever kind Kafka's room tells of is a label value, so that alerts and dashboard can name it; none is `other`."""
     kinds = {
         node.args[0].value
-        for file in (Path(bridge.__file__).parent / "kafka").glob("*.py")
-        if file.name not in {"live.py", "reach.py"}  # of `suprsend-bridge check --live`, which has no metrics
+        for file in (Path(bridge.__file__).parent / "kafka").rglob("*.py")
+        if file.name not in {"preflight.py", "reach.py"}  # of `suprsend-bridge check --live`, which has no metrics
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)

@@ -9,15 +9,17 @@ import os
 from dataclasses import replace
 
 from bridge.flow import Outcome
+from bridge.observe.counted import DeliveryCounters
 from bridge.observe.logs import Logs
 from bridge.observe.snapshot import PartitionView, Snapshot, TopicView
 from bridge.observe.stall import StallWatch, stacks, watch
-from tests.observe.world import NOW, WAITING, World, hold, snapshot
+from tests.observe.world import NOW, WAITING, World, hold, snapshot, topic_counters
 
 
 def shot(finished: int, lag: int | None, *, at: float, released: int = 0, inflight: int = 0) -> Snapshot:
-    topic = TopicView("t", 100, {Outcome.DELIVERED: finished, Outcome.RELEASED: released}, inflight)
-    return Snapshot(at, (topic,), (PartitionView("t", 0, 1, 9, 5, 5, 9, lag, None, None),))
+    counted = {"t": topic_counters(100, {Outcome.DELIVERED: finished, Outcome.RELEASED: released})}
+    views = (PartitionView("t", 0, 1, 9, 5, 5, 9, lag, None, None),)
+    return Snapshot(at, (TopicView("t", inflight),), views, delivery=DeliveryCounters(topics=counted))
 
 
 def told(*shots: Snapshot, after: float = 60) -> list[float]:

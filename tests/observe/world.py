@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from bridge.flow import KafkaState, Outcome
-from bridge.observe.actions import RefusedError, Target
+from bridge.flow import KafkaState, Outcome, RuleInfo
+from bridge.observe.actions import Action, RefusedError
+from bridge.observe.counted import DeliveryCounters, KafkaCounters, TopicCounters
 from bridge.observe.snapshot import (
     CallsView,
     ErrorView,
-    Histogram,
     HoldView,
     KafkaView,
     PartitionView,
     RulesView,
-    RuleView,
     Snapshot,
     TopicView,
     WaitingView,
@@ -27,36 +27,51 @@ JOINED = KafkaState(joined=True, kind=None, trouble=None)
 
 def snapshot(**changes: Any) -> Snapshot:
     """A bridge that works: two topics, three partitions, two rules."""
-    topics = (
-        TopicView("orders.v1", 100, {Outcome.DELIVERED: 80, Outcome.FILTERED: 12}, 8, 4_000, 2),
-        TopicView("comments.v1", 10, {Outcome.DELIVERED: 9, Outcome.DEAD_LETTERED: 1}, 0, 0, 0, 0, {"mapping": 1}),
-    )
+    topics = (TopicView("orders.v1", 8, 4_000, 2), TopicView("comments.v1"))
     partitions = (
         PartitionView("orders.v1", 0, 1, 60, 52, 50, 70, 18, int(NOW * 1000) - 4_500, None),
         PartitionView("orders.v1", 1, 1, 40, 40, 40, 40, 0, None, None),
         PartitionView("comments.v1", 0, 1, 10, 10, 10, None, None, None, None),
     )
     rules = (
-        RuleView("order-placed", ("orders.v1",), 80, {}, {("order_placed", "accepted"): 80}),
-        RuleView(
-            "mention", ("comments.v1",), 10, {"wrong_type": 1, "never_heard_of": 2}, {("user_mentioned", "accepted"): 9}
+        RuleInfo("order-placed", ("orders.v1",), ("order_placed",)),
+        RuleInfo("mention", ("comments.v1",), ("user_mentioned",)),
+    )
+    seconds = DeliveryCounters().call_seconds
+    for second, times in ((0.01, 1), (0.025, 2), (0.05, 3)):
+        seconds.observe(second, times)
+    seconds.total = 0.5
+    delivery = DeliveryCounters(
+        topics={
+            "orders.v1": topic_counters(100, {Outcome.DELIVERED: 80, Outcome.FILTERED: 12}),
+            "comments.v1": topic_counters(10, {Outcome.DELIVERED: 9, Outcome.DEAD_LETTERED: 1}, {"mapping": 1}),
+        },
+        events=Counter(
+            {("order-placed", "order_placed", "accepted"): 80, ("mention", "user_mentioned", "accepted"): 9}
         ),
+        rule_errors=Counter({("mention", "wrong_type"): 1, ("mention", "never_heard_of"): 2}),
+        requests=Counter({"207": 12, "503": 2, "418": 1, "strange": 1}),
+        call_seconds=seconds,
     )
     made = Snapshot(
         taken_at=NOW - 0.2,
         topics=topics,
         partitions=partitions,
         rules=rules,
-        calls=CallsView(
-            requests={"207": 12, "503": 2, "418": 1, "strange": 1},
-            seconds=Histogram((1, 2, 3, *([0] * 9)), 0.5),
-            inflight=3,
-            limit=16,
-        ),
-        kafka=KafkaView(state=JOINED, group="bridge", commits={"ok": 7}, rebalances={"assigned": 1}),
+        delivery=delivery,
+        consumer=KafkaCounters(commits=Counter(ok=7), rebalances=Counter(assigned=1)),
+        calls=CallsView(inflight=3, limit=16),
+        kafka=KafkaView(state=JOINED, group="bridge"),
         mapping=RulesView("abcdef0123456789", NOW - 3_600, {"ok": 1}),
     )
     return replace(made, **changes)
+
+
+def topic_counters(
+    consumed: int, finished: dict[Outcome, int], dead_letters: dict[str, int] | None = None
+) -> TopicCounters:
+    """What delivery counted of one topic."""
+    return TopicCounters(consumed, Counter(finished), Counter(dead_letters or {}))
 
 
 def hold(reason: str = "setup", **changes: Any) -> HoldView:
@@ -72,7 +87,7 @@ ERRORS = (ErrorView(NOW - 8, "transient", "POST /v2/bulk/event/", "503 Service U
 
 
 class World:
-    """A `Source` and `Controls` that remember what was asked."""
+    """A `Source` that has actions done, and remembers what was asked."""
 
     def __init__(self, shot: Snapshot | None = None) -> None:
         self.shot = shot or snapshot()
@@ -86,26 +101,8 @@ class World:
     def poll_age(self) -> float | None:
         return self.age
 
-    def _did(self, *what: Any) -> str:
+    async def act(self, action: Action, values: tuple[Any, ...], reason: str) -> str:
         if self.refuse is not None:
             raise RefusedError(self.refuse)
-        self.asked.append(what)
-        return f"done: {what[0]}"
-
-    async def pause(self, target: Target, reason: str) -> str:
-        return self._did("pause", target, reason)
-
-    async def resume(self, target: Target, reason: str) -> str:
-        return self._did("resume", target, reason)
-
-    async def skip(self, topic: str, partition: int, offset: int, reason: str) -> str:
-        return self._did("skip", topic, partition, offset, reason)
-
-    async def skip_unreadable(self, topic: str, partition: int, offsets: tuple[int, int], reason: str) -> str:
-        return self._did("skip-unreadable", topic, partition, offsets, reason)
-
-    async def accept_rewind(self, token: str, reason: str) -> str:
-        return self._did("accept-rewind", token, reason)
-
-    async def set_log_level(self, level: str, reason: str) -> str:
-        return self._did("log-level", level, reason)
+        self.asked.append((action.name, *values, reason))
+        return f"done: {action.name}"

@@ -12,8 +12,7 @@ from typing import Any, Final
 import pytest
 
 from bridge.flow import Event, PlainRecord
-from bridge.service.loading import mapping_of, usable_rules
-from bridge.service.wiring import context_of, credentials_of
+from bridge.service.wiring import context_of, credentials_of, mapping_of, usable_rules
 from bridge.settings.load import load_settings
 from tests.brokers.real import RealKafka, Sent
 from tests.brokers.unchecked import Raw, produce_raw

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from bridge.sandbox.answers import Tally
-from bridge.sandbox.api import Api, Limits
+from bridge.sandbox.answers import CallCounts
+from bridge.sandbox.api import Api, SandboxLimits
 from bridge.sandbox.call import Call, Endpoint
-from bridge.sandbox.clock import Clock
-from bridge.sandbox.memory import KEPT_EVENTS, Memory
+from bridge.sandbox.memory import KEPT_EVENTS, Clock, Memory
 from bridge.sandbox.process import SandboxError, SandboxProcess
 from bridge.sandbox.workspaces import EXAMPLE, Workspaces
 from tests.sandbox.raw import BULK, SINGLE, bearer_headers, event, keyed, packed, post
@@ -161,34 +160,34 @@ def test_the_page_is_served_and_needs_nothing_else(sandbox: SandboxProcess) -> N
 
 
 @pytest.fixture
-def api() -> tuple[Callable[[list[dict[str, Any]]], Tally], Memory]:
+def api() -> tuple[Callable[[list[dict[str, Any]]], CallCounts], Memory]:
     """The API without HTTP around it, for many events."""
     clock = Clock()
     memory = Memory(clock, 86_400)
-    inner = Api(Limits(), Workspaces(EXAMPLE), memory, clock)
+    inner = Api(SandboxLimits(), Workspaces(EXAMPLE), memory, clock)
 
-    def send(events: list[dict[str, Any]]) -> Tally:
-        return inner.answer(Call(Endpoint.BULK, BULK, bearer_headers(EXAMPLE), packed(events))).tally
+    def send(events: list[dict[str, Any]]) -> CallCounts:
+        return inner.answer(Call(Endpoint.BULK, BULK, bearer_headers(EXAMPLE), packed(events))).counts
 
     return send, memory
 
 
 def test_the_last_10000_bodies_are_kept_and_every_key(
-    api: tuple[Callable[[list[dict[str, Any]]], Tally], Memory],
+    api: tuple[Callable[[list[dict[str, Any]]], CallCounts], Memory],
 ) -> None:
     """Beyond 10,000 events the oldest bodies go, their keys and counts stay."""
     send, memory = api
     for start in range(0, KEPT_EVENTS + 500, 100):
-        assert send([keyed(EXAMPLE.uid, f"k-{start + n}") for n in range(100)]) == Tally(100, 100)
+        assert send([keyed(EXAMPLE.uid, f"k-{start + n}") for n in range(100)]) == CallCounts(100, 100)
     assert len(memory.kept) == KEPT_EVENTS
     assert memory.kept[0].key == "k-500"
     assert next(memory.recent(after=memory.kept[0].number)).key == "k-501"
     assert memory.keys() == KEPT_EVENTS + 500
-    assert send([keyed(EXAMPLE.uid, "k-0")]) == Tally(1, 0, 1)
+    assert send([keyed(EXAMPLE.uid, "k-0")]) == CallCounts(1, 0, 1)
 
 
 def test_large_bodies_are_bounded_too(
-    api: tuple[Callable[[list[dict[str, Any]]], Tally], Memory], monkeypatch: pytest.MonkeyPatch
+    api: tuple[Callable[[list[dict[str, Any]]], CallCounts], Memory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bodies kept whole never take more than a bound, however large the events are."""
     monkeypatch.setattr("bridge.sandbox.memory.KEPT_BYTES", 1_000_000)

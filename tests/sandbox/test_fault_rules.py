@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.sandbox.call import Call, Endpoint
-from bridge.sandbox.faults.plan import Plan
+from bridge.sandbox.faults.plan import FaultPlan
 from bridge.sandbox.faults.spec import FaultError, parse_faults
 from bridge.sandbox.process import SandboxError, SandboxProcess
 from tests.sandbox.raw import BULK, packed, post
@@ -23,9 +23,9 @@ class Clock:
         return self.now
 
 
-def plan(*rules: dict[str, Any], seed: int = 1, clock: Clock | None = None) -> Plan:
+def plan(*rules: dict[str, Any], seed: int = 1, clock: Clock | None = None) -> FaultPlan:
     """Rules in force."""
-    made = Plan(seed, clock or Clock())
+    made = FaultPlan(seed, clock or Clock())
     made.add(parse_faults([{"fault": "status", "status": 503, **rule} for rule in rules]))
     return made
 
@@ -35,7 +35,7 @@ def call(path: str = BULK, **fields: object) -> Call:
     return Call(Endpoint.BULK, path, {}, packed([{"event": "order_placed", "distinct_id": "c-1", **fields}]))
 
 
-def struck(rules: Plan, count: int) -> list[int]:
+def struck(rules: FaultPlan, count: int) -> list[int]:
     """Which of so many equal calls are struck."""
     return [at for at in range(count) if rules.choose(call()).rule is not None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from bridge.sandbox.keybook import KeyBook, Taken, digest_text
+from bridge.sandbox.memory import KeyBook, Taken, digest_text
 from bridge.sandbox.process import SandboxProcess
 from bridge.sandbox.workspaces import EXAMPLE, Workspace
 from tests.sandbox.raw import BULK, SINGLE, V1, event, hmac_headers, keyed, packed, post

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.sandbox.splitting import SplitError, split
+from bridge.sandbox.call import SplitError, split
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('{}[],:"\\'), max_size=12)

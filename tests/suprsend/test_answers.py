@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from bridge.flow import Judged, Reply, Verdict
-from bridge.suprsend.answer_rules import SHAPES
 from bridge.suprsend.answers import AnswerRule, AnswerRuleError, answer_table, make_judge
+from bridge.suprsend.shapes import SHAPES
 
 JUDGE = make_judge()
 OK = {"status": "success", "message_id": "m", "status_code": 202}

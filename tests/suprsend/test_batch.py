@@ -5,7 +5,7 @@ import json
 
 from hypothesis import given, strategies as st
 
-from bridge.suprsend.batch import Bounds, batches, join
+from bridge.suprsend.sending import Bounds, batches, join
 
 bodies = st.lists(st.integers(1, 60).map(lambda size: b"1" * size), max_size=60)
 

@@ -9,9 +9,8 @@ import pytest
 from bridge.flow import Reply
 from bridge.suprsend import CredentialsError
 from bridge.suprsend.answers import make_judge
-from bridge.suprsend.batch import join
 from bridge.suprsend.outbox import Outbox
-from bridge.suprsend.sending import Retries, Sending, retry_after_seconds
+from bridge.suprsend.sending import Retries, Sending, join, retry_after_seconds
 
 
 def _reply(status: int, body: bytes = b"", retry_after: str | None = None) -> Reply:

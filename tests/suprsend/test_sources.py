@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.suprsend.signing import CredentialsError
-from bridge.suprsend.sources import bearer_source, hmac_source
+from bridge.suprsend.signing import CredentialsError, bearer_source, hmac_source
 
 KEY = "workspaceKeyOfTests0123"
 

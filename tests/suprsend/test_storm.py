@@ -30,10 +30,9 @@ from bridge.flow import (
     Start,
 )
 from bridge.suprsend.answers import make_judge
-from bridge.suprsend.attempt import SMALL_ANSWER_BYTES
 from bridge.suprsend.endpoint import Endpoint
 from bridge.suprsend.signing import Bearer
-from bridge.suprsend.transport import CurlTransport
+from bridge.suprsend.transport import SMALL_ANSWER_BYTES, CurlTransport
 from tests.delivery.words import WordRules
 
 ANSWERS = 100_000

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bridge.flow import Verdict
+from bridge.suprsend.answer_rules import own_words
 from bridge.suprsend.answers import AnswerRule, make_judge
-from bridge.suprsend.wording import own_words
 from tests.suprsend.test_answers import JUDGE, OK, bulk, error, items, reply
 
 V = Verdict

@@ -30,16 +30,16 @@ from bridge.flow import (
     TopicPartition as Name,
 )
 from bridge.kafka.client.committing import Offsets
-from bridge.kafka.client.counters import Numbers
-from bridge.kafka.client.partition_state import Reading
+from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.client.partition_state import PartitionState
 from bridge.kafka.client.pauses import Pauses
 from bridge.kafka.client.refetch import Seeks
-from bridge.kafka.client.resolve_start import Inquiry, Manner
+from bridge.kafka.client.resolve_start import StartPolicy, StartResolver
 from bridge.kafka.client.shadow import Shadow
-from bridge.kafka.client.unanswered import OVERDUE_SECONDS, Asked
-from bridge.kafka.client.unreadable import SILENCE, Unread, Unreadable
+from bridge.kafka.client.unanswered import OVERDUE_SECONDS, OpenQuestion
+from bridge.kafka.client.unreadable import SILENCE, Unreadable
 from bridge.kafka.config import Clients
-from bridge.kafka.errors import is_forbidden, silence, unread
+from bridge.kafka.errors import Unread, is_forbidden, silence, unread
 from bridge.offsets.begin import Resolved
 
 _RETRY_SECONDS: Final = 0.3
@@ -61,15 +61,15 @@ class Assignment:
         offsets: Offsets,
         intake: Callable[[list[Intake]], None],
         serve: Callable[[float], None],
-        numbers: Numbers,
+        counters: KafkaCounters,
         shadow: Shadow | None,
-        manner: Manner,
+        manner: StartPolicy,
         pauses: Pauses | None = None,
     ) -> None:
-        self.readings: dict[Name, Reading] = {}
+        self.states: dict[Name, PartitionState] = {}
         self.joined = False
         self.all_paused = False
-        self.crowded: set[str] = set()
+        self.paused_topics: set[str] = set()
         """Topics that are not read because they have enough of the room (`shares`), new partitions included."""
         self.unreadable = Unreadable()
         """Partitions that give errors, or nothing, in place of records."""
@@ -77,14 +77,14 @@ class Assignment:
         self._offsets = offsets
         self._intake = intake
         self._serve = serve
-        self._numbers = numbers
+        self._counters = counters
         self._shadow = shadow
         self._manner = manner
         self._pauses = pauses
         self._new: dict[Name, float] = {}
         """Partitions without a start yet, and since when."""
         self._retry_at = 0.0
-        self._inquiry: Inquiry | None = None
+        self._resolver: StartResolver | None = None
         self._begun: set[Name] = set()
         """Those of the inquiry that have begun."""
         self._drained: dict[Name, Drained] = {}
@@ -96,10 +96,10 @@ class Assignment:
     def on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """Partitions came: note them; reading begins in `start_new`."""
         self.joined = True
-        self._numbers.rebalances["assign"] += 1
+        self._counters.rebalances["assigned"] += 1
         now = time.monotonic()
         self._new |= {(part.topic, part.partition): now for part in parts}
-        self._inquiry = None
+        self._resolver = None
         self._retry_at = now
         # Anything but an explicit answer makes the client start them all by itself.
         if self._clients.eager:
@@ -109,22 +109,22 @@ class Assignment:
 
     def on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """Partitions go: drain, commit, then let go."""
-        self._numbers.rebalances["revoke"] += 1
+        self._counters.rebalances["revoked"] += 1
         names = [(part.topic, part.partition) for part in parts]
         for name in names:
             self._new.pop(name, None)
-        ours = [name for name in names if name in self.readings]
+        ours = [name for name in names if name in self.states]
         self.give_up(ours)
         self._unassign(consumer, ours)
 
     def on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """Partitions are somebody else's already: drop everything, commit nothing."""
-        self._numbers.rebalances["lost"] += 1
+        self._counters.rebalances["lost"] += 1
         self.joined = False
         names = [(part.topic, part.partition) for part in parts]
         for name in names:
             self._new.pop(name, None)
-        ours = [name for name in names if name in self.readings]
+        ours = [name for name in names if name in self.states]
         self._forget(ours)
         if ours:
             self._intake([Lost(tuple(ours))])
@@ -152,7 +152,7 @@ class Assignment:
         self._forget(names)
         overdue = [name for name in names if name not in self._drained]
         if overdue:
-            self._numbers.overdue_drains += 1
+            self._counters.overdue_drains += 1
             self._intake([Lost(tuple(overdue))])
 
     def _handed(self, name: Name) -> int | None:
@@ -161,14 +161,14 @@ class Assignment:
         return None if answer is None else answer.handed
 
     def _count_drain(self, seconds: float) -> None:
-        self._numbers.drains += 1
-        self._numbers.drain_seconds += seconds
-        self._numbers.drain_buckets.observe(seconds)
-        self._numbers.longest_drain = max(self._numbers.longest_drain, seconds)
+        self._counters.drains += 1
+        self._counters.drain_seconds += seconds
+        self._counters.drain_buckets.observe(seconds)
+        self._counters.longest_drain = max(self._counters.longest_drain, seconds)
 
     def drop_all(self) -> None:
         """The consumer is of no use any more: everything is somebody else's."""
-        names = tuple(self.readings)
+        names = tuple(self.states)
         self._forget(names)
         self._new.clear()
         if names:
@@ -178,7 +178,7 @@ class Assignment:
         for name in names:
             if not restarts:
                 self.unreadable.over(name)
-            self.readings.pop(name, None)
+            self.states.pop(name, None)
             self.seeks.forget(name)
             self._unchecked.pop(name, None)
         self._offsets.forget(names)
@@ -195,10 +195,10 @@ class Assignment:
         """Begin to read where a start is known, and ask for the others, now and then. Returns what Kafka said instead."""
         if not self._new or now < self._retry_at or (self._pauses is not None and not self._pauses.known(self._new)):
             return []
-        if self._inquiry is None or self._inquiry.names != self._new.keys() | self._begun:
+        if self._resolver is None or self._resolver.names != self._new.keys() | self._begun:
             self._begun = set()
-            self._inquiry = Inquiry(tuple(self._new), self._manner, self._offsets.earlier(now))
-        inquiry = self._inquiry
+            self._resolver = StartResolver(tuple(self._new), self._manner, self._offsets.earlier(now))
+        inquiry = self._resolver
         found = inquiry.ask(consumer)
         self._retry_at = inquiry.next_at()
         for name in [name for name, start in found.items() if self._doubtful(name, start, now)]:
@@ -209,7 +209,7 @@ class Assignment:
         self._begin(consumer, found)
         return inquiry.failures
 
-    def unanswered(self, now: float) -> Mapping[str, Asked]:
+    def unanswered(self, now: float) -> Mapping[str, OpenQuestion]:
         """The questions about starts, and about going on after a hold, that have no answer for ten seconds."""
         if self._new:
             return {**self._manner.open.overdue(now), **self._unchecked_long(now)}
@@ -221,11 +221,11 @@ class Assignment:
         if self._manner.ends is not None:
             self._manner.ends.close()
 
-    def _unchecked_long(self, now: float) -> dict[str, Asked]:
+    def _unchecked_long(self, now: float) -> dict[str, OpenQuestion]:
         since = min(self._unchecked.values(), default=now)
         if self._manner.lifted is None or now <= since + OVERDUE_SECONDS:
             return {}
-        return {_LIFTED: Asked(since, error=self._manner.lifted.error)}
+        return {_LIFTED: OpenQuestion(since, error=self._manner.lifted.error)}
 
     def _doubtful(self, name: Name, found: Resolved, now: float) -> bool:
         return found.doubtful and now < self._new[name] + _BEYOND_END_SECONDS
@@ -237,7 +237,7 @@ class Assignment:
         # With the epoch a cut of the log is noticed before the first record comes, too.
         parts = [TopicPartition(*name, start.offset, leader_epoch=start.leader_epoch) for name, start in starts.items()]
         if self._clients.eager:
-            others = [reading for reading in self.readings.values() if reading.started]
+            others = [state for state in self.states.values() if state.started]
             consumer.assign([*(each.part() for each in others), *parts])
         else:
             consumer.incremental_assign(parts)
@@ -255,69 +255,69 @@ class Assignment:
         held = start.hold is not None
         lost, why = resolved.lost, start.detail
         newest = max(start.delivered, start.bound, start.offset - 1)
-        reading = Reading(
+        state = PartitionState(
             name, next(_EPOCHS), start.offset, start.leader_epoch, newest, started=True, held=held, lost=lost, why=why
         )
-        reading.paused = self._pauses is not None and self._pauses.book.paused(name) is not None
-        self.readings[name] = reading
+        state.paused = self._pauses is not None and self._pauses.book.paused(name) is not None
+        self.states[name] = state
         if not held:
-            self._count_lost(reading)
+            self._count_lost(state)
         self.unreadable.placed(name)
         runs, fresh, began = resolved.runs, resolved.fresh, resolved.began
-        self._offsets.committer.assigned(name, reading.epoch, start, runs=runs, fresh=fresh, began=began)
+        self._offsets.committer.assigned(name, state.epoch, start, runs=runs, fresh=fresh, began=began)
         self._offsets.committer.located(name[0], self._manner.place.origins.of(name[0]))
         if resolved.remade and self._shadow is not None:
             self._shadow.forget(name)
         if resolved.foreign is not None:
             self._count_foreign(name, start.offset, resolved.foreign)
-        items: list[Intake] = [Assigned(*name, reading.epoch, start, reading.paused)]
+        items: list[Intake] = [Assigned(*name, state.epoch, start, state.paused)]
         if start.bound >= 0:
-            items.append(Bounded(*name, reading.epoch, start.bound))
+            items.append(Bounded(*name, state.epoch, start.bound))
         return items
 
     def _count_foreign(self, name: Name, offset: int, why: str) -> None:
-        self._numbers.foreign_metadata += 1
+        self._counters.foreign_metadata += 1
         text = f"the metadata of the commit does not count here: {why}"
-        self._numbers.journal.note(
+        self._counters.journal.note(
             "metadata_foreign", "warning", topic=name[0], partition=name[1], offset=offset, message=text
         )
 
-    def _count_lost(self, reading: Reading) -> None:
-        if reading.lost:
-            (topic, partition), lost = reading.name, reading.lost
-            self._numbers.lost_records[topic] += lost
-            self._numbers.journal.note(
-                "records_lost", "error", topic=topic, partition=partition, count=lost, message=reading.why
+    def _count_lost(self, state: PartitionState) -> None:
+        if state.lost:
+            (topic, partition), lost = state.name, state.lost
+            self._counters.lost_records[topic] += lost
+            self._counters.journal.note(
+                "records_lost", "error", topic=topic, partition=partition, count=lost, message=state.why
             )
-            reading.lost = 0
+            state.lost = 0
 
     def _pause_again(self, consumer: Consumer) -> None:
-        self._pause(consumer, [each.name for each in self.readings.values() if self.stopped(each)])
+        self._pause(consumer, [each.name for each in self.states.values() if self.stopped(each)])
 
     def _pause(self, consumer: Consumer, names: Sequence[Name]) -> None:
         if names:
             consumer.pause([TopicPartition(*name) for name in names])
         self.seeks.paused(names)
 
-    def stopped(self, reading: Reading) -> bool:
+    def stopped(self, state: PartitionState) -> bool:
         """Whether the partition is not read at the moment."""
-        waits = reading.resting or reading.name in self._unchecked
-        return reading.paused or reading.held or waits or self.no_room(reading)
+        waits = state.resting or state.name in self._unchecked
+        return state.paused or state.held or waits or self.no_room(state)
 
-    def no_room(self, reading: Reading) -> bool:
+    def no_room(self, state: PartitionState) -> bool:
         """Whether it is not read because there is no room for more, in all or of its topic."""
-        return self.all_paused or reading.name[0] in self.crowded
+        return self.all_paused or state.name[0] in self.paused_topics
 
     def restart(self, consumer: Consumer, name: Name) -> None:
         """The place to read from is gone (retention, truncation): commit, let go, and resolve it anew."""
-        if name not in self.readings:
+        if name not in self.states:
             return
         if not self._clients.dry_run:
             self._offsets.commit_finally({name: None})
         self._forget([name], restarts=True)
         self._intake([Lost((name,))])
         self._new[name] = time.monotonic()
-        self._inquiry = None
+        self._resolver = None
         self._retry_at = 0.0
         if not self._clients.eager:
             consumer.incremental_unassign([TopicPartition(*name)])
@@ -325,58 +325,58 @@ class Assignment:
     def pause_all(self, consumer: Consumer) -> None:
         """Stop reading everywhere; polling goes on."""
         self.all_paused = True
-        self._numbers.pauses += 1
+        self._counters.pauses += 1
         self._pause_again(consumer)
 
     def resume_all(self, consumer: Consumer) -> None:
         """Read again where no order and no hold says otherwise."""
         self.all_paused = False
-        self._resume(consumer, self.readings.values())
+        self._resume(consumer, self.states.values())
 
-    def _resume(self, consumer: Consumer, readings: Iterable[Reading]) -> None:
-        parts = [TopicPartition(*each.name) for each in readings if not self.stopped(each)]
+    def _resume(self, consumer: Consumer, states: Iterable[PartitionState]) -> None:
+        parts = [TopicPartition(*each.name) for each in states if not self.stopped(each)]
         if parts:
             consumer.resume(parts)
 
     def topics(self) -> set[str]:
         """Those of which a partition is ours."""
-        return {name[0] for name in self.readings}
+        return {name[0] for name in self.states}
 
-    def crowd(self, consumer: Consumer, topics: set[str]) -> None:
+    def pause_topics(self, consumer: Consumer, topics: set[str]) -> None:
         """Stop reading these topics; polling and the others go on."""
-        names = [each.name for each in self.readings.values() if each.name[0] in topics and not self.stopped(each)]
-        self.crowded |= topics
-        self._numbers.pauses += 1
+        names = [each.name for each in self.states.values() if each.name[0] in topics and not self.stopped(each)]
+        self.paused_topics |= topics
+        self._counters.pauses += 1
         self._pause(consumer, names)
 
-    def uncrowd(self, consumer: Consumer, topics: set[str]) -> None:
+    def resume_topics(self, consumer: Consumer, topics: set[str]) -> None:
         """Read these topics again where nothing else says otherwise."""
-        self.crowded -= topics
-        self._resume(consumer, [each for each in self.readings.values() if each.name[0] in topics])
+        self.paused_topics -= topics
+        self._resume(consumer, [each for each in self.states.values() if each.name[0] in topics])
 
     def paused(self, consumer: Consumer, order: Pause) -> None:
         """An order to read no more of a partition."""
-        reading = self._of(order)
-        if reading is not None and not reading.paused:
-            reading.paused = True
-            self._pause(consumer, [reading.name])
+        state = self._of(order)
+        if state is not None and not state.paused:
+            state.paused = True
+            self._pause(consumer, [state.name])
 
     def resumed(self, consumer: Consumer, order: Resume) -> None:
         """An order to read a partition again; for one that started held: the hold is lifted."""
-        reading = self._of(order)
-        if reading is None:
+        state = self._of(order)
+        if state is None:
             return
-        if reading.held:
-            reading.held = False
-            self._count_lost(reading)
-            self._offsets.committer.release(reading.name, reading.epoch)
+        if state.held:
+            state.held = False
+            self._count_lost(state)
+            self._offsets.committer.release(state.name, state.epoch)
             if self._shadow is not None:
-                self._shadow.forget(reading.name)
-        reading.paused = False
-        if self.seeks.is_open(reading.name) and reading.leader_epoch >= 0 and self._manner.lifted is not None:
+                self._shadow.forget(state.name)
+        state.paused = False
+        if self.seeks.is_open(state.name) and state.leader_epoch >= 0 and self._manner.lifted is not None:
             # librdkafka checks no position that was sought, and what was finished above it may be other records by now.
-            self._unchecked[reading.name] = time.monotonic()
-        self._resume(consumer, [reading])
+            self._unchecked[state.name] = time.monotonic()
+        self._resume(consumer, [state])
 
     def check_due(self, consumer: Consumer) -> None:
         """Let partitions go on that were held, where the log is still the one that was read; else begin them anew."""
@@ -385,43 +385,43 @@ class Assignment:
             return
         found: Mapping[Name, int | None] = {}
         with suppress(KafkaException):
-            found = lifted.ask({name: self.readings[name].leader_epoch for name in self._unchecked})
+            found = lifted.ask({name: self.states[name].leader_epoch for name in self._unchecked})
         for name, end in found.items():
-            reading = self.readings[name]
+            state = self.states[name]
             del self._unchecked[name]
-            if end is not None and end <= reading.newest:
+            if end is not None and end <= state.newest:
                 self.restart(consumer, name)
             else:
-                self._resume(consumer, [reading])
+                self._resume(consumer, [state])
         if not self._unchecked:
             lifted.close()
 
     def given_back(self, order: GiveBack) -> None:
         """An order to read a partition again from an earlier offset."""
-        reading = self._of(order)
-        if reading is not None:
-            self.seeks.order(reading.name, order.offset)
+        state = self._of(order)
+        if state is not None:
+            self.seeks.order(state.name, order.offset)
 
     def rest(self, consumer: Consumer, name: Name) -> None:
         """Do not read what cannot be read: the client would try it twice a second, or as fast as a core can (measured)."""
-        self.readings[name].resting = True
+        self.states[name].resting = True
         self._resting.add(name)
         self._pause(consumer, [name])
 
     def failed(self, consumer: Consumer, name: Name, error: KafkaError, offset: int) -> None:
         """An error came of a partition in place of records, and named an offset (or -1)."""
-        reading = self.readings.get(name)
-        if reading is None:
+        state = self.states.get(name)
+        if state is None:
             return
-        reading.heard = time.monotonic()
-        found = unread(error, reading.position, name[0])
-        if self.unreadable.failed(name, error.code(), offset, found, reading.heard, sure=is_forbidden(error)):
+        state.heard = time.monotonic()
+        found = unread(error, state.position, name[0])
+        if self.unreadable.failed(name, error.code(), offset, found, state.heard, sure=is_forbidden(error)):
             self._tell_unreadable(name, found)
         if name in self.unreadable.told():
             self.rest(consumer, name)
 
     def _tell_unreadable(self, name: Name, found: Unread) -> None:
-        self._numbers.journal.note(
+        self._counters.journal.note(
             "partition_unreadable",
             "error",
             topic=name[0],
@@ -431,61 +431,61 @@ class Assignment:
             advice=found.advice,
         )
 
-    def readable(self, reading: Reading, offset: int) -> bool:
+    def readable(self, state: PartitionState, offset: int) -> bool:
         """Whether what came of a partition behind an error may be taken in: its first offset, or its end.
 
         What the client passed over, because it could not read it, is counted as lost.
         """
-        lost = self.unreadable.came(reading.name, offset, reading.position)
+        lost = self.unreadable.came(state.name, offset, state.position)
         if lost is None:
-            self.seeks.doubt(reading.name, reading.position)
+            self.seeks.doubt(state.name, state.position)
             return False
-        (topic, partition), told = reading.name, self.unreadable.over(reading.name)
+        (topic, partition), told = state.name, self.unreadable.over(state.name)
         if told is not None:
-            self._numbers.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=offset)
+            self._counters.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=offset)
         if lost:
-            why = f"offsets {reading.position} to {offset - 1} cannot be read: Kafka's client passes over them"
-            reading.lost, reading.why = lost, why
-            self._count_lost(reading)
-            reading.past(offset)
-            self._offsets.committer.past(reading.name, offset)
+            why = f"offsets {state.position} to {offset - 1} cannot be read: Kafka's client passes over them"
+            state.lost, state.why = lost, why
+            self._count_lost(state)
+            state.past(offset)
+            self._offsets.committer.past(state.name, offset)
         return True
 
     def gone_past(self, order: GoPast) -> None:
         """An order to go on behind what cannot be read: the reader then stands there, as behind a gap."""
-        reading = self._of(order)
-        told = None if reading is None else self.unreadable.told().get(reading.name)
-        if reading is None or told is None or reading.position != order.first:
+        state = self._of(order)
+        told = None if state is None else self.unreadable.told().get(state.name)
+        if state is None or told is None or state.position != order.first:
             return
-        (topic, partition), lost = reading.name, order.to - order.first
-        reading.lost = lost
-        reading.why = f"offsets {order.first} to {order.to - 1} cannot be read and were gone past: {told.message}"
-        self._count_lost(reading)
-        self.unreadable.over(reading.name)
-        self._numbers.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=order.to)
-        reading.past(order.to)
-        self.seeks.place(reading.name, order.to)
-        self._offsets.committer.past(reading.name, order.to)
+        (topic, partition), lost = state.name, order.to - order.first
+        state.lost = lost
+        state.why = f"offsets {order.first} to {order.to - 1} cannot be read and were gone past: {told.message}"
+        self._count_lost(state)
+        self.unreadable.over(state.name)
+        self._counters.journal.note("partition_readable", "info", topic=topic, partition=partition, offset=order.to)
+        state.past(order.to)
+        self.seeks.place(state.name, order.to)
+        self._offsets.committer.past(state.name, order.to)
         # A seek to what cannot be read is never confirmed by a record.
-        sought = Sought(topic, partition, reading.epoch, order.first)
-        self._intake([sought, EndReached(topic, partition, reading.epoch, order.to)])
+        sought = Sought(topic, partition, state.epoch, order.first)
+        self._intake([sought, EndReached(topic, partition, state.epoch, order.to)])
 
     def try_again(self, consumer: Consumer, now: float) -> None:
         """Read on where nothing could be read: as an attempt, or because something came after all."""
         due, told = self.unreadable.due(now), self.unreadable.told()
         for name in [name for name in self._resting if name in due or name not in told]:
             self._resting.discard(name)
-            reading = self.readings.get(name)
-            if reading is not None:
-                reading.resting = False
-                self._resume(consumer, [reading])
+            state = self.states.get(name)
+            if state is not None:
+                state.resting = False
+                self._resume(consumer, [state])
         for name in due:
-            if name in self.readings:
-                self.seeks.doubt(name, self.readings[name].position)
+            if name in self.states:
+                self.seeks.doubt(name, self.states[name].position)
 
     def silent(self, name: Name, end: int) -> None:
         """Nothing came of a partition for long, no error either, though the brokers say that it goes on to `end`."""
-        position = self.readings[name].position
+        position = self.states[name].position
         found = silence(position, end)
         told = name in self.unreadable.told()
         if not told and self.unreadable.failed(name, SILENCE, position, found, time.monotonic(), sure=True):
@@ -493,19 +493,19 @@ class Assignment:
 
     def seek_due(self, consumer: Consumer, now: float) -> None:
         """Do the seeks that were ordered, or have to be done again."""
-        stopped = {name for name in self.seeks.unconfirmed() if self.stopped(self.readings[name])}
+        stopped = {name for name in self.seeks.unconfirmed() if self.stopped(self.states[name])}
         for name, offset in self.seeks.do(consumer, stopped, now):
-            self.readings[name].position = offset
+            self.states[name].position = offset
         for name, offset in self.seeks.doubted(stopped).items():
             self._place(consumer, name, offset)
 
     def _place(self, consumer: Consumer, name: Name, offset: int) -> None:
         """Let a partition go and take it again at an offset, unseen by the group: whatever comes now is from there on."""
-        reading = self.readings[name]
-        reading.position = offset
-        part = reading.part()
+        state = self.states[name]
+        state.position = offset
+        part = state.part()
         if self._clients.eager:
-            consumer.assign([each.part() for each in self.readings.values()])
+            consumer.assign([each.part() for each in self.states.values()])
         else:
             consumer.incremental_unassign([TopicPartition(*name)])
             consumer.incremental_assign([part])
@@ -513,16 +513,16 @@ class Assignment:
         self._pause_again(consumer)
         self.seeks.placed(name)
         self.unreadable.placed(name)
-        self._intake([Sought(*name, reading.epoch, offset)])
+        self._intake([Sought(*name, state.epoch, offset)])
 
     def drained(self, order: Drained) -> None:
         """The delivery thread is done with a partition."""
         progress = order.progress
-        reading = self.readings.get((progress.topic, progress.partition))
-        if reading is not None and reading.epoch == progress.epoch:
+        state = self.states.get((progress.topic, progress.partition))
+        if state is not None and state.epoch == progress.epoch:
             self._offsets.committer.progress(progress)
-            self._drained[reading.name] = order
+            self._drained[state.name] = order
 
-    def _of(self, order: Pause | Resume | GiveBack | GoPast) -> Reading | None:
-        reading = self.readings.get((order.topic, order.partition))
-        return reading if reading is not None and reading.epoch == order.epoch else None
+    def _of(self, order: Pause | Resume | GiveBack | GoPast) -> PartitionState | None:
+        state = self.states.get((order.topic, order.partition))
+        return state if state is not None and state.epoch == order.epoch else None

@@ -15,15 +15,14 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from bridge.flow import KafkaState, TopicPartition
-from bridge.kafka.client.connections import Links
-from bridge.kafka.client.questions import PATIENCE_SECONDS, Questions, places
-from bridge.kafka.client.statistics import read
-from bridge.kafka.client.unreadable import Unread
+from bridge.kafka.client.connections import Links, read
+from bridge.kafka.client.unanswered import PATIENCE_SECONDS, Unanswered, places
 from bridge.kafka.errors import (
     GROUP_REFUSES,
     VAGUE,
     CommitAction,
     Trouble,
+    Unread,
     commit_trouble,
     plain,
     refused_trouble,
@@ -56,7 +55,7 @@ NO_CLUSTER_ID: Final = Trouble(
 )
 
 
-class Condition:
+class BrokerHealth:
     """Collects troubles; `changed` is told the state whenever it changes, `on_cluster` the cluster's id once.
 
     `named`: keys have a namespace of their own, so that a cluster without an id may be read, too.
@@ -82,7 +81,7 @@ class Condition:
         self._nameless = False
         """Whether the brokers answered and named no cluster id."""
         self.links = links or Links("", silent=False)
-        self._questions = Questions()
+        self._open_questions = Unanswered()
         self._joined_at: float | None = None
         self._last_error: KafkaError | None = None
         """What was met last while the group was to be joined, or a start asked for."""
@@ -117,12 +116,12 @@ class Condition:
         `question` is what is asked, for people: `the start of orders[3]`. `error` is what the last attempt met, None
         where nothing came. It is told after ten seconds, as a trouble, until `answered`.
         """
-        self._questions.unanswered(question, error, since)
+        self._open_questions.unanswered(question, error, since)
         self._suspect = True
 
     def answered(self, question: str) -> None:
         """The question is answered, or nobody asks it any more."""
-        self._questions.answered(question)
+        self._open_questions.answered(question)
 
     def statistics(self, text: str) -> None:
         """librdkafka told its statistics (a callback)."""
@@ -294,7 +293,7 @@ class Condition:
         return (
             links.broker_trouble(chain(unbegun, read), now)
             or links.group_trouble(now)
-            or self._questions.trouble(now, self._clear_error())
+            or self._open_questions.trouble(now, self._clear_error())
             or self._unjoined(now)
             or (Trouble("unanswered", self._not_begun(late)) if late else None)
         )

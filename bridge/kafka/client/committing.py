@@ -14,8 +14,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bridge.delivery.journal import Fact
 from bridge.flow import Bounded, TopicPartition as Name
-from bridge.kafka.client.counters import Numbers
-from bridge.kafka.client.resolve_start import Earlier, metadata_of
+from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.client.resolve_start import OwnCommits, metadata_of
 from bridge.kafka.errors import COMMIT_ACTIONS, METADATA_REFUSED, METADATA_SHORTENED, TOO_LONG, CommitAction, plain
 from bridge.offsets.commit_metadata import MAX_BYTES
 from bridge.offsets.commits import Commit, Committer
@@ -35,15 +35,15 @@ class Offsets:
         consumer: Callable[[], Consumer],
         bounded: Callable[[list[Bounded]], None],
         refused: Callable[[KafkaError | None, CommitAction | None], None],
-        numbers: Numbers,
+        counters: KafkaCounters,
         now_ms: Callable[[], int],
         noteless: Callable[[], None] = lambda: None,
     ) -> None:
-        self.committer = Committer(room=numbers.metadata_room)
+        self.committer = Committer(room=counters.metadata_room)
         self._consumer = consumer
         self._bounded = bounded
         self._refused = refused
-        self._numbers = numbers
+        self._counters = counters
         self._now_ms = now_ms
         self._noteless = noteless
         self._known: dict[Name, int] = {}
@@ -62,9 +62,9 @@ class Offsets:
         found = (self.committer.final(name, now, now_ms, newest) for name, newest in handed.items())
         self._commit([commit for commit in found if commit is not None])
 
-    def earlier(self, now: float) -> Earlier:
+    def earlier(self, now: float) -> OwnCommits:
         """What this consumer has committed; a group that had a member a day ago has lost nothing by age."""
-        return Earlier(dict(self._known), fresh=now - self._committed_at < _FRESH_SECONDS)
+        return OwnCommits(dict(self._known), fresh=now - self._committed_at < _FRESH_SECONDS)
 
     def forget(self, names: Iterable[Name]) -> None:
         """Partitions are gone."""
@@ -73,7 +73,7 @@ class Offsets:
     def _commit(self, commits: Sequence[Commit]) -> None:
         if not commits:
             return
-        self._numbers.metadata_bytes = max(self._numbers.metadata_bytes, *(len(c.metadata) for c in commits))
+        self._counters.metadata_bytes = max(self._counters.metadata_bytes, *(len(c.metadata) for c in commits))
         parts = [_part(commit) for commit in commits]
         try:
             self._consumer().commit(offsets=parts, asynchronous=True)
@@ -85,7 +85,7 @@ class Offsets:
         try:
             self._answered(error, parts)
         except Exception as bug:  # noqa: BLE001 - an exception in a callback would lose records that were taken
-            self._numbers.callback_failed(bug)
+            self._counters.callback_failed(bug)
             self.committer.all_refused(time.monotonic())
 
     def _answered(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
@@ -113,7 +113,7 @@ class Offsets:
             self._count(error, None)
 
     def _written(self, commit: Commit, now: float) -> Bounded | None:
-        self._numbers.commits["ok"] += 1
+        self._counters.commits["ok"] += 1
         self._known[commit.name] = commit.offset
         self._committed_at = now
         return self.committer.acknowledged(commit)
@@ -128,23 +128,23 @@ class Offsets:
 
     def _shortened(self, refused: int) -> None:
         """Remember it for the process, and say once that notes are shorter now, and once that there are none."""
-        room, before = self.committer.room, self._numbers.metadata_room
-        self._numbers.metadata_room = room
+        room, before = self.committer.room, self._counters.metadata_room
+        self._counters.metadata_room = room
         if not room:
             self._noteless()
-            self._numbers.journal.note("metadata_refused", "error", size=refused, message=METADATA_REFUSED)
+            self._counters.journal.note("metadata_refused", "error", size=refused, message=METADATA_REFUSED)
         elif before == MAX_BYTES:
-            self._numbers.journal.note("metadata_shortened", "warning", size=refused, message=METADATA_SHORTENED)
+            self._counters.journal.note("metadata_shortened", "warning", size=refused, message=METADATA_SHORTENED)
 
     def _count(self, error: KafkaError, commit: Commit | None) -> None:
         action = COMMIT_ACTIONS.get(error.code(), CommitAction.RETRIED)
-        self._numbers.commits[action.value] += 1
+        self._counters.commits[action.value] += 1
         if action is not CommitAction.NOTHING:
             level = "info" if action is CommitAction.KEPT else "warning"
             place: dict[str, Fact] = (
                 {"topic": commit.topic, "partition": commit.partition, "offset": commit.offset} if commit else {}
             )
-            self._numbers.journal.note("commit_failed", level, **place, result=action.value, message=plain(error))
+            self._counters.journal.note("commit_failed", level, **place, result=action.value, message=plain(error))
         self._refused(error, action)
 
 

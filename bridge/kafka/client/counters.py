@@ -16,7 +16,7 @@ DRAIN = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
-class PartitionNumbers:
+class PartitionFacts:
     """One assigned partition. `end` is the offset behind its last record, None when unknown (no broker answers)."""
 
     epoch: int
@@ -32,13 +32,13 @@ class PartitionNumbers:
 
 
 @dataclass(slots=True)
-class Numbers:
+class KafkaCounters:
     """Plain counts since the thread began. `partitions` is replaced as a whole about once a second."""
 
     commits: Counter[str] = field(default_factory=Counter)
     """Partitions committed, by result: `ok` or a word of `CommitAction`."""
     rebalances: Counter[str] = field(default_factory=Counter)
-    """By event: `assign`, `revoke`, `lost`."""
+    """By event: `assigned`, `revoked`, `lost`."""
     lost_records: Counter[str] = field(default_factory=Counter)
     """Records that Kafka deleted before they had an outcome, or that nobody can read and were passed over, by topic."""
     dead_letters: Counter[str] = field(default_factory=Counter)
@@ -67,7 +67,7 @@ class Numbers:
     metadata_room: int = MAX_BYTES
     """What the brokers are known to take of it; 0 where they take none."""
     refused_progress: int = 0
-    partitions: Mapping[TopicPartition, PartitionNumbers] = field(default_factory=dict)
+    partitions: Mapping[TopicPartition, PartitionFacts] = field(default_factory=dict)
 
     def callback_failed(self, error: Exception) -> None:
         """A callback met an exception, which it must not let through: a bug."""

@@ -1,27 +1,60 @@
 """The dead-letter producer: the original record, byte for byte, with headers that say why. Kafka thread only.
 
-Acknowledged by all replicas, and idempotent where the brokers can (`config.producer_conf`, `idempotence`). What is too large for the topic goes as a
-reference, so that it cannot stop a partition for ever. A letter bears the time at which it was written: with the
-record's, which is in a header, retention would delete it at once, or Kafka refuse it for ever.
+Acknowledged by all replicas, and idempotent where the brokers can: those before 0.11 and some services do not know the
+request that such a producer begins with, those before 2.8 want a right of its own for it. Without, a letter whose
+acknowledgement is lost may be there twice, which harms nothing. What is too large for the topic goes as a reference, so
+that it cannot stop a partition for ever. A letter bears the time at which it was written: with the record's, which is in a
+header, retention would delete it at once, or Kafka refuse it for ever.
+
+The topic is created where the settings say so; the admin client for it has threads of its own.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from bridge.flow import DeadLetter, DeadLetterWritten, Headers, UnreadableHeaders, headers_of
-from bridge.kafka.client.counters import Numbers
-from bridge.kafka.client.idempotence import Idempotence
-from bridge.kafka.config import Conf
-from bridge.kafka.errors import INVALID_ARGUMENT, TIMED_OUT, UNREPORTED, is_fatal, pending, taken_from, unwritten
+from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.config import LOG, Conf
+from bridge.kafka.errors import (
+    INVALID_ARGUMENT,
+    TIMED_OUT,
+    UNREPORTED,
+    is_fatal,
+    pending,
+    plain,
+    taken_from,
+    text_of,
+    unwritten,
+)
+
+_REFUSED: Final = (
+    KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001 - librdkafka's local errors begin with an underscore
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+)
+"""What ends an idempotent producer for good."""
+_UNKNOWN_REQUEST: Final = KafkaError(KafkaError.UNSUPPORTED_VERSION).str() or ""
+_FACILITY: Final = "GETPID"
+"""Of librdkafka's lines about a producer id that it did not get: all that it tells of what it tries again."""
+
+
+_AGAIN_SECONDS: Final = 10.0
+_REQUEST_SECONDS: Final = 5.0
+_BROKERS_DEFAULT: Final = -1
+
 
 MOST_BYTES_IN_FLIGHT: Final = 4 * 1024 * 1024
 REFERENCE_PREFIX: Final = "bridge.reference."
@@ -40,16 +73,16 @@ class _Sending(NamedTuple):
     reference: bool
 
 
-class Letters:
+class DeadLetterProducer:
     """Writes dead letters and reports each by its ticket. `report` must not raise and is called from `pump`."""
 
     def __init__(
-        self, conf: Callable[[], Conf], topic: str, report: Callable[[DeadLetterWritten], None], numbers: Numbers
+        self, conf: Callable[[], Conf], topic: str, report: Callable[[DeadLetterWritten], None], counters: KafkaCounters
     ) -> None:
         self._conf = conf
         self._topic = topic
         self._report = report
-        self._numbers = numbers
+        self._counters = counters
         self._producer: Producer | None = None
         self._waiting: deque[DeadLetter] = deque()
         self._retries: deque[_Sending] = deque()
@@ -100,7 +133,7 @@ class Letters:
         self.close(0.0)
 
     def _plainly(self, why: str) -> None:
-        self._numbers.journal.note("dead_letters_plain", "warning", message=why)
+        self._counters.journal.note("dead_letters_plain", "warning", message=why)
 
     def _write_next(self, producer: Producer) -> bool:
         if self._retries:
@@ -150,7 +183,7 @@ class Letters:
             if number in self._out:
                 self._ended(number, error)
         except Exception as bug:  # noqa: BLE001 - an exception here would surface in whatever call serves the callback
-            self._numbers.callback_failed(bug)
+            self._counters.callback_failed(bug)
 
     def _ended(self, number: int, error: KafkaError | None) -> None:
         sending = self._left(number)
@@ -158,7 +191,7 @@ class Letters:
             self._retries.append(sending._replace(alone=True, reference=sending.alone))
             return
         result = "failed" if error else "reference" if sending.reference else "written"
-        self._numbers.dead_letters[result] += 1
+        self._counters.dead_letters[result] += 1
         self._report(DeadLetterWritten(sending.letter.ticket, None if error is None else self._why(error)))
 
     def _why(self, error: KafkaError) -> str:
@@ -215,3 +248,75 @@ def _reference(letter: DeadLetter) -> tuple[bytes | None, _Headers]:
         (REFERENCE_PREFIX + "sha256", sha256(value).hexdigest().encode()),
     ]
     return None, [*facts, *letter.headers]
+
+
+class Idempotence:
+    """One for each writer of dead letters, whatever producers it makes. `told` is called once, when it is given up."""
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told = told
+        self._on = True
+        self._logger: logging.Logger | None = None
+        self._refusal = ""
+        """Why the last producer id was not given; empty since the producer was made, or none was refused."""
+
+    def conf(self, conf: Conf) -> Conf:
+        """The configuration of the next producer."""
+        self._refusal = ""
+        if not self._on:
+            return {**conf, "enable.idempotence": False}
+        logger = conf.get("logger")
+        self._logger = logger if isinstance(logger, logging.Logger) else None
+        return {**conf, "logger": self}
+
+    def log(self, level: int, template: str, *arguments: object) -> None:
+        """Take a line of librdkafka, as a logger: it is called while the producer is polled, and must not raise."""
+        if arguments and arguments[0] == _FACILITY:
+            self._refusal = str(arguments[-1])
+        if self._logger is not None:
+            self._logger.log(level, template, *arguments)
+
+    def given_up(self, error: KafkaError | None = None) -> bool:
+        """Whether the producer has to be replaced by one without; True once. `error` is what it ended by, if it did."""
+        if not self._on:
+            return False
+        why = self._refusal if error is None or error.code() == TIMED_OUT else text_of(error)
+        if error is None:
+            refused = _UNKNOWN_REQUEST in why
+        elif error.code() == TIMED_OUT:
+            refused = bool(why)
+        else:
+            refused = error.code() in _REFUSED
+        if refused:
+            self._on = False
+            self._told(why)
+        return refused
+
+
+class TopicCreator:
+    """Asks for one topic, with the brokers' own numbers of partitions and replicas, until it is there."""
+
+    def __init__(self, conf: Callable[[], Conf], topic: str) -> None:
+        self._conf = conf
+        self._topic = topic
+        self._admin: AdminClient | None = None
+        self._answer: Future[None] | None = None
+        self._again_at = 0.0
+
+    def create_due(self, now: float) -> None:
+        """Ask, unless that was done a moment ago; never blocks."""
+        if self._answer is not None and self._answer.done():
+            self._say(self._answer)
+            self._answer = self._admin = None
+        if self._answer is None and now >= self._again_at:
+            self._again_at = now + _AGAIN_SECONDS
+            self._admin = AdminClient(cast("dict[str, str | int | float | bool]", self._conf()))
+            topic = NewTopic(self._topic, num_partitions=_BROKERS_DEFAULT, replication_factor=_BROKERS_DEFAULT)
+            self._answer = self._admin.create_topics([topic], request_timeout=_REQUEST_SECONDS)[self._topic]
+
+    def _say(self, answer: Future[None]) -> None:
+        error = answer.exception()
+        if error is None:
+            LOG.warning("created the dead-letter topic %s", self._topic)
+        elif isinstance(error, KafkaException):
+            LOG.warning("the dead-letter topic %s cannot be created: %s", self._topic, plain(error.args[0]))

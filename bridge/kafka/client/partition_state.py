@@ -11,7 +11,7 @@ from bridge.flow import TopicPartition as Name
 
 
 @dataclass(slots=True)
-class Reading:
+class PartitionState:
     """A partition that is ours. `position` is the offset to be read next; nothing is read before `started`."""
 
     name: Name

@@ -1,27 +1,39 @@
 """Keeps the book of pauses: reads it, tells the others of it, and writes what people say. A thread of its own.
 
-Everything that waits for Kafka waits here, so that neither the thread that polls nor the one that delivers does.
+Everything that waits for Kafka waits here, so that neither the thread that polls nor the one that delivers does. The group
+`<group>.paused` keeps the book: one commit a partition says whether somebody paused it. A consumer that never subscribes
+reads and writes it, and no admin client (why: `shadow`). A command has one of its own.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 from typing import Final, NamedTuple
 
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bridge.delivery.journal import Journal, trace_of
-from bridge.delivery.pauses import Aim, Book, Page, aim_text, covers
+from bridge.delivery.pauses import BLANK, Aim, Book, Page, aim_text, covers, read_page
 from bridge.flow import TopicPartition as Name
-from bridge.kafka.client.log_throttle import LOG
-from bridge.kafka.client.pause_group import PauseGroup, RefusedError
-from bridge.kafka.config import ConfigError
+from bridge.kafka.client.resolve_start import metadata_of
+from bridge.kafka.config import LOG, Conf, ConfigError
 from bridge.kafka.errors import plain
 from bridge.secrets import SecretError
+
+SUFFIX: Final = ".paused"
+_REFUSED: Final = frozenset(
+    {
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.UNSUPPORTED_VERSION,
+    }
+)
+_NOTHING_THERE: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND})
+_TIMED_OUT: Final = KafkaError._TIMED_OUT  # noqa: SLF001 (librdkafka's own; it is public)
+
 
 _EVERY_SECONDS: Final = 4.0
 """How often the group is read: with the time that a question takes, others follow within five seconds."""
@@ -41,7 +53,7 @@ class UnsaidError(Exception):
     """What a person asked for was not done, or not all of it; the message says so, and what to do."""
 
 
-class Taken(NamedTuple):
+class PauseResult(NamedTuple):
     """What came of a pause or resume. `names` are the partitions that it changed; `kept` is None where Kafka has it,
     else why this process alone knows of it.
     """
@@ -51,13 +63,13 @@ class Taken(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Asked:
+class _Request:
     aims: tuple[Aim, ...]
     paused: bool
     reason: str
     at_ms: int
     until: float
-    future: Future[Taken] = field(default_factory=Future)
+    future: Future[PauseResult] = field(default_factory=Future)
 
 
 class _Read(NamedTuple):
@@ -98,7 +110,7 @@ class Pauses:
         self._refusal: str | None = None if group is not None else "this is a dry run"
         self._told = False
         self._failing: tuple[float, str] | None = None
-        self._asked: list[_Asked] = []
+        self._asked: list[_Request] = []
         self._asking = Lock()
         self._wake = Event()
         self._stop = Event()
@@ -133,9 +145,9 @@ class Pauses:
         name = self._group.name if self._group is not None else ""
         return f"Kafka does not say which partitions are paused, so new ones wait: the group {name} ({failing[1]})"
 
-    def say(self, aims: Sequence[Aim], reason: str, *, paused: bool) -> Future[Taken]:
+    def say(self, aims: Sequence[Aim], reason: str, *, paused: bool) -> Future[PauseResult]:
         """Pause or resume. The future ends within `_PATIENCE_SECONDS` and a bit, or raises UnsaidError. Any thread."""
-        asked = _Asked(tuple(aims), paused, reason, self._now_ms(), time.monotonic() + _PATIENCE_SECONDS)
+        asked = _Request(tuple(aims), paused, reason, self._now_ms(), time.monotonic() + _PATIENCE_SECONDS)
         with self._asking:
             self._asked.append(asked)
         self._wake.set()
@@ -171,7 +183,7 @@ class Pauses:
             return _REFUSED_SECONDS
         return _EVERY_SECONDS if answered and not self._open() else _AGAIN_SECONDS
 
-    def _open(self) -> list[_Asked]:
+    def _open(self) -> list[_Request]:
         with self._asking:
             return list(self._asked)
 
@@ -197,7 +209,7 @@ class Pauses:
             names = {(topic, each) for topic, numbers in self._partitions.items() for each in numbers}
             names |= set(self._wanted)
             self._pages = group.read(names, _ASK_SECONDS)
-        except RefusedError as refusal:
+        except PausesRefusedError as refusal:
             self._refused(refusal)
             return False
         except (KafkaException, ConfigError, SecretError) as error:
@@ -209,11 +221,11 @@ class Pauses:
         self._read = _Read(now, self._pages.keys())
         return True
 
-    def _refused(self, refusal: RefusedError) -> None:
+    def _refused(self, refusal: PausesRefusedError) -> None:
         self._refusal, self._failing = self._warned(refusal), None
         self._again_with_other_secrets()
 
-    def _warned(self, refusal: RefusedError) -> str:
+    def _warned(self, refusal: PausesRefusedError) -> str:
         """What to do about it; the log says so once."""
         name = self._group.name if self._group is not None else ""
         advice = "give the bridge's user Read and Describe on it"
@@ -238,7 +250,7 @@ class Pauses:
 
     # what people say
 
-    def _serve(self, asked: _Asked, *, answered: bool) -> None:
+    def _serve(self, asked: _Request, *, answered: bool) -> None:
         try:
             taken = self._take(asked, answered=answered)
         except UnsaidError as error:
@@ -253,15 +265,15 @@ class Pauses:
         elif time.monotonic() > asked.until:
             self._overdue(asked)
 
-    def _take(self, asked: _Asked, *, answered: bool) -> Taken | None:
+    def _take(self, asked: _Request, *, answered: bool) -> PauseResult | None:
         if answered:
             try:
                 return self._said(asked)
-            except RefusedError as refusal:
+            except PausesRefusedError as refusal:
                 return self._said_here_alone(asked, self._warned(refusal))
         return None if self._refusal is None else self._said_here_alone(asked, self._refusal)
 
-    def _said(self, asked: _Asked) -> Taken:
+    def _said(self, asked: _Request) -> PauseResult:
         """Write it, and wait for the acknowledgement."""
         assert self._group is not None
         names = self._names(asked)
@@ -270,15 +282,15 @@ class Pauses:
             book = self._kept.saying(asked.aims, asked.at_ms, asked.reason, paused=asked.paused)
             self._group.write({name: book.page(name) for name in names}, _WRITE_SECONDS)
             self._kept = book
-        return Taken(changed, None)
+        return PauseResult(changed, None)
 
-    def _said_here_alone(self, asked: _Asked, why: str) -> Taken:
+    def _said_here_alone(self, asked: _Request, why: str) -> PauseResult:
         names = self._names(asked)
         changed = self._changes(asked, names)
         self._kept = self._kept.saying(asked.aims, asked.at_ms, asked.reason, paused=asked.paused)
-        return Taken(changed, why)
+        return PauseResult(changed, why)
 
-    def _names(self, asked: _Asked) -> list[Name]:
+    def _names(self, asked: _Request) -> list[Name]:
         """The partitions spoken of, as Kafka has them."""
         found: list[Name] = []
         for aim in asked.aims:
@@ -292,10 +304,10 @@ class Pauses:
             )
         return found
 
-    def _changes(self, asked: _Asked, names: Sequence[Name]) -> tuple[Name, ...]:
+    def _changes(self, asked: _Request, names: Sequence[Name]) -> tuple[Name, ...]:
         return tuple(name for name in names if (self._kept.paused(name) is not None) is not asked.paused)
 
-    def _overdue(self, asked: _Asked) -> None:
+    def _overdue(self, asked: _Request) -> None:
         """Kafka does not answer. A pause stays in force here, and is written when it does; nothing is resumed."""
         what = ", ".join(map(aim_text, asked.aims))
         why = self._failing[1] if self._failing is not None else "no answer"
@@ -310,13 +322,13 @@ class Pauses:
         if not asked.future.done():
             asked.future.set_exception(UnsaidError(message))
 
-    def _end(self, asked: _Asked, taken: Taken) -> None:
+    def _end(self, asked: _Request, taken: PauseResult) -> None:
         self._forget(asked)
         self._publish()
         if not asked.future.done():
             asked.future.set_result(taken)
 
-    def _forget(self, asked: _Asked) -> None:
+    def _forget(self, asked: _Request) -> None:
         with self._asking:
             self._asked.remove(asked)
 
@@ -327,7 +339,113 @@ class Pauses:
         pages = self._kept.to_keep(self._pages) if keep else self._kept.lacking(self._pages)
         try:
             self._group.write(pages, _WRITE_SECONDS)
-        except (KafkaException, RefusedError):
+        except (KafkaException, PausesRefusedError):
             return
         if keep:
             self._keep_at = now + _KEEP_SECONDS
+
+
+_Answer = tuple[KafkaError | None, list[TopicPartition]]
+
+
+class PausesRefusedError(Exception):
+    """Kafka does not let us use the group, whatever one waits; `error` is what it said."""
+
+    def __init__(self, error: KafkaError) -> None:
+        super().__init__(error.str())
+        self.error = error
+
+
+class PauseGroup:
+    """Every call blocks for its `seconds` at most, and raises KafkaException where Kafka does not answer, RefusedError
+    where it refuses, ConfigError or SecretError where the settings make no client.
+    """
+
+    def __init__(self, conf: Callable[[], Conf], group: str) -> None:
+        self.name = group + SUFFIX
+        self._make_conf = conf
+        self._conf: Conf = {}
+        self._consumer: Consumer | None = None
+        self._answers: list[_Answer] = []
+
+    def partitions(self, topics: Iterable[str], seconds: float) -> dict[str, tuple[int, ...]]:
+        """The partitions of each topic; a topic that is not there has none."""
+        consumer, until = self._client(), time.monotonic() + seconds
+        found: dict[str, tuple[int, ...]] = {}
+        for topic in topics:
+            left = max(0.05, until - time.monotonic())
+            told = consumer.list_topics(topic, timeout=left).topics[topic]
+            found[topic] = tuple(sorted(told.partitions)) if told.error is None else ()
+        return found
+
+    def read(self, names: Iterable[Name], seconds: float) -> dict[Name, Page]:
+        """What the group says of each partition; those of topics that may not be seen are left out."""
+        asked = [TopicPartition(*name) for name in sorted(names)]
+        consumer = self._client()
+        try:
+            found = consumer.committed(asked, timeout=seconds) if asked else []
+        except KafkaException as error:
+            raise self._explained(error) from None
+        pages: dict[Name, Page] = {}
+        for part in found:
+            if part.error is not None and part.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                continue
+            if part.error is not None and part.error.code() not in _NOTHING_THERE:
+                raise self._explained(KafkaException(part.error))
+            pages[part.topic, part.partition] = read_page(metadata_of(part)) if part.offset >= 0 else BLANK
+        return pages
+
+    def write(self, pages: Mapping[Name, Page], seconds: float) -> None:
+        """Commit pages and wait for the acknowledgement. Of partitions that are not there any more nothing is kept."""
+        parts = [TopicPartition(*name, page.serial, page.text()) for name, page in sorted(pages.items())]
+        if not parts:
+            return
+        try:
+            error_of_all, answered = self._commit(self._client(), parts, time.monotonic() + seconds)
+        except KafkaException as error:
+            raise self._explained(error) from None
+        for failed in (each for each in (error_of_all, *(part.error for part in answered)) if each is not None):
+            if failed.code() not in _NOTHING_THERE:
+                raise self._explained(KafkaException(failed))
+
+    def _commit(self, consumer: Consumer, parts: list[TopicPartition], until: float) -> _Answer:
+        self._answers.clear()
+        consumer.commit(offsets=parts, asynchronous=True)
+        while not self._answers:
+            if time.monotonic() > until:
+                raise KafkaException(KafkaError(_TIMED_OUT))
+            consumer.poll(0.05)
+        return self._answers.pop()
+
+    def _answered(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
+        """librdkafka's callback; must not raise."""
+        self._answers.append((error, parts))
+
+    def _explained(self, error: KafkaException) -> Exception:
+        """Who may not even find the group's coordinator is told so among the messages; the question runs out of time."""
+        told = [error.args[0]]
+        while self._consumer is not None and (message := self._consumer.poll(0)) is not None:
+            if (reason := message.error()) is not None:
+                told.append(reason)
+        refusal = next((each for each in told if each.code() in _REFUSED), None)
+        return PausesRefusedError(refusal) if refusal is not None else error
+
+    def renew(self) -> None:
+        """Begin anew with another client if the settings (a password, a certificate) are other ones by now."""
+        if self._consumer is not None and self._make_conf() != self._conf:
+            self.close(0.0)
+
+    def close(self, seconds: float) -> None:
+        """Let go of the client; `close` of librdkafka waits for brokers that may be gone."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            closing = Thread(target=consumer.close, name="pauses-closing", daemon=True)
+            closing.start()
+            closing.join(seconds)
+
+    def _client(self) -> Consumer:
+        if self._consumer is None:
+            self._conf = self._make_conf()
+            own = {"group.id": self.name, "enable.auto.commit": False, "on_commit": self._answered}
+            self._consumer = Consumer({**self._conf, **own})
+        return self._consumer

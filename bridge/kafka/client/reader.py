@@ -1,12 +1,17 @@
 """Reading: polls, splits what comes into runs, hands it over, and stops where there is no room. Kafka thread only.
 
 The hot path of the room: nothing is made per record, librdkafka's messages are the records.
+
+Several topics share the room as switches share buffers (dynamic thresholds, Choudhury and Hahne): a topic may have three
+times what is left over. One topic alone comes to three quarters of the budget, two to three sevenths each, and however many
+take what they may, something is left for the next. Below its least share a topic is never stopped for the others' sake,
+even where a large fetch went over the budget.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from threading import Event
 from typing import Final, cast
@@ -15,11 +20,15 @@ from confluent_kafka import Consumer, KafkaError, Message
 
 from bridge.flow import RECORD_OVERHEAD, Bounded, EndReached, Intake, Record, Records, Room, Sought
 from bridge.kafka.client.assignment import Assignment
-from bridge.kafka.client.counters import Numbers
-from bridge.kafka.client.fair_share import eased, over, topics_matter
-from bridge.kafka.client.partition_state import Reading
+from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.client.partition_state import PartitionState
 from bridge.kafka.errors import END_REACHED
 from bridge.offsets.commits import Committer
+
+_TIMES_LEFT: Final = 3
+_LEAST_PART: Final = 8
+"""The least shares of all topics together are this part of the budget."""
+
 
 MOST_RECORDS: Final = 500
 _IDLE_SECONDS: Final = 0.25
@@ -52,7 +61,7 @@ class Reader:
         room: Room,
         intake: Callable[[list[Intake]], None],
         failed: Callable[[KafkaError, tuple[str, int], int], None],
-        numbers: Numbers,
+        counters: KafkaCounters,
         *,
         guarded: bool = True,
     ) -> None:
@@ -62,7 +71,7 @@ class Reader:
         self._room = room
         self._intake = intake
         self._failed = failed
-        self._numbers = numbers
+        self._counters = counters
         self._full_since: float | None = None
         self._full_taken = 0
         """What had been taken by then."""
@@ -75,11 +84,11 @@ class Reader:
         """Read once, or wait a moment where there is no room."""
         now = time.monotonic()
         assignment = self._assignment
-        if assignment.crowded:
+        if assignment.paused_topics:
             self._ease(consumer)
         if assignment.all_paused:
             self._step_paused(consumer)
-        elif assignment.readings and self._full():
+        elif assignment.states and self._full():
             self._step_full(consumer, wake, now)
         else:
             self._full_since = None
@@ -94,20 +103,20 @@ class Reader:
 
     def _over(self) -> set[str]:
         """Topics that are read and have more than their share of the room; none where there is one topic only."""
-        return over(self._room, self._assignment.topics()) - self._assignment.crowded
+        return over(self._room, self._assignment.topics()) - self._assignment.paused_topics
 
     def _ease(self, consumer: Consumer) -> None:
         """Go on with topics that have room again."""
         assignment = self._assignment
-        again = assignment.crowded & eased(self._room, assignment.crowded, len(assignment.topics()))
+        again = assignment.paused_topics & eased(self._room, assignment.paused_topics, len(assignment.topics()))
         if again:
-            assignment.uncrowd(consumer, again)
+            assignment.resume_topics(consumer, again)
 
     def _timeout(self, now: float) -> float:
         committer = self._committer
         waiting = self._assignment.waiting() or not self._assignment.joined
         timeout = _BUSY_SECONDS if waiting or committer.behind() else _IDLE_SECONDS
-        if self._assignment.crowded:
+        if self._assignment.paused_topics:
             timeout = _PAUSED_SECONDS
         if committer.urgent():
             # A poll that serves the answer to a commit does not return for it.
@@ -122,7 +131,7 @@ class Reader:
             self._full_since = None
             greedy = self._over()
             if greedy:
-                self._assignment.crowd(consumer, greedy)
+                self._assignment.pause_topics(consumer, greedy)
             else:
                 self._assignment.pause_all(consumer)
             return
@@ -141,8 +150,8 @@ class Reader:
         greedy = self._over()
         if greedy:
             # Else what does not leave would keep everything paused.
-            assignment.crowd(consumer, greedy)
-        if room.open and room.used() - sum(map(room.used_by, assignment.crowded)) <= room.budget_bytes // 2:
+            assignment.pause_topics(consumer, greedy)
+        if room.open and room.used() - sum(map(room.used_by, assignment.paused_topics)) <= room.budget_bytes // 2:
             assignment.resume_all(consumer)
         self._read(consumer, _PAUSED_SECONDS, more=False)
 
@@ -189,35 +198,35 @@ class Reader:
     def _run(self, run: list[Message], items: list[Intake]) -> None:
         first = run[0]
         name = (cast("str", first.topic()), cast("int", first.partition()))
-        reading = self._assignment.readings.get(name)
-        if reading is None:
-            self._numbers.dropped_records += len(run)
+        state = self._assignment.states.get(name)
+        if state is None:
+            self._counters.dropped_records += len(run)
             return
-        if self._assignment.seeks.any() and not self._arrived(reading, first.offset(), items):
+        if self._assignment.seeks.any() and not self._arrived(state, first.offset(), items):
             return
-        if self._assignment.unreadable.any() and not self._assignment.readable(reading, cast("int", run[0].offset())):
+        if self._assignment.unreadable.any() and not self._assignment.readable(state, cast("int", run[0].offset())):
             return
         newest = cast("int", run[-1].offset())
         leader_epoch = _epoch_of(run[-1])
-        reading.read(newest, leader_epoch)
-        reading.heard = self.polled
+        state.read(newest, leader_epoch)
+        state.heard = self.polled
         self._committer.read(name, newest, leader_epoch)
         records = cast("list[Record]", run)
         taken = sum(map(len, run)) + RECORD_OVERHEAD * len(run)
         self._record_bytes += 0.1 * (taken / len(run) - self._record_bytes)
         self._room.take(name[0], taken, len(run))
-        items.append(Records(*name, reading.epoch, records))
+        items.append(Records(*name, state.epoch, records))
         if not self._guarded:
-            items.append(Bounded(*name, reading.epoch, newest, -1))
+            items.append(Bounded(*name, state.epoch, newest, -1))
 
-    def _arrived(self, reading: Reading, offset: int | None, items: list[Intake]) -> bool:
+    def _arrived(self, state: PartitionState, offset: int | None, items: list[Intake]) -> bool:
         """Whether what came of a partition may be taken in; says so where it is the end of a seek."""
         seeks = self._assignment.seeks
-        wanted = seeks.wanted(reading.name)
-        if not seeks.expected(reading.name, offset):
+        wanted = seeks.wanted(state.name)
+        if not seeks.expected(state.name, offset):
             return False
         if wanted is not None:
-            items.append(Sought(*reading.name, reading.epoch, wanted, offset == wanted))
+            items.append(Sought(*state.name, state.epoch, wanted, offset == wanted))
         return True
 
     def _error(self, message: Message, error: KafkaError, items: list[Intake]) -> None:
@@ -226,16 +235,16 @@ class Reader:
         if error.code() != END_REACHED:
             self._failed(error, name, -1 if offset is None else offset)
             return
-        reading = self._assignment.readings.get(name)
-        if reading is None or offset is None or offset < 0:
+        state = self._assignment.states.get(name)
+        if state is None or offset is None or offset < 0:
             return
-        if self._assignment.seeks.any() and not self._arrived(reading, None, items):
+        if self._assignment.seeks.any() and not self._arrived(state, None, items):
             return
-        if not self._assignment.unreadable.any() or self._assignment.readable(reading, offset):
-            reading.position = max(reading.position, offset)
-            reading.heard = self.polled
-            self._committer.end(reading.name, offset)
-            items.append(EndReached(*reading.name, reading.epoch, offset))
+        if not self._assignment.unreadable.any() or self._assignment.readable(state, offset):
+            state.position = max(state.position, offset)
+            state.heard = self.polled
+            self._committer.end(state.name, offset)
+            items.append(EndReached(*state.name, state.epoch, offset))
 
 
 def _epoch_of(message: Message) -> int:
@@ -257,3 +266,31 @@ def _runs(messages: list[Message]) -> Iterator[list[Message]]:
         stop = start + len(list(group))
         yield messages[start:stop]
         start = stop
+
+
+def topics_matter(room: Room) -> bool:
+    """Whether any topic can have too much: as much as one may have alone. Cheap: it is asked before each poll."""
+    return (_TIMES_LEFT + 1) * room.used() >= _TIMES_LEFT * room.budget_bytes
+
+
+def share(room: Room, topics: int) -> int:
+    """Bytes that each of so many topics may have in work at present."""
+    left = room.budget_bytes - room.used()
+    return max(_TIMES_LEFT * left, room.budget_bytes // (_LEAST_PART * topics))
+
+
+def over(room: Room, topics: set[str]) -> set[str]:
+    """Those of the topics that have their share or more; none where there is only one."""
+    if len(topics) < 2 or not topics_matter(room):
+        return set()
+    limit = share(room, len(topics))
+    return {topic for topic in topics if room.used_by(topic) >= limit}
+
+
+def eased(room: Room, paused_topics: Iterable[str], topics: int) -> set[str]:
+    """Those of the stopped topics to be read again: at half of their share, or where there are no others any more."""
+    if topics < 2:
+        return set(paused_topics)
+    alone = _TIMES_LEFT * room.budget_bytes // (_TIMES_LEFT + 1)
+    limit = min(share(room, topics), alone)
+    return {topic for topic in paused_topics if 2 * room.used_by(topic) <= limit}

@@ -16,10 +16,9 @@ from typing import Final, NamedTuple, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bridge.flow import TopicPartition as Name
-from bridge.kafka.client.epochs import EpochEnds
-from bridge.kafka.client.origins import Origins
+from bridge.kafka.client.log_identity import EpochEnds, Origins
 from bridge.kafka.client.shadow import Shadow
-from bridge.kafka.client.unanswered import OVERDUE_SECONDS, Open, Question
+from bridge.kafka.client.unanswered import OVERDUE_SECONDS, OpenQuestions, Question
 from bridge.offsets.begin import (
     AGES,
     Committed,
@@ -49,7 +48,7 @@ _EPOCHS: Final = "whether the log was cut off below what the commits speak of"
 _LEADERLESS: Final = KafkaError(KafkaError.LEADER_NOT_AVAILABLE)
 
 
-class Earlier(NamedTuple):
+class OwnCommits(NamedTuple):
     """What this process committed, by partition. `fresh`: it has committed not long ago, so that nothing expired."""
 
     offsets: Mapping[Name, int]
@@ -57,7 +56,7 @@ class Earlier(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ClusterIdentity:
     """Where the group is: its cluster, as far as it is told, and the digest of the one it was moved from (0: of none)."""
 
     cluster_id: Callable[[], str | None]
@@ -66,7 +65,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class StartPolicy:
     """How starts are chosen and asked for; the same for the life of a consumer. `now_ms` is the wall clock."""
 
     start_from: StartFrom
@@ -74,25 +73,25 @@ class Manner:
     shadow: Shadow | None
     ends: EpochEnds | None
     now_ms: Callable[[], int]
-    place: Place
+    place: ClusterIdentity
     lifted: EpochEnds | None = None
     """Asks about partitions that go on after they were held."""
-    open: Open = field(default_factory=Open)
+    open: OpenQuestions = field(default_factory=OpenQuestions)
     firsts: dict[str, tuple[Began, float]] = field(default_factory=dict)
     """Topics to which the group is new: what was decided for them, and when (monotonic seconds)."""
 
 
-class Inquiry:
+class StartResolver:
     """The questions about partitions that have no start yet; answers are kept between calls."""
 
-    def __init__(self, names: Sequence[Name], manner: Manner, earlier: Earlier | None = None) -> None:
+    def __init__(self, names: Sequence[Name], manner: StartPolicy, earlier: OwnCommits | None = None) -> None:
         """Ask about `names`. `earlier` is what this process committed, whatever Kafka has of it now."""
         self.names = frozenset(names)
         self.failures: list[KafkaError] = []
         """What Kafka said in the last call of `ask` instead of answers."""
         self._left = sorted(names)
         self._manner = manner
-        self._earlier = earlier or Earlier({}, fresh=False)
+        self._earlier = earlier or OwnCommits({}, fresh=False)
         self._committed = {topic for topic, _ in self._earlier.offsets}
         self._leaders: dict[str, dict[int, int]] = {}
         self._stale: set[str] = set()

@@ -17,8 +17,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bridge.flow import TopicPartition as Name
-from bridge.kafka.client.log_throttle import LOG
-from bridge.kafka.config import Conf
+from bridge.kafka.config import LOG, Conf
 from bridge.kafka.errors import plain
 
 _SUFFIX: Final = ".delivered"

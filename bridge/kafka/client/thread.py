@@ -12,10 +12,10 @@ from typing import Final
 from confluent_kafka import KafkaException
 
 from bridge.flow import Intake, KafkaState, Order, Room
-from bridge.kafka.client.broker_health import Condition
+from bridge.kafka.client.broker_health import BrokerHealth
 from bridge.kafka.client.connections import Links
-from bridge.kafka.client.counters import Numbers
-from bridge.kafka.client.dead_letter_producer import Letters
+from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.client.dead_letter_producer import DeadLetterProducer
 from bridge.kafka.client.pauses import Pauses
 from bridge.kafka.client.session import Session
 from bridge.kafka.config import Clients, ConfigError
@@ -54,7 +54,7 @@ class KafkaThread:
         clocks: Clocks | None = None,
         pauses: Pauses | None = None,
     ) -> None:
-        self.numbers = Numbers()
+        self.counters = KafkaCounters()
         self.error: BaseException | None = None
         """What ended the thread against its will; a bug."""
         self.fatal = False
@@ -70,7 +70,7 @@ class KafkaThread:
         self._ended = Event()
         self._session: Session | None = None
         self._begun = time.monotonic()
-        self._condition = Condition(
+        self._health = BrokerHealth(
             clients.topics,
             None if clients.dry_run else clients.dead_letter_topic,
             self._state_changed,
@@ -78,10 +78,10 @@ class KafkaThread:
             links=Links(clients.group_id, silent=clients.silent),
             named=clients.named,
         )
-        self._letters: Letters | None = None
+        self._letters: DeadLetterProducer | None = None
         if clients.producer is not None and clients.dead_letter_topic is not None:
-            self._letters = Letters(
-                clients.producer, clients.dead_letter_topic, lambda report: intake([report]), self.numbers
+            self._letters = DeadLetterProducer(
+                clients.producer, clients.dead_letter_topic, lambda report: intake([report]), self.counters
             )
         self._thread = Thread(target=self._run, name="kafka", daemon=True)
 
@@ -114,24 +114,24 @@ class KafkaThread:
     @property
     def state(self) -> KafkaState:
         """What is known of Kafka's side."""
-        return self._condition.state
+        return self._health.state
 
     @property
     def cluster_id(self) -> str | None:
         """The Kafka cluster's id, None until a broker has told it."""
-        return self._condition.cluster_id
+        return self._health.cluster_id
 
     def _state_changed(self, state: KafkaState) -> None:
         self._intake([state])
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set() and self._condition.fatal is None:
+            while not self._stop.is_set() and self._health.fatal is None:
                 self._live()
         except BaseException as error:  # noqa: BLE001 - nobody else is there to catch it
             self.error = error
         finally:
-            self.fatal = self.error is not None or self._condition.fatal is not None
+            self.fatal = self.error is not None or self._health.fatal is not None
             self._ended.set()
 
     def _live(self) -> None:
@@ -142,16 +142,16 @@ class KafkaThread:
                 self._room,
                 self._intake,
                 self._orders,
-                self._condition,
+                self._health,
                 self._letters,
-                self.numbers,
+                self.counters,
                 self._clocks.now_ms,
                 self._wake,
                 self._pauses,
             )
         except (ConfigError, SecretError, KafkaException) as error:
-            self._condition.settings_failed(f"the Kafka settings cannot be used: {error}")
-            self._condition.say(joined=False)
+            self._health.settings_failed(f"the Kafka settings cannot be used: {error}")
+            self._health.say(joined=False)
             self._begun = time.monotonic()
             self._stop.wait(_AGAIN_SECONDS)
             return

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.flow import TopicPartition
+from bridge.kafka.errors import Unread
 
 _TIMES: Final = 3
 """The same error so often, without a record between, is told."""
@@ -23,19 +24,6 @@ _AGAIN_SECONDS: Final = 5.0
 """How often a partition that was told of is tried again."""
 SILENCE: Final = 0
 """The code of no error at all."""
-SILENT_SECONDS: Final = 60.0
-"""So long nothing may come of a partition that is read, though there is more of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """What is told of a partition. `offset` is the one to be read next; `kind` that of the trouble."""
-
-    offset: int
-    kind: str
-    message: str
-    """The client's words."""
-    advice: str
 
 
 @dataclass(slots=True)

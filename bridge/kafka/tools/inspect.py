@@ -18,7 +18,7 @@ from bridge.kafka.errors import END_REACHED, plain, trouble_of
 from bridge.kafka.tools.preflight import SILENT
 from bridge.settings.kafka import Kafka
 
-__all__ = ["MOST_RECORDS", "PeekError", "clearest", "last_records", "partitions_of", "plain_record", "record_at"]
+__all__ = ["MOST_RECORDS", "InspectError", "clearest", "last_records", "partitions_of", "plain_record", "record_at"]
 
 MOST_RECORDS: Final = 100_000
 """Of one topic, at once."""
@@ -28,7 +28,7 @@ _AT_ONCE: Final = 1_000
 _VAGUE: Final = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN})  # noqa: SLF001
 
 
-class PeekError(Exception):
+class InspectError(Exception):
     """The records cannot be read; one line that says why and what to do."""
 
 
@@ -36,16 +36,16 @@ def record_at(settings: Kafka, topic: str, partition: int, offset: int) -> Plain
     """Read the record at an offset. Raises PeekError where there is none, ConfigError and SecretError."""
     with _consumer(settings) as consumer:
         if partition not in partitions_of(consumer, topic):
-            raise PeekError(f"{topic} has no partition {partition}; it has {len(partitions_of(consumer, topic))}")
+            raise InspectError(f"{topic} has no partition {partition}; it has {len(partitions_of(consumer, topic))}")
         first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SECONDS)
         if not first <= offset < end:
             held = f"it holds {first} to {end - 1}" if end > first else "it is empty"
-            raise PeekError(f"{topic}:{partition} has no offset {offset}: {held}")
+            raise InspectError(f"{topic}:{partition} has no offset {offset}: {held}")
         consumer.assign([TopicPartition(topic, partition, offset)])
         for message in _messages(consumer, {(topic, partition): offset + 1}):
             if message.offset() == offset:
                 return plain_record(message)
-    raise PeekError(
+    raise InspectError(
         f"{topic}:{partition}:{offset} is no record: a transaction's marker, rolled back, or compacted away"
     )
 
@@ -89,7 +89,7 @@ def _consumer(settings: Kafka) -> Iterator[Consumer]:
                 consumer.poll(0)
                 raise
     except KafkaException as error:
-        raise PeekError(clearest([*told, error.args[0]])) from None
+        raise InspectError(clearest([*told, error.args[0]])) from None
 
 
 def clearest(errors: list[Any]) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from random import Random
 from time import time
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from bridge.jsontext import JSONDecodeError, dumps, loads
 from bridge.sandbox.answers import JSON, Answer, Refusal, refused
 from bridge.sandbox.faults import spec
-from bridge.sandbox.faults.bombs import bomb
 
 Script = Iterator[bytes | float]
 """Bytes to write and seconds to wait, in turn; when it ends the connection is closed."""
@@ -67,7 +68,7 @@ def head(answer: Answer, length: int | None, more: bytes = b"") -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n" + more + b"\r\n"
 
 
-def _status(fault: spec.Status, true: Answer, _random: Random) -> Act:
+def _status(fault: spec.StatusFault, true: Answer, _random: Random) -> Act:
     headers = dict(fault.headers)
     if fault.retry_after is not None:
         seconds = f"{fault.retry_after:.0f}"
@@ -80,7 +81,7 @@ def _status(fault: spec.Status, true: Answer, _random: Random) -> Act:
     else:
         body, kind = dumps(fault.body), JSON
     kind = next((headers.pop(name) for name in list(headers) if name.lower() == "content-type"), kind)
-    return _plain(Answer(fault.status, body, kind, headers, true.tally))
+    return _plain(Answer(fault.status, body, kind, headers, true.counts))
 
 
 def _delay(_fault: spec.Delay, true: Answer, _random: Random) -> Act:
@@ -127,7 +128,7 @@ def _wrong_count(fault: spec.WrongCount, true: Answer, _random: Random) -> Act:
     return _plain(_with_records(true, change))
 
 
-def _summary(fault: spec.Summary, true: Answer, _random: Random) -> Act:
+def _summary(fault: spec.SummaryFault, true: Answer, _random: Random) -> Act:
     try:
         records = loads(true.body)["records"]
     except (JSONDecodeError, KeyError, TypeError):
@@ -185,7 +186,7 @@ def _not_http(_fault: spec.NotHttp, _true: Answer, _random: Random) -> Act:
 
 
 def _redirect(fault: spec.Redirect, true: Answer, _random: Random) -> Act:
-    return _plain(Answer(fault.status, b"", "text/plain", {"Location": fault.location}, true.tally))
+    return _plain(Answer(fault.status, b"", "text/plain", {"Location": fault.location}, true.counts))
 
 
 def _plain(answer: Answer) -> Act:
@@ -204,7 +205,7 @@ def _with_records(true: Answer, change: Callable[[list[object]], list[object]]) 
 
 
 _ACTS: Final[dict[type[Any], Callable[[Any, Answer, Random], Act]]] = {
-    spec.Status: _status,
+    spec.StatusFault: _status,
     spec.Delay: _delay,
     spec.Hang: _hang,
     spec.Drip: _drip,
@@ -212,7 +213,7 @@ _ACTS: Final[dict[type[Any], Callable[[Any, Answer, Random], Act]]] = {
     spec.WrongLength: _wrong_length,
     spec.NonJson: _non_json,
     spec.WrongCount: _wrong_count,
-    spec.Summary: _summary,
+    spec.SummaryFault: _summary,
     spec.MalformedRecords: _malformed,
     spec.DisconnectBefore: _before,
     spec.DisconnectAfter: _after,
@@ -222,3 +223,26 @@ _ACTS: Final[dict[type[Any], Callable[[Any, Answer, Random], Act]]] = {
     spec.NotHttp: _not_http,
     spec.Redirect: _redirect,
 }
+
+
+_MEGABYTE: Final = b" " * (1024 * 1024)
+
+
+@lru_cache(maxsize=2)
+def bomb(megabytes: int, encoding: Literal["gzip", "deflate"]) -> bytes:
+    """So many megabytes of spaces, compressed about a thousandfold; a valid stream to its last byte.
+
+    One megabyte is compressed once and its blocks are repeated: quick and small to make, whatever the size.
+    """
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(_MEGABYTE) + packer.flush(zlib.Z_FULL_FLUSH)
+    end = b"\x03\x00"
+    check = zlib.crc32 if encoding == "gzip" else zlib.adler32
+    total = check(b"")
+    for _ in range(megabytes):
+        total = check(_MEGABYTE, total)
+    if encoding == "gzip":
+        size = (megabytes << 20) & 0xFFFFFFFF
+        tail = total.to_bytes(4, "little") + size.to_bytes(4, "little")
+        return b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff" + block * megabytes + end + tail
+    return b"\x78\xda" + block * megabytes + end + total.to_bytes(4, "big")

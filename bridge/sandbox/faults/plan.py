@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from bridge.sandbox.answers import Refusal
 from bridge.sandbox.call import Call
-from bridge.sandbox.faults.spec import AnyFault, Match, Reject, Text
+from bridge.sandbox.faults.spec import AnyFault, EventTest, Reject, TextTest
 
 _FIELDS = (("event", "event"), ("distinct_id", "distinct_id"), ("key", "$idempotency_key"))
 
 
-class Rule:
+class FaultRule:
     """One posted rule with what it has done so far. One thread."""
 
     def __init__(self, number: int, spec: AnyFault, seed: int, now: float) -> None:
@@ -81,10 +81,10 @@ class Rule:
         return not self._tests or any(self.fits(event) for _, event in call.pieces())
 
 
-class Rejection(NamedTuple):
-    """A `reject` rule that struck, as the API asks it (`bridge.sandbox.api.Rejection`)."""
+class FaultRejection(NamedTuple):
+    """A `reject` rule that struck, as the API asks it (`bridge.sandbox.api.FaultRejection`)."""
 
-    rule: Rule
+    rule: FaultRule
     spec: Reject
 
     @property
@@ -110,26 +110,26 @@ class Rejection(NamedTuple):
 class Chosen(NamedTuple):
     """What strikes one call: at most one rule for the call, and any number of rejections of its events."""
 
-    rule: Rule | None
-    rejections: tuple[Rejection, ...]
+    rule: FaultRule | None
+    rejections: tuple[FaultRejection, ...]
 
 
 NOTHING = Chosen(None, ())
 
 
-class Plan:
+class FaultPlan:
     """All rules, in the order they were posted; the first that strikes a call wins. One thread."""
 
     def __init__(self, seed: int, clock: Callable[[], float]) -> None:
         self._seed = seed
         self._clock = clock
-        self._rules: list[Rule] = []
+        self._rules: list[FaultRule] = []
         self._numbers = 0
 
-    def add(self, specs: list[AnyFault]) -> list[Rule]:
+    def add(self, specs: list[AnyFault]) -> list[FaultRule]:
         """Put rules behind those in force."""
         now = self._clock()
-        added = [Rule(self._numbers + at, spec, self._seed, now) for at, spec in enumerate(specs, 1)]
+        added = [FaultRule(self._numbers + at, spec, self._seed, now) for at, spec in enumerate(specs, 1)]
         self._numbers += len(added)
         self._rules.extend(added)
         return added
@@ -156,18 +156,18 @@ class Plan:
         if not self._rules:
             return NOTHING
         now = self._clock()
-        first: Rule | None = None
-        rejections: list[Rejection] = []
+        first: FaultRule | None = None
+        rejections: list[FaultRejection] = []
         for rule in self._rules:
             if isinstance(rule.spec, Reject):
                 if rule.strikes(call, now):
-                    rejections.append(Rejection(rule, rule.spec))
+                    rejections.append(FaultRejection(rule, rule.spec))
             elif first is None and rule.strikes(call, now):
                 first = rule
         return Chosen(first, tuple(rejections))
 
 
-def _tests(match: Match) -> list[Callable[[dict[str, object]], bool]]:
+def _tests(match: EventTest) -> list[Callable[[dict[str, object]], bool]]:
     wanted = ((getattr(match, name), field) for name, field in _FIELDS)
     return [_field_test(field, _test(text)) for text, field in wanted if text is not None]
 
@@ -180,7 +180,7 @@ def _field_test(field: str, test: Callable[[str], bool]) -> Callable[[dict[str, 
     return fits
 
 
-def _test(text: Text) -> Callable[[str], bool]:
+def _test(text: TextTest) -> Callable[[str], bool]:
     if text.regex is not None:
         pattern = re.compile(text.regex)
         return lambda value: pattern.search(value) is not None

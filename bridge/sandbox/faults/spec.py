@@ -34,7 +34,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Text(_Model):
+class TextTest(_Model):
     """How a text must look: exactly one of the three. A bare string in its place means `contains`."""
 
     contains: str | None = None
@@ -47,7 +47,7 @@ class Text(_Model):
         return {"contains": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _one(self) -> Text:
+    def _one(self) -> TextTest:
         if sum(part is not None for part in (self.contains, self.equals, self.regex)) != 1:
             raise ValueError("give exactly one of contains, equals, regex")
         return self
@@ -62,19 +62,19 @@ class Text(_Model):
         return value
 
 
-class Match(_Model):
+class EventTest(_Model):
     """Which calls: those with this path and at least one event that meets all the others."""
 
-    path: Text | None = None
-    event: Text | None = None
-    distinct_id: Text | None = None
-    key: Text | None = None
+    path: TextTest | None = None
+    event: TextTest | None = None
+    distinct_id: TextTest | None = None
+    key: TextTest | None = None
 
 
 class When(_Model):
     """When a rule strikes, among the calls that match: the conditions are taken in the order they stand here."""
 
-    match: Match = Match()
+    match: EventTest = EventTest()
     after: Seconds = 0
     """Not before so many seconds since the rule was posted (real time, not the sandbox's clock)."""
     until: Seconds | None = None
@@ -102,7 +102,7 @@ class _Applied(_Fault):
     apply: bool = True
 
 
-class Status(_Fault):
+class StatusFault(_Fault):
     """An answer with this status. Without `body` it is SuprSend's error JSON, made of `type` and `message`."""
 
     fault: Literal["status"]
@@ -187,7 +187,7 @@ class WrongCount(_Applied):
         return value
 
 
-class Summary(_Applied):
+class SummaryFault(_Applied):
     """A bulk answer in the form that SuprSend's page shows: counts, and the failed events with their own JSON."""
 
     fault: Literal["summary"]
@@ -273,7 +273,7 @@ class Redirect(_Fault):
 
 
 AnyFault = (
-    Status | Delay | Hang | Drip | Truncate | WrongLength | NonJson | WrongCount | Summary | MalformedRecords | Reject
+    StatusFault | Delay | Hang | Drip | Truncate | WrongLength | NonJson | WrongCount | SummaryFault | MalformedRecords | Reject
     | DisconnectBefore | DisconnectAfter | CompressedBomb | Endless | HugeHeaders | NotHttp | Redirect
 )  # fmt: skip
 _RULES: Final[TypeAdapter[list[AnyFault]]] = TypeAdapter(

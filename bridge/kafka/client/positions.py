@@ -1,4 +1,4 @@
-"""Refreshes the numbers of the partitions about once a second. Kafka thread only."""
+"""Refreshes what is known of the partitions about once a second. Kafka thread only."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from bridge.flow import TopicPartition as Name
 from bridge.kafka.client.assignment import Assignment
-from bridge.kafka.client.broker_health import Condition
-from bridge.kafka.client.counters import Numbers, PartitionNumbers
+from bridge.kafka.client.broker_health import BrokerHealth
+from bridge.kafka.client.counters import KafkaCounters, PartitionFacts
 from bridge.kafka.client.resolve_start import end_offsets
-from bridge.kafka.client.unreadable import SILENT_SECONDS
+from bridge.kafka.errors import SILENT_SECONDS
 from bridge.offsets.commits import Committer
 
 _EVERY: Final = 1.0
@@ -20,24 +20,26 @@ _ENDS_EVERY: Final = 3.0
 _ENDS_SECONDS: Final = 0.2
 
 
-class Counting:
+class Positions:
     """Positions, commits and ends.
 
     The end offsets, unknown while the partition's leader is out of reach, are those that librdkafka learns with every fetch, which costs nothing. They stand still while a
     partition is paused, so paused ones are asked for, in a short call now and then.
     """
 
-    def __init__(self, assignment: Assignment, committer: Committer, condition: Condition, numbers: Numbers) -> None:
+    def __init__(
+        self, assignment: Assignment, committer: Committer, health: BrokerHealth, counters: KafkaCounters
+    ) -> None:
         self._assignment = assignment
         self._committer = committer
-        self._condition = condition
-        self._numbers = numbers
+        self._health = health
+        self._counters = counters
         self._at = 0.0
         self._ends_at = 0.0
         self._cut_off: set[Name] = set()
         self._ends: dict[Name, int | None] = {}
 
-    def count(self, consumer: Consumer, now: float) -> None:
+    def refresh(self, consumer: Consumer, now: float) -> None:
         """Refresh what is due; cheap when nothing is."""
         if now < self._at:
             return
@@ -48,24 +50,24 @@ class Counting:
             self._ask_ends(consumer, quiet)
             for name in quiet:
                 end = self._ends.get(name)
-                if end is not None and end > self._assignment.readings[name].position:
+                if end is not None and end > self._assignment.states[name].position:
                     self._assignment.silent(name, end)
         committed, told = self._committer.committed(), self._told()
-        lost = self._condition.links.cut_off(self._assignment.readings, now)
+        lost = self._health.links.cut_off(self._assignment.states, now)
         self._cut_off = {name for names in lost.values() for name in names}
-        self._numbers.refused_progress = self._committer.refused_progress
-        self._numbers.partitions = {
-            name: PartitionNumbers(
-                reading.epoch,
-                reading.position,
+        self._counters.refused_progress = self._committer.refused_progress
+        self._counters.partitions = {
+            name: PartitionFacts(
+                state.epoch,
+                state.position,
                 committed.get(name),
                 self._end(consumer, name),
-                self._assignment.stopped(reading),
-                reading.started,
-                self._assignment.no_room(reading),
+                self._assignment.stopped(state),
+                state.started,
+                self._assignment.no_room(state),
                 told.get(name),
             )
-            for name, reading in self._assignment.readings.items()
+            for name, state in self._assignment.states.items()
         }
 
     def _told(self) -> Mapping[Name, str]:
@@ -79,29 +81,29 @@ class Counting:
         Only their stable end proves it: the one that is known may lie behind a transaction that is open.
         """
         found: set[Name] = set()
-        for reading in self._assignment.readings.values():
-            if self._assignment.stopped(reading):
-                reading.heard = now
-            elif now - reading.heard > SILENT_SECONDS and (self._end(consumer, reading.name) or 0) > reading.position:
-                found.add(reading.name)
+        for state in self._assignment.states.values():
+            if self._assignment.stopped(state):
+                state.heard = now
+            elif now - state.heard > SILENT_SECONDS and (self._end(consumer, state.name) or 0) > state.position:
+                found.add(state.name)
         return found
 
     def _ask_ends(self, consumer: Consumer, quiet: set[Name]) -> None:
         """Ask each leader by itself: of a broker that does not answer nothing is known, of the others it is."""
         by_leader: dict[int | None, list[Name]] = {}
-        for reading in self._assignment.readings.values():
-            if self._assignment.stopped(reading) or reading.name in quiet:
-                by_leader.setdefault(self._condition.links.leader(reading.name), []).append(reading.name)
+        for state in self._assignment.states.values():
+            if self._assignment.stopped(state) or state.name in quiet:
+                by_leader.setdefault(self._health.links.leader(state.name), []).append(state.name)
         self._ends = {}
-        for names in by_leader.values() if self._condition.reachable() else ():
+        for names in by_leader.values() if self._health.reachable() else ():
             try:
                 self._ends |= end_offsets(consumer, names, _ENDS_SECONDS)
             except KafkaException as error:
                 self._ends |= dict.fromkeys(names)
-                self._condition.asking_failed(error.args[0])
+                self._health.asking_failed(error.args[0])
 
     def _end(self, consumer: Consumer, name: Name) -> int | None:
-        if name in self._cut_off or not self._condition.reachable():
+        if name in self._cut_off or not self._health.reachable():
             return None
         if name in self._ends:
             return self._ends[name]

@@ -212,7 +212,7 @@ class Prober:
 def _process() -> subprocess.Popen[str]:
     """The process that reads: settings and secrets go by its standard input, never by its arguments."""
     return subprocess.Popen(
-        [sys.executable, "-m", "bridge.kafka.client.probe"],
+        [sys.executable, "-m", "bridge.kafka.tools.probe"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -15,14 +15,13 @@ from typing import Final, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from bridge.flow import Headers, PlainRecord
-from bridge.kafka.client.idempotence import Idempotence
-from bridge.kafka.client.log_throttle import LOG
-from bridge.kafka.config import consumer_conf, producer_conf
+from bridge.kafka.client.dead_letter_producer import Idempotence
+from bridge.kafka.config import LOG, consumer_conf, producer_conf
 from bridge.kafka.errors import END_REACHED, pending, taken_from, unwritten
-from bridge.kafka.tools.inspect import PeekError, clearest, partitions_of, plain_record, record_at
+from bridge.kafka.tools.inspect import InspectError, clearest, partitions_of, plain_record, record_at
 from bridge.settings.kafka import Kafka
 
-__all__ = ["Letterbox", "opened"]
+__all__ = ["DeadLetterTopic", "opened"]
 
 _SECONDS: Final = 10.0
 _SILENT_SECONDS: Final = 30.0
@@ -45,7 +44,7 @@ def _plainly(why: str) -> None:
     LOG.warning("the brokers take no idempotent producer: what a replay writes may be there twice (%s)", why)
 
 
-class Letterbox:
+class DeadLetterTopic:
     """Made by `opened`. Everything raises PeekError where Kafka does not do it, with one clear line."""
 
     def __init__(self, settings: Kafka, consumer: Consumer) -> None:
@@ -98,7 +97,7 @@ class Letterbox:
                 if found is not None:
                     yield found
             if time.monotonic() > until:
-                raise PeekError(f"{self.topic} gave nothing for {_SILENT_SECONDS:.0f} s: try again")
+                raise InspectError(f"{self.topic} gave nothing for {_SILENT_SECONDS:.0f} s: try again")
         self._consumer.unassign()
 
     def _taken(self, message: Message, left: dict[int, int]) -> PlainRecord | None:
@@ -119,7 +118,7 @@ class Letterbox:
         """The record that a letter only refers to. Raises PeekError where it is gone, or another."""
         found = record_at(self._settings, topic, partition, offset)
         if sha256(found.value() or b"").hexdigest() != digest:
-            raise PeekError(f"{topic}:{partition}:{offset} is another record now: the topic was made anew")
+            raise InspectError(f"{topic}:{partition}:{offset} is another record now: the topic was made anew")
         return found
 
     def write(self, partition: int, record: PlainRecord, headers: Headers, *, with_value: bool) -> None:
@@ -165,9 +164,9 @@ class Letterbox:
                 self._produce(queued)
             left = self._flushed()
         if self._failures:
-            raise PeekError(unwritten(self.topic, self._failures[0]))
+            raise InspectError(unwritten(self.topic, self._failures[0]))
         if left:
-            raise PeekError(f"{self.topic} takes no writes: {left} were not acknowledged in {_SILENT_SECONDS:.0f} s")
+            raise InspectError(f"{self.topic} takes no writes: {left} were not acknowledged in {_SILENT_SECONDS:.0f} s")
         self._queued.clear()
 
     def _flushed(self) -> int:
@@ -186,7 +185,7 @@ class Letterbox:
 
 
 @contextmanager
-def opened(settings: Kafka) -> Iterator[Letterbox]:
+def opened(settings: Kafka) -> Iterator[DeadLetterTopic]:
     """The dead-letter topic of the settings. Raises PeekError, ConfigError and SecretError."""
     told: list[KafkaError] = []
     conf = {**consumer_conf(settings), "group.id": settings.group_id + _SUFFIX, "error_cb": told.append}
@@ -194,7 +193,7 @@ def opened(settings: Kafka) -> Iterator[Letterbox]:
     try:
         with closing(Consumer(conf)) as consumer:
             try:
-                yield Letterbox(settings, consumer)
+                yield DeadLetterTopic(settings, consumer)
             except KafkaException:
                 told += _told(consumer)
                 raise
@@ -203,8 +202,8 @@ def opened(settings: Kafka) -> Iterator[Letterbox]:
         if any(each.code() == KafkaError.GROUP_AUTHORIZATION_FAILED for each in errors):
             group = settings.group_id + _SUFFIX
             advice = f"the brokers forbid the group {group}: give the user of `suprsend-bridge dlq` Read on it"
-            raise PeekError(advice) from None
-        raise PeekError(clearest(errors)) from None
+            raise InspectError(advice) from None
+        raise InspectError(clearest(errors)) from None
 
 
 def _told(consumer: Consumer) -> Iterator[KafkaError]:

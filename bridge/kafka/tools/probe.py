@@ -1,4 +1,4 @@
-"""A process of its own that reads a partition from an offset, batch by batch, and says what comes: `python -m bridge.kafka.client.probe`.
+"""A process of its own that reads a partition from an offset, batch by batch, and says what comes: `python -m bridge.kafka.tools.probe`.
 
 A batch of some hundred kilobytes may unpack to hundreds of megabytes, or end the process that reads it. So this one has
 a limit of memory, and whoever asked lives on. It is asked by one JSON object on its standard input and answers with one
