@@ -42,7 +42,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/rules/findings.md": lambda: schema_docs.findings_page(LIVE_CODES),
     "docs/rules/guide.md": guide,
     "docs/rules/reference.md": schema_docs.reference_page,
-    "docs/troubleshooting.md": troubles_page.troubleshooting,
+    "docs/runbook.md": troubles_page.runbook,
     **DEPLOY_FILES,
 }
 """File → what makes its text. Add a row for whatever has its home in the code."""

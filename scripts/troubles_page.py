@@ -1,4 +1,4 @@
-"""The tables of `docs/troubleshooting.md` and `docs/asking-suprsend.md` that have their home in the code."""
+"""The tables of `docs/runbook.md` and `docs/asking-suprsend.md` that have their home in the code."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from bridge.asking.questions import QUESTIONS, Question
 from bridge.suprsend.causes import CAUSES, CLASSES, OURS, THEIRS
 from scripts.delivery_page import filled, table
 
-__all__ = ["asking", "troubleshooting"]
+__all__ = ["asking", "runbook"]
 
 _DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 _PROXY: Final = "proxy_"
 
 
-def troubleshooting() -> str:
+def runbook() -> str:
     """The page with its tables filled from the code."""
-    text = (_DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    text = (_DOCS / "runbook.md").read_text(encoding="utf-8")
     return filled(filled(text, "causes", _causes()), "answers-on-the-way", _answers())
 
 

@@ -43,15 +43,28 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
             assert anchor[1:] in _anchors(there), f"{page.name}: {target}{anchor}"
 
 
+def test_every_page_is_in_the_index() -> None:
+    """`docs/README.md` has each page once, in one line that says what is in it; decisions are in the index of their own."""
+    for index in (ROOT / "docs/README.md", ROOT / "docs/adr/README.md"):
+        pages = {page for page in index.parent.rglob("*.md") if page != index}
+        if index.parent.name != "adr":
+            pages = {page for page in pages if page.parent.name != "adr" or page.name == "README.md"}
+        linked = [(index.parent / target).resolve() for target, _ in LINK.findall(index.read_text())]
+        assert pages <= set(linked), sorted(str(page.relative_to(ROOT)) for page in pages - set(linked))
+        assert len(set(linked)) == len(linked)
+    lines = [line for line in (ROOT / "docs/README.md").read_text().splitlines() if line.startswith("-")]
+    assert all(re.fullmatch(r"- \[[^\]]+\]\([^)]+\): \S.{10,}", line) for line in lines)
+
+
 def _commands(page: Path) -> Iterator[list[str]]:
-    """Each `bridge …` in the page's shell blocks and inline code."""
+    """Each `suprsend-bridge …` in the page's shell blocks and inline code."""
     text = page.read_text()
     lines = [
         line for kind, body in FENCE.findall(text) if kind in ("bash", "console", "sh") for line in body.splitlines()
     ]
-    lines += re.findall(r"`((?:\.venv/bin/)?bridge [a-z][^`]*)`", FENCE.sub("", text))
+    lines += re.findall(r"`((?:\.venv/bin/)?suprsend-bridge [a-z][^`]*)`", FENCE.sub("", text))
     for line in lines:
-        match = re.match(r"(?:\$ )?(?:\.venv/bin/)?bridge ([a-z].*)", line.strip().rstrip("\\"))
+        match = re.match(r"(?:\$ )?(?:\.venv/bin/)?suprsend-bridge ([a-z].*)", line.strip().rstrip("\\"))
         if match:
             try:
                 yield shlex.split(re.split(r" [|<>&#]|<<<|…", match[1])[0])
@@ -61,18 +74,20 @@ def _commands(page: Path) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_in_the_pages_exist_with_their_options(page: Path) -> None:
-    """Every `bridge NAME --option` in a page is a command with that option."""
+    """Every `suprsend-bridge NAME --option` in a page is a command with that option."""
     known = {entry.name for entry in COMMANDS}
     for words in _commands(page):
         names = [name for name in words[0].split("|") if name]
-        assert set(names) <= known, f"{page.name}: bridge {words[0]}"
+        assert set(names) <= known, f"{page.name}: suprsend-bridge {words[0]}"
         command: Command = load(names[0])
         if isinstance(command, TyperGroup) and len(words) > 1 and not words[1].startswith("-"):
             command = command.commands[words[1].split("|")[0]]
         options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         for word in words[1:]:
             if word.startswith("--"):
-                assert word.split("=")[0].strip("[]()|,.;:") in options, f"{page.name}: bridge {' '.join(words)}"
+                assert word.split("=")[0].strip("[]()|,.;:") in options, (
+                    f"{page.name}: suprsend-bridge {' '.join(words)}"
+                )
 
 
 def test_make_targets_in_the_pages_exist() -> None:
