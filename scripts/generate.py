@@ -17,7 +17,7 @@ from bridge.jsontext import OPT_INDENT_2, dumps
 from bridge.rules.read import schema_docs
 from bridge.rules.read.schema import rules_schema, tests_schema
 from bridge.settings.reference import findings_page, settings_page, settings_schema
-from scripts import delivery_page, troubles_page
+from scripts import delivery_page, rooms_page, troubles_page
 from scripts.deploy_files import DEPLOY_FILES
 from scripts.rules_guide import guide
 
@@ -31,6 +31,7 @@ def _json(make: Callable[[], dict[str, Any]]) -> Callable[[], str]:
 
 
 GENERATED: dict[str, Callable[[], str]] = {
+    "CONTRIBUTING.md": rooms_page.contributing,
     "config/bridge.schema.json": _json(settings_schema),
     "docs/reference/findings-yaml-settings.md": findings_page,
     "docs/reference/settings.md": settings_page,

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from bridge.cli.main import COMMANDS, load
 from bridge.sandbox.process import SandboxProcess
+from bridge.service import engine
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -54,6 +55,31 @@ def test_every_page_is_in_the_index() -> None:
         assert len(set(linked)) == len(linked)
     lines = [line for line in (ROOT / "docs/README.md").read_text().splitlines() if line.startswith("-")]
     assert all(re.fullmatch(r"- \[[^\]]+\]\([^)]+\): \S.{10,}", line) for line in lines)
+
+
+ROAD = ["source", "lanes", "decode", "map", "batch", "deliver", "dead letter", "finish", "offsets", "commit"]
+"""The way of a record, as the code has it: it stays raw until a call has room for it."""
+
+
+def test_the_order_on_the_sign_is_that_of_the_code() -> None:
+    """README, CONTRIBUTING and the engine name the stations of a record in the order in which it passes them."""
+    sign = re.search(r"^source → .* → commit$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert sign
+    assert [station.strip("()") for station in sign[0].split(" → ")] == ROAD
+    assert re.findall(r"^    ([a-z]+(?: letter)?)  ", engine.__doc__ or "", re.MULTILINE) == ROAD
+    drawn = next(text for text in (ROOT / "README.md").read_text().split("```") if "┌" in text)
+    # From the left to the right above, and from the right to the left below; "dead-letter" stands beside "finish".
+    above, below = drawn.split("▲")
+    assert [word for word in re.findall(r"[a-z]+", above) if word in ROAD] == [
+        "lanes",
+        "decode",
+        "map",
+        "batch",
+        "deliver",
+    ]
+    assert [word for word in re.findall(r"dead-letter|[a-z]+", below) if word.replace("-", " ") in ROAD] == [
+        "dead-letter", "finish", "commit", "offsets",
+    ]  # fmt: skip
 
 
 def _commands(page: Path) -> Iterator[list[str]]:
