@@ -234,7 +234,7 @@ def alert_tests() -> str:
     """The whole file."""
     text = (
         "# Generated from scripts/alert_tests.py; `make docs` writes it again. `promtool test rules` runs it.\n"
-        "rule_files: [alerts.yaml]\nevaluation_interval: 15s\ntests:\n"
+        "rule_files: [../../helm/files/alerts.yaml]\nevaluation_interval: 15s\ntests:\n"
     )
     for case in CASES:
         text += f"  - name: {case.name}\n    interval: 15s\n    input_series:\n"

@@ -1,4 +1,4 @@
-"""What is generated for operators: references of metrics and log events, dashboard, alert tests, the chart's schema and its copies.
+"""What is generated for operators: references of metrics and log events, dashboard, alert tests, the chart's schema.
 
 python -m scripts.deploy_files            writes; `make docs` does too
 """
@@ -27,16 +27,10 @@ def _values_schema() -> str:
     return json.dumps(values_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _alerts() -> str:
-    return (ROOT / "deploy/prometheus/alerts.yaml").read_text("utf-8")
-
-
 DEPLOY_FILES: dict[str, Callable[[], str]] = {
     "docs/reference/logs.md": logs_page,
     "docs/reference/metrics.md": metrics_page,
-    "deploy/grafana/bridge.json": _dashboard,
     "deploy/prometheus/alerts_test.yaml": alert_tests,
-    "helm/files/alerts.yaml": _alerts,
     "helm/files/bridge.json": _dashboard,
     "helm/values.schema.json": _values_schema,
 }

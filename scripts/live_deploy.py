@@ -135,7 +135,7 @@ class Live:
         folder = self.folder
         config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yaml").read_text())
         config["global"] = {"scrape_interval": scrape, "evaluation_interval": scrape}
-        config["rule_files"] = [str(ROOT / "deploy/prometheus/alerts.yaml")]
+        config["rule_files"] = [str(ROOT / "helm/files/alerts.yaml")]
         config["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{admin}"]}]
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
         start(

@@ -13,7 +13,7 @@ Generated from the table in `bridge/observe/metrics.py`; `make docs` writes it a
 consumed = finished + in work, exactly. Every label set that is known exists at 0 from the start. Series of a partition
 go away when it is revoked; a partition has three. Counters begin at 0 with the process.
 
-Alerts over these metrics are in `deploy/prometheus/alerts.yaml`, a dashboard is in `deploy/grafana/bridge.json`.
+Alerts over these metrics are in `helm/files/alerts.yaml`, a dashboard is in `helm/files/bridge.json`.
 """
 
 

@@ -65,6 +65,16 @@ def test_every_ignored_lint_rule_has_its_reason() -> None:
     assert [line for line in ignored[1].split("\n") if not re.fullmatch(r'    "[A-Z0-9]+", +# \S.*', line)] == []
 
 
+def test_the_same_bytes_are_not_there_twice() -> None:
+    """No file of the tree is a copy of another one, and none is a link: whatever is needed twice is read from one place."""
+    places: dict[bytes, Path] = {}
+    for folder in (".ci", ".github", "bench", "config", "deploy", "docs", "helm", "requirements", "scripts", "tests"):
+        for path in (ROOT / folder).rglob("*"):
+            assert not path.is_symlink(), path
+            if path.is_file() and path.stat().st_size > 200 and "__pycache__" not in path.parts:
+                assert places.setdefault(path.read_bytes(), path) == path
+
+
 def test_scripts_can_be_run() -> None:
     """Shell scripts are executable and stop at the first error."""
     for path in [*(ROOT / "scripts").glob("*.sh"), ROOT / ".ci" / "run"]:

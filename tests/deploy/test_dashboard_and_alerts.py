@@ -17,10 +17,10 @@ from scripts.deploy_files import DEPLOY_FILES
 from tests.deploy.names import known_names, wrong
 
 ROOT = Path(__file__).resolve().parents[2]
-ALERT_FILE: dict[str, Any] = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
+ALERT_FILE: dict[str, Any] = yaml.safe_load((ROOT / "helm/files/alerts.yaml").read_text())
 RULES: list[dict[str, Any]] = [rule for group in ALERT_FILE["groups"] for rule in group["rules"]]
 ALERTS = [rule for rule in RULES if "alert" in rule]
-DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/bridge.json").read_text())
+DASHBOARD: dict[str, Any] = json.loads((ROOT / "helm/files/bridge.json").read_text())
 RUNBOOK = (ROOT / "docs/runbook.md").read_text()
 
 
