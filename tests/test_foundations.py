@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -63,6 +64,16 @@ def test_every_ignored_lint_rule_has_its_reason() -> None:
     ignored = re.search(r"(?s)\[tool\.ruff\.lint\]\n.*?ignore = \[\n(.*?)\n\]", text)
     assert ignored is not None
     assert [line for line in ignored[1].split("\n") if not re.fullmatch(r'    "[A-Z0-9]+", +# \S.*', line)] == []
+
+
+def test_make_shows_every_target_and_first_what_a_newcomer_needs() -> None:
+    """`make` alone lists every target in a group; the first group is setup, demo and test."""
+    shown = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    groups = [re.findall(r"^  make ([a-z-]+) +\S", group, re.MULTILINE) for group in shown.strip().split("\n\n")]
+    assert groups[0] == ["setup", "demo", "test"]
+    [phony] = re.findall(r"^\.PHONY: help (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony.split() == [name for group in groups for name in group] == [name for name in targets if name != "help"]
 
 
 def test_the_same_bytes_are_not_there_twice() -> None:
