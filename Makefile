@@ -30,8 +30,8 @@ help:
 
 setup: $(STAMP) ## Fetch all that is needed into .venv; quick when nothing changed.
 
-$(STAMP): requirements/dev.lock pyproject.toml scripts/setup.sh
-	@scripts/setup.sh $(VENV)
+$(STAMP): requirements/dev.lock pyproject.toml scripts/setup/venv.sh
+	@scripts/setup/venv.sh $(VENV)
 	@touch $@
 
 demo: setup ## See it work: make demo ARGS="--records 500".
@@ -40,7 +40,7 @@ demo: setup ## See it work: make demo ARGS="--records 500".
 test: setup ## Run all tests; those with a real Kafka fetch it. AGAINST=wheel tries the built wheel.
 ifeq ($(AGAINST),wheel)
 	@$(MAKE) --no-print-directory wheel
-	scripts/test_wheel.sh $(TESTS)
+	scripts/setup/test_wheel.sh $(TESTS)
 else
 	$(BIN)/python -m pytest $(TESTS)
 endif
@@ -67,13 +67,13 @@ docs: setup ## Write again the docs, schemas and files that are generated from t
 ## Prove it
 
 simulate: setup ## Make faults happen to the pure core: make simulate ARGS="--faults 1000000 --seed 1".
-	@$(BIN)/python -m scripts.simulate $(ARGS)
+	@$(BIN)/python -m scripts.proof.simulate $(ARGS)
 
 simulate-bugs: setup ## Plant one bug after the other in the pure core, and show which seed finds it.
-	@$(BIN)/python -m scripts.simulate_bugs $(ARGS)
+	@$(BIN)/python -m scripts.proof.simulate_bugs $(ARGS)
 
 soak: setup ## Make faults happen to real processes: make soak ARGS="--faults 200 --records 100000 --minutes 30".
-	@$(BIN)/python -m scripts.soak $(ARGS)
+	@$(BIN)/python -m scripts.proof.soak $(ARGS)
 
 fuzz: setup ## Hold expressions against libjq, for ten minutes: make fuzz ARGS="--seed 7".
 	@$(BIN)/python scripts/fuzz_jq.py --programs 50000 --values 20 $(ARGS)
@@ -81,7 +81,7 @@ fuzz: setup ## Hold expressions against libjq, for ten minutes: make fuzz ARGS="
 ## Measure it
 
 walk: setup ## Count the files and functions that one record goes through: make walk ARGS="--list".
-	@$(BIN)/python -m scripts.walk $(ARGS)
+	@$(BIN)/python -m scripts.measure.walk $(ARGS)
 
 bench: setup ## Measure the bridge against the floor: make bench ARGS="--records 1000000 --rounds 3".
 	@$(BIN)/python -m bench $(ARGS)
@@ -102,19 +102,19 @@ wheel: setup ## Build the wheel into dist/.
 	$(BIN)/hatchling build -t wheel
 
 image: setup ## Build the container image without a daemon (needs root and buildah).
-	@scripts/image.sh
+	@scripts/deploy/image.sh
 
 test-deploy: setup ## Try the deployment for real: Prometheus, helm, an API server, the image, the page.
-	@scripts/test_deploy.sh
+	@scripts/deploy/test.sh
 
 lock: setup ## Resolve the dependencies of pyproject.toml again into requirements/.
-	@scripts/lock.sh $(BIN)/uv
+	@scripts/setup/lock.sh $(BIN)/uv
 
 tools: ## Install the operations tools (helm, promtool, …) into a cache outside the tree.
-	@scripts/tools.sh all
+	@scripts/setup/tools.sh all
 
 boxes: ## Install the proxies and firewalls that some tests put in front of SuprSend (Debian, Ubuntu).
-	@scripts/boxes.sh
+	@scripts/setup/boxes.sh
 
 clean: ## Remove what was made; .venv too.
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

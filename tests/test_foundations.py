@@ -88,7 +88,7 @@ def test_the_same_bytes_are_not_there_twice() -> None:
 
 def test_scripts_can_be_run() -> None:
     """Shell scripts are executable and stop at the first error."""
-    for path in [*(ROOT / "scripts").glob("*.sh"), ROOT / ".ci" / "run"]:
+    for path in [*(ROOT / "scripts").rglob("*.sh"), ROOT / ".ci" / "run"]:
         assert path.stat().st_mode & 0o111, path
         assert "set -euo pipefail" in path.read_text(), path
 

@@ -1,4 +1,4 @@
-"""What a reader must hold to follow one record: measured by `scripts/walk.py`, and never more than here."""
+"""What a reader must hold to follow one record: measured by `scripts/measure/walk.py`, and never more than here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST = {
 @pytest.fixture(scope="module")
 def walks() -> Any:
     # A process of its own: the script counts what reads JSON before any room has imported it.
-    command = [sys.executable, "-m", "scripts.walk", "--json"]
+    command = [sys.executable, "-m", "scripts.measure.walk", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
