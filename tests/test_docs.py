@@ -13,6 +13,7 @@ import pytest
 from typer._click.core import Command
 from typer.core import TyperGroup
 
+import bridge
 from bridge.cli.main import COMMANDS, load
 from bridge.sandbox.process import SandboxProcess
 from bridge.service import engine
@@ -80,6 +81,14 @@ def test_the_order_on_the_sign_is_that_of_the_code() -> None:
     assert [word for word in re.findall(r"dead-letter|[a-z]+", below) if word.replace("-", " ") in ROAD] == [
         "dead-letter", "finish", "commit", "offsets",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "docs/adr/README.md"])
+def test_files_that_a_page_names_are_there(page: str) -> None:
+    """Each path of the tree that stands in these pages leads to a file or folder."""
+    named = re.findall(r"`((?:bridge|config|docs|scripts|tests|helm|deploy)/[\w./-]*)`", (ROOT / page).read_text())
+    package = Path(bridge.__file__).parents[1]
+    assert [path for path in named if not ((package if path.startswith("bridge/") else ROOT) / path).exists()] == []
 
 
 def _commands(page: Path) -> Iterator[list[str]]:
