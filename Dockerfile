@@ -18,10 +18,10 @@ RUN python -m venv /build/tools \
 COPY pyproject.toml README.md LICENSE ./
 COPY bridge ./bridge
 COPY config/rules ./config/rules
-COPY scripts/sbom.py ./scripts/sbom.py
+COPY scripts/deploy/sbom.py ./scripts/deploy/sbom.py
 RUN /build/tools/bin/python -m hatchling build -t wheel -d /build/wheel \
  && /build/tools/bin/python -m pip --python /opt/bridge/bin/python install --no-deps --no-index /build/wheel/*.whl \
- && /opt/bridge/bin/python scripts/sbom.py > /opt/bridge/sbom.cdx.json \
+ && /opt/bridge/bin/python scripts/deploy/sbom.py > /opt/bridge/sbom.cdx.json \
  && find /opt/bridge -name __pycache__ -prune -exec rm -rf {} + \
  && find /opt/bridge -type d -name tests -prune -exec rm -rf {} + \
  && find /opt/bridge/lib -path '*/pygments/lexers/*' -type f ! -name __init__.py ! -name _mapping.py ! -name python.py ! -name special.py -delete \

@@ -1,4 +1,4 @@
-# `make help` says what there is. Needs git, make and Python >= 3.11; everything else is fetched into .venv.
+# `make` says what there is. Needs git, make and Python >= 3.11; everything else is fetched into .venv.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,15 +20,18 @@ AGAINST ?= tree
 # Arguments of pytest, as in: make test TESTS="tests/settings -x"
 TESTS ?= -n 2
 
-.PHONY: help setup demo test fuzz simulate simulate-bugs soak lint format types imports docs lock tools boxes image test-deploy bench bench-peers bench-micro bench-rules wheel clean
+.PHONY: help setup demo test format lint types imports docs simulate simulate-bugs soak fuzz walk bench bench-rules bench-micro bench-peers wheel image test-deploy lock tools boxes clean
 
-help: ## Show this.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help:
+	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } \
+		/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Make .venv with all that is needed; quick when nothing changed.
+## Begin here
 
-$(STAMP): requirements/dev.lock pyproject.toml scripts/setup.sh
-	@scripts/setup.sh $(VENV)
+setup: $(STAMP) ## Fetch all that is needed into .venv; quick when nothing changed.
+
+$(STAMP): requirements/dev.lock pyproject.toml scripts/setup/venv.sh
+	@scripts/setup/venv.sh $(VENV)
 	@touch $@
 
 demo: setup ## See it work: make demo ARGS="--records 500".
@@ -37,30 +40,20 @@ demo: setup ## See it work: make demo ARGS="--records 500".
 test: setup ## Run all tests; those with a real Kafka fetch it. AGAINST=wheel tries the built wheel.
 ifeq ($(AGAINST),wheel)
 	@$(MAKE) --no-print-directory wheel
-	scripts/test_wheel.sh $(TESTS)
+	scripts/setup/test_wheel.sh $(TESTS)
 else
 	$(BIN)/python -m pytest $(TESTS)
 endif
 
-fuzz: setup ## Hold the expression engine against libjq for some ten minutes: make fuzz ARGS="--seed 7".
-	@$(BIN)/python scripts/fuzz_jq.py --programs 50000 --values 20 $(ARGS)
+## Change something
 
-simulate: setup ## Drive the pure core through faults: make simulate ARGS="--faults 1000000 --seed 1".
-	@$(BIN)/python -m scripts.simulate $(ARGS)
-
-simulate-bugs: setup ## Switch planted bugs on, one at a time, and show which seed finds which.
-	@$(BIN)/python -m scripts.simulate_bugs $(ARGS)
-
-soak: setup ## Play the fault matrix on real processes: make soak ARGS="--faults 200 --records 100000 --seed 1 --minutes 30".
-	@$(BIN)/python -m scripts.soak $(ARGS)
+format: setup ## Mend style and formatting, where a tool can.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 lint: setup ## Check style and formatting.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-
-format: setup ## Mend what can be mended of them.
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
 
 types: setup ## Check types.
 	$(BIN)/mypy
@@ -68,39 +61,60 @@ types: setup ## Check types.
 imports: setup ## Check which room imports what.
 	$(BIN)/lint-imports --no-logo
 
-docs: setup ## Write again what is generated from the code.
+docs: setup ## Write again the docs, schemas and files that are generated from the code.
 	$(BIN)/python -m scripts.generate
 
-lock: setup ## Resolve the dependencies of pyproject.toml again into requirements/.
-	@scripts/lock.sh $(BIN)/uv
+## Prove it
 
-tools: ## Install the operations tools (helm, promtool, …) into a cache outside the tree.
-	@scripts/tools.sh all
+simulate: setup ## Make faults happen to the pure core: make simulate ARGS="--faults 1000000 --seed 1".
+	@$(BIN)/python -m scripts.proof.simulate $(ARGS)
 
-boxes: ## Install the proxies and firewalls that some tests put in front of SuprSend (Debian, Ubuntu).
-	@scripts/boxes.sh
+simulate-bugs: setup ## Plant one bug after the other in the pure core, and show which seed finds it.
+	@$(BIN)/python -m scripts.proof.simulate_bugs $(ARGS)
 
-image: setup ## Build the container image without a daemon (needs root and buildah).
-	@scripts/image.sh
+soak: setup ## Make faults happen to real processes: make soak ARGS="--faults 200 --records 100000 --minutes 30".
+	@$(BIN)/python -m scripts.proof.soak $(ARGS)
 
-test-deploy: setup ## Try the deployment for real: Prometheus, helm, an API server, the image, the page.
-	@scripts/test_deploy.sh
+fuzz: setup ## Hold expressions against libjq, for ten minutes: make fuzz ARGS="--seed 7".
+	@$(BIN)/python scripts/fuzz_jq.py --programs 50000 --values 20 $(ARGS)
+
+## Measure it
+
+walk: setup ## Count the files and functions that one record goes through: make walk ARGS="--list".
+	@$(BIN)/python -m scripts.measure.walk $(ARGS)
 
 bench: setup ## Measure the bridge against the floor: make bench ARGS="--records 1000000 --rounds 3".
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-peers: setup ## Measure it against what else can be built here.
-	@$(BIN)/python -m bench --scenario peers $(ARGS)
+bench-rules: setup ## Measure compiled rules against the same mapping by hand, and libjq.
+	@$(BIN)/python -m scripts.bench_rules $(ARGS)
 
 bench-micro: setup ## Count the instructions of the hot functions; fails where they grew by over a tenth.
 	@$(BIN)/python -m bench.micro $(ARGS)
 
-bench-rules: setup ## Measure compiled rules against the same mapping by hand, and libjq.
-	@$(BIN)/python -m scripts.bench_rules $(ARGS)
+bench-peers: setup ## Measure it against other ways to do the same, where they can be built.
+	@$(BIN)/python -m bench --scenario peers $(ARGS)
+
+## Ship it
 
 wheel: setup ## Build the wheel into dist/.
 	@rm -rf dist
 	$(BIN)/hatchling build -t wheel
+
+image: setup ## Build the container image without a daemon (needs root and buildah).
+	@scripts/deploy/image.sh
+
+test-deploy: setup ## Try the deployment for real: Prometheus, helm, an API server, the image, the page.
+	@scripts/deploy/test.sh
+
+lock: setup ## Resolve the dependencies of pyproject.toml again into requirements/.
+	@scripts/setup/lock.sh $(BIN)/uv
+
+tools: ## Install the operations tools (helm, promtool, …) into a cache outside the tree.
+	@scripts/setup/tools.sh all
+
+boxes: ## Install the proxies and firewalls that some tests put in front of SuprSend (Debian, Ubuntu).
+	@scripts/setup/boxes.sh
 
 clean: ## Remove what was made; .venv too.
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

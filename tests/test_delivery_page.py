@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.delivery.holds import Reason
-from scripts import delivery_page
+from scripts.generate import delivery_page
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "delivery.md").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -65,9 +66,29 @@ def test_every_ignored_lint_rule_has_its_reason() -> None:
     assert [line for line in ignored[1].split("\n") if not re.fullmatch(r'    "[A-Z0-9]+", +# \S.*', line)] == []
 
 
+def test_make_shows_every_target_and_first_what_a_newcomer_needs() -> None:
+    """`make` alone lists every target in a group; the first group is setup, demo and test."""
+    shown = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    groups = [re.findall(r"^  make ([a-z-]+) +\S", group, re.MULTILINE) for group in shown.strip().split("\n\n")]
+    assert groups[0] == ["setup", "demo", "test"]
+    [phony] = re.findall(r"^\.PHONY: help (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony.split() == [name for group in groups for name in group] == [name for name in targets if name != "help"]
+
+
+def test_the_same_bytes_are_not_there_twice() -> None:
+    """No file of the tree is a copy of another one, and none is a link: whatever is needed twice is read from one place."""
+    places: dict[bytes, Path] = {}
+    for folder in (".ci", ".github", "bench", "config", "deploy", "docs", "helm", "requirements", "scripts", "tests"):
+        for path in (ROOT / folder).rglob("*"):
+            assert not path.is_symlink(), path
+            if path.is_file() and path.stat().st_size > 200 and "__pycache__" not in path.parts:
+                assert places.setdefault(path.read_bytes(), path) == path
+
+
 def test_scripts_can_be_run() -> None:
     """Shell scripts are executable and stop at the first error."""
-    for path in [*(ROOT / "scripts").glob("*.sh"), ROOT / ".ci" / "run"]:
+    for path in [*(ROOT / "scripts").rglob("*.sh"), ROOT / ".ci" / "run"]:
         assert path.stat().st_mode & 0o111, path
         assert "set -euo pipefail" in path.read_text(), path
 

@@ -1,14 +1,15 @@
 """The road of a record, from top to bottom:
 
-    source     `kafka.thread.KafkaThread` polls, splits what came into runs per partition and hands them to `intake`
-    decode     `rules` compiled into one mapper per topic: bytes → value …
-    map        … → events, or faults
-    lanes      `delivery.batcher`: an event goes into the open flight unless its lane is busy
-    batch      `delivery.placing`: a flight is sealed when full or `linger` old
-    deliver    `suprsend.transport` sends it; `suprsend.answers` judges each of its events; `delivery.calls` decides
-    dead letter  `delivery.refusals` → `kafka.thread` → acknowledged → back here
-    offsets    `delivery.ledger`: everything below the watermark has an outcome
-    commit     `Progress` goes to `delivery.commits`, which the Kafka thread asks what to store and commit
+    source       `kafka.client.thread` polls, splits what came into runs per partition and hands them to `intake`
+    lanes        `delivery.batcher`: records stay raw until a call has room for them, and wait while their lane is busy
+    decode       `rules.map`: bytes → value
+    map          `rules.map`: value → events, or faults
+    batch        `delivery.batch_builder`: closed when it is full or `linger` old
+    deliver      `suprsend.transport` sends it; `suprsend.answers` judges each of its events; `delivery.calls` decides
+    dead letter  `delivery.dead_letters` → `kafka.client.thread` → acknowledged → back here
+    finish       `delivery.finish`: the record has its outcome
+    offsets      `offsets.ledger`: everything below the watermark has an outcome
+    commit       `offsets.commits`, which the Kafka thread asks what to store and commit
 
 Two threads: Kafka's (every consumer and producer call and callback) and this one (every decision and every HTTP call),
 joined by `intake` and `orders`, which carry many things at a time. The process's main thread (signals, admin server,

@@ -1,1 +1,1 @@
-"""Proxies, firewalls and TLS ends as companies run them, started for one test: Debian's, by `scripts/boxes.sh`."""
+"""Proxies, firewalls and TLS ends as companies run them, started for one test: Debian's, by `scripts/setup/boxes.sh`."""

@@ -39,12 +39,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     found = [report for report in skipped if "REAL BOXES" in str(report.longrepr)]
     if found:
-        text = f"!!! REAL BOXES NOT TESTED ({len(found)} tests): install them with scripts/boxes.sh (Debian, Ubuntu)"
+        text = (
+            f"!!! REAL BOXES NOT TESTED ({len(found)} tests): install them with scripts/setup/boxes.sh (Debian, Ubuntu)"
+        )
         terminalreporter.write_line(text, yellow=True, bold=True)
 
 
 def unavailable(name: str) -> None:
-    text = f"REAL BOXES NOT TESTED: {name} is not installed; scripts/boxes.sh does it"
+    text = f"REAL BOXES NOT TESTED: {name} is not installed; scripts/setup/boxes.sh does it"
     if os.environ.get("CI") == "true":
         pytest.fail(text, pytrace=False)
     pytest.skip(text)

@@ -10,7 +10,7 @@ import jsonschema
 import yaml
 
 from bridge.settings.load import load_settings
-from scripts.quick_start import commands, filled, values
+from scripts.deploy.quick_start import commands, filled, values
 from tests.chart.test_values import merged
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from bridge.suprsend.answers import AnswerRule, make_judge
 from tests.suprsend.test_answers import JUDGE, OK, bulk, error, items, reply
 
 V = Verdict
-PAGE = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
+PAGE = Path(__file__).parents[2] / "docs" / "runbook.md"
 PLACE = "…"
 
 
