@@ -1,4 +1,7 @@
-"""The reference page of what an operator may do, made from the table of actions."""
+"""The reference page of what an operator may do, made from the table of actions.
+
+Called by `make docs`.
+"""
 
 from __future__ import annotations
 
