@@ -7,7 +7,7 @@ from bridge.observe.errors import MOST
 from bridge.observe.events import EVENTS
 from bridge.observe.limiter import Limiter
 from bridge.observe.logs import UNLIMITED
-from bridge.settings.rest import PERSONAL
+from bridge.settings.model import PERSONAL
 
 INTRODUCTION = f"""# Log events
 

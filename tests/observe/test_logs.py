@@ -23,7 +23,7 @@ from bridge.observe.limiter import Limiter
 from bridge.observe.logs import Logs
 from bridge.observe.redact import MASK, Redactor, mask, mask_text, parse_path, without
 from bridge.observe.writer import Writer
-from bridge.settings.rest import PERSONAL
+from bridge.settings.model import PERSONAL
 
 
 class Clock:
