@@ -12,6 +12,7 @@ from bridge.rules.lint.needs import Types
 from bridge.rules.lint.remarks import Around, Remark, kinds
 from bridge.rules.lint.types import types_of
 from bridge.rules.model import Computed, Expression, Fields, Items, Rule, RuleFile, Text, Value
+from bridge.rules.read.keys import RULE, EventText, Key, texts_of
 
 __all__ = ["Placed", "balanced", "placed", "type_findings"]
 
@@ -55,6 +56,10 @@ def balanced(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
+def _type_of(key: Key) -> Types:
+    return _TEXT if isinstance(key.kind, EventText) and key.kind.integers else STRING
+
+
 def placed(file: RuleFile, rule: Rule) -> list[Placed]:
     """List the expressions of a rule, in its order."""
     return list(_Places(file, rule).all())
@@ -72,10 +77,8 @@ class _Places:
             yield self._place(rule.when, BOOLEAN | NULL)
         if rule.for_each is not None:
             yield self._place(rule.for_each, ANY - ARRAY)
-        yield from self._value(rule.event, STRING, needed=True)
-        yield from self._value(rule.distinct_id, _TEXT, needed=True)
-        yield from self._value(rule.tenant_id, _TEXT)
-        yield from self._value(rule.idempotency_key, _TEXT)
+        for name, value in texts_of(rule):
+            yield from self._value(value, _type_of(RULE[name]), needed=RULE[name].needed)
         for layer in rule.properties:
             yield from self._value(layer, OBJECT)
         yield from self._attachments()

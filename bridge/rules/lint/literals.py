@@ -13,6 +13,7 @@ from bridge.jq import NOT_CONSTANT, Budget, BudgetExceeded, JqError
 from bridge.jq.syntax.nodes import Array, Identity, If, Literal, Node, Object, Pipe, Text as JqText, Variable, children
 from bridge.rules.map.scope import VARIABLES
 from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Rule, Text, Value, expressions_in
+from bridge.rules.read.keys import RULE, EventText, texts_of
 from bridge.suprsend import limits
 
 __all__ = ["constant_of", "text_findings"]
@@ -25,9 +26,6 @@ _OTHER_LANGUAGE: Final = re.compile(r"\$[.({ ]|#\{|%\{|<%")
 _INVISIBLE: Final = re.compile(
     "[\x00-\x1f\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]"
 )
-_MISPLACED: Final = frozenset(
-    ("when", "for_each", "idempotency_key", "max_age", "max_fan_out", "on_error", "drop_nulls", "attachments", "topics")
-)
 _OTHER_WAYS: Final = re.compile(
     r"\$\.[A-Za-z_][\w.]*|[#%]?\{[.$]?[A-Za-z_][\w.]*\}|#\{|%\{|<%|\$\(|\$ \{|\\\(\.[\w.]*\)|(?<![\w.])\.[a-z_]\w*(?:\.[a-z_]\w*)+"
 )
@@ -35,11 +33,6 @@ _STRAY: Final = frozenset(("'", '"', ",", ";", ")", "]", "`", "”"))
 _WITH_END: Final = 2
 _URLS: Final = ("https://", "http://")
 _FROM_RECORD: Final = frozenset(("key", "headers", "offset", "timestamp", "item", "index"))
-_LONGEST: Final = {
-    "distinct_id": limits.MAX_DISTINCT_ID_CHARS,
-    "tenant_id": limits.MAX_TENANT_CHARS,
-    "idempotency_key": limits.MAX_KEY_CHARS,
-}
 
 
 def text_findings(rule: Rule) -> Iterator[Finding]:
@@ -65,9 +58,9 @@ def _place(rule: Rule, key: str) -> YamlNode:
 
 def _literal_ids(rule: Rule) -> Iterator[Finding]:
     """`distinct_id: customer.id`: every event would go to a person of that id."""
-    for key, value in (("distinct_id", rule.distinct_id), ("tenant_id", rule.tenant_id)):
+    for key, value in texts_of(rule):
         node = rule.node.get(key)
-        if not isinstance(value, Fixed) or not isinstance(node, Scalar):
+        if key == "event" or not isinstance(value, Fixed) or not isinstance(node, Scalar):
             continue
         literal = str(value.value)
         if _LOOKS_LIKE_FIELD.fullmatch(literal):
@@ -83,7 +76,7 @@ def _misplaced(rule: Rule) -> Iterator[Finding]:
     """`on_error` under `properties`: one level too deep, and sent to the template."""
     node = rule.node.get("properties")
     for entry in node if isinstance(node, Mapping) else ():
-        if entry.name in _MISPLACED and rule.node.get(entry.name) is None:
+        if entry.name in RULE and not RULE[entry.name].a_property and rule.node.get(entry.name) is None:
             message = f"`{entry.name}` is a property here, and no key of the rule"
             yield entry.key.finding(
                 "R054", message, "indent it as `properties:` if it is for the rule", severity="warning"
@@ -92,7 +85,7 @@ def _misplaced(rule: Rule) -> Iterator[Finding]:
 
 def _invisible(rule: Rule) -> Iterator[Finding]:
     """A name with a character that nobody sees is another name."""
-    nodes = [rule.node.get(key) for key in ("event", "distinct_id", "tenant_id")]
+    nodes = [rule.node.get(key) for key, _value in texts_of(rule)]
     events, properties = rule.node.get("events"), rule.node.get("properties")
     nodes += [] if not isinstance(events, NodeList) else list(events)
     nodes += [] if not isinstance(properties, Mapping) else [entry.key for entry in properties]
@@ -128,8 +121,8 @@ def _other_languages(node: YamlNode) -> Iterator[Finding]:
 
 def _stray_braces(rule: Rule) -> Iterator[Finding]:
     """`${ .a }}`."""
-    texts: list[Value | None] = [rule.distinct_id, rule.tenant_id, rule.idempotency_key, rule.event, *rule.properties]
-    for text in (found for value in texts for found in _texts_in(value)):
+    values = (*(value for _key, value in texts_of(rule)), *rule.properties)
+    for text in (found for value in values for found in _texts_in(value)):
         yield from _stray_end(text)
         for before, part in itertools.pairwise(text.parts):
             if isinstance(before, Expression) and isinstance(part, str) and part.startswith("}"):
@@ -202,11 +195,12 @@ def _ends(node: Node) -> Iterator[Node]:
 
 
 def _lengths(rule: Rule) -> Iterator[Finding]:
-    for key, value in zip(_LONGEST, (rule.distinct_id, rule.tenant_id, rule.idempotency_key), strict=True):
-        if isinstance(value, Text):
+    for key, value in texts_of(rule):
+        kind = RULE[key].kind
+        if isinstance(value, Text) and isinstance(kind, EventText) and kind.longest is not None:
             fixed = sum(len(part) for part in value.parts if isinstance(part, str))
-            if fixed > _LONGEST[key]:
-                message = f"the fixed part of {key} alone has {fixed} characters; SuprSend takes {_LONGEST[key]}"
+            if fixed > kind.longest:
+                message = f"the fixed part of {key} alone has {fixed} characters; SuprSend takes {kind.longest}"
                 yield _place(rule, key).finding("R028", message, "shorten it")
 
 

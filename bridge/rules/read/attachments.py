@@ -6,11 +6,10 @@ from bridge.document import Mapping, Node, Scalar, Sequence
 from bridge.rules.model import AttachmentRule, Computed, Fixed, Value
 from bridge.rules.read.expressions import Expressions
 from bridge.rules.read.fields import refuse_unknown
+from bridge.rules.read.keys import ATTACHMENT
 from bridge.suprsend.limits import attachment_url_problem
 
-__all__ = ["ATTACHMENT_KEYS", "read_attachments"]
-
-ATTACHMENT_KEYS = ("url", "filename", "ignore_if_error")
+__all__ = ["read_attachments"]
 
 
 def read_attachments(node: Node | None, compiler: Expressions) -> Computed | tuple[AttachmentRule, ...]:
@@ -35,7 +34,7 @@ def _read_item(field: str, node: Node, compiler: Expressions) -> AttachmentRule 
         hint = "write - url: https://…, and filename: below it"
         compiler.findings.append(node.finding("R029", "an attachment has a url and perhaps a filename", hint))
         return None
-    refuse_unknown(compiler.findings, "an attachment", node, ATTACHMENT_KEYS)
+    refuse_unknown(compiler.findings, "an attachment", node, ATTACHMENT)
     url = node.get("url")
     if url is None:
         compiler.findings.append(node.finding("R029", "the attachment has no url", "add url: https://…"))

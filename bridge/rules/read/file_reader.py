@@ -5,28 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.document import Document, Entry, Mapping, Node, Scalar, Sequence
-from bridge.findings import Finding, Severity, has_errors
+from bridge.findings import Finding, has_errors
 from bridge.jq import Defs, JqProblem, compile_defs
 from bridge.rules.codes import JQ_CODES
-from bridge.rules.map.decode import DECODERS
 from bridge.rules.map.scope import DEF_VARIABLES
 from bridge.rules.model import Rule, RuleFile, TopicRule
 from bridge.rules.read.expressions import Expressions
-from bridge.rules.read.fields import boolean, mapping, one_of, refuse_unknown
-from bridge.rules.read.rule_reader import DEFAULTS_KEYS, NOT_IN_DEFAULTS, RULE_KEYS, read_rule, topic_pattern
+from bridge.rules.read.fields import mapping, plain, refuse_unknown
+from bridge.rules.read.keys import DEFAULTS, FILE, RULE, TOPIC
+from bridge.rules.read.rule_reader import read_rule, topic_pattern
 
-__all__ = ["FILE_KEYS", "TOPIC_KEYS", "read_file"]
-
-FILE_KEYS: Final = ("version", "topics", "defs", "defaults", "rules")
-TOPIC_KEYS: Final = ("decode", "unmatched", "key", "snapshot")
-
-_COMPUTED_DEFAULTS: Final[dict[str, Severity]] = {
-    "distinct_id": "error",
-    "tenant_id": "error",
-    "properties": "warning",
-    "attachments": "warning",
-}
-"""Defaults that hold expressions, compiled though no rule may use them; and how bad a forgotten `${ }` is there."""
+__all__ = ["read_file"]
 
 _ECHOES: Final = {
     "Y008": ("R005", "R023", "R028", "R029"),
@@ -48,7 +37,7 @@ def read_file(document: Document, shared: Defs | None) -> tuple[RuleFile, list[F
         if document.complete:
             findings.append(_not_rules(document))
         return RuleFile(document.source.path, document.source, (), (), whole=False), findings
-    refuse_unknown(findings, "a rule file", root, FILE_KEYS)
+    refuse_unknown(findings, "a rule file", root, FILE)
     _check_version(findings, root.get("version"))
     topics = _read_topics(findings, root.get("topics"))
     compiler = Expressions(shared, _read_defs(findings, root.get("defs"), shared), findings)
@@ -94,19 +83,18 @@ def _read_topic(findings: list[Finding], entry: Entry) -> TopicRule | None:
     options = mapping(findings, entry.name, entry.value, "for example {decode: json, unmatched: skip}")
     if pattern is None or options is None:
         return None
-    refuse_unknown(findings, "a topic", options, TOPIC_KEYS)
-    decode = one_of(findings, "decode", options.get("decode"), DECODERS, "R008") or "json"
+    refuse_unknown(findings, "a topic", options, TOPIC)
+    values = {name: plain(findings, name, key.kind, options.get(name)) for name, key in TOPIC.items()}
     snapshot = options.entry("snapshot")
-    if snapshot is not None and decode != "debezium":
+    if snapshot is not None and values["decode"] != "debezium":
         message = "`snapshot` is for decode: debezium only"
         findings.append(snapshot.key.finding("R008", message, "remove it, or write decode: debezium"))
     return TopicRule(
         pattern=pattern,
-        decode=decode,
-        key_json=one_of(findings, "key", options.get("key"), ("text", "json"), "R008") == "json",
-        snapshot=boolean(findings, "snapshot", options.get("snapshot"), otherwise=False),
-        unmatched_dead_letter=one_of(findings, "unmatched", options.get("unmatched"), ("skip", "dead_letter"), "R008")
-        == "dead_letter",
+        decode=values["decode"],
+        key_json=values["key"] == "json",
+        snapshot=values["snapshot"],
+        unmatched_dead_letter=values["unmatched"] == "dead_letter",
         key=entry.key,
     )
 
@@ -132,13 +120,15 @@ def _read_defaults(compiler: Expressions, node: Node | None) -> Mapping | None:
     if defaults is None:
         return None
     for entry in defaults:
-        if entry.name in NOT_IN_DEFAULTS:
+        key = RULE.get(entry.name)
+        if key is not None and not key.in_defaults:
             message = f"`{entry.name}` cannot be a default"
             compiler.findings.append(entry.key.finding("R031", message, "write it in each rule"))
-        elif entry.name in _COMPUTED_DEFAULTS:
-            compiler.value(entry.name, entry.value, meant=_COMPUTED_DEFAULTS[entry.name])
-    refuse_unknown(compiler.findings, "defaults", defaults, RULE_KEYS)
-    allowed = tuple(entry for entry in defaults if entry.name in DEFAULTS_KEYS)
+        elif key is not None and key.forgotten is not None:
+            # Compiled here though no rule may use it.
+            compiler.value(entry.name, entry.value, meant=key.forgotten)
+    refuse_unknown(compiler.findings, "defaults", defaults, RULE)
+    allowed = tuple(entry for entry in defaults if entry.name in DEFAULTS)
     return Mapping(allowed, defaults.start, defaults.end, defaults.source)
 
 

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection
+from typing import Any
 
 from bridge.document import Document, Mapping, Node, Scalar, Sequence as NodeList
 from bridge.findings import Finding, did_you_mean
 from bridge.flow import PlainRecord
 from bridge.rules.lint.advice import without_echoes_in_tests
 from bridge.rules.map.faults import FAULTS
-from bridge.rules.tools.examples import OUTCOMES, Example, ExampleFile, Expected
-from bridge.rules.tools.examples_given import GIVEN_KEYS, VALUE_KEYS, GivenError, milliseconds, record_of
+from bridge.rules.read.example_keys import ERROR, EVENT, GIVEN, OUTCOMES, SENT_ATTACHMENT, TEST, TEST_FILE
+from bridge.rules.read.keys import Keys, Typed
+from bridge.rules.tools.examples import Example, ExampleFile, Expected
+from bridge.rules.tools.examples_given import VALUE_KEYS, GivenError, milliseconds, record_of
 
-__all__ = ["ATTACHMENT_KEYS", "ERROR_KEYS", "EVENT_KEYS", "FILE_KEYS", "TEST_KEYS", "plain", "read_examples"]
+__all__ = ["plain", "read_examples"]
 
-FILE_KEYS: Final = ("version", "given", "tests")
-TEST_KEYS: Final = ("name", "description", "given", "at", "expect")
-EVENT_KEYS: Final = (
-    "event",
-    "rule",
-    "distinct_id",
-    "tenant_id",
-    "idempotency_key",
-    "properties",
-    "attachments",
-    "expired",
-    "match",
-)
-ERROR_KEYS: Final = ("error", "rule", "item")
-ATTACHMENT_KEYS: Final = ("url", "filename", "ignore_if_error")
-_TYPES: Final[dict[str, tuple[type, str]]] = {
-    "event": (str, "text"),
-    "rule": (str, "text"),
-    "distinct_id": (str, "text"),
-    "tenant_id": (str, "text"),
-    "idempotency_key": (str, "text"),
-    "properties": (dict, "keys and values"),
-    "attachments": (list, "a list"),
-    "expired": (bool, "true or false"),
-    "match": (str, "exact or partial"),
-    "error": (str, "text"),
-    "item": (int, "a whole number"),
-}
 ReadFile = Callable[[str], bytes | None]
 
 
@@ -87,28 +61,28 @@ class _Reader:
     def _add(self, node: Node, code: str, message: str, hint: str | None = None) -> None:
         self.findings.append(node.finding(code, message, hint))
 
-    def _unknown(self, what: str, node: Mapping, known: Sequence[str]) -> set[str]:
+    def _unknown(self, what: str, node: Mapping, known: Keys) -> set[str]:
         """Find keys that are not known; returns those that were meant, whose absence is not told then."""
         found: set[str] = set()
         for entry in node:
             if entry.name not in known:
                 meant = did_you_mean(entry.name, known)
                 hint = f"did you mean `{meant}`?" if meant else f"{what} has {', '.join(known)}"
-                if known is TEST_KEYS and entry.name in GIVEN_KEYS:
+                if known is TEST and entry.name in GIVEN:
                     meant, hint = "given", "write it below `given`"
                 self._add(entry.key, "T002", f"`{entry.name[:60]}` is no key of {what}", hint)
                 found |= set() if meant is None else {meant}
         return found
 
     def file(self, root: Mapping) -> tuple[Example, ...]:
-        meant = self._unknown("a file of tests", root, FILE_KEYS)
+        meant = self._unknown("a file of tests", root, TEST_FILE)
         version = root.get("version")
         if version is not None and not (isinstance(version, Scalar) and version.value == 1):
             self._add(version, "T004", "this version of test files is not known", "write version: 1")
         shared = self._mapping("given", root.get("given"), "for example given: {topic: orders.v1}")
         self._shared_is_wrong = shared is None and root.get("given") is not None
         if shared is not None:
-            self._unknown("`given`", shared, GIVEN_KEYS)
+            self._unknown("`given`", shared, GIVEN)
         tests = root.get("tests")
         if tests is None and "tests" in meant:
             return ()
@@ -131,7 +105,7 @@ class _Reader:
             self._add(node, "T004", "a test is keys and values", "write - name: a paid order")
             return None
         before = len(self.findings)
-        meant = self._unknown("a test", node, TEST_KEYS)
+        meant = self._unknown("a test", node, TEST)
         name = "" if "name" in meant else self._name(node)
         given = node.get("given")
         own = self._mapping("given", given, "for example given: {topic: orders.v1, value: {…}}")
@@ -175,11 +149,11 @@ class _Reader:
             where: Node | None = own if own is not None else shared
             if (entry is None and where is None) or (error.key == "topic" and self._shared_is_wrong):
                 return None
-            code = "T002" if error.key not in GIVEN_KEYS else "T006"
+            code = "T002" if error.key not in GIVEN else "T006"
             if code == "T006" or own is None:
                 self._add(entry.value if entry is not None else where, code, str(error))  # type: ignore[arg-type]
             else:
-                self._unknown("`given`", own, GIVEN_KEYS)
+                self._unknown("`given`", own, GIVEN)
             return None
 
     def _at(self, node: Node | None) -> int | None:
@@ -212,9 +186,7 @@ class _Reader:
             self._add(node, "T003", "each of `expect` is an event or an error", hint)
             return None
         is_event = node.get("event") is not None
-        self._unknown(
-            "an expected event" if is_event else "an expected error", node, EVENT_KEYS if is_event else ERROR_KEYS
-        )
+        self._unknown("an expected event" if is_event else "an expected error", node, EVENT if is_event else ERROR)
         for entry in node:
             self._typed(entry.name, entry.value)
         self._words(node)
@@ -225,9 +197,10 @@ class _Reader:
         return Expected("event" if is_event else "error", keys, partial)
 
     def _typed(self, key: str, node: Node) -> None:
-        if key not in _TYPES:
+        declared = EVENT.get(key, ERROR.get(key))
+        if declared is None or not isinstance(declared.kind, Typed):
             return
-        wanted, words = _TYPES[key]
+        wanted, words, _schema = declared.kind
         value = plain(node)
         if type(value) is not wanted:
             self._add(node, "T004", f"`{key}` must be {words}", "put it in quotes" if wanted is str else None)
@@ -236,7 +209,7 @@ class _Reader:
         elif key == "attachments" and isinstance(node, NodeList):
             for item in node:
                 if isinstance(item, Mapping):
-                    self._unknown("an attachment", item, ATTACHMENT_KEYS)
+                    self._unknown("an attachment", item, SENT_ATTACHMENT)
                 else:
                     self._add(item, "T004", "an attachment is {url: …, filename: …}")
 
