@@ -14,7 +14,7 @@ from typing import Any
 from bridge.cli.live import LIVE_CODES
 from bridge.jq import reference as jq_reference
 from bridge.jsontext import OPT_INDENT_2, dumps
-from bridge.rules.read import schema_docs
+from bridge.rules import pages
 from bridge.rules.read.schema import rules_schema, tests_schema
 from bridge.settings.reference import findings_page, settings_page, settings_schema
 from scripts import delivery_page, troubles_page
@@ -39,9 +39,9 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/asking-suprsend.md": troubles_page.asking,
     "docs/delivery.md": delivery_page.page,
     "docs/jq-differences.md": jq_reference.page,
-    "docs/rules/findings.md": lambda: schema_docs.findings_page(LIVE_CODES),
+    "docs/rules/findings.md": lambda: pages.findings_page(LIVE_CODES),
     "docs/rules/guide.md": guide,
-    "docs/rules/reference.md": schema_docs.reference_page,
+    "docs/rules/reference.md": pages.reference_page,
     "docs/troubleshooting.md": troubles_page.troubleshooting,
     **DEPLOY_FILES,
 }

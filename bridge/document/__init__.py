@@ -6,14 +6,13 @@ decided by one small table, and what another YAML reader could take for somethin
 
 from __future__ import annotations
 
-from bridge.document.codes import CODES, LARGEST, Code
+from bridge.document.codes import CODES, LARGEST
 from bridge.document.composer import compose, read
 from bridge.document.nodes import Document, Entry, Mapping, Node, Place, Plain, Scalar, Sequence, Source, Style
 
 __all__ = [
     "CODES",
     "LARGEST",
-    "Code",
     "Document",
     "Entry",
     "Mapping",

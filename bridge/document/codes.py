@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from bridge.findings import Code, Codes
 
-from bridge.findings import Severity
-
-__all__ = ["CODES", "DEEPEST", "LARGEST", "MOST_FINDINGS", "MOST_NODES", "Code"]
+__all__ = ["CODES", "DEEPEST", "LARGEST", "MOST_FINDINGS", "MOST_NODES"]
 
 
-class Code(NamedTuple):
-    """One row: what is wrong, how bad that is at worst, and what to write instead."""
-
-    title: str
-    severity: Severity
-    instead: str
-
-
-CODES: dict[str, Code] = {
+CODES: Codes = {
     "Y001": Code("The file cannot be read.", "error", "Check the path, and who may read it."),
     "Y002": Code("The file is not UTF-8 text.", "error", "Save it as UTF-8."),
     "Y003": Code(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.document import Mapping, Place, Scalar, Source
+from bridge.document import Mapping, Node as YamlNode, Place, Scalar, Source
 from bridge.flow import OnError
 from bridge.jq import Defs, Program
 from bridge.rules.map.decode import Decode
@@ -175,6 +175,11 @@ class Rule:
     """The rule as written: for its place, and the place of each of its keys."""
     expressions: tuple[Expression, ...] = field(repr=False, compare=False)
     """Every expression of it, those of the defaults that it uses included."""
+
+    def place(self, key: str) -> YamlNode:
+        """Return where the rule has a key, or the rule where it has it not."""
+        node = self.node.get(key)
+        return self.node if node is None else node
 
     def selects(self, topic: str) -> bool:
         return any(pattern.matches(topic) for pattern in self.topics)

@@ -264,6 +264,6 @@ def findings_page() -> str:
         "What `suprsend-bridge check` may say of a YAML file (`Y…`) and of the settings (`S…`). A code never changes its meaning.",
         "",
     ]
-    for code, row in (YAML_CODES | SETTINGS_CODES).items():
+    for code, row in {**YAML_CODES, **SETTINGS_CODES}.items():
         lines += [f"## {code}", "", row.title, "", f"**Instead:** {row.instead}", ""]
     return "\n".join(lines)

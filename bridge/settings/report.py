@@ -8,15 +8,15 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic_core import ErrorDetails
 
-from bridge.document import Code, Document, Entry, Mapping as MappingNode, Node, Sequence as SequenceNode
-from bridge.findings import Finding, did_you_mean
+from bridge.document import Document, Entry, Mapping as MappingNode, Node, Sequence as SequenceNode
+from bridge.findings import Code, Codes, Finding, did_you_mean
 from bridge.settings.kinds import CONFLICTS, Conflict, show_duration, show_size
 from bridge.settings.table import Place, Setting, former_places, section_at, setting_at
 
 __all__ = ["CODES", "MOVED", "Places", "findings_of", "in_variable", "moved", "set_twice"]
 
 MOVED = "S009"
-CODES: dict[str, Code] = {
+CODES: Codes = {
     "S001": Code(
         "There is no such setting, or no such environment variable.",
         "error",

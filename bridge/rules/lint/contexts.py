@@ -5,16 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from bridge.findings import Finding
+from bridge.findings import Code, Codes, Finding
 from bridge.jq.builtins.table import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING
 from bridge.jq.syntax.nodes import Call, Node, Pipe
-from bridge.rules.lint.needs import Types
-from bridge.rules.lint.remarks import Around, Remark, kinds
-from bridge.rules.lint.types import types_of
+from bridge.rules.lint.signatures import Types
+from bridge.rules.lint.types import Around, Remark, kinds, types_of
 from bridge.rules.model import Computed, Expression, Fields, Items, Rule, RuleFile, Text, Value
 from bridge.rules.read.keys import RULE, EventText, Key, texts_of
 
-__all__ = ["Placed", "balanced", "placed", "type_findings"]
+__all__ = ["CODES", "Placed", "balanced", "placed", "type_findings"]
+
+CODES: Final[Codes] = {
+    "R036": Code(
+        "A part of an expression that can only fail.",
+        "error",
+        "Write what the message asks for.",
+        "properties: {count: '${ \"count: \" + 1 }'}",
+    ),
+    "R037": Code(
+        "An expression whose result can never be sent there.",
+        "error",
+        "Make it the type that the message names.",
+        "when: .items | length",
+    ),
+    "R050": Code(
+        "A comparison that always has the same result, or arithmetic with a number in quotes.",
+        "warning",
+        "Use values of one type: numbers without quotes.",
+        'when: .total > "100"',
+    ),
+}
 
 _INPUTS: Final[dict[str, Types]] = {"string": STRING, "bytes": STRING, "cloudevents": OBJECT, "debezium": OBJECT}
 _TEXT: Final = STRING | NUMBER
@@ -31,6 +51,11 @@ class Placed(NamedTuple):
     needed: bool = False
     alone: bool = True
     """False in the middle of text."""
+
+    def shown(self, node: Node) -> str:
+        """The text of a part, with the ( ) that belong to it."""
+        start, end = balanced(self.expression.text, node.start, node.end)
+        return self.expression.text[start:end]
 
     def finding(
         self, code: str, start: int, end: int, message: str, hint: str | None = None, *, warning: bool = False

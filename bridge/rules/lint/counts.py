@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, Literal
 
-from bridge.findings import Finding
+from bridge.findings import Code, Codes, Finding
 from bridge.jq.builtins import BUILTINS
 from bridge.jq.syntax.nodes import (
     Alternative,
@@ -26,9 +26,18 @@ from bridge.jq.syntax.nodes import (
     children,
 )
 from bridge.rules.lint.contexts import Placed, balanced
-from bridge.rules.lint.remarks import Around
+from bridge.rules.lint.types import Around
 
-__all__ = ["count_findings"]
+__all__ = ["CODES", "count_findings"]
+
+CODES: Final[Codes] = {
+    "R052": Code(
+        "An expression that gives several values where one is wanted.",
+        "error",
+        "Write `[…]` for a list, `first(…)`, or `any(…; …)` in a condition.",
+        "properties: {skus: '${ .items[].sku }'}",
+    ),
+}
 
 Count = Literal[0, 1, 2, 3]
 """How many outputs there are: at most one or not known; several, some of them chosen; several; always several."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from bridge.document import Entry, Mapping, Node as YamlNode, Scalar, Sequence as NodeList
-from bridge.findings import Finding
+from bridge.findings import Code, Codes, Finding
 from bridge.jq import NOT_CONSTANT, Budget, BudgetExceeded, JqError
 from bridge.jq.syntax.nodes import Array, Identity, If, Literal, Node, Object, Pipe, Text as JqText, Variable, children
 from bridge.rules.map.scope import VARIABLES
@@ -16,7 +16,25 @@ from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Rule,
 from bridge.rules.read.keys import RULE, EventText, texts_of
 from bridge.suprsend import limits
 
-__all__ = ["constant_of", "text_findings"]
+__all__ = ["CODES", "constant_of", "text_findings"]
+
+CODES: Final[Codes] = {
+    "R048": Code(
+        "A literal that looks like a field of the record.",
+        "error",
+        "Write it as `${ .field }`.",
+        "distinct_id: customer.id",
+    ),
+    "R054": Code(
+        "A property that is named like a key of the rule.",
+        "warning",
+        "Indent it as `properties:` if it is for the rule.",
+        "properties: {max_age: 24h}",
+    ),
+    "R055": Code(
+        "An invisible character in a name.", "error", "Delete it: write the name anew.", 'event: "placed\\u200b"'
+    ),
+}
 
 _LOOKS_LIKE_FIELD: Final = re.compile(
     r"(?:[A-Za-z_]\w*(?:\[\d*\])?\.)+[A-Za-z_]\w*(?:\[\d*\])?"
@@ -49,11 +67,6 @@ def text_findings(rule: Rule) -> Iterator[Finding]:
     node = rule.node.get("properties")
     if node is not None:
         yield from _other_languages(node)
-
-
-def _place(rule: Rule, key: str) -> YamlNode:
-    node = rule.node.get(key)
-    return rule.node if node is None else node
 
 
 def _literal_ids(rule: Rule) -> Iterator[Finding]:
@@ -166,9 +179,9 @@ def _event(rule: Rule) -> Iterator[Finding]:
     first, last = first.lstrip(), last.rstrip()
     if first and limits.reserved(f"{first}x"):
         message = "the event name begins with `$` or `ss_`, which SuprSend keeps for itself; choose another name"
-        yield _place(rule, "event").finding("R025", message)
+        yield rule.place("event").finding("R025", message)
     makes = f"{first}…{last}"
-    listed = _place(rule, "events")
+    listed = rule.place("events")
     for at, name in enumerate(rule.events):
         if not (name.startswith(first) and name.endswith(last) and len(name) >= len(first) + len(last)):
             place = listed.items[at] if isinstance(listed, NodeList) and at < len(listed) else listed
@@ -201,7 +214,7 @@ def _lengths(rule: Rule) -> Iterator[Finding]:
             fixed = sum(len(part) for part in value.parts if isinstance(part, str))
             if fixed > kind.longest:
                 message = f"the fixed part of {key} alone has {fixed} characters; SuprSend takes {kind.longest}"
-                yield _place(rule, key).finding("R028", message, "shorten it")
+                yield rule.place(key).finding("R028", message, "shorten it")
 
 
 def _constant_key(rule: Rule) -> Iterator[Finding]:
@@ -209,7 +222,7 @@ def _constant_key(rule: Rule) -> Iterator[Finding]:
     parts = list(expressions_in(rule.idempotency_key))
     if parts and not any(_of_record(part) for part in parts):
         message = "this key is the same for every record: SuprSend would take one event a day"
-        yield _place(rule, "idempotency_key").finding("R033", message, "put the record's id into it: ${ .id }")
+        yield rule.place("idempotency_key").finding("R033", message, "put the record's id into it: ${ .id }")
 
 
 def _of_record(expression: Expression) -> bool:

@@ -1,13 +1,14 @@
-"""Every key of a `*.test.yaml`, declared once: reader, findings, JSON Schema and reference take it from here. Pure."""
+"""Every key of a `*.test.yaml`, declared once: reader, JSON Schema and reference take it from here; and its findings. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from bridge.findings import Code, Codes
 from bridge.rules.map.faults import FAULTS
 from bridge.rules.read.keys import Key, Keys, Other, Typed
 
-__all__ = ["ERROR", "EVENT", "GIVEN", "OUTCOMES", "SENT_ATTACHMENT", "TEST", "TEST_FILE"]
+__all__ = ["CODES", "ERROR", "EVENT", "GIVEN", "OUTCOMES", "SENT_ATTACHMENT", "TEST", "TEST_FILE"]
 
 OUTCOMES: Final = ("delivered", "filtered", "expired", "skipped", "dead_lettered", "held")
 """How a record can end, for `expect`; `held` is a rule with `on_error: halt`."""
@@ -123,4 +124,18 @@ TEST_FILE: Final[Keys] = {
         Other({"type": "array", "items": {"$ref": "#/$defs/test"}}),
         needed=True,
     ),
+}
+
+CODES: Final[Codes] = {
+    "T001": Code("A file of tests does not hold what it should.", "error", "Begin with `tests:` and a list of tests."),
+    "T002": Code("A key that is not known here.", "error", "Use one of the keys that the message lists."),
+    "T003": Code("A key that must be there is missing.", "error", "Add it."),
+    "T004": Code("A value has the wrong type.", "error", "Write what the message asks for."),
+    "T005": Code(
+        "A word that means nothing: no outcome, no rule, no code of an error.", "error", "Use one that there is."
+    ),
+    "T006": Code(
+        "A record that cannot be made.", "error", "Give a topic, and one of value, text, base64, file, tombstone."
+    ),
+    "T007": Code("Two tests have one name.", "error", "Give each its own."),
 }

@@ -5,17 +5,29 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.document import Document, Entry, Mapping, Node, Scalar, Sequence
-from bridge.findings import Finding, has_errors
+from bridge.findings import Code, Codes, Finding, has_errors
 from bridge.jq import Defs, JqProblem, compile_defs
-from bridge.rules.codes import JQ_CODES
 from bridge.rules.map.scope import DEF_VARIABLES
 from bridge.rules.model import Rule, RuleFile, TopicRule
-from bridge.rules.read.expressions import Expressions
+from bridge.rules.read.expressions import JQ_CODES, Expressions
 from bridge.rules.read.fields import mapping, plain, refuse_unknown
-from bridge.rules.read.keys import DEFAULTS, FILE, RULE, TOPIC
+from bridge.rules.read.keys import A_RULE, DEFAULTS, FILE, RULE, TOPIC
 from bridge.rules.read.rule_reader import read_rule, topic_pattern
 
-__all__ = ["read_file"]
+__all__ = ["CODES", "read_file"]
+
+CODES: Final[Codes] = {
+    "R002": Code(
+        "A rule file does not hold what it should.",
+        "error",
+        "Begin with `rules:` and a list of rules.",
+        "- name: placed\n  topics: [orders.v1]\n",
+    ),
+    "R006": Code("A version of rule files that is not known.", "error", "Write `version: 1`.", "version: 2\n" + A_RULE),
+    "R031": Code(
+        "A key that `defaults` cannot have.", "error", "Write it in each rule.", "defaults: {event: placed}\n" + A_RULE
+    ),
+}
 
 _ECHOES: Final = {
     "Y008": ("R005", "R023", "R028", "R029"),

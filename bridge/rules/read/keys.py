@@ -16,6 +16,7 @@ from bridge.suprsend import limits
 
 __all__ = [
     "ATTACHMENT",
+    "A_RULE",
     "DEFAULTS",
     "FILE",
     "RULE",
@@ -36,6 +37,8 @@ __all__ = [
     "texts_of",
 ]
 
+A_RULE: Final = "rules:\n  - name: placed\n    topics: [orders.v1]\n    event: placed\n    distinct_id: ${ .id }\n"
+"""A file with one rule, for the examples of findings."""
 Json = Mapping[str, Any]
 _FILLED: Final = {"type": "string", "minLength": 1}
 

@@ -7,18 +7,83 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from bridge.document import Mapping, Node, Scalar
-from bridge.findings import Finding
+from bridge.document import Mapping, Node, Scalar, Sequence
+from bridge.findings import Code, Codes, Finding
 from bridge.rules.map.scope import VARIABLES
-from bridge.rules.model import Computed, Expression, Fields, Fixed, Rule, TopicPattern, Value, expressions_in
-from bridge.rules.read.attachments import read_attachments
+from bridge.rules.model import (
+    AttachmentRule,
+    Computed,
+    Expression,
+    Fields,
+    Fixed,
+    Rule,
+    TopicPattern,
+    Value,
+    expressions_in,
+)
+from bridge.rules.name_patterns import PatternError, topic_matcher
 from bridge.rules.read.expressions import Expressions
 from bridge.rules.read.fields import PLAIN, plain, refuse_unknown, text, texts
-from bridge.rules.read.keys import RULE, EventText, Key, Length, Program, meant_key, texts_of
-from bridge.rules.read.name_patterns import PatternError, topic_matcher
+from bridge.rules.read.keys import ATTACHMENT, RULE, EventText, Key, Length, Program, meant_key, texts_of
 from bridge.suprsend import limits
+from bridge.suprsend.limits import attachment_url_problem
 
-__all__ = ["read_rule", "topic_pattern"]
+__all__ = ["CODES", "read_rule", "topic_pattern"]
+
+CODES: Final[Codes] = {
+    "R004": Code(
+        "A key that must be there is missing.",
+        "error",
+        "Add it.",
+        "rules:\n  - name: placed\n    topics: [orders.v1]\n    event: placed\n",
+    ),
+    "R007": Code(
+        "No name or pattern of a topic.",
+        "error",
+        "Write a topic's name, or `/regex/` to match whole names.",
+        "topics: [orders.*]",
+    ),
+    "R009": Code(
+        "No name of a rule.",
+        "error",
+        "Use a-z, 0-9, `.`, `_`, `-`; begin with a letter or digit; at most 63.",
+        "name: Order Placed",
+    ),
+    "R024": Code(
+        "A computed event name needs its list.", "error", "Add `events: [name, …]`.", "event: order_${ .status }"
+    ),
+    "R025": Code(
+        "An event name that SuprSend refuses.",
+        "error",
+        "Choose another: not `$…`, not `ss_…`, two characters.",
+        "event: ss_placed",
+    ),
+    "R026": Code(
+        "A property name that SuprSend keeps for itself.",
+        "error",
+        "Rename it: not `$…`, not `ss_…`.",
+        "properties: {$total: '${ .total }'}",
+    ),
+    "R027": Code(
+        "`events` does not fit the event.",
+        "error",
+        "List exactly the names that `event` can make.",
+        "event: order_${ .status }\nevents: [order_paid, ordr_sent]",
+    ),
+    "R028": Code("A text that SuprSend refuses.", "error", "Write what the message asks for.", "distinct_id: ''"),
+    "R029": Code(
+        "An attachment that cannot be sent.",
+        "error",
+        "Write `{url: https://…, filename: …}`.",
+        "attachments: [{url: /data/invoice.pdf}]",
+    ),
+    "R033": Code(
+        "An idempotency key that is the same for several events.",
+        "error",
+        "Use the record's id and `$item`.",
+        "for_each: .people[]\ndistinct_id: ${ $item.id }\nidempotency_key: ${ .id }",
+    ),
+}
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -258,3 +323,64 @@ def topic_pattern(findings: list[Finding], node: Scalar) -> TopicPattern | None:
         findings.append(node.finding("R007", str(error), error.hint))
         return None
     return TopicPattern(node.text, matches, literal)
+
+
+def read_attachments(node: Node | None, compiler: Expressions) -> Computed | tuple[AttachmentRule, ...]:
+    """Read `attachments`; what is wrong goes to the compiler's findings."""
+    if node is None:
+        return ()
+    if isinstance(node, Sequence):
+        items = (_read_item(f"attachments[{number}]", item, compiler) for number, item in enumerate(node))
+        return tuple(item for item in items if item is not None)
+    value = compiler.value("attachments", node) if isinstance(node, Scalar) else None
+    if isinstance(value, Computed):
+        return value
+    if value is not None or not isinstance(node, Scalar):
+        message = "attachments must be a list, or one ${ } that makes a list"
+        hint = "write attachments: followed by `- url: …` lines, or attachments: '${ [.files[] | {url}] }'"
+        compiler.findings.append(node.finding("R029", message, hint))
+    return ()
+
+
+def _read_item(field: str, node: Node, compiler: Expressions) -> AttachmentRule | None:
+    if not isinstance(node, Mapping):
+        hint = "write - url: https://…, and filename: below it"
+        compiler.findings.append(node.finding("R029", "an attachment has a url and perhaps a filename", hint))
+        return None
+    refuse_unknown(compiler.findings, "an attachment", node, ATTACHMENT)
+    url = node.get("url")
+    if url is None:
+        compiler.findings.append(node.finding("R029", "the attachment has no url", "add url: https://…"))
+        return None
+    before = len(compiler.findings)
+    address = _text(f"{field}.url", url, compiler)
+    if isinstance(address, Fixed) and len(compiler.findings) == before:
+        problem = attachment_url_problem(str(address.value))
+        if problem is not None:
+            compiler.findings.append(url.finding("R029", problem))
+    filename = node.get("filename")
+    name = None if filename is None else _text(f"{field}.filename", filename, compiler)
+    if filename is not None and isinstance(name, Fixed) and not str(name.value):
+        compiler.findings.append(filename.finding("R029", "the filename is blank", "write one, or leave the key out"))
+    ignore = _ignore(f"{field}.ignore_if_error", node.get("ignore_if_error"), compiler)
+    return None if address is None else AttachmentRule(address, name, ignore)
+
+
+def _text(field: str, node: Node, compiler: Expressions) -> Value | None:
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        compiler.findings.append(node.finding("R029", f"{field} must be text or one ${{ }}", "write it in quotes"))
+        return None
+    value = compiler.value(field, node, meant="error")
+    return Fixed(str(value.value).strip()) if isinstance(value, Fixed) else value
+
+
+def _ignore(field: str, node: Node | None, compiler: Expressions) -> Value | None:
+    if node is None:
+        return None
+    value = compiler.value(field, node) if isinstance(node, Scalar) else None
+    if isinstance(value, Computed) or (isinstance(value, Fixed) and isinstance(value.value, bool)):
+        return value
+    if value is not None or not isinstance(node, Scalar):
+        hint = "write ignore_if_error: true"
+        compiler.findings.append(node.finding("R029", f"{field} must be true, false or one ${{ }}", hint))
+    return None

@@ -8,8 +8,8 @@ from typing import Any
 from bridge.document import Document, Mapping, Node, Scalar, Sequence as NodeList
 from bridge.findings import Finding, did_you_mean
 from bridge.flow import PlainRecord
-from bridge.rules.lint.advice import without_echoes_in_tests
 from bridge.rules.map.faults import FAULTS
+from bridge.rules.read.advice import without_echoes_in_tests
 from bridge.rules.read.example_keys import ERROR, EVENT, GIVEN, OUTCOMES, SENT_ATTACHMENT, TEST, TEST_FILE
 from bridge.rules.read.keys import Keys, Typed
 from bridge.rules.tools.examples import Example, ExampleFile, Expected

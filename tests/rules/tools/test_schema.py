@@ -13,14 +13,14 @@ import pytest
 from bridge.document import compose
 from bridge.findings import has_errors, render
 from bridge.jq.builtins import BUILTINS
-from bridge.rules.codes import CODES, TEST_CODES
+from bridge.rules.lint.check import CODES
 from bridge.rules.map.decode import DECODERS
 from bridge.rules.map.faults import FAULTS
 from bridge.rules.map.scope import VARIABLES
+from bridge.rules.pages import DECODER_DOCS, VARIABLE_DOCS, findings_page, reference_page
 from bridge.rules.read import example_keys, keys
 from bridge.rules.read.load import load_rules
 from bridge.rules.read.schema import rules_schema, tests_schema as schema_of_tests
-from bridge.rules.read.schema_docs import DECODER_DOCS, VARIABLE_DOCS, findings_page, reference_page
 from bridge.rules.tools.examples_reader import plain, read_examples
 from scripts.generate import GENERATED, ROOT
 from tests.rules.given import load, rules
@@ -238,7 +238,7 @@ def test_the_reference_is_complete() -> None:
 def test_every_code_has_its_page() -> None:
     """Each finding has an anchor of its own, with what to write instead."""
     page = findings_page()
-    for code in [*CODES, *TEST_CODES]:
+    for code in [*CODES, *example_keys.CODES]:
         assert page.count(f"\n## {code}\n") == 1
 
 

@@ -6,20 +6,48 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from bridge.document import Node as YamlNode, Scalar, Sequence as NodeList
-from bridge.findings import Finding, did_you_mean
+from bridge.findings import Code, Codes, Finding, did_you_mean
 from bridge.jq.facts import path_of
 from bridge.jq.syntax.nodes import Binary, Literal, Logic, Node
 from bridge.rules.lint.literals import constant_of
 from bridge.rules.map.scope import ITEM_VARIABLES
 from bridge.rules.model import Expression, Rule, RuleFile, RuleSet
-from bridge.rules.read.name_patterns import topic_matcher
+from bridge.rules.name_patterns import topic_matcher
+from bridge.rules.read.keys import A_RULE
 
-__all__ = ["reach_findings", "topic_findings"]
+__all__ = ["CODES", "topic_findings", "unreachable_findings"]
+
+CODES: Final[Codes] = {
+    "R040": Code(
+        "A rule that can never fire.",
+        "error",
+        "Correct its condition, or write `enabled: false`.",
+        'when: .type == "placed" and .type == "paid"',
+    ),
+    "R041": Code(
+        "A rule for topics that the settings do not read, or a topic that no rule takes.",
+        "warning",
+        "Correct the name here or under `kafka.topics`.",
+    ),
+    "R047": Code(
+        "A `for_each` that does not fan out.",
+        "warning",
+        "Write `[]` behind the list, and use `$item`.",
+        "for_each: .people\ndistinct_id: ${ $item.id }",
+    ),
+    "R049": Code(
+        "An entry under `topics` that no rule of the file uses.",
+        "warning",
+        "Correct its name, or remove it.",
+        "topics: {orders.v2: {decode: string}}\n" + A_RULE,
+    ),
+    "R051": Code("A `when` that is always true.", "warning", "Leave `when` out, or compare something.", 'when: "true"'),
+}
 
 _BEFORE_ITEMS: Final = frozenset({"when", "for_each"})
 
 
-def reach_findings(file: RuleFile) -> Iterator[Finding]:
+def unreachable_findings(file: RuleFile) -> Iterator[Finding]:
     """Find rules of one file that never fire, or that do not do what their keys say."""
     for number, rule in enumerate(file.rules):
         if rule.enabled:
@@ -29,11 +57,6 @@ def reach_findings(file: RuleFile) -> Iterator[Finding]:
             yield from _shadowed(rule, file.rules[:number])
             yield from _fan_out(rule)
     yield from _unused_topics(file)
-
-
-def _place(rule: Rule, key: str) -> YamlNode:
-    node = rule.node.get(key)
-    return rule.node if node is None else node
 
 
 def _expression_finding(
@@ -135,7 +158,7 @@ def _shadowed(rule: Rule, earlier: Sequence[Rule]) -> Iterator[Finding]:
                 else "takes every record for which this one's `when` is true"
             )
             message = f"this rule never fires: the rule `{other.name}` before it is `final` and {why}"
-            yield _place(rule, "name").finding("R040", message, "put it before that rule, or remove `final` there")
+            yield rule.place("name").finding("R040", message, "put it before that rule, or remove `final` there")
             return
 
 
@@ -236,6 +259,6 @@ def _is_inside(pattern: str, topic: str) -> bool:
 
 
 def _of_topic(rule: Rule, text: str) -> YamlNode:
-    node = _place(rule, "topics")
+    node = rule.place("topics")
     items = node.items if isinstance(node, NodeList) else ()
     return next((item for item in items if isinstance(item, Scalar) and item.text == text), node)

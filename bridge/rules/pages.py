@@ -9,8 +9,7 @@ from bridge.jq.builtins import BUILTINS, Builtin
 from bridge.jq.refused import REFUSED
 from bridge.jq.runtime.formats import FORMATS
 from bridge.jsontext import dumps
-from bridge.rules.codes import CODES, TEST_CODES
-from bridge.rules.lint.code_examples import EXAMPLES
+from bridge.rules.lint.check import CODES
 from bridge.rules.map.faults import FAULTS
 from bridge.rules.read import example_keys, keys
 from bridge.rules.read.keys import Keys
@@ -149,10 +148,10 @@ def _errors() -> Iterator[str]:
 def findings_page(live: Mapping[str, tuple[str, str]] | None = None) -> str:
     """Return the page of the finding codes of rules and tests, in Markdown; `live` are those of `check --live`."""
     lines = [_FINDINGS]
-    for code, row in (CODES | TEST_CODES).items():
+    for code, row in {**CODES, **example_keys.CODES}.items():
         lines += [f"## {code}", "", row.title, "", f"**Instead:** {row.instead}", ""]
-        if code in EXAMPLES:
-            lines += ["For example this is found:", "", "```yaml", EXAMPLES[code].rstrip("\n"), "```", ""]
+        if row.example:
+            lines += ["For example this is found:", "", "```yaml", row.example.rstrip("\n"), "```", ""]
     for code, (title, instead) in (live or {}).items():
         lines += [f"## {code}", "", f"{title} {LIVE_TEXT}", "", f"**Instead:** {instead}", ""]
     return "\n".join(lines)
