@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.document import Mapping, Node as YamlNode, Place, Scalar, Source
+from bridge.findings import Finding, Severity
 from bridge.flow import OnError
 from bridge.jq import Defs, Program
 from bridge.rules.map.decode import Decode
@@ -52,6 +53,20 @@ class Expression:
     def place(self, offset: int = 0) -> Place:
         """Return where in the file a character of the expression stands."""
         return self.scalar.place(self.start + offset)
+
+    def finding(
+        self,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        *,
+        span: tuple[int, int] | None = None,
+        severity: Severity = "error",
+    ) -> Finding:
+        """Make a finding about the expression, or about the stretch `span` (offsets into `text`) of it."""
+        start, end = span or (0, len(self.text))
+        place = (self.start + start, self.start + end)
+        return self.scalar.finding(code, message, hint, severity=severity, span=place)
 
     @property
     def path(self) -> str:

@@ -61,11 +61,8 @@ class Placed(NamedTuple):
         self, code: str, start: int, end: int, message: str, hint: str | None = None, *, warning: bool = False
     ) -> Finding:
         """Make a finding about the text between two offsets of the expression."""
-        at = self.expression.start
-        start, end = balanced(self.expression.text, start, end)
-        return self.expression.scalar.finding(
-            code, message, hint, severity="warning" if warning else "error", span=(at + start, at + end)
-        )
+        span = balanced(self.expression.text, start, end)
+        return self.expression.finding(code, message, hint, severity="warning" if warning else "error", span=span)
 
 
 def balanced(text: str, start: int, end: int) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from bridge.jq.syntax.nodes import (
     Try,
     children,
 )
-from bridge.rules.lint.contexts import Placed, balanced
+from bridge.rules.lint.contexts import Placed
 from bridge.rules.lint.types import Around
 
 __all__ = ["CODES", "count_findings"]
@@ -70,13 +70,11 @@ def count_findings(place: Placed) -> Iterator[Finding]:
             hint = f"`{call.name}` takes one value; what it works on comes from the left: `… | {call.name}(…)`"
         yield place.finding("R052", call.start, call.end, message, hint)
         return
-    start, end = balanced(place.expression.text, node.start, node.end)
-    shown = " ".join(place.expression.text[start:end].split())[:80]
+    shown = " ".join(place.shown(node).split())[:80]
     if place.expression.label == "when":
         hint = "join conditions with `and` or `or`"
         if isinstance(node, Binary) and node.op == "==" and isinstance(node.right, Comma):
-            text = place.expression.text
-            left, right = (text[slice(*balanced(text, part.start, part.end))] for part in (node.left, node.right))
+            left, right = place.shown(node.left), place.shown(node.right)
             hint = f"write `{left} | IN({right.removeprefix('(').removesuffix(')')})`"
         elif not isinstance(node, Comma):
             hint = "for one of them write `any(.items[]; .qty > 1)`, for each of them `all(…; …)`"

@@ -32,7 +32,7 @@ from bridge.jq.syntax.nodes import (
     children,
 )
 from bridge.rules.lint.contexts import Placed, balanced
-from bridge.rules.lint.types import asks_type, types_of
+from bridge.rules.lint.types import COMPARISONS, asks_type, types_of
 
 __all__ = ["CODES", "idiom_findings"]
 
@@ -100,7 +100,6 @@ _CONDITIONS: Final = frozenset(("select/1", "any/1", "all/1", "any/2", "all/2"))
 _SECONDS: Final = frozenset(("todate/0", "todateiso8601/0", "gmtime/0", "strftime/1", "format_time/2"))
 _FORMATS: Final = frozenset(("strftime/1", "format_time/2", "strptime/1"))
 _WHOLE_AS_TEXT: Final = frozenset(("tojson/0", "tostring/0"))
-_COMPARISONS: Final = frozenset(("==", "!=", "<", "<=", ">", ">="))
 
 
 def idiom_findings(place: Placed) -> Iterator[Finding]:
@@ -229,7 +228,7 @@ def _alternative(node: Alternative, place: Placed, text: str) -> Iterator[Findin
         message = "this can never be false: `//` takes false for missing"
         hint = f"write `if {shown} == null then true else {shown} end`"
         yield place.finding("R042", node.start, node.end, message, hint, warning=True)
-    if isinstance(right, Binary) and right.op in _COMPARISONS and isinstance(right.left, Literal):
+    if isinstance(right, Binary) and right.op in COMPARISONS and isinstance(right.left, Literal):
         default = place.shown(right.left)
         rest = text[
             balanced(text, right.left.start, right.left.end)[1] : balanced(text, right.start, right.end)[1]
@@ -261,7 +260,7 @@ def _first(node: Node) -> Node:
 
 def _is_bare_sum(node: Node, text: str) -> bool:
     """Say whether a default is `0 - .x` without ( ): a literal, and then something of the record."""
-    if not isinstance(node, Binary) or node.op in _COMPARISONS:
+    if not isinstance(node, Binary) or node.op in COMPARISONS:
         return False
     first = _first(node)
     bare = text[: first.start].rstrip().endswith("//")

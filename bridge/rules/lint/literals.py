@@ -49,7 +49,6 @@ _OTHER_WAYS: Final = re.compile(
 )
 _STRAY: Final = frozenset(("'", '"', ",", ";", ")", "]", "`", "”"))
 _WITH_END: Final = 2
-_URLS: Final = ("https://", "http://")
 _FROM_RECORD: Final = frozenset(("key", "headers", "offset", "timestamp", "item", "index"))
 
 
@@ -194,7 +193,7 @@ def _unlisted(rule: Rule, expression: Expression) -> Iterator[Finding]:
     for node in _ends(expression.program.node):
         if isinstance(node, Literal) and isinstance(node.value, str) and node.value.strip() not in rule.events:
             message = f"the name `{node.value[:80]}` is not in `events`"
-            yield _finding(expression, node, "R027", message, "add it there")
+            yield expression.finding("R027", message, "add it there", span=(node.start, node.end))
 
 
 def _ends(node: Node) -> Iterator[Node]:
@@ -264,7 +263,7 @@ def _reserved_names(rule: Rule) -> Iterator[Finding]:
                 if isinstance(key, Literal) and isinstance(key.value, str):
                     problem = limits.property_key_problem(key.value)
                     if problem is not None:
-                        yield _finding(layer.expression, key, "R026", problem)
+                        yield layer.expression.finding("R026", problem, span=(key.start, key.end))
 
 
 def _entries(node: Node) -> Iterator[tuple[Node, Node]]:
@@ -275,11 +274,6 @@ def _entries(node: Node) -> Iterator[tuple[Node, Node]]:
         yield from _entries(node.right)
     elif isinstance(node, Array) and node.body is not None:
         yield from _entries(node.body)
-
-
-def _finding(expression: Expression, node: Node, code: str, message: str, hint: str | None = None) -> Finding:
-    span = (expression.start + node.start, expression.start + node.end)
-    return expression.scalar.finding(code, message, hint, span=span)
 
 
 def _attachments(rule: Rule) -> Iterator[Finding]:
@@ -296,7 +290,7 @@ def _attachments(rule: Rule) -> Iterator[Finding]:
         if isinstance(value, JqText) and value.parts and isinstance(value.parts[0], str):
             begins = value.parts[0]
         if isinstance(begins, str) and not _may_begin_url(begins, whole=isinstance(value, Literal)):
-            yield _finding(expression, value, "R029", _LOCAL)
+            yield expression.finding("R029", _LOCAL, span=(value.start, value.end))
 
 
 _LOCAL: Final = "the attachment's url must begin with https:// or http://; local files are never sent, publish them"
@@ -310,4 +304,6 @@ def _address(value: Value, rule: Rule) -> Iterator[Finding]:
 
 
 def _may_begin_url(text: str, *, whole: bool = False) -> bool:
-    return text.startswith(_URLS) or (not whole and any(url.startswith(text) for url in _URLS))
+    return text.startswith(limits.URL_SCHEMES) or (
+        not whole and any(url.startswith(text) for url in limits.URL_SCHEMES)
+    )

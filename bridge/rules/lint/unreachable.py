@@ -59,23 +59,16 @@ def unreachable_findings(file: RuleFile) -> Iterator[Finding]:
     yield from _unused_topics(file)
 
 
-def _expression_finding(
-    expression: Expression, code: str, message: str, hint: str | None = None, *, warning: bool = False
-) -> Finding:
-    span = (expression.start, expression.start + len(expression.text))
-    return expression.scalar.finding(code, message, hint, severity="warning" if warning else "error", span=span)
-
-
 def _constant_when(rule: Rule) -> Iterator[Finding]:
     if rule.when is None:
         return
     value = constant_of(rule.when)
     if value is False or value is None:
         message = f"`when` is always {'false' if value is False else 'null'}: this rule never fires"
-        yield _expression_finding(rule.when, "R040", message, "to switch a rule off write enabled: false")
+        yield rule.when.finding("R040", message, "to switch a rule off write enabled: false")
     elif value is True:
         message = "`when` is always true"
-        yield _expression_finding(rule.when, "R051", message, "leave it out, or compare something", warning=True)
+        yield rule.when.finding("R051", message, "leave it out, or compare something", severity="warning")
 
 
 def _contradiction(rule: Rule) -> Iterator[Finding]:
@@ -92,8 +85,7 @@ def _contradiction(rule: Rule) -> Iterator[Finding]:
             shown = rule.when.text[part.start : part.end]
             message = f"`{shown[:80]}` contradicts what stands before it: this rule never fires"
             hint = 'for one of several write `.type == "a" or .type == "b"`'
-            span = (rule.when.start + part.start, rule.when.start + part.end)
-            yield rule.when.scalar.finding("R040", message, hint, span=span)
+            yield rule.when.finding("R040", message, hint, span=(part.start, part.end))
 
 
 def _tautology(rule: Rule) -> Iterator[Finding]:
@@ -111,8 +103,8 @@ def _tautology(rule: Rule) -> Iterator[Finding]:
         if any(path == other and value != against for path, value in known for other, against in known):
             shown = rule.when.text[node.start : node.end]
             message = f"`{shown[:80]}` is always true: no value equals both"
-            span = (rule.when.start + node.start, rule.when.start + node.end)
-            yield rule.when.scalar.finding("R039", message, 'write `and`, or `.type | IN("a", "b") | not`', span=span)
+            hint = 'write `and`, or `.type | IN("a", "b") | not`'
+            yield rule.when.finding("R039", message, hint, span=(node.start, node.end))
             return
 
 
@@ -181,7 +173,7 @@ def _fan_out(rule: Rule) -> Iterator[Finding]:
         shown = rule.for_each.text.strip()
         message = f"`{shown}` is one value: a list there is an error, and nothing is fanned out"
         hint = f"write `{'' if shown == '.' else shown}[]`" if shown != "." else "write `.[]`"
-        yield _expression_finding(rule.for_each, "R047", message, hint, warning=True)
+        yield rule.for_each.finding("R047", message, hint, severity="warning")
         return
     reads = {
         name
@@ -191,9 +183,7 @@ def _fan_out(rule: Rule) -> Iterator[Finding]:
     }
     if not reads.intersection(ITEM_VARIABLES):
         message = "nothing in this rule reads $item: every element makes the same event for the same person"
-        yield _expression_finding(
-            rule.for_each, "R047", message, "for example distinct_id: ${ $item.id }", warning=True
-        )
+        yield rule.for_each.finding("R047", message, "for example distinct_id: ${ $item.id }", severity="warning")
 
 
 def _unused_topics(file: RuleFile) -> Iterator[Finding]:
