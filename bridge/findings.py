@@ -12,9 +12,9 @@ from bridge.jsontext import OPT_INDENT_2, dumps
 
 __all__ = [
     "FORMATS",
-    "Code",
     "Codes",
     "Finding",
+    "FindingCode",
     "FindingsError",
     "Format",
     "Severity",
@@ -53,7 +53,7 @@ class Finding:
     hint: str | None = None
 
 
-class Code(NamedTuple):
+class FindingCode(NamedTuple):
     """What a code stands for: what is wrong, how bad that is at worst, what to write instead, and text that has it."""
 
     title: str
@@ -62,7 +62,7 @@ class Code(NamedTuple):
     example: str = ""
 
 
-Codes = Mapping[str, Code]
+Codes = Mapping[str, FindingCode]
 """A table of codes; they are declared where they are found."""
 
 

@@ -156,7 +156,7 @@ def _rules(path: Path, topics: tuple[str, ...] | None) -> _Rules:
 def _machine(settings: Settings, name: str) -> list[Finding]:
     """What only trying tells: keys that cannot be keys, settings that librdkafka refuses, filters that are none."""
     from bridge.kafka.config import ConfigError, clients_of
-    from bridge.rules.name_patterns import PatternError, recipient_filter
+    from bridge.rules.name_patterns import NamePatternError, recipient_filter
     from bridge.secrets import SecretError
     from bridge.service.wiring import credentials_of, endpoint_of, judge_of
     from bridge.suprsend.answers import AnswerRuleError
@@ -173,7 +173,7 @@ def _machine(settings: Settings, name: str) -> list[Finding]:
     ):
         try:
             attempt()
-        except (SecretError, CredentialsError, EndpointError, AnswerRuleError, ConfigError, PatternError) as error:
+        except (SecretError, CredentialsError, EndpointError, AnswerRuleError, ConfigError, NamePatternError) as error:
             found.append(Finding("S004", "error", name, 0, 0, 0, str(error), getattr(error, "hint", None)))
     return found + _trusted(settings, name)
 

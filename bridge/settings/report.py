@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 from pydantic_core import ErrorDetails
 
 from bridge.document import Document, Entry, Mapping as MappingNode, Node, Sequence as SequenceNode
-from bridge.findings import Code, Codes, Finding, did_you_mean
+from bridge.findings import Codes, Finding, FindingCode, did_you_mean
 from bridge.settings.kinds import CONFLICTS, Conflict, show_duration, show_size
 from bridge.settings.table import Place, Setting, former_places, section_at, setting_at
 
@@ -17,31 +17,33 @@ __all__ = ["CODES", "MOVED", "Places", "findings_of", "in_variable", "moved", "s
 
 MOVED = "S009"
 CODES: Codes = {
-    "S001": Code(
+    "S001": FindingCode(
         "There is no such setting, or no such environment variable.",
         "error",
         "The message names the nearest one; all are in the settings reference.",
     ),
-    "S002": Code("A setting that must be there is missing.", "error", "Add it; the message shows an example."),
-    "S003": Code("Settings that do not fit together.", "error", "Change or leave out the one that is pointed at."),
-    "S004": Code("A value that this setting cannot have.", "error", "Write what the message asks for."),
-    "S005": Code(
+    "S002": FindingCode("A setting that must be there is missing.", "error", "Add it; the message shows an example."),
+    "S003": FindingCode(
+        "Settings that do not fit together.", "error", "Change or leave out the one that is pointed at."
+    ),
+    "S004": FindingCode("A value that this setting cannot have.", "error", "Write what the message asks for."),
+    "S005": FindingCode(
         "A file that a setting names cannot be used.",
         "error",
         "Check the path (relative to the settings file), who may read it, and that it holds one line of text.",
     ),
-    "S006": Code("The settings file is not a mapping of sections.", "error", "Begin with `kafka:`."),
-    "S007": Code(
+    "S006": FindingCode("The settings file is not a mapping of sections.", "error", "Begin with `kafka:`."),
+    "S007": FindingCode(
         "A file of certificates or a private key that cannot work.",
         "error",
         "Put in its place what the message asks for, as PEM text; a key must belong to the certificate beside it.",
     ),
-    "S008": Code(
+    "S008": FindingCode(
         "A certificate in a file that is not valid now, or not for much longer.",
         "error",
         "Renew it. `suprsend-bridge run` starts with it, and the other side may refuse it.",
     ),
-    MOVED: Code(
+    MOVED: FindingCode(
         "A setting stands where it stood in the version before.",
         "warning",
         "Write it where the message says; the former place is read in this version for the last time.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from bridge.findings import Code, Codes, Finding
+from bridge.findings import Codes, Finding, FindingCode
 from bridge.jq.builtins.table import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING
 from bridge.jq.syntax.nodes import Call, Node, Pipe
 from bridge.rules.lint.signatures import Types
@@ -16,19 +16,19 @@ from bridge.rules.read.keys import RULE, EventText, Key, texts_of
 __all__ = ["CODES", "Placed", "balanced", "placed", "type_findings"]
 
 CODES: Final[Codes] = {
-    "R036": Code(
+    "R036": FindingCode(
         "A part of an expression that can only fail.",
         "error",
         "Write what the message asks for.",
         "properties: {count: '${ \"count: \" + 1 }'}",
     ),
-    "R037": Code(
+    "R037": FindingCode(
         "An expression whose result can never be sent there.",
         "error",
         "Make it the type that the message names.",
         "when: .items | length",
     ),
-    "R050": Code(
+    "R050": FindingCode(
         "A comparison that always has the same result, or arithmetic with a number in quotes.",
         "warning",
         "Use values of one type: numbers without quotes.",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, Literal
 
-from bridge.findings import Code, Codes, Finding
+from bridge.findings import Codes, Finding, FindingCode
 from bridge.jq.builtins import BUILTINS
 from bridge.jq.syntax.nodes import (
     Alternative,
@@ -31,7 +31,7 @@ from bridge.rules.lint.types import Around
 __all__ = ["CODES", "count_findings"]
 
 CODES: Final[Codes] = {
-    "R052": Code(
+    "R052": FindingCode(
         "An expression that gives several values where one is wanted.",
         "error",
         "Write `[…]` for a list, `first(…)`, or `any(…; …)` in a condition.",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from bridge.findings import Code, Codes, Finding
+from bridge.findings import Codes, Finding, FindingCode
 from bridge.jq.builtins.table import ANY
 from bridge.jq.syntax.nodes import (
     Alternative,
@@ -37,58 +37,58 @@ from bridge.rules.lint.types import COMPARISONS, asks_type, types_of
 __all__ = ["CODES", "idiom_findings"]
 
 CODES: Final[Codes] = {
-    "R038": Code(
+    "R038": FindingCode(
         "`=` where `==` is meant.", "error", "Compare with `==`; `=` changes a value.", 'when: .type = "placed"'
     ),
-    "R039": Code(
+    "R039": FindingCode(
         "A part of a condition that decides nothing.",
         "error",
         'Compare each value: `.type == "a" or .type == "b"`.',
         'when: .type == "placed" or "paid"',
     ),
-    "R042": Code(
+    "R042": FindingCode(
         "A default that a false value would never pass.",
         "warning",
         "Write `if .x == null then true else .x end`: for `//` false is as good as missing.",
         "properties: {public: '${ .public // true }'}",
     ),
-    "R043": Code(
+    "R043": FindingCode(
         "A `//` that does not do what it seems to.",
         "error",
         "Write ( ) as the message shows, or leave it out.",
         "when: .total // 0 > 5",
     ),
-    "R044": Code(
+    "R044": FindingCode(
         "`?` before `//` hides every error.",
         "warning",
         "Leave out the `?`: `.x // …` is enough.",
         "properties: {name: '${ .name? // \"you\" }'}",
     ),
-    "R045": Code(
+    "R045": FindingCode(
         "Milliseconds where seconds are taken.",
         "warning",
         "Write `$timestamp / 1000 | todate`.",
         "properties: {at: '${ $timestamp | todate }'}",
     ),
-    "R046": Code(
+    "R046": FindingCode(
         "The whole record is sent, personal data too.",
         "error",
         "Name the fields: `{id, total}`, or `del(.customer)`.",
         "properties: {order: '${ . }'}",
     ),
-    "R053": Code(
+    "R053": FindingCode(
         "A format of dates without a directive.",
         "warning",
         "Write `%Y`, `%m`, `%d`, `%H`, `%M`: `%d.%m.%Y`.",
         "properties: {day: '${ .at | strftime(\"YYYY-MM-DD\") }'}",
     ),
-    "R056": Code(
+    "R056": FindingCode(
         "A text in an expression that looks as if it held a value.",
         "warning",
         'Values are put into a text by `\\( )`: `"Hello \\(.name)"`.',
         "properties: {hello: '${ \"Hello ${.name}\" }'}",
     ),
-    "R057": Code(
+    "R057": FindingCode(
         "A `|` that takes in more than it seems to.",
         "warning",
         "Write ( ) as the message shows.",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from bridge.document import Entry, Mapping, Node as YamlNode, Scalar, Sequence as NodeList
-from bridge.findings import Code, Codes, Finding
+from bridge.findings import Codes, Finding, FindingCode
 from bridge.jq import NOT_CONSTANT, Budget, BudgetExceeded, JqError
 from bridge.jq.syntax.nodes import Array, Identity, If, Literal, Node, Object, Pipe, Text as JqText, Variable, children
 from bridge.rules.map.scope import VARIABLES
@@ -19,19 +19,19 @@ from bridge.suprsend import limits
 __all__ = ["CODES", "constant_of", "text_findings"]
 
 CODES: Final[Codes] = {
-    "R048": Code(
+    "R048": FindingCode(
         "A literal that looks like a field of the record.",
         "error",
         "Write it as `${ .field }`.",
         "distinct_id: customer.id",
     ),
-    "R054": Code(
+    "R054": FindingCode(
         "A property that is named like a key of the rule.",
         "warning",
         "Indent it as `properties:` if it is for the rule.",
         "properties: {max_age: 24h}",
     ),
-    "R055": Code(
+    "R055": FindingCode(
         "An invisible character in a name.", "error", "Delete it: write the name anew.", 'event: "placed\\u200b"'
     ),
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from bridge.document import Node as YamlNode, Scalar, Sequence as NodeList
-from bridge.findings import Code, Codes, Finding, did_you_mean
+from bridge.findings import Codes, Finding, FindingCode, did_you_mean
 from bridge.jq.facts import path_of
 from bridge.jq.syntax.nodes import Binary, Literal, Logic, Node
 from bridge.rules.lint.literals import constant_of
@@ -18,30 +18,32 @@ from bridge.rules.read.keys import A_RULE
 __all__ = ["CODES", "topic_findings", "unreachable_findings"]
 
 CODES: Final[Codes] = {
-    "R040": Code(
+    "R040": FindingCode(
         "A rule that can never fire.",
         "error",
         "Correct its condition, or write `enabled: false`.",
         'when: .type == "placed" and .type == "paid"',
     ),
-    "R041": Code(
+    "R041": FindingCode(
         "A rule for topics that the settings do not read, or a topic that no rule takes.",
         "warning",
         "Correct the name here or under `kafka.topics`.",
     ),
-    "R047": Code(
+    "R047": FindingCode(
         "A `for_each` that does not fan out.",
         "warning",
         "Write `[]` behind the list, and use `$item`.",
         "for_each: .people\ndistinct_id: ${ $item.id }",
     ),
-    "R049": Code(
+    "R049": FindingCode(
         "An entry under `topics` that no rule of the file uses.",
         "warning",
         "Correct its name, or remove it.",
         "topics: {orders.v2: {decode: string}}\n" + A_RULE,
     ),
-    "R051": Code("A `when` that is always true.", "warning", "Leave `when` out, or compare something.", 'when: "true"'),
+    "R051": FindingCode(
+        "A `when` that is always true.", "warning", "Leave `when` out, or compare something.", 'when: "true"'
+    ),
 }
 
 _BEFORE_ITEMS: Final = frozenset({"when", "for_each"})

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from bridge.findings import Code, Codes, Finding
+from bridge.findings import Codes, Finding, FindingCode
 from bridge.rules.map.scope import ITEM_VARIABLES
 from bridge.rules.model import Computed, Rule, RuleFile, Text, Value, expressions_in
 from bridge.rules.read.keys import A_RULE
@@ -15,26 +15,26 @@ from bridge.rules.read.keys import A_RULE
 __all__ = ["CODES", "across"]
 
 CODES: Final[Codes] = {
-    "R010": Code(
+    "R010": FindingCode(
         "Two rules have one name.",
         "error",
         "Give each its own: a rule's name is its identity.",
         A_RULE + "  - name: placed\n    topics: [orders.v1]\n    event: placed_again\n    distinct_id: ${ .id }\n",
     ),
-    "R011": Code(
+    "R011": FindingCode(
         "An old name (`was`) that cannot be.",
         "error",
         "Name the rule as it was called before, once.",
         "name: placed\nwas: placed",
     ),
-    "R034": Code(
+    "R034": FindingCode(
         "Two rules on one topic make the same keys.",
         "warning",
         "Put the rule's name into the key.",
         A_RULE
         + "    idempotency_key: ${ .id }\n  - name: paid\n    topics: [/orders\\..*/]\n    event: paid\n    distinct_id: ${ .id }\n    idempotency_key: ${ .id }\n",
     ),
-    "R035": Code("A topic is read in two ways.", "warning", "Say the same under `topics` of both files."),
+    "R035": FindingCode("A topic is read in two ways.", "warning", "Say the same under `topics` of both files."),
 }
 
 _DIGITS: Final = re.compile(r"(?:\[0-9\]|\\d)[*+?]?")

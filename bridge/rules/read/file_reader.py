@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.document import Document, Entry, Mapping, Node, Scalar, Sequence
-from bridge.findings import Code, Codes, Finding, has_errors
+from bridge.findings import Codes, Finding, FindingCode, has_errors
 from bridge.jq import Defs, JqProblem, compile_defs
 from bridge.rules.map.scope import DEF_VARIABLES
 from bridge.rules.model import Rule, RuleFile, TopicRule
@@ -17,14 +17,16 @@ from bridge.rules.read.rule_reader import read_rule, topic_pattern
 __all__ = ["CODES", "read_file"]
 
 CODES: Final[Codes] = {
-    "R002": Code(
+    "R002": FindingCode(
         "A rule file does not hold what it should.",
         "error",
         "Begin with `rules:` and a list of rules.",
         "- name: placed\n  topics: [orders.v1]\n",
     ),
-    "R006": Code("A version of rule files that is not known.", "error", "Write `version: 1`.", "version: 2\n" + A_RULE),
-    "R031": Code(
+    "R006": FindingCode(
+        "A version of rule files that is not known.", "error", "Write `version: 1`.", "version: 2\n" + A_RULE
+    ),
+    "R031": FindingCode(
         "A key that `defaults` cannot have.", "error", "Write it in each rule.", "defaults: {event: placed}\n" + A_RULE
     ),
 }
@@ -128,7 +130,7 @@ def _read_defs(findings: list[Finding], node: Node | None, shared: Defs | None) 
 
 
 def _read_defaults(compiler: Expressions, node: Node | None) -> Mapping | None:
-    defaults = mapping(compiler.findings, "defaults", node, "for example defaults: {tenant_id: '${ .tenant }'}")
+    defaults = mapping(compiler.findings, "defaults", node, f"for example defaults: {FILE['defaults'].example}")
     if defaults is None:
         return None
     for entry in defaults:

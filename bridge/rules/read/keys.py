@@ -23,13 +23,13 @@ __all__ = [
     "TOPIC",
     "EventText",
     "Flag",
+    "Jq",
     "Key",
     "Keys",
     "Kind",
     "Length",
     "Line",
     "Other",
-    "Program",
     "Typed",
     "Whole",
     "Word",
@@ -100,7 +100,7 @@ class Line(NamedTuple):
         return {"type": "string"}
 
 
-class Program(NamedTuple):
+class Jq(NamedTuple):
     """One jq expression, with or without `${ }`."""
 
     @property
@@ -133,7 +133,7 @@ class Typed(NamedTuple):
     schema: Json
 
 
-Kind = Flag | Word | Whole | Length | Line | Program | EventText | Typed | Other
+Kind = Flag | Word | Whole | Length | Line | Jq | EventText | Typed | Other
 
 
 class Key(NamedTuple):
@@ -164,6 +164,8 @@ Keys = Mapping[str, Key]
 
 
 def _written(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {text!r}' for key, text in value.items())}}}"
     return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
@@ -258,7 +260,7 @@ RULE: Final[Keys] = {
         "jq that says whether the rule takes a record: true or false; null and nothing are false. Without it every "
         "record is taken.",
         ('.type == "order.placed" and .total > 0',),
-        Program(),
+        Jq(),
         others="condition conditions if filter where match matches unless",
         in_defaults=False,
         a_property=False,
@@ -266,7 +268,7 @@ RULE: Final[Keys] = {
     "for_each": Key(
         "jq that yields the items of a fan-out: each becomes an event, and is `$item` there, its number `$index`.",
         (".mentions[]",),
-        Program(),
+        Jq(),
         others="foreach each loop items forEach",
         in_defaults=False,
         a_property=False,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bridge.document import LARGEST, Document, Source, compose
-from bridge.findings import Code, Codes, Finding, in_order
+from bridge.findings import Codes, Finding, FindingCode, in_order
 from bridge.jq import Defs, JqProblem, compile_defs
 from bridge.rules.map.scope import DEF_VARIABLES
 from bridge.rules.model import RuleSet
@@ -23,7 +23,9 @@ from bridge.rules.read.file_reader import read_file
 __all__ = ["CODES", "SHARED_DEFS", "Loaded", "is_rule_file", "load_rules", "load_texts", "rule_paths"]
 
 CODES: Final[Codes] = {
-    "R001": Code("The rules cannot be read, or there are none.", "error", "Name a directory with `*.yaml` files."),
+    "R001": FindingCode(
+        "The rules cannot be read, or there are none.", "error", "Name a directory with `*.yaml` files."
+    ),
 }
 
 SHARED_DEFS: Final = "defs.jq"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from bridge.document import Mapping, Node, Scalar, Sequence
-from bridge.findings import Code, Codes, Finding
+from bridge.findings import Codes, Finding, FindingCode
 from bridge.rules.map.scope import VARIABLES
 from bridge.rules.model import (
     AttachmentRule,
@@ -21,63 +21,65 @@ from bridge.rules.model import (
     Value,
     expressions_in,
 )
-from bridge.rules.name_patterns import PatternError, topic_matcher
+from bridge.rules.name_patterns import NamePatternError, topic_matcher
 from bridge.rules.read.expressions import Expressions
 from bridge.rules.read.fields import PLAIN, plain, refuse_unknown, text, texts
-from bridge.rules.read.keys import ATTACHMENT, RULE, EventText, Key, Length, Program, meant_key, texts_of
+from bridge.rules.read.keys import ATTACHMENT, RULE, EventText, Jq, Key, Length, meant_key, texts_of
 from bridge.suprsend import limits
 from bridge.suprsend.limits import attachment_url_problem
 
 __all__ = ["CODES", "read_rule", "topic_pattern"]
 
 CODES: Final[Codes] = {
-    "R004": Code(
+    "R004": FindingCode(
         "A key that must be there is missing.",
         "error",
         "Add it.",
         "rules:\n  - name: placed\n    topics: [orders.v1]\n    event: placed\n",
     ),
-    "R007": Code(
+    "R007": FindingCode(
         "No name or pattern of a topic.",
         "error",
         "Write a topic's name, or `/regex/` to match whole names.",
         "topics: [orders.*]",
     ),
-    "R009": Code(
+    "R009": FindingCode(
         "No name of a rule.",
         "error",
         "Use a-z, 0-9, `.`, `_`, `-`; begin with a letter or digit; at most 63.",
         "name: Order Placed",
     ),
-    "R024": Code(
+    "R024": FindingCode(
         "A computed event name needs its list.", "error", "Add `events: [name, …]`.", "event: order_${ .status }"
     ),
-    "R025": Code(
+    "R025": FindingCode(
         "An event name that SuprSend refuses.",
         "error",
         "Choose another: not `$…`, not `ss_…`, two characters.",
         "event: ss_placed",
     ),
-    "R026": Code(
+    "R026": FindingCode(
         "A property name that SuprSend keeps for itself.",
         "error",
         "Rename it: not `$…`, not `ss_…`.",
         "properties: {$total: '${ .total }'}",
     ),
-    "R027": Code(
+    "R027": FindingCode(
         "`events` does not fit the event.",
         "error",
         "List exactly the names that `event` can make.",
         "event: order_${ .status }\nevents: [order_paid, ordr_sent]",
     ),
-    "R028": Code("A text that SuprSend refuses.", "error", "Write what the message asks for.", "distinct_id: ''"),
-    "R029": Code(
+    "R028": FindingCode(
+        "A text that SuprSend refuses.", "error", "Write what the message asks for.", "distinct_id: ''"
+    ),
+    "R029": FindingCode(
         "An attachment that cannot be sent.",
         "error",
         "Write `{url: https://…, filename: …}`.",
         "attachments: [{url: /data/invoice.pdf}]",
     ),
-    "R033": Code(
+    "R033": FindingCode(
         "An idempotency key that is the same for several events.",
         "error",
         "Use the record's id and `$item`.",
@@ -112,7 +114,7 @@ class _Reader:
     def read(self) -> Rule:
         """Read everything; the result is whole only where no finding was made on the way."""
         name, identity = self._identity()
-        programs: dict[str, Any] = {key: self._program(key) for key in RULE if isinstance(RULE[key].kind, Program)}
+        programs: dict[str, Any] = {key: self._program(key) for key in RULE if isinstance(RULE[key].kind, Jq)}
         event, events = self._event()
         rule = Rule(
             name=name,
@@ -319,7 +321,7 @@ def topic_pattern(findings: list[Finding], node: Scalar) -> TopicPattern | None:
     """Read a topic's name or pattern."""
     try:
         matches, literal = topic_matcher(node.text)
-    except PatternError as error:
+    except NamePatternError as error:
         findings.append(node.finding("R007", str(error), error.hint))
         return None
     return TopicPattern(node.text, matches, literal)
