@@ -242,11 +242,11 @@ class _Builder:
         """A key that is there twice; several of them in an item of a list are an item whose dash was forgotten."""
         top = self._stack[-1]
         message = f"the key `{_short(node.text)}` is there twice: it was set in line {first.start.line} already"
-        told = node.finding("Y009", message, "keep one of the two")
+        twice = node.finding("Y009", message, "keep one of the two")
         in_list = len(self._stack) > 1 and self._stack[-2].keys is None
         if top.repeated is None or not in_list:
-            top.repeated = top.repeated or told
-            self.findings.append(told)
+            top.repeated = top.repeated or twice
+            self.findings.append(twice)
         elif top.repeated in self.findings:
             where = top.repeated
             message = "this key and those behind it are there twice: does a new item of the list begin here?"

@@ -1,4 +1,4 @@
-"""What to tell a person: of text that is not YAML, of comments that cut a value, and of tabs."""
+"""Mistakes that YAML reports badly or not at all: text that is not YAML, comments that cut a value, tabs."""
 
 from __future__ import annotations
 

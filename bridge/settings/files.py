@@ -78,7 +78,7 @@ def _file_problem(path: str) -> str | None:
 
 
 def tls_findings(settings: Settings, places: Places) -> Iterator[Finding]:
-    """What is wrong with the files for TLS. What dates say is no error yet: it may be mended while the bridge runs."""
+    """What is wrong with the files for TLS. What dates say is no error yet: it may be renewed while the bridge runs."""
     for found in tls_problems(settings):
         text = f"`{'.'.join(found.path)}`: the file {str(found.file)!r} {found.problem.text}"
         if found.problem.date:
@@ -123,7 +123,7 @@ def _files(settings: Settings) -> Iterator[_Files]:
 def _problems(of: _Files) -> Iterator[TlsProblem]:
     ca, cert, key = (of.files[kind] for kind in ("ca", "cert", "key"))
     found = [authorities_problem(ca) if ca is not None else None]
-    # Where the password cannot be read, the loader tells of its file.
+    # Where the password cannot be read, the loader has a finding for its file.
     with suppress(SecretError):
         found.append(pair_problem(cert, key, of.password) if cert is not None and key is not None else None)
     for problem in found:

@@ -32,13 +32,13 @@ __all__ = [
     "StartFrom",
     "Topic",
     "check_name",
-    "complain",
-    "complain_of_pair",
     "parse_duration",
     "parse_size",
     "parse_time_ms",
+    "set_both_ways",
     "show_duration",
     "show_size",
+    "without_conflicts",
 ]
 
 CONFLICTS = "bridge_conflicts"
@@ -86,14 +86,14 @@ class Conflict(NamedTuple):
     hint: str | None = None
 
 
-def complain(section: _Checked, problems: list[Conflict]) -> _Checked:
-    """Return the section, or raise all its problems as one pydantic error that the loader takes apart."""
-    if problems:
-        raise PydanticCustomError(CONFLICTS, "the settings do not fit together", {"problems": problems})
+def without_conflicts(section: _Checked, conflicts: list[Conflict]) -> _Checked:
+    """Return the section where there are none; else raise them as one pydantic error, which the loader takes apart."""
+    if conflicts:
+        raise PydanticCustomError(CONFLICTS, "the settings do not fit together", {"conflicts": conflicts})
     return section
 
 
-def complain_of_pair(section: Section, name: str) -> list[Conflict]:
+def set_both_ways(section: Section, name: str) -> list[Conflict]:
     """A secret comes from one place: `x` and `x_file` exclude each other."""
     other = f"{name}_file"
     if getattr(section, name) is None or getattr(section, other) is None:

@@ -56,8 +56,8 @@ def load_settings(
     data = _plain(document.root) if isinstance(document.root, MappingNode) else {}
     base = Path() if path is None else path.parent
     resolve_paths(data, base)
-    former, told = _from_former_places(data, Places(document, {}))
-    findings += told
+    former, moves = _from_former_places(data, Places(document, {}))
+    findings += moves
     variables = _overlay(data, values)
     places = Places(document, variables, former)
     settings = None
@@ -124,8 +124,8 @@ def _from_former_places(data: dict[str, Any], places: Places) -> tuple[dict[Plac
         else:
             now[setting.path[-1]] = value
             former[setting.path] = old
-            told = places.finding(MOVED, old, *moved(".".join(old), setting.name), key=True)
-            findings.append(replace(told, severity="warning"))
+            warning = places.finding(MOVED, old, *moved(".".join(old), setting.name), key=True)
+            findings.append(replace(warning, severity="warning"))
     return former, findings
 
 

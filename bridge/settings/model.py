@@ -16,9 +16,9 @@ from bridge.settings.kinds import (
     Name,
     SecretText,
     Section,
-    complain,
-    complain_of_pair,
     parse_size,
+    set_both_ways,
+    without_conflicts,
 )
 from bridge.settings.suprsend import SuprSend
 from bridge.settings.tuning import TuningSettings
@@ -105,7 +105,7 @@ class AdminSettings(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        return complain(self, complain_of_pair(self, "token"))
+        return without_conflicts(self, set_both_ways(self, "token"))
 
 
 class LogSettings(Section):
@@ -169,4 +169,4 @@ class Settings(Section):
         if "connect_timeout" in chosen.model_fields_set and chosen.connect_timeout > self.suprsend.timeout:
             message = "`connect_timeout` is longer than `suprsend.timeout`"
             conflicts.append(Conflict(("tuning", "connect_timeout"), message))
-        return complain(self, conflicts)
+        return without_conflicts(self, conflicts)

@@ -123,8 +123,8 @@ def findings_of(errors: list[ErrorDetails], places: Places) -> list[Finding]:
 def _findings(error: ErrorDetails, places: Places) -> list[Finding]:
     loc: Loc = tuple(part for part in error["loc"] if part != "[key]")
     if error["type"] == CONFLICTS:
-        problems: list[Conflict] = error["ctx"]["problems"]
-        return [places.finding("S003", (*loc, *where), message, hint) for where, message, hint in problems]
+        conflicts: list[Conflict] = error["ctx"]["conflicts"]
+        return [places.finding("S003", (*loc, *where), message, hint) for where, message, hint in conflicts]
     if error["type"] == "extra_forbidden":
         return [_unknown(loc, places)]
     if error["type"] == "missing":

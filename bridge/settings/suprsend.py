@@ -18,8 +18,8 @@ from bridge.settings.kinds import (
     SecretText,
     Section,
     Size,
-    complain,
-    complain_of_pair,
+    set_both_ways,
+    without_conflicts,
 )
 
 __all__ = ["AnswerRow", "SuprSend"]
@@ -60,7 +60,7 @@ class AnswerRow(Section):
         try:
             AnswerRule(self.means, self.status, self.type, self.message, self.shape)
         except AnswerRuleError as error:
-            return complain(self, [Conflict((), str(error))])
+            return without_conflicts(self, [Conflict((), str(error))])
         return self
 
 
@@ -117,16 +117,16 @@ class SuprSend(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        problems = self._credential_problems()
+        conflicts = self._credential_conflicts()
         if (self.client_cert_file is None) != (self.client_key_file is None):
             names = ("client_cert_file", "client_key_file")
             lone, other = names if self.client_key_file is None else names[::-1]
-            problems.append(Conflict((lone,), f"`{lone}` needs `{other}` beside it"))
-        return complain(self, problems)
+            conflicts.append(Conflict((lone,), f"`{lone}` needs `{other}` beside it"))
+        return without_conflicts(self, conflicts)
 
-    def _credential_problems(self) -> list[Conflict]:
+    def _credential_conflicts(self) -> list[Conflict]:
         pairs = ("workspace_key", "workspace_secret", "api_key")
-        problems = [problem for name in pairs for problem in complain_of_pair(self, name)]
+        conflicts = [problem for name in pairs for problem in set_both_ways(self, name)]
         key, secret, api_key = (
             next((name for name in (pair, f"{pair}_file") if getattr(self, name) is not None), None) for pair in pairs
         )
@@ -134,15 +134,15 @@ class SuprSend(Section):
         bearer = api_key or (self.workspace_uid and "workspace_uid")
         if signed and bearer:
             message = f"`{signed}` and `{bearer}` are two ways to authenticate: leave one of them out"
-            problems.append(Conflict((bearer,), message))
+            conflicts.append(Conflict((bearer,), message))
         elif signed and not (key and secret):
             other = "workspace_secret" if key else "workspace_key"
-            problems.append(Conflict((signed,), f"`{signed}` needs `{other}` (or `{other}_file`) beside it"))
+            conflicts.append(Conflict((signed,), f"`{signed}` needs `{other}` (or `{other}_file`) beside it"))
         elif bearer and not (api_key and self.workspace_uid):
             other = "`workspace_uid`" if api_key else "`api_key` (or `api_key_file`)"
-            problems.append(Conflict((bearer,), f"`{bearer}` needs {other} beside it"))
+            conflicts.append(Conflict((bearer,), f"`{bearer}` needs {other} beside it"))
         elif not signed and not bearer:
             message = "nothing says who the bridge is: set `workspace_key` and `workspace_secret`"
             hint = "each also as `…_file` or by the environment; the other way is `api_key` with `workspace_uid`"
-            problems.append(Conflict((), message, hint))
-        return problems
+            conflicts.append(Conflict((), message, hint))
+        return conflicts

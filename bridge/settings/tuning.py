@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from bridge.settings.kinds import Conflict, Duration, Formerly, Section, complain
+from bridge.settings.kinds import Conflict, Duration, Formerly, Section, without_conflicts
 
 __all__ = ["TuningSettings"]
 
@@ -63,7 +63,7 @@ class TuningSettings(Section):
         if self.dedupe_margin >= self.dedupe_window:
             message = "`dedupe_margin` must be shorter than `dedupe_window`"
             conflicts.append(self._between("dedupe_margin", "dedupe_window", message))
-        return complain(self, conflicts)
+        return without_conflicts(self, conflicts)
 
     def _between(self, name: str, other: str, message: str) -> Conflict:
         """Point at the one that is set."""

@@ -39,11 +39,11 @@ def check_rules(rules: RuleSet, topics: Sequence[str] | None = None) -> list[Fin
 
 
 def _of_place(place: Placed) -> list[Finding]:
-    """One finding for one mistake: what a habit explains is not told again as a wrong type."""
-    habits = list(idiom_findings(place))
-    explained = any(finding.code in _EXPLAIN for finding in habits)
+    """One finding for one mistake: what an idiom explains is not also reported as a wrong type."""
+    found_idioms = list(idiom_findings(place))
+    explained = any(finding.code in _EXPLAIN for finding in found_idioms)
     wrong = [finding for finding in type_findings(place) if not (explained and finding.code == "R037")]
-    return [*(wrong or ([] if explained else count_findings(place))), *habits]
+    return [*(wrong or ([] if explained else count_findings(place))), *found_idioms]
 
 
 _EXPLAIN: Final = frozenset(("R037", "R038"))

@@ -105,7 +105,7 @@ _WHOLE_AS_TEXT: Final = frozenset(("tojson/0", "tostring/0"))
 def idiom_findings(place: Placed) -> Iterator[Finding]:
     """Find what is probably a mistake in one expression."""
     found = list(_findings(place))
-    # `.a = "x" and .b` is `.a = ("x" and .b)`: with the `=` mended the rest is right.
+    # `.a = "x" and .b` is `.a = ("x" and .b)`: with `==` in place of the `=` the rest is right.
     assigns = any(finding.code == "R038" for finding in found)
     yield from (finding for finding in found if not (assigns and finding.code == "R039"))
 

@@ -1,7 +1,7 @@
 """What types the values of an expression can have, and which parts of it can only fail.
 
 It knows what is certain and nothing more: where a type is not known every type is possible, and only what fails for
-all of them is told.
+all of them is reported.
 """
 
 from __future__ import annotations

@@ -212,7 +212,7 @@ def _unused_topics(file: RuleFile) -> Iterator[Finding]:
 def topic_findings(rules: RuleSet, topics: Sequence[str]) -> Iterator[Finding]:
     """Compare the rules' topics with those that the settings read."""
     running = [rule for rule in rules.rules if rule.enabled]
-    # Topics that a misspelt one was told to be: said once.
+    # Topics that were proposed for a misspelt one: no second finding about them.
     excused: set[str] = set()
     for rule in running:
         for pattern in rule.topics:

@@ -353,7 +353,7 @@ class Expressions:
                     at = expression.start + (found.start() if found else 0)
                     place = expression.scalar.start.index + at
                     if place in self._items_refused:
-                        # A default: told for the first rule that has no for_each.
+                        # A default: reported for the first rule that has no for_each.
                         continue
                     self._items_refused.add(place)
                     span = (at, at + len(name) + 1)
