@@ -64,7 +64,7 @@ class DeliverySettings(Section):
     brake: BrakeSettings = Field(default_factory=BrakeSettings)
     """Stops a rule whose records fail in numbers, before it fills the dead-letter topic."""
     storm: StormSettings | None = Field(default=None)
-    """Stops too many notifications to one person. Off unless set."""
+    """Stops too many notifications to one person."""
     stuck: StuckSettings = Field(default_factory=StuckSettings)
     """Gives up on a record that fails for ever while others succeed."""
     only_recipients: tuple[Name, ...] = Field(default=(), examples=[["test-*", "jane@example.com"]])

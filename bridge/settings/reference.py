@@ -145,11 +145,10 @@ def _entry(setting: Setting, file: Setting | None) -> Iterator[str]:
     """A heading, what it is for, and how it is written; a secret together with its `_file`."""
     names = [f"`{one.name}`" for one in (setting, file) if one is not None]
     yield f"{'##' if len(setting.path) == 1 else '###'} {', '.join(names)}\n"
-    yield f"{_prose(setting.info.description or '')}\n"
+    off = " Not set by default." if setting.kind == "section" and setting.optional else ""
+    yield f"{_prose(setting.info.description or '')}{off}\n"
     if setting.kind != "section":
         yield from _facts(setting, file)
-    elif setting.optional:
-        yield "Not set by default.\n"
 
 
 def _tuning() -> Iterator[str]:
@@ -181,7 +180,10 @@ def _facts(setting: Setting, file: Setting | None) -> Iterator[str]:
     yield "- " + ", ".join(f"`{one.variable}`" for one in (setting, file) if one is not None) + "\n"
     if setting.path == ("kafka", "properties"):
         yield "What is let through, and what for:\n"
-        yield from (f"- `{name}`: {key.why}" for name, key in ALLOWED.items())
+        reasons: dict[str, list[str]] = {}
+        for name, key in ALLOWED.items():
+            reasons.setdefault(key.why, []).append(f"`{name}`")
+        yield from (f"- {', '.join(names)}: {why}" for why, names in reasons.items())
         yield ""
     if setting.section is not None:
         yield "Keys of each item:\n"
