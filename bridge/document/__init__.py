@@ -11,21 +11,21 @@ from __future__ import annotations
 
 from bridge.document.codes import CODES, LARGEST
 from bridge.document.composer import compose, read
-from bridge.document.nodes import Document, Entry, Mapping, Node, Place, Plain, Scalar, Sequence, Source, Style
+from bridge.document.nodes import Document, Entry, ListNode, MappingNode, Place, Plain, Scalar, Source, Style, YamlNode
 
 __all__ = [
     "CODES",
     "LARGEST",
     "Document",
     "Entry",
-    "Mapping",
-    "Node",
+    "ListNode",
+    "MappingNode",
     "Place",
     "Plain",
     "Scalar",
-    "Sequence",
     "Source",
     "Style",
+    "YamlNode",
     "compose",
     "read",
 ]

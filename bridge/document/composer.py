@@ -17,7 +17,7 @@ import yaml
 
 from bridge.document.codes import DEEPEST, LARGEST, MOST_FINDINGS, MOST_NODES
 from bridge.document.mistakes import COMMENT, cut_by_comments, syntax_finding, tab_findings
-from bridge.document.nodes import Document, Entry, Mapping, Node, Place, Plain, Scalar, Sequence, Source, Style
+from bridge.document.nodes import Document, Entry, ListNode, MappingNode, Place, Plain, Scalar, Source, Style, YamlNode
 from bridge.document.scalars import Trap, resolve
 from bridge.findings import Finding, in_order, visible
 
@@ -88,7 +88,7 @@ class _Builder:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.root: Node | None = None
+        self.root: YamlNode | None = None
         self.findings: list[Finding] = []
         self.scalars: list[Scalar] = []
         self._stack: list[_Open] = []
@@ -139,12 +139,12 @@ class _Builder:
     def _end_mapping(self, event: Any) -> None:
         done = self._stack.pop()
         start, end = _place(done.event.start_mark), _place(event.end_mark)
-        self._put(Mapping(tuple(done.children), start, end, self.source))
+        self._put(MappingNode(tuple(done.children), start, end, self.source))
 
     def _end_sequence(self, event: Any) -> None:
         done = self._stack.pop()
         start, end = _place(done.event.start_mark), _place(event.end_mark)
-        self._put(Sequence(tuple(done.children), start, end, self.source))
+        self._put(ListNode(tuple(done.children), start, end, self.source))
 
     def _alias(self, event: Any) -> None:
         message = f"the alias `*{event.anchor}` is not followed here"
@@ -200,7 +200,7 @@ class _Builder:
             message = f"the anchor `&{event.anchor}` is not used here"
             self._add("Y012", event, message, "leave it out, and write the value out again where it is needed")
 
-    def _put(self, node: Node) -> None:
+    def _put(self, node: YamlNode) -> None:
         if not self._stack:
             self.root = node
             return
@@ -217,7 +217,7 @@ class _Builder:
         if len(self.findings) >= MOST_FINDINGS:
             raise _Stop
 
-    def _key(self, node: Node) -> Scalar:
+    def _key(self, node: YamlNode) -> Scalar:
         """Check a key; returns it as text. One that is there already is dropped with its value."""
         if not isinstance(node, Scalar):
             self.findings.append(node.finding("Y010", "a key must be text, not a list or a mapping"))

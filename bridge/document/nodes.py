@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from bridge.findings import Finding, Severity
 
-__all__ = ["Document", "Entry", "Mapping", "Node", "Place", "Plain", "Scalar", "Sequence", "Source", "Style"]
+__all__ = ["Document", "Entry", "ListNode", "MappingNode", "Place", "Plain", "Scalar", "Source", "Style", "YamlNode"]
 
 Style = Literal["plain", "single", "double", "literal", "folded"]
 Plain = None | bool | int | float | str
@@ -111,7 +111,7 @@ class Entry:
     """One `key: value` of a mapping; the key's `value` is always text."""
 
     key: Scalar
-    value: Node
+    value: YamlNode
 
     @property
     def name(self) -> str:
@@ -119,7 +119,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class MappingNode:
     """Keys and values in the order of the file; of a key written twice (a finding) the first is kept."""
 
     entries: tuple[Entry, ...]
@@ -127,7 +127,7 @@ class Mapping:
     end: Place
     source: Source = field(repr=False, compare=False)
 
-    def get(self, name: str) -> Node | None:
+    def get(self, name: str) -> YamlNode | None:
         entry = self.entry(name)
         return None if entry is None else entry.value
 
@@ -145,15 +145,15 @@ class Mapping:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class ListNode:
     """The items of a list, in order."""
 
-    items: tuple[Node, ...]
+    items: tuple[YamlNode, ...]
     start: Place
     end: Place
     source: Source = field(repr=False, compare=False)
 
-    def __iter__(self) -> Iterator[Node]:
+    def __iter__(self) -> Iterator[YamlNode]:
         return iter(self.items)
 
     def __len__(self) -> int:
@@ -163,7 +163,7 @@ class Sequence:
         return self.source.finding(code, self.start.index, self.end.index, message, hint, severity)
 
 
-Node = Scalar | Mapping | Sequence
+YamlNode = Scalar | MappingNode | ListNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class Document:
     """
 
     source: Source
-    root: Node | None
+    root: YamlNode | None
     findings: tuple[Finding, ...]
     complete: bool
     """Whether the whole text was read; False after a syntax error, so that what is missing says nothing."""

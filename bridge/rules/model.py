@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.document import Mapping, Node as YamlNode, Place, Scalar, Source
+from bridge.document import MappingNode, Place, Scalar, Source, YamlNode
 from bridge.findings import Finding, Severity
 from bridge.flow import OnError
 from bridge.jq import Defs, Program
@@ -186,7 +186,7 @@ class Rule:
     max_age_ms: int | None
     final: bool
     enabled: bool
-    node: Mapping = field(repr=False, compare=False)
+    node: MappingNode = field(repr=False, compare=False)
     """The rule as written: for its place, and the place of each of its keys."""
     expressions: tuple[Expression, ...] = field(repr=False, compare=False)
     """Every expression of it, those of the defaults that it uses included."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bridge.document import Document, Mapping as MappingNode, Node, Scalar, Sequence as SequenceNode, compose, read
+from bridge.document import Document, ListNode, MappingNode, Scalar, YamlNode, compose, read
 from bridge.findings import Finding, FindingsError, has_errors
 from bridge.settings.environ import Values, from_environment
 from bridge.settings.files import other_way, resolve_paths, tls_findings, unusable_files
@@ -96,10 +96,10 @@ def _top_level(document: Document) -> list[Finding]:
     return [document.root.finding("S006", message)]
 
 
-def _plain(node: Node) -> Any:
+def _plain(node: YamlNode) -> Any:
     if isinstance(node, MappingNode):
         return {entry.name: _plain(entry.value) for entry in node}
-    if isinstance(node, SequenceNode):
+    if isinstance(node, ListNode):
         return tuple(_plain(item) for item in node)
     assert isinstance(node, Scalar)
     return node.value

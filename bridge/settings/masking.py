@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from bridge.document import CODES, Document, Mapping, Node, Sequence, Source
+from bridge.document import CODES, Document, ListNode, MappingNode, Source, YamlNode
 from bridge.findings import Finding
 from bridge.kafka.passthrough import ALLOWED
 from bridge.settings.suprsend import AnswerRow
@@ -91,13 +91,13 @@ def _end_of_value(text: str, end: int, indent: int) -> int:
     return end
 
 
-def _of_nodes(node: Node | None, path: tuple[str | int, ...]) -> Iterator[tuple[int, int]]:
+def _of_nodes(node: YamlNode | None, path: tuple[str | int, ...]) -> Iterator[tuple[int, int]]:
     """Find the values of keys that do not exist or are secrets, wherever they end."""
     section = section_at(path)
-    if isinstance(node, Sequence):
+    if isinstance(node, ListNode):
         for index, item in enumerate(node):
             yield from _of_nodes(item, (*path, index))
-    if not isinstance(node, Mapping):
+    if not isinstance(node, MappingNode):
         return
     former = {old[len(path)] for old in former_places() if old[: len(path)] == path and len(old) > len(path)}
     known = former | set(section.model_fields if section is not None else ())

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic_core import ErrorDetails
 
-from bridge.document import Document, Entry, Mapping as MappingNode, Node, Sequence as SequenceNode
+from bridge.document import Document, Entry, ListNode, MappingNode, YamlNode
 from bridge.findings import Codes, Finding, FindingCode, did_you_mean
 from bridge.settings.kinds import CONFLICTS, Conflict, show_duration, show_size
 from bridge.settings.table import Place, Setting, former_places, section_at, setting_at
@@ -79,15 +79,15 @@ class Places(NamedTuple):
         where = self.document.source.path or _variable(setting)
         return Finding(code, "error", where, 0, 0, 0, message, hint)
 
-    def _at(self, loc: Loc) -> Entry | Node | None:
+    def _at(self, loc: Loc) -> Entry | YamlNode | None:
         """Find the entry (of a mapping) or node (of a list) that a path leads to."""
         names = tuple(str(part) for part in loc)
-        found: Entry | Node | None = self.document.root
+        found: Entry | YamlNode | None = self.document.root
         for part in self.former.get(names, loc):
             node = found.value if isinstance(found, Entry) else found
             if isinstance(node, MappingNode):
                 found = node.entry(str(part))
-            elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node):
+            elif isinstance(node, ListNode) and isinstance(part, int) and part < len(node):
                 found = node.items[part]
             else:
                 return None

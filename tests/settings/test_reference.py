@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bridge.document import Mapping, Node, Sequence, compose
+from bridge.document import ListNode, MappingNode, YamlNode, compose
 from bridge.settings import SettingsError, load_settings
 from bridge.settings.reference import settings_page, settings_schema
 from bridge.settings.table import settings_table
@@ -20,10 +20,10 @@ FULL, SHORT = CONFIG / "bridge.full.yaml", CONFIG / "bridge.yaml"
 VALIDATOR = jsonschema.Draft202012Validator(settings_schema())
 
 
-def plain(node: Node | None) -> Any:
-    if isinstance(node, Mapping):
+def plain(node: YamlNode | None) -> Any:
+    if isinstance(node, MappingNode):
         return {entry.name: plain(entry.value) for entry in node}
-    if isinstance(node, Sequence):
+    if isinstance(node, ListNode):
         return [plain(item) for item in node]
     return node.value if node is not None else None
 

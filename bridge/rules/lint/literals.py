@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from bridge.document import Entry, Mapping, Node as YamlNode, Scalar, Sequence as NodeList
+from bridge.document import Entry, ListNode, MappingNode, Scalar, YamlNode
 from bridge.findings import Codes, Finding, FindingCode
 from bridge.jq import NOT_CONSTANT, Budget, BudgetExceeded, JqError
 from bridge.jq.syntax.nodes import Array, Identity, If, Literal, Node, Object, Pipe, Text as JqText, Variable, children
@@ -87,7 +87,7 @@ def _literal_ids(rule: Rule) -> Iterator[Finding]:
 def _misplaced(rule: Rule) -> Iterator[Finding]:
     """`on_error` under `properties`: one level too deep, and sent to the template."""
     node = rule.node.get("properties")
-    for entry in node if isinstance(node, Mapping) else ():
+    for entry in node if isinstance(node, MappingNode) else ():
         if entry.name in RULE and not RULE[entry.name].a_property and rule.node.get(entry.name) is None:
             message = f"`{entry.name}` is a property here, and no key of the rule"
             yield entry.key.finding(
@@ -99,8 +99,8 @@ def _invisible(rule: Rule) -> Iterator[Finding]:
     """A name with a character that nobody sees is another name."""
     nodes = [rule.node.get(key) for key, _value in texts_of(rule)]
     events, properties = rule.node.get("events"), rule.node.get("properties")
-    nodes += [] if not isinstance(events, NodeList) else list(events)
-    nodes += [] if not isinstance(properties, Mapping) else [entry.key for entry in properties]
+    nodes += [] if not isinstance(events, ListNode) else list(events)
+    nodes += [] if not isinstance(properties, MappingNode) else [entry.key for entry in properties]
     for node in nodes:
         found = (
             _INVISIBLE.search(node.text.strip(" \n")) if isinstance(node, Scalar) and "${" not in node.text else None
@@ -183,7 +183,7 @@ def _event(rule: Rule) -> Iterator[Finding]:
     listed = rule.place("events")
     for at, name in enumerate(rule.events):
         if not (name.startswith(first) and name.endswith(last) and len(name) >= len(first) + len(last)):
-            place = listed.items[at] if isinstance(listed, NodeList) and at < len(listed) else listed
+            place = listed.items[at] if isinstance(listed, ListNode) and at < len(listed) else listed
             message = f"`event` can never make the name `{name}`: it makes `{makes}`"
             yield place.finding("R027", message, "correct the name, or the event")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from bridge.document import Node as YamlNode, Scalar, Sequence as NodeList
+from bridge.document import ListNode, Scalar, YamlNode
 from bridge.findings import Codes, Finding, FindingCode, did_you_mean
 from bridge.jq.facts import path_of
 from bridge.jq.syntax.nodes import Binary, Literal, Logic, Node
@@ -252,5 +252,5 @@ def _is_inside(pattern: str, topic: str) -> bool:
 
 def _of_topic(rule: Rule, text: str) -> YamlNode:
     node = rule.place("topics")
-    items = node.items if isinstance(node, NodeList) else ()
+    items = node.items if isinstance(node, ListNode) else ()
     return next((item for item in items if isinstance(item, Scalar) and item.text == text), node)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from bridge.document import Mapping, Node, Scalar, Sequence
+from bridge.document import ListNode, MappingNode, Scalar, YamlNode
 from bridge.findings import Codes, Finding, FindingCode, Severity
 from bridge.jq import Defs, JqProblem, Program, closing_brace, compile_program
 from bridge.rules.map.scope import ITEM_VARIABLES, VARIABLES
@@ -236,7 +236,7 @@ class Expressions:
         self._programs: dict[str, Program | JqProblem] = {}
         self._items_refused: set[int] = set()
 
-    def program(self, field: str, node: Node) -> Expression | None:
+    def program(self, field: str, node: YamlNode) -> Expression | None:
         """Compile `when` or `for_each`: jq with or without `${ }` around all of it."""
         if isinstance(node, Scalar) and node.value is None and not node.text:
             # YAML's own finding says that there is nothing.
@@ -256,16 +256,16 @@ class Expressions:
             self._add(node, "R023", f"{field} is one jq expression, and there is text beside this ${{ }}", hint)
         return None
 
-    def value(self, field: str, node: Node, *, meant: Severity = "warning") -> Value | None:
+    def value(self, field: str, node: YamlNode, *, meant: Severity = "warning") -> Value | None:
         """Compile any value; `meant` is how bad a forgotten `${ }` is in it. None where a finding was made."""
         if isinstance(node, Scalar):
             return self._scalar(field, node, meant)
-        if isinstance(node, Sequence):
+        if isinstance(node, ListNode):
             values = [self.value(f"{field}[{number}]", item, meant=meant) for number, item in enumerate(node)]
             return None if None in values else Items(tuple(value for value in values if value is not None))
         return self.fields(field, node)
 
-    def fields(self, field: str, node: Mapping) -> Fields | None:
+    def fields(self, field: str, node: MappingNode) -> Fields | None:
         """Compile a mapping; its keys are literal."""
         entries: list[tuple[str, Value]] = []
         for entry in node:
@@ -361,16 +361,16 @@ class Expressions:
                     hint = "add for_each to the rule, or write a path of the record"
                     self.findings.append(expression.scalar.finding("R032", message, hint, span=span))
 
-    def _add(self, node: Node, code: str, message: str, hint: str) -> None:
+    def _add(self, node: YamlNode, code: str, message: str, hint: str) -> None:
         self.findings.append(node.finding(code, message, hint))
 
 
-def _program_hint(field: str, node: Node) -> str:
+def _program_hint(field: str, node: YamlNode) -> str:
     if field == "when" and isinstance(node, Scalar) and node.value is True:
         return "leave `when` out: then the rule takes every record of its topics"
     if field == "when" and isinstance(node, Scalar) and node.value is False:
         return "to switch a rule off write enabled: false"
-    if field == "when" and isinstance(node, Mapping) and all(isinstance(entry.value, Scalar) for entry in node):
+    if field == "when" and isinstance(node, MappingNode) and all(isinstance(entry.value, Scalar) for entry in node):
         parts = (
             f'.{entry.name.lstrip(".")} == "{entry.value.text}"' for entry in node if isinstance(entry.value, Scalar)
         )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from bridge.document import Mapping as MappingNode, Node, Scalar, Sequence as NodeList
+from bridge.document import ListNode, MappingNode, Scalar, YamlNode
 from bridge.findings import Codes, Finding, FindingCode
 from bridge.rules.read.keys import A_RULE, Flag, Key, Keys, Kind, Length, Line, Whole, Word, meant_key
 
@@ -35,16 +35,16 @@ _MILLISECONDS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_SHOWN = 200
 
 
-def _wrong(findings: list[Finding], node: Node, message: str, hint: str | None = None, code: str = "R005") -> None:
+def _wrong(findings: list[Finding], node: YamlNode, message: str, hint: str | None = None, code: str = "R005") -> None:
     findings.append(node.finding(code, message, hint))
 
 
-def plain(findings: list[Finding], name: str, kind: Kind, node: Node | None) -> Any:
+def plain(findings: list[Finding], name: str, kind: Kind, node: YamlNode | None) -> Any:
     """Read the value of a key whose kind says it all; what the kind says where there is none, or it is wrong."""
     return _READERS[type(kind)](findings, name, kind, node)
 
 
-def _flag(findings: list[Finding], name: str, kind: Flag, node: Node | None) -> bool:
+def _flag(findings: list[Finding], name: str, kind: Flag, node: YamlNode | None) -> bool:
     if isinstance(node, Scalar) and isinstance(node.value, bool):
         return node.value
     if node is not None:
@@ -52,7 +52,7 @@ def _flag(findings: list[Finding], name: str, kind: Flag, node: Node | None) -> 
     return kind.otherwise
 
 
-def _whole(findings: list[Finding], name: str, kind: Whole, node: Node | None) -> int:
+def _whole(findings: list[Finding], name: str, kind: Whole, node: YamlNode | None) -> int:
     value = node.value if isinstance(node, Scalar) else None
     if isinstance(value, int) and not isinstance(value, bool) and kind.low <= value <= kind.high:
         return value
@@ -63,7 +63,7 @@ def _whole(findings: list[Finding], name: str, kind: Whole, node: Node | None) -
     return kind.otherwise
 
 
-def _word(findings: list[Finding], name: str, kind: Word, node: Node | None) -> str:
+def _word(findings: list[Finding], name: str, kind: Word, node: YamlNode | None) -> str:
     value = node.value if isinstance(node, Scalar) else None
     if isinstance(value, str) and value in kind.words:
         return value
@@ -74,7 +74,7 @@ def _word(findings: list[Finding], name: str, kind: Word, node: Node | None) -> 
     return kind.words[0]
 
 
-def _length(findings: list[Finding], name: str, _kind: Length, node: Node | None) -> int | None:
+def _length(findings: list[Finding], name: str, _kind: Length, node: YamlNode | None) -> int | None:
     match = _DURATION.fullmatch(node.text) if isinstance(node, Scalar) else None
     if match is not None and int(match.group(1)):
         return int(match.group(1)) * _MILLISECONDS[match.group(2)]
@@ -83,7 +83,7 @@ def _length(findings: list[Finding], name: str, _kind: Length, node: Node | None
     return None
 
 
-def _line(findings: list[Finding], name: str, _kind: Line, node: Node | None) -> str:
+def _line(findings: list[Finding], name: str, _kind: Line, node: YamlNode | None) -> str:
     return text(findings, name, node) or ""
 
 
@@ -98,7 +98,7 @@ PLAIN: Final = frozenset(_READERS)
 """The kinds of keys that `plain` reads."""
 
 
-def text(findings: list[Finding], name: str, node: Node | None) -> str | None:
+def text(findings: list[Finding], name: str, node: YamlNode | None) -> str | None:
     """Read text."""
     if node is None:
         return None
@@ -109,9 +109,9 @@ def text(findings: list[Finding], name: str, node: Node | None) -> str | None:
     return None
 
 
-def texts(findings: list[Finding], field: str, node: Node, key: Key) -> list[Scalar] | None:
+def texts(findings: list[Finding], field: str, node: YamlNode, key: Key) -> list[Scalar] | None:
     """Read a list of texts that is not empty; None where it is no list, or an item is no text."""
-    if not isinstance(node, NodeList) or not len(node):
+    if not isinstance(node, ListNode) or not len(node):
         shown = key.example.strip("[]")
         if isinstance(node, Scalar) and isinstance(node.value, str) and len(node.text) < _LONGEST_SHOWN:
             shown = ", ".join(node.text.replace(",", " ").split())
@@ -124,7 +124,7 @@ def texts(findings: list[Finding], field: str, node: Node, key: Key) -> list[Sca
     return found if len(found) == len(node) else None
 
 
-def mapping(findings: list[Finding], field: str, node: Node | None, example: str) -> MappingNode | None:
+def mapping(findings: list[Finding], field: str, node: YamlNode | None, example: str) -> MappingNode | None:
     """Read a mapping."""
     if node is None or isinstance(node, MappingNode):
         return node

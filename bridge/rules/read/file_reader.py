@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridge.document import Document, Entry, Mapping, Node, Scalar, Sequence
+from bridge.document import Document, Entry, ListNode, MappingNode, Scalar, YamlNode
 from bridge.findings import Codes, Finding, FindingCode, has_errors
 from bridge.jq import Defs, JqProblem, compile_defs
 from bridge.rules.map.scope import DEF_VARIABLES
@@ -47,7 +47,7 @@ def read_file(document: Document, shared: Defs | None) -> tuple[RuleFile, list[F
     """
     findings: list[Finding] = list(document.findings)
     root = document.root
-    if not isinstance(root, Mapping):
+    if not isinstance(root, MappingNode):
         if document.complete:
             findings.append(_not_rules(document))
         return RuleFile(document.source.path, document.source, (), (), whole=False), findings
@@ -81,12 +81,12 @@ def _without_echoes(document: Document, findings: list[Finding]) -> list[Finding
     ]
 
 
-def _check_version(findings: list[Finding], node: Node | None) -> None:
+def _check_version(findings: list[Finding], node: YamlNode | None) -> None:
     if node is not None and not (isinstance(node, Scalar) and node.value == 1 and node.value is not True):
         findings.append(node.finding("R006", "this version of rule files is not known", "write version: 1"))
 
 
-def _read_topics(findings: list[Finding], node: Node | None) -> tuple[TopicRule, ...]:
+def _read_topics(findings: list[Finding], node: YamlNode | None) -> tuple[TopicRule, ...]:
     topics = mapping(findings, "topics", node, "for example topics: {orders.v1: {decode: json}}")
     read = (_read_topic(findings, entry) for entry in topics or ())
     return tuple(topic for topic in read if topic is not None)
@@ -113,7 +113,7 @@ def _read_topic(findings: list[Finding], entry: Entry) -> TopicRule | None:
     )
 
 
-def _read_defs(findings: list[Finding], node: Node | None, shared: Defs | None) -> Defs | None:
+def _read_defs(findings: list[Finding], node: YamlNode | None, shared: Defs | None) -> Defs | None:
     """Compile the file's own functions above the shared ones; None where they do not compile."""
     if node is None:
         return shared if shared is not None else None
@@ -129,7 +129,7 @@ def _read_defs(findings: list[Finding], node: Node | None, shared: Defs | None) 
         return None
 
 
-def _read_defaults(compiler: Expressions, node: Node | None) -> Mapping | None:
+def _read_defaults(compiler: Expressions, node: YamlNode | None) -> MappingNode | None:
     defaults = mapping(compiler.findings, "defaults", node, f"for example defaults: {FILE['defaults'].example}")
     if defaults is None:
         return None
@@ -143,10 +143,12 @@ def _read_defaults(compiler: Expressions, node: Node | None) -> Mapping | None:
             compiler.value(entry.name, entry.value, meant=key.forgotten)
     refuse_unknown(compiler.findings, "defaults", defaults, RULE)
     allowed = tuple(entry for entry in defaults if entry.name in DEFAULTS)
-    return Mapping(allowed, defaults.start, defaults.end, defaults.source)
+    return MappingNode(allowed, defaults.start, defaults.end, defaults.source)
 
 
-def _read_rules(compiler: Expressions, document: Document, root: Mapping, defaults: Mapping | None) -> tuple[Rule, ...]:
+def _read_rules(
+    compiler: Expressions, document: Document, root: MappingNode, defaults: MappingNode | None
+) -> tuple[Rule, ...]:
     node = root.get("rules")
     if node is None:
         if document.complete:
@@ -159,13 +161,13 @@ def _read_rules(compiler: Expressions, document: Document, root: Mapping, defaul
             )
             compiler.findings.append(finding)
         return ()
-    if not isinstance(node, Sequence):
+    if not isinstance(node, ListNode):
         hint = "write rules: followed by `- name: …` lines"
         compiler.findings.append(node.finding("R005", "rules must be a list", hint))
         return ()
     rules: list[Rule] = []
     for item in node:
-        if not isinstance(item, Mapping):
+        if not isinstance(item, MappingNode):
             compiler.findings.append(item.finding("R005", "a rule is keys and values", "write - name: order-placed"))
             continue
         rule = read_rule(item, defaults, compiler)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from bridge.document import Mapping, Node, Scalar, Sequence
+from bridge.document import ListNode, MappingNode, Scalar, YamlNode
 from bridge.findings import Codes, Finding, FindingCode
 from bridge.rules.map.scope import VARIABLES
 from bridge.rules.model import (
@@ -90,7 +90,7 @@ CODES: Final[Codes] = {
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
-def read_rule(node: Mapping, defaults: Mapping | None, compiler: Expressions) -> Rule | None:
+def read_rule(node: MappingNode, defaults: MappingNode | None, compiler: Expressions) -> Rule | None:
     """Read one rule; None where anything in it is wrong (the findings are in `compiler.findings`)."""
     before = _errors(compiler.findings)
     refuse_unknown(compiler.findings, "a rule", node, RULE)
@@ -105,7 +105,7 @@ def _errors(findings: list[Finding]) -> int:
 class _Reader:
     """Reads the keys of one rule, each from the rule or else from the defaults."""
 
-    def __init__(self, node: Mapping, defaults: Mapping | None, compiler: Expressions) -> None:
+    def __init__(self, node: MappingNode, defaults: MappingNode | None, compiler: Expressions) -> None:
         self.node = node
         self.defaults = defaults
         self.compiler = compiler
@@ -158,11 +158,11 @@ class _Reader:
         """Say whether the rule has this key, though wrong or misspelt."""
         return any(meant_key(entry.name, RULE) == key for entry in self.node)
 
-    def _get(self, key: str) -> Node | None:
+    def _get(self, key: str) -> YamlNode | None:
         node = self.node.get(key)
         return node if node is not None or self.defaults is None else self.defaults.get(key)
 
-    def _require(self, key: str) -> Node | None:
+    def _require(self, key: str) -> YamlNode | None:
         node = self._get(key)
         if node is None:
             self.findings.append(self._missing(key, RULE[key].example))
@@ -171,12 +171,12 @@ class _Reader:
     def _missing(self, key: str, example: str) -> Finding:
         """A key that is not there; or one level too deep."""
         for entry in self.node:
-            inner = entry.value.entry(key) if isinstance(entry.value, Mapping) else None
+            inner = entry.value.entry(key) if isinstance(entry.value, MappingNode) else None
             if inner is not None:
                 message = f"`{key}` stands under `{entry.name}`, and the rule has none"
                 return inner.key.finding("R004", message, f"indent it as `{entry.name}:`")
         name = self.node.entry("name")
-        place: Node = self.node if name is None else name.key
+        place: YamlNode = self.node if name is None else name.key
         start = place.start.index
         return self.node.source.finding("R004", start, start + 1, f"the rule has no `{key}`", f"add {key}: {example}")
 
@@ -185,7 +185,7 @@ class _Reader:
         was = self._name("was", self.node.get("was"))
         return name or "", was or name or ""
 
-    def _name(self, field: str, node: Node | None) -> str | None:
+    def _name(self, field: str, node: YamlNode | None) -> str | None:
         name = text(self.findings, field, node)
         if node is not None and name is not None and not _NAME.fullmatch(name):
             message = f"`{name[:80]}` cannot be the {field} of a rule"
@@ -213,10 +213,10 @@ class _Reader:
             return (Fields(tuple(merged.items())),)
         return tuple(layers)
 
-    def _layer(self, node: Node) -> Fields | Computed | None:
+    def _layer(self, node: YamlNode) -> Fields | Computed | None:
         before = len(self.findings)
         value = self.compiler.value("properties", node, meant="error" if isinstance(node, Scalar) else "warning")
-        if isinstance(node, Mapping):
+        if isinstance(node, MappingNode):
             self._refuse_names(node)
         if value is None or isinstance(value, Fields | Computed):
             return value
@@ -232,7 +232,7 @@ class _Reader:
         )
         return None
 
-    def _refuse_names(self, node: Mapping) -> None:
+    def _refuse_names(self, node: MappingNode) -> None:
         for entry in node:
             problem = limits.property_key_problem(entry.name)
             if problem is not None and "${" not in entry.name:
@@ -327,11 +327,11 @@ def topic_pattern(findings: list[Finding], node: Scalar) -> TopicPattern | None:
     return TopicPattern(node.text, matches, literal)
 
 
-def read_attachments(node: Node | None, compiler: Expressions) -> Computed | tuple[AttachmentRule, ...]:
+def read_attachments(node: YamlNode | None, compiler: Expressions) -> Computed | tuple[AttachmentRule, ...]:
     """Read `attachments`; what is wrong goes to the compiler's findings."""
     if node is None:
         return ()
-    if isinstance(node, Sequence):
+    if isinstance(node, ListNode):
         items = (_read_item(f"attachments[{number}]", item, compiler) for number, item in enumerate(node))
         return tuple(item for item in items if item is not None)
     value = compiler.value("attachments", node) if isinstance(node, Scalar) else None
@@ -344,8 +344,8 @@ def read_attachments(node: Node | None, compiler: Expressions) -> Computed | tup
     return ()
 
 
-def _read_item(field: str, node: Node, compiler: Expressions) -> AttachmentRule | None:
-    if not isinstance(node, Mapping):
+def _read_item(field: str, node: YamlNode, compiler: Expressions) -> AttachmentRule | None:
+    if not isinstance(node, MappingNode):
         hint = "write - url: https://…, and filename: below it"
         compiler.findings.append(node.finding("R029", "an attachment has a url and perhaps a filename", hint))
         return None
@@ -368,7 +368,7 @@ def _read_item(field: str, node: Node, compiler: Expressions) -> AttachmentRule 
     return None if address is None else AttachmentRule(address, name, ignore)
 
 
-def _text(field: str, node: Node, compiler: Expressions) -> Value | None:
+def _text(field: str, node: YamlNode, compiler: Expressions) -> Value | None:
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         compiler.findings.append(node.finding("R029", f"{field} must be text or one ${{ }}", "write it in quotes"))
         return None
@@ -376,7 +376,7 @@ def _text(field: str, node: Node, compiler: Expressions) -> Value | None:
     return Fixed(str(value.value).strip()) if isinstance(value, Fixed) else value
 
 
-def _ignore(field: str, node: Node | None, compiler: Expressions) -> Value | None:
+def _ignore(field: str, node: YamlNode | None, compiler: Expressions) -> Value | None:
     if node is None:
         return None
     value = compiler.value(field, node) if isinstance(node, Scalar) else None

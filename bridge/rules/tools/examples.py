@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from bridge.document import Entry, Mapping as MappingNode, Source
+from bridge.document import Entry, MappingNode, Source
 from bridge.flow import Event, Fault, MappingContext, PlainRecord
 from bridge.jsontext import loads
 from bridge.rules.model import RuleSet
