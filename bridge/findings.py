@@ -6,13 +6,15 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from bridge.jsontext import OPT_INDENT_2, dumps
 
 __all__ = [
     "FORMATS",
+    "Codes",
     "Finding",
+    "FindingCode",
     "FindingsError",
     "Format",
     "Severity",
@@ -49,6 +51,19 @@ class Finding:
     end_column: int
     message: str
     hint: str | None = None
+
+
+class FindingCode(NamedTuple):
+    """What a code stands for: what is wrong, how bad that is at worst, what to write instead, and text that has it."""
+
+    title: str
+    severity: Severity
+    instead: str
+    example: str = ""
+
+
+Codes = Mapping[str, FindingCode]
+"""A table of codes; they are declared where they are found."""
 
 
 class FindingsError(Exception):

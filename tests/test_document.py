@@ -11,15 +11,15 @@ import pytest
 import yaml
 from hypothesis import given, settings, strategies as st
 
-from bridge.document import CODES, LARGEST, Document, Mapping, Node, Scalar, Sequence, compose, read
+from bridge.document import CODES, LARGEST, Document, ListNode, MappingNode, Scalar, YamlNode, compose, read
 from bridge.document.codes import DEEPEST, MOST_FINDINGS, MOST_NODES
 from bridge.findings import Finding, render
 
 
-def plain(node: Node | None) -> object:
-    if isinstance(node, Mapping):
+def plain(node: YamlNode | None) -> object:
+    if isinstance(node, MappingNode):
         return {entry.name: plain(entry.value) for entry in node}
-    if isinstance(node, Sequence):
+    if isinstance(node, ListNode):
         return [plain(item) for item in node]
     return node.value if node is not None else None
 
@@ -35,7 +35,7 @@ def only(text: str | bytes) -> Finding:
 
 def scalar(text: str) -> Scalar:
     root = compose(text, "f.yaml").root
-    assert isinstance(root, Mapping)
+    assert isinstance(root, MappingNode)
     node = root.entries[0].value
     assert isinstance(node, Scalar)
     return node
@@ -362,9 +362,9 @@ def test_places_inside_scalars_are_exact(text: str, style: str | None, width: in
     """Whatever the style, an offset into the decoded text leads to that very character in the file."""
     written = yaml.safe_dump({"key": {"inner": text}}, default_style=style, width=width, allow_unicode=True)
     root = compose(written, "f.yaml").root
-    assert isinstance(root, Mapping)
+    assert isinstance(root, MappingNode)
     inner = root.entries[0].value
-    assert isinstance(inner, Mapping)
+    assert isinstance(inner, MappingNode)
     node = inner.entries[0].value
     assert isinstance(node, Scalar)
     assert node.text == text
@@ -396,7 +396,7 @@ def test_places_inside_scalars_are_exact(text: str, style: str | None, width: in
 def test_places_by_example(text: str, offset: int, place: tuple[int, int]) -> None:
     """Escapes, folded lines and blocks, where the file and the decoded text differ most."""
     root = compose(text, "f.yaml").root
-    node = root.items[0] if isinstance(root, Sequence) else root.entries[0].value  # type: ignore[union-attr]
+    node = root.items[0] if isinstance(root, ListNode) else root.entries[0].value  # type: ignore[union-attr]
     assert isinstance(node, Scalar)
     assert node.place(offset)[:2] == place
 

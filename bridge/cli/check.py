@@ -130,17 +130,17 @@ def _read_settings(named: Path | None) -> _Seen:
 
 def _peeked(named: Path | None) -> tuple[Path, tuple[str, ...] | None]:
     """What wrong settings say of rules and topics nonetheless, so that all mistakes are found at once."""
-    from bridge.document import Mapping, Scalar, Sequence, read
+    from bridge.document import ListNode, MappingNode, Scalar, read
 
     base = Path() if named is None else named.parent
     root = None if named is None else read(named).root
-    if not isinstance(root, Mapping):
+    if not isinstance(root, MappingNode):
         return base / "rules", None
     rules, kafka = root.get("rules"), root.get("kafka")
-    path = rules.get("path") if isinstance(rules, Mapping) else None
-    listed = kafka.get("topics") if isinstance(kafka, Mapping) else None
+    path = rules.get("path") if isinstance(rules, MappingNode) else None
+    listed = kafka.get("topics") if isinstance(kafka, MappingNode) else None
     topics = None
-    if isinstance(listed, Sequence) and all(isinstance(topic, Scalar) for topic in listed):
+    if isinstance(listed, ListNode) and all(isinstance(topic, Scalar) for topic in listed):
         topics = tuple(topic.text for topic in listed if isinstance(topic, Scalar))
     return base / (path.text if isinstance(path, Scalar) and path.text else "rules"), topics
 
@@ -156,7 +156,7 @@ def _rules(path: Path, topics: tuple[str, ...] | None) -> _Rules:
 def _machine(settings: Settings, name: str) -> list[Finding]:
     """What only trying tells: keys that cannot be keys, settings that librdkafka refuses, filters that are none."""
     from bridge.kafka.config import ConfigError, clients_of
-    from bridge.rules.read.name_patterns import PatternError, recipient_filter
+    from bridge.rules.name_patterns import NamePatternError, recipient_filter
     from bridge.secrets import SecretError
     from bridge.service.wiring import credentials_of, endpoint_of, judge_of
     from bridge.suprsend.answers import AnswerRuleError
@@ -173,7 +173,7 @@ def _machine(settings: Settings, name: str) -> list[Finding]:
     ):
         try:
             attempt()
-        except (SecretError, CredentialsError, EndpointError, AnswerRuleError, ConfigError, PatternError) as error:
+        except (SecretError, CredentialsError, EndpointError, AnswerRuleError, ConfigError, NamePatternError) as error:
             found.append(Finding("S004", "error", name, 0, 0, 0, str(error), getattr(error, "hint", None)))
     return found + _trusted(settings, name)
 

@@ -133,8 +133,7 @@ def _rules(mapping: CompiledMapping) -> Rules:
 
 
 def _limits(settings: Settings, wish: Wish) -> Limits:
-    delivery = settings.delivery
-    window = int((delivery.dedupe_window - delivery.dedupe_margin) * 1000)
+    window = int((settings.tuning.dedupe_window - settings.tuning.dedupe_margin) * 1000)
     return Limits(window, wish.most, allow_repeats=wish.allow_repeats)
 
 

@@ -15,6 +15,7 @@ import typer
 from bridge.cli.failure import INTERRUPTED, USAGE, Failure
 
 if TYPE_CHECKING:
+    from bridge.findings import Finding
     from bridge.service.dry_run import DryTransport
 
 
@@ -55,8 +56,10 @@ def _started(config: Path | None, log_level: str | None, *, dry_run: bool) -> in
     from bridge.service.process import StartError, run
     from bridge.service.wiring import secrets_of
     from bridge.settings.load import load_settings
+    from bridge.settings.report import MOVED
 
-    settings = load_settings(config, os.environ)
+    notes: list[Finding] = []
+    settings = load_settings(config, os.environ, notes=notes)
     level = log_level or settings.logs.level
     if level not in LEVELS:
         message = f"--log-level {level}: write debug, info, warning or error"
@@ -66,6 +69,9 @@ def _started(config: Path | None, log_level: str | None, *, dry_run: bool) -> in
     )
     logs = Logs(level=level, form=settings.logs.format, redactor=redactor)
     logs.capture_libraries()
+    for note in notes:
+        if note.code == MOVED:
+            logs.logger.warning("setting_moved", message=f"{note.message}: {note.hint}")
     dry = DryTransport() if dry_run else None
     try:
         return run(settings, logs, dry)

@@ -151,22 +151,22 @@ def _from_environment(environ: Mapping[str, str]) -> SuprSend:
     from pydantic import ValidationError, create_model
 
     from bridge.document import compose
-    from bridge.findings import FindingsError
+    from bridge.findings import FindingsError, has_errors
     from bridge.settings.environ import from_environment
     from bridge.settings.kinds import Section
-    from bridge.settings.report import Origins, findings_of
+    from bridge.settings.report import Places, findings_of
     from bridge.settings.suprsend import SuprSend
 
     only = create_model("Only", __base__=Section, suprsend=(SuprSend, ...))
     values, findings = from_environment(environ)
-    section = {path[-1]: value for path, (value, _variable) in values.items()}
+    section = {path[-1]: value for path, (value, _variable) in values.items() if path[0] == "suprsend"}
     variables = {path: variable for path, (_value, variable) in values.items()}
     try:
         found = only.model_validate({"suprsend": section})
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        findings = [*findings, *findings_of(details, Origins(compose("", ""), variables))]
-    if findings:
+        findings = [*findings, *findings_of(details, Places(compose("", ""), variables))]
+    if has_errors(findings):
         raise FindingsError(findings, {})
     return cast("SuprSend", getattr(found, "suprsend"))  # noqa: B009 (the made-up model has no such name for mypy)
 

@@ -2,56 +2,50 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from bridge.findings import Codes, FindingCode
 
-from bridge.findings import Severity
-
-__all__ = ["CODES", "DEEPEST", "LARGEST", "MOST_FINDINGS", "MOST_NODES", "Code"]
+__all__ = ["CODES", "DEEPEST", "LARGEST", "MOST_FINDINGS", "MOST_NODES"]
 
 
-class Code(NamedTuple):
-    """One row: what is wrong, how bad that is at worst, and what to write instead."""
-
-    title: str
-    severity: Severity
-    instead: str
-
-
-CODES: dict[str, Code] = {
-    "Y001": Code("The file cannot be read.", "error", "Check the path, and who may read it."),
-    "Y002": Code("The file is not UTF-8 text.", "error", "Save it as UTF-8."),
-    "Y003": Code(
+CODES: Codes = {
+    "Y001": FindingCode("The file cannot be read.", "error", "Check the path, and who may read it."),
+    "Y002": FindingCode("The file is not UTF-8 text.", "error", "Save it as UTF-8."),
+    "Y003": FindingCode(
         "A character that no YAML file may hold, or that YAML and editors count as different line ends.",
         "error",
         'Leave it out, or write it as an escape in double quotes: `"\\u2028"`.',
     ),
-    "Y004": Code("The file is too large, too deep, or has too many values.", "error", "Split it into several files."),
-    "Y005": Code(
+    "Y004": FindingCode(
+        "The file is too large, too deep, or has too many values.", "error", "Split it into several files."
+    ),
+    "Y005": FindingCode(
         "The text is not YAML.",
         "error",
         "Look at quotes, brackets and indentation at the place and in the lines before it.",
     ),
-    "Y006": Code("A tab outside of quotes, blocks and comments.", "error", "Use spaces."),
-    "Y007": Code(
+    "Y006": FindingCode("A tab outside of quotes, blocks and comments.", "error", "Use spaces."),
+    "Y007": FindingCode(
         "A value that one YAML reader takes as text and another as something else: `yes`, `012`, `1:30`, a date.",
         "error",
         'Put it in quotes (`"yes"`) if it is text; else write `true`, `false`, `null`, or a number as JSON does.',
     ),
-    "Y008": Code("Nothing where a value belongs.", "error", 'Write the value, `null`, or `""`; or leave the key out.'),
-    "Y009": Code("A key that is there twice.", "error", "Keep one of the two; the message names both lines."),
-    "Y010": Code("A key that is not text.", "error", 'Put it in quotes: `"5": …`.'),
-    "Y011": Code("A tag (`!!str`, `!x`).", "error", "Leave it out; quotes make a text."),
-    "Y012": Code("An anchor (`&x`) or an alias (`*x`).", "error", "Write the value out where it is needed."),
-    "Y013": Code("A merge key (`<<`).", "error", "Write the keys out; rules share keys through `defaults`."),
-    "Y014": Code(
+    "Y008": FindingCode(
+        "Nothing where a value belongs.", "error", 'Write the value, `null`, or `""`; or leave the key out.'
+    ),
+    "Y009": FindingCode("A key that is there twice.", "error", "Keep one of the two; the message names both lines."),
+    "Y010": FindingCode("A key that is not text.", "error", 'Put it in quotes: `"5": …`.'),
+    "Y011": FindingCode("A tag (`!!str`, `!x`).", "error", "Leave it out; quotes make a text."),
+    "Y012": FindingCode("An anchor (`&x`) or an alias (`*x`).", "error", "Write the value out where it is needed."),
+    "Y013": FindingCode("A merge key (`<<`).", "error", "Write the keys out; rules share keys through `defaults`."),
+    "Y014": FindingCode(
         "More than one document in a file, or a directive (`%YAML`).", "error", "One file holds one document."
     ),
-    "Y015": Code(
+    "Y015": FindingCode(
         "A ` #` begins a comment in the middle of a value, or a comment holds `${`.",
         "error",
         "Write the value in quotes; the finding shows how.",
     ),
-    "Y016": Code(
+    "Y016": FindingCode(
         "YAML cannot read a value with `${ … }` as it stands, for a `: `, `{` or quote in it.",
         "error",
         "Write the value in single quotes or in a `|` block; the finding shows how.",

@@ -6,20 +6,20 @@ the first level too many, before anything recurses.
 
 from __future__ import annotations
 
+import codecs
+import re
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bridge.document.advice import cut_by_comments, tab_findings
 from bridge.document.codes import DEEPEST, LARGEST, MOST_FINDINGS, MOST_NODES
-from bridge.document.decoding import decode
-from bridge.document.lines import COMMENT
-from bridge.document.nodes import Document, Entry, Mapping, Node, Place, Plain, Scalar, Sequence, Source, Style
+from bridge.document.mistakes import COMMENT, cut_by_comments, syntax_finding, tab_findings
+from bridge.document.nodes import Document, Entry, ListNode, MappingNode, Place, Plain, Scalar, Source, Style, YamlNode
 from bridge.document.scalars import Trap, resolve
-from bridge.document.syntax import syntax_finding
-from bridge.findings import Finding, in_order
+from bridge.findings import Finding, in_order, visible
 
 __all__ = ["compose", "read"]
 
@@ -54,7 +54,7 @@ def compose(data: bytes | str, path: str) -> Document:
 
     Everything wrong with the YAML is in `findings` of the document, all at once as far as the text can be read.
     """
-    source, findings = decode(data, path)
+    source, findings = _decode(data, path)
     if findings:
         return Document(source, None, tuple(findings), complete=False)
     builder = _Builder(source)
@@ -88,7 +88,7 @@ class _Builder:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.root: Node | None = None
+        self.root: YamlNode | None = None
         self.findings: list[Finding] = []
         self.scalars: list[Scalar] = []
         self._stack: list[_Open] = []
@@ -139,12 +139,12 @@ class _Builder:
     def _end_mapping(self, event: Any) -> None:
         done = self._stack.pop()
         start, end = _place(done.event.start_mark), _place(event.end_mark)
-        self._put(Mapping(tuple(done.children), start, end, self.source))
+        self._put(MappingNode(tuple(done.children), start, end, self.source))
 
     def _end_sequence(self, event: Any) -> None:
         done = self._stack.pop()
         start, end = _place(done.event.start_mark), _place(event.end_mark)
-        self._put(Sequence(tuple(done.children), start, end, self.source))
+        self._put(ListNode(tuple(done.children), start, end, self.source))
 
     def _alias(self, event: Any) -> None:
         message = f"the alias `*{event.anchor}` is not followed here"
@@ -200,7 +200,7 @@ class _Builder:
             message = f"the anchor `&{event.anchor}` is not used here"
             self._add("Y012", event, message, "leave it out, and write the value out again where it is needed")
 
-    def _put(self, node: Node) -> None:
+    def _put(self, node: YamlNode) -> None:
         if not self._stack:
             self.root = node
             return
@@ -217,7 +217,7 @@ class _Builder:
         if len(self.findings) >= MOST_FINDINGS:
             raise _Stop
 
-    def _key(self, node: Node) -> Scalar:
+    def _key(self, node: YamlNode) -> Scalar:
         """Check a key; returns it as text. One that is there already is dropped with its value."""
         if not isinstance(node, Scalar):
             self.findings.append(node.finding("Y010", "a key must be text, not a list or a mapping"))
@@ -242,11 +242,11 @@ class _Builder:
         """A key that is there twice; several of them in an item of a list are an item whose dash was forgotten."""
         top = self._stack[-1]
         message = f"the key `{_short(node.text)}` is there twice: it was set in line {first.start.line} already"
-        told = node.finding("Y009", message, "keep one of the two")
+        twice = node.finding("Y009", message, "keep one of the two")
         in_list = len(self._stack) > 1 and self._stack[-2].keys is None
         if top.repeated is None or not in_list:
-            top.repeated = top.repeated or told
-            self.findings.append(told)
+            top.repeated = top.repeated or twice
+            self.findings.append(twice)
         elif top.repeated in self.findings:
             where = top.repeated
             message = "this key and those behind it are there twice: does a new item of the list begin here?"
@@ -277,3 +277,44 @@ def _short(text: str) -> str:
 
 def _place(mark: Any) -> Place:
     return Place(mark.line + 1, mark.column + 1, mark.index)
+
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+"""What YAML forbids, and the line separators that YAML takes for line ends and editors do not."""
+_MOST_SHOWN = 20
+_WIDE_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+
+
+def _decode(data: bytes | str, path: str) -> tuple[Source, list[Finding]]:
+    """Decode a file; a byte order mark at the beginning is left out. With findings the text is for showing only."""
+    size = len(data) if isinstance(data, bytes) else len(data.encode("utf-8", "surrogatepass"))
+    if size > LARGEST:
+        message = f"the file is larger than {LARGEST // (1024 * 1024)} MiB"
+        return Source(path, ""), [Finding("Y004", "error", path, 0, 0, 0, message, "split it into several files")]
+    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+    source = Source(path, text.removeprefix("\ufeff"))
+    if isinstance(data, bytes):
+        wrong = _wrong_bytes(data, source)
+        if wrong is not None:
+            return source, [wrong]
+    return source, [_forbidden(source, match) for match in islice(_FORBIDDEN.finditer(source.text), _MOST_SHOWN)]
+
+
+def _wrong_bytes(data: bytes, source: Source) -> Finding | None:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8").removeprefix("\ufeff")
+        message = f"the file is not UTF-8 text: byte 0x{data[error.start]:02X} cannot stand here"
+        if data.startswith(_WIDE_BOMS):
+            message = "the file is not UTF-8 text: it begins like UTF-16 or UTF-32"
+        return source.finding("Y002", len(before), len(before) + 1, message, "save the file as UTF-8")
+    return None
+
+
+def _forbidden(source: Source, match: re.Match[str]) -> Finding:
+    code = ord(match.group())
+    written = f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"
+    message = f"the character {visible(match.group())} (U+{code:04X}) cannot stand in a YAML file"
+    hint = f'leave it out, or write it as {written} in double quotes: "{written}"'
+    return source.finding("Y003", match.start(), match.end(), message, hint)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from bridge.document.offsets import offsets_of
 from bridge.findings import Finding, Severity
 
-__all__ = ["Document", "Entry", "Mapping", "Node", "Place", "Plain", "Scalar", "Sequence", "Source", "Style"]
+__all__ = ["Document", "Entry", "ListNode", "MappingNode", "Place", "Plain", "Scalar", "Source", "Style", "YamlNode"]
 
 Style = Literal["plain", "single", "double", "literal", "folded"]
 Plain = None | bool | int | float | str
@@ -86,7 +86,7 @@ class Scalar:
         messages, not for loops.
         """
         span = self.source.text[self.start.index : self.end.index]
-        offsets = offsets_of(span, self.text, self.style)
+        offsets = _offsets_of(span, self.text, self.style)
         return self.source.place(self.start.index + offsets[max(0, min(offset, len(self.text)))])
 
     def finding(
@@ -111,7 +111,7 @@ class Entry:
     """One `key: value` of a mapping; the key's `value` is always text."""
 
     key: Scalar
-    value: Node
+    value: YamlNode
 
     @property
     def name(self) -> str:
@@ -119,7 +119,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class MappingNode:
     """Keys and values in the order of the file; of a key written twice (a finding) the first is kept."""
 
     entries: tuple[Entry, ...]
@@ -127,7 +127,7 @@ class Mapping:
     end: Place
     source: Source = field(repr=False, compare=False)
 
-    def get(self, name: str) -> Node | None:
+    def get(self, name: str) -> YamlNode | None:
         entry = self.entry(name)
         return None if entry is None else entry.value
 
@@ -145,15 +145,15 @@ class Mapping:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class ListNode:
     """The items of a list, in order."""
 
-    items: tuple[Node, ...]
+    items: tuple[YamlNode, ...]
     start: Place
     end: Place
     source: Source = field(repr=False, compare=False)
 
-    def __iter__(self) -> Iterator[Node]:
+    def __iter__(self) -> Iterator[YamlNode]:
         return iter(self.items)
 
     def __len__(self) -> int:
@@ -163,7 +163,7 @@ class Sequence:
         return self.source.finding(code, self.start.index, self.end.index, message, hint, severity)
 
 
-Node = Scalar | Mapping | Sequence
+YamlNode = Scalar | MappingNode | ListNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,110 @@ class Document:
     """
 
     source: Source
-    root: Node | None
+    root: YamlNode | None
     findings: tuple[Finding, ...]
     complete: bool
     """Whether the whole text was read; False after a syntax error, so that what is missing says nothing."""
+
+
+_ESCAPE = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|(?:\r\n?|\n)[ \t]*|.)", re.DOTALL)
+_BREAKS = re.compile(r"[ \t]*(?:\r\n?|\n)(?:[ \t]*(?:\r\n?|\n))*[ \t]*")
+_ONE_BREAK = re.compile(r"\r\n?|\n")
+_HEADER = re.compile(r"[^\r\n]*(?:\r\n?|\n|$)")
+
+
+def _offsets_of(span: str, text: str, style: str) -> list[int]:
+    """Map each offset of `text` (its length included) to an offset into `span`, the scalar as written.
+
+    `span` begins at the scalar (quotes and the `|` or `>` line included). Exact for plain, quoted and literal
+    scalars; for folded ones exact for everything that is not white space.
+    """
+    if style == "literal":
+        offsets = _literal(span, text)
+    elif style == "folded":
+        offsets = None
+    else:
+        offsets = _flow(span, text, style)
+    return offsets if offsets is not None else _by_ink(span, text, style)
+
+
+def _flow(span: str, text: str, style: str) -> list[int] | None:
+    """Decode a plain or quoted scalar again, noting where each character came from."""
+    first, last = (0, len(span)) if style == "plain" else (1, len(span) - 1)
+    offsets: list[int] = []
+    made: list[str] = []
+    index = first
+    while index < last:
+        part, length = _flow_part(span, index, last, style)
+        made.append(part)
+        offsets.extend([index] * len(part))
+        index += length
+    offsets.append(last)
+    return offsets if "".join(made) == text else None
+
+
+def _flow_part(span: str, index: int, last: int, style: str) -> tuple[str, int]:
+    """Decode what stands at `index`: the text it makes (often one character) and its length as written."""
+    char = span[index]
+    if char in " \t\r\n" and (breaks := _BREAKS.match(span, index, last)):
+        count = len(_ONE_BREAK.findall(breaks.group()))
+        return (" " if count == 1 else "\n" * (count - 1)), len(breaks.group())
+    if char == "'" and style == "single":
+        return "'", 2
+    if char == "\\" and style == "double" and (escape := _ESCAPE.match(span, index, last)):
+        return _unescaped(escape.group()), len(escape.group())
+    return char, 1
+
+
+def _unescaped(written: str) -> str:
+    kind = written[1]
+    if kind in "xuU" and len(written) > 2:
+        return chr(int(written[2:], 16))  # noqa: FURB166 (no 0x before it)
+    return "" if kind in "\r\n" else _SIMPLE_ESCAPES.get(kind, kind)
+
+
+_SIMPLE_ESCAPES = {
+    "0": "\0",
+    "a": "\a",
+    "b": "\b",
+    "t": "\t",
+    "n": "\n",
+    "v": "\v",
+    "f": "\f",
+    "r": "\r",
+    "e": "\x1b",
+    "N": "\x85",
+    "_": "\xa0",
+    "L": "\u2028",
+    "P": "\u2029",
+}
+
+
+def _literal(span: str, text: str) -> list[int] | None:
+    """Line n of the text is line n behind the header, without its indentation."""
+    header = _HEADER.match(span)
+    position = header.end() if header else len(span)
+    offsets: list[int] = []
+    for line in text.split("\n"):
+        written_end = position + len(_HEADER.match(span, position).group().rstrip("\r\n"))  # type: ignore[union-attr]
+        indent = max(0, written_end - position - len(line))
+        if line and span[position + indent : written_end] != line:
+            return None
+        offsets.extend(range(position + indent, position + indent + len(line) + 1))
+        position = _HEADER.match(span, position).end()  # type: ignore[union-attr]
+    return offsets
+
+
+def _by_ink(span: str, text: str, style: str) -> list[int]:
+    """Pair the characters that are not white space, in order; white space stands behind what it follows."""
+    header = _HEADER.match(span)
+    position = header.end() if header and style in {"literal", "folded"} else 0
+    offsets: list[int] = []
+    for char in text:
+        if not char.isspace():
+            found = span.find(char, position)
+            position = found if found >= 0 else position
+        offsets.append(min(position, len(span)))
+        position += 1
+    offsets.append(min(position, len(span)))
+    return offsets

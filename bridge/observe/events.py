@@ -24,6 +24,9 @@ PLACE = "topic partition offset"
 EVENTS: Mapping[str, LogEvent] = MappingProxyType(
     {
         "started": _event("info", "The process runs.", "version group topics rules_hash dry_run"),
+        "setting_moved": _event(
+            "warning", "A setting is read where it stood in the version before: its place now.", "message"
+        ),
         "admin_listening": _event("info", "The admin server listens.", "host port"),
         "stopping": _event("info", "A signal arrived: what is with the API is finished.", "drain_seconds"),
         "stopped": _event(

@@ -1,5 +1,6 @@
-"""Rules: YAML text becomes a model, the model becomes functions that map records to events. Pure.
+"""The rules: which records become which events. Pure, but for reading files.
 
-`read/` makes the model, `map/` what runs for each record, `lint/` finds what would go wrong, `tools/` explain and test.
-`service`, `replay` and commands import it. Begin with `model.py`, then `read/load.py` and `map/mapping.py`.
+`read/` makes the model (`model.py`) of text, `map/` makes functions over records of the model, `lint/` says what would go wrong,
+`tools/` tests and explains; `pages.py` makes the pages of the docs. Knows neither Kafka nor HTTP: it may import `flow`,
+`document`, `jq`, `findings` and SuprSend's events and limits; the process and commands import it. Begin with `model.py`.
 """

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.document import Mapping, Place, Scalar, Source
+from bridge.document import MappingNode, Place, Scalar, Source, YamlNode
+from bridge.findings import Finding, Severity
 from bridge.flow import OnError
 from bridge.jq import Defs, Program
 from bridge.rules.map.decode import Decode
@@ -52,6 +53,20 @@ class Expression:
     def place(self, offset: int = 0) -> Place:
         """Return where in the file a character of the expression stands."""
         return self.scalar.place(self.start + offset)
+
+    def finding(
+        self,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        *,
+        span: tuple[int, int] | None = None,
+        severity: Severity = "error",
+    ) -> Finding:
+        """Make a finding about the expression, or about the stretch `span` (offsets into `text`) of it."""
+        start, end = span or (0, len(self.text))
+        place = (self.start + start, self.start + end)
+        return self.scalar.finding(code, message, hint, severity=severity, span=place)
 
     @property
     def path(self) -> str:
@@ -171,10 +186,15 @@ class Rule:
     max_age_ms: int | None
     final: bool
     enabled: bool
-    node: Mapping = field(repr=False, compare=False)
+    node: MappingNode = field(repr=False, compare=False)
     """The rule as written: for its place, and the place of each of its keys."""
     expressions: tuple[Expression, ...] = field(repr=False, compare=False)
     """Every expression of it, those of the defaults that it uses included."""
+
+    def place(self, key: str) -> YamlNode:
+        """Return where the rule has a key, or the rule where it has it not."""
+        node = self.node.get(key)
+        return self.node if node is None else node
 
     def selects(self, topic: str) -> bool:
         return any(pattern.matches(topic) for pattern in self.topics)

@@ -16,7 +16,7 @@ from bridge.delivery.storm import StormLimits
 from bridge.findings import FindingsError, has_errors
 from bridge.flow import Judge, MappingContext
 from bridge.secrets import Secret, SecretError
-from bridge.settings.delivery import Delivery as DeliverySettings
+from bridge.settings.delivery import DeliverySettings
 from bridge.settings.model import Settings
 from bridge.suprsend.answers import AnswerRule, make_judge
 from bridge.suprsend.endpoint import Endpoint
@@ -37,27 +37,27 @@ _NO_LIMIT: Final = 1 << 60
 
 def policy_of(settings: Settings) -> Policy:
     """What delivery goes by."""
-    chosen = settings.delivery
+    chosen, tuning = settings.delivery, settings.tuning
     return Policy(
         ordering=chosen.ordering,
         strict_order=chosen.strict_order,
         linger=chosen.linger,
         batch_events=chosen.batch_events,
         batch_bytes=max(chosen.batch_bytes, settings.suprsend.max_event_bytes + 2),
-        initial_in_flight=chosen.initial_in_flight,
+        initial_in_flight=settings.initial_in_flight,
         max_in_flight=chosen.max_in_flight,
-        progress_interval=chosen.commit_interval,
-        progress_records=chosen.commit_records,
-        span=chosen.span,
+        progress_interval=tuning.commit_interval,
+        progress_records=tuning.commit_records,
+        span=tuning.span,
         rate_limit=chosen.rate_limit,
-        backoff=Backoff(chosen.retry.base, chosen.retry.cap),
-        retry_share=chosen.retry.budget,
-        breaker_failures=chosen.breaker_failures,
-        probe_interval=chosen.probe_interval,
-        dedupe_window_ms=int(chosen.dedupe_window * 1000),
-        dedupe_margin_ms=int(chosen.dedupe_margin * 1000),
+        backoff=Backoff(tuning.retry_base, tuning.retry_cap),
+        retry_share=tuning.retry_budget,
+        breaker_failures=tuning.breaker_failures,
+        probe_interval=tuning.probe_interval,
+        dedupe_window_ms=int(tuning.dedupe_window * 1000),
+        dedupe_margin_ms=int(tuning.dedupe_margin * 1000),
         on_dedupe_expired=chosen.on_dedupe_expired,
-        brake=BrakeLimits(chosen.brake.consecutive, chosen.brake.ratio, chosen.brake.window),
+        brake=BrakeLimits(chosen.brake.consecutive, chosen.brake.ratio, tuning.brake_window),
         storm=_storm_of(chosen),
         stuck_attempts=chosen.stuck.attempts,
         stuck_seconds=chosen.stuck.seconds,
@@ -109,7 +109,7 @@ def endpoint_of(settings: Settings) -> Endpoint:
     return Endpoint(
         base_url=str(chosen.base_url),
         deadline=chosen.timeout,
-        connect_timeout=chosen.connect_timeout,
+        connect_timeout=settings.connect_timeout,
         max_connections=settings.delivery.max_in_flight,
         proxy=chosen.proxy.get_secret_value() if chosen.proxy else None,
         ca_file=str(chosen.ca_file) if chosen.ca_file else None,

@@ -1,34 +1,16 @@
 """The settings: one model, filled from the file, then the environment, then the files of secrets.
 
-The model (`Settings` and its sections) is the only list of settings: the JSON Schema, the reference page and the
-complete example are generated from it or tested against it.
+`Settings` and its sections are the only list of settings. The environment, the JSON Schema and the reference page are
+made of it; `config/bridge.full.yaml` is held against it. A setting is a field in its section, nothing else.
+
+Everybody may import it, but `rules`, `jq`, `delivery` and `offsets`: what they need is handed to them
+(`bridge/service/wiring.py`). Begin with `model.py`, then its sections `kafka.py`, `suprsend.py`, `delivery.py` and
+`tuning.py`; then `load.py`, which goes from the file to the frozen settings or to every mistake at once.
 """
 
 from __future__ import annotations
 
-from bridge.settings.delivery import Brake, Delivery, Retry, Storm, Stuck
-from bridge.settings.kafka import Kafka, OAuth, Sasl, Security
 from bridge.settings.load import SettingsError, load_settings
 from bridge.settings.model import Settings
-from bridge.settings.rest import Admin, Logs, Rules
-from bridge.settings.suprsend import Answer, SuprSend
 
-__all__ = [
-    "Admin",
-    "Answer",
-    "Brake",
-    "Delivery",
-    "Kafka",
-    "Logs",
-    "OAuth",
-    "Retry",
-    "Rules",
-    "Sasl",
-    "Security",
-    "Settings",
-    "SettingsError",
-    "Storm",
-    "Stuck",
-    "SuprSend",
-    "load_settings",
-]
+__all__ = ["Settings", "SettingsError", "load_settings"]

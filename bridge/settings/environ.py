@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bridge.findings import Finding, did_you_mean
 from bridge.jsontext import JSONDecodeError, loads
-from bridge.settings.shape import Kind, Setting, settings_table
+from bridge.settings.report import MOVED, in_variable, moved, set_twice
+from bridge.settings.table import Kind, Place, Setting, former_places, settings_table, variable_of
 
-__all__ = ["RESERVED", "from_environment", "in_variable"]
+__all__ = ["RESERVED", "from_environment"]
 
 RESERVED = frozenset({"BRIDGE_CONFIG"})
 """Variables with our prefix that are no settings: the path of the settings file."""
@@ -23,7 +25,7 @@ _SERVICE_LINK = re.compile(
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?P<rest>\.[0-9]{1,18})?")
 _FLAGS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 
-Values = dict[tuple[str, ...], tuple[Any, str]]
+Values = dict[Place, tuple[Any, str]]
 
 
 def from_environment(environ: Mapping[str, str]) -> tuple[Values, list[Finding]]:
@@ -32,15 +34,18 @@ def from_environment(environ: Mapping[str, str]) -> tuple[Values, list[Finding]]
     An empty variable is one that is not set. Names are upper case.
     """
     by_variable = {setting.variable: setting for setting in settings_table().values()}
+    former = {variable_of(old): setting for old, setting in former_places().items()}
     values: Values = {}
     findings: list[Finding] = []
     for variable in sorted(name for name in environ if name.startswith(_PREFIX) and name not in RESERVED):
         text = environ[variable].strip()
-        setting = by_variable.get(variable)
+        setting = by_variable.get(variable) or former.get(variable)
         if setting is None:
             if "__" in variable or not _SERVICE_LINK.fullmatch(variable):
                 findings.append(_unknown(variable, by_variable))
         elif text:
+            if variable in former:
+                findings.append(_former(variable, setting.variable, environ))
             try:
                 values[setting.path] = (_value(setting, text), variable)
             except ValueError as error:
@@ -48,9 +53,11 @@ def from_environment(environ: Mapping[str, str]) -> tuple[Values, list[Finding]]
     return values, findings
 
 
-def in_variable(code: str, variable: str, message: str, hint: str | None = None) -> Finding:
-    """Make a finding about an environment variable; it has no line."""
-    return Finding(code, "error", variable, 0, 0, 0, message, hint)
+def _former(variable: str, now: str, environ: Mapping[str, str]) -> Finding:
+    """Tell of a variable that has another name now; both at once are an error."""
+    if environ.get(now, "").strip():
+        return in_variable("S003", variable, *set_twice(variable, now))
+    return replace(in_variable(MOVED, variable, *moved(variable, now)), severity="warning")
 
 
 def _unknown(variable: str, by_variable: Mapping[str, Setting]) -> Finding:

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from bridge.secrets import Secret
-from bridge.settings.checks import Problem, complain, complain_of_pair
 from bridge.settings.kinds import (
     Address,
+    Conflict,
     Duration,
     FilePath,
     HttpUrl,
@@ -20,7 +20,9 @@ from bridge.settings.kinds import (
     Topic,
     check_name,
     parse_time_ms,
+    set_both_ways,
     show_duration,
+    without_conflicts,
 )
 
 __all__ = ["Kafka", "OAuth", "Sasl", "Security"]
@@ -74,16 +76,16 @@ class Sasl(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        problems = complain_of_pair(self, "password")
+        conflicts = set_both_ways(self, "password")
         given = [name for name in ("username", "password", "password_file") if getattr(self, name) is not None]
         if self.mechanism == "OAUTHBEARER":
-            problems += [Problem((name,), f"`{name}` is not used with OAUTHBEARER: leave it out") for name in given]
-            return complain(self, problems)
+            conflicts += [Conflict((name,), f"`{name}` is not used with OAUTHBEARER: leave it out") for name in given]
+            return without_conflicts(self, conflicts)
         if "username" not in given:
-            problems.append(Problem((), f"`username` is missing: {self.mechanism} needs it"))
+            conflicts.append(Conflict((), f"`username` is missing: {self.mechanism} needs it"))
         if given in (["username"], []):
-            problems.append(Problem((), f"`password` or `password_file` is missing: {self.mechanism} needs one"))
-        return complain(self, problems)
+            conflicts.append(Conflict((), f"`password` or `password_file` is missing: {self.mechanism} needs one"))
+        return without_conflicts(self, conflicts)
 
 
 class OAuth(Section):
@@ -109,10 +111,10 @@ class OAuth(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        problems = complain_of_pair(self, "client_secret")
+        conflicts = set_both_ways(self, "client_secret")
         if self.client_secret is None and self.client_secret_file is None:
-            problems.append(Problem((), "`client_secret` or `client_secret_file` is missing"))
-        return complain(self, problems)
+            conflicts.append(Conflict((), "`client_secret` or `client_secret_file` is missing"))
+        return without_conflicts(self, conflicts)
 
 
 class Security(Section):
@@ -144,38 +146,38 @@ class Security(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        problems = complain_of_pair(self, "key_password")
-        problems += self._sasl_problems()
+        conflicts = set_both_ways(self, "key_password")
+        conflicts += self._sasl_conflicts()
         for name in ("ca_file", "cert_file", "key_file"):
             if getattr(self, name) is not None and "ssl" not in self.protocol.split("_"):
-                problems.append(Problem((name,), f"`{name}` needs the protocol ssl or sasl_ssl, not {self.protocol}"))
+                conflicts.append(Conflict((name,), f"`{name}` needs the protocol ssl or sasl_ssl, not {self.protocol}"))
         if (self.cert_file is None) != (self.key_file is None):
             lone, other = ("cert_file", "key_file") if self.key_file is None else ("key_file", "cert_file")
-            problems.append(Problem((lone,), f"`{lone}` needs `{other}` beside it"))
+            conflicts.append(Conflict((lone,), f"`{lone}` needs `{other}` beside it"))
         if self.key_secret_given and self.key_file is None:
-            problems.append(Problem(("key_password",), "a password for the key needs `key_file`"))
-        return complain(self, problems)
+            conflicts.append(Conflict(("key_password",), "a password for the key needs `key_file`"))
+        return without_conflicts(self, conflicts)
 
     @property
     def key_secret_given(self) -> bool:
         return self.key_password is not None or self.key_password_file is not None
 
-    def _sasl_problems(self) -> list[Problem]:
-        problems: list[Problem] = []
+    def _sasl_conflicts(self) -> list[Conflict]:
+        conflicts: list[Conflict] = []
         wants = self.protocol.startswith("sasl_")
         if wants and self.sasl is None:
-            problems.append(Problem(("protocol",), f"the protocol {self.protocol} needs `sasl` beside it"))
+            conflicts.append(Conflict(("protocol",), f"the protocol {self.protocol} needs `sasl` beside it"))
         if not wants and self.sasl is not None:
-            problems.append(Problem(("sasl",), f"`sasl` needs the protocol sasl_ssl, not {self.protocol}"))
+            conflicts.append(Conflict(("sasl",), f"`sasl` needs the protocol sasl_ssl, not {self.protocol}"))
         if self.sasl is not None:
             bearer = self.sasl.mechanism == "OAUTHBEARER"
             if bearer and self.oauth is None:
-                problems.append(Problem(("sasl",), "the mechanism OAUTHBEARER needs `oauth` beside `sasl`"))
+                conflicts.append(Conflict(("sasl",), "the mechanism OAUTHBEARER needs `oauth` beside `sasl`"))
             if not bearer and self.oauth is not None:
-                problems.append(Problem(("oauth",), "`oauth` needs the mechanism OAUTHBEARER"))
+                conflicts.append(Conflict(("oauth",), "`oauth` needs the mechanism OAUTHBEARER"))
         elif self.oauth is not None:
-            problems.append(Problem(("oauth",), "`oauth` needs `sasl` with the mechanism OAUTHBEARER"))
-        return problems
+            conflicts.append(Conflict(("oauth",), "`oauth` needs `sasl` with the mechanism OAUTHBEARER"))
+        return conflicts
 
 
 class Kafka(Section):
@@ -223,25 +225,25 @@ class Kafka(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        problems: list[Problem] = []
+        conflicts: list[Conflict] = []
         if self.drain > self.max_poll_interval / 10:
             most = show_duration(self.max_poll_interval / 10)
-            problems.append(Problem(("drain",), f"`drain` may be a tenth of `max_poll_interval` at most: {most}"))
+            conflicts.append(Conflict(("drain",), f"`drain` may be a tenth of `max_poll_interval` at most: {most}"))
         if self.group_protocol == "consumer" and "assignment" in self.model_fields_set:
             message = "`assignment` belongs to the classic protocol: with `consumer` the brokers decide"
-            problems.append(Problem(("assignment",), message))
+            conflicts.append(Conflict(("assignment",), message))
         if self.dead_letter_topic in self.topics:
             message = "`dead_letter_topic` is also in `topics`: dead letters would be read again for ever"
-            problems.append(Problem(("dead_letter_topic",), message))
+            conflicts.append(Conflict(("dead_letter_topic",), message))
         repeated = sorted({topic for topic in self.topics if self.topics.count(topic) > 1})
         if repeated:
-            problems.append(Problem(("topics",), f"`topics` names {repeated[0]} twice"))
-        return complain(self, problems + self._property_problems())
+            conflicts.append(Conflict(("topics",), f"`topics` names {repeated[0]} twice"))
+        return without_conflicts(self, conflicts + self._property_conflicts())
 
-    def _property_problems(self) -> list[Problem]:
+    def _property_conflicts(self) -> list[Conflict]:
         if not self.properties:
             return []
         from bridge.settings.passthrough import refused_key
 
         found = ((name, refused_key(name, self.group_protocol)) for name in self.properties)
-        return [Problem(("properties", name), why) for name, why in found if why is not None]
+        return [Conflict(("properties", name), why) for name, why in found if why is not None]

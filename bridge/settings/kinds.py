@@ -1,4 +1,7 @@
-"""The kinds of value that settings have beyond text, numbers and booleans: durations, sizes, paths, addresses."""
+"""What a section of the settings is made of: its base, conflicts between its settings, and the kinds of their values.
+
+Kinds beyond text, numbers and booleans: durations, sizes, paths, addresses.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,19 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 __all__ = [
+    "CONFLICTS",
     "Address",
+    "Conflict",
     "Duration",
     "FilePath",
+    "Formerly",
     "HttpUrl",
     "Name",
     "RewindToken",
@@ -28,10 +35,14 @@ __all__ = [
     "parse_duration",
     "parse_size",
     "parse_time_ms",
+    "set_both_ways",
     "show_duration",
     "show_size",
+    "without_conflicts",
 ]
 
+CONFLICTS = "bridge_conflicts"
+_Checked = TypeVar("_Checked", bound="Section")
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)?")
@@ -55,6 +66,39 @@ class Section(BaseModel):
         validate_default=False,
         use_attribute_docstrings=True,
     )
+
+
+class Formerly(NamedTuple):
+    """Mark of a setting that stood at `name` in the version before, with dots between; it is still read there."""
+
+    name: str
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        return tuple(self.name.split("."))
+
+
+class Conflict(NamedTuple):
+    """What is wrong between settings of one section; `where` leads from the section to the one to point at."""
+
+    where: tuple[str | int, ...]
+    message: str
+    hint: str | None = None
+
+
+def without_conflicts(section: _Checked, conflicts: list[Conflict]) -> _Checked:
+    """Return the section where there are none; else raise them as one pydantic error, which the loader takes apart."""
+    if conflicts:
+        raise PydanticCustomError(CONFLICTS, "the settings do not fit together", {"conflicts": conflicts})
+    return section
+
+
+def set_both_ways(section: Section, name: str) -> list[Conflict]:
+    """A secret comes from one place: `x` and `x_file` exclude each other."""
+    other = f"{name}_file"
+    if getattr(section, name) is None or getattr(section, other) is None:
+        return []
+    return [Conflict((other,), f"`{name}` and `{other}` are both set: leave one of them out")]
 
 
 def parse_duration(text: object) -> float:

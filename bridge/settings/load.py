@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from bridge.document import Document, Mapping as MappingNode, Node, Scalar, Sequence as SequenceNode, compose, read
+from bridge.document import Document, ListNode, MappingNode, Scalar, YamlNode, compose, read
 from bridge.findings import Finding, FindingsError, has_errors
-from bridge.secrets import Secret, SecretError
 from bridge.settings.environ import Values, from_environment
+from bridge.settings.files import other_way, resolve_paths, tls_findings, unusable_files
 from bridge.settings.masking import masked
 from bridge.settings.model import Settings
-from bridge.settings.report import Origins, findings_of
-from bridge.settings.shape import Setting, settings_table
-from bridge.settings.tls_files import tls_problems
+from bridge.settings.report import MOVED, Places, findings_of, moved, set_twice
+from bridge.settings.table import Place, former_places, settings_table
 
 __all__ = ["SettingsError", "load_settings"]
 
 _SECTIONS_NEEDED = ("kafka", "suprsend")
-
-
+_NOTES = frozenset({"S008", MOVED})
 _NOTHING = Finding(
     "S002",
     "error",
@@ -47,8 +45,8 @@ def load_settings(
 
     Paths in the file are relative to the file, those in the environment and the default of `rules.path` without a
     file to the working directory. With `files`, each file that a setting names must be readable, secrets included,
-    and certificates and keys must be ones that can work; what their dates say goes to `notes`, since it may be mended
-    while the bridge runs. Raises `SettingsError` with all that is wrong. Reads files: call it before the event loops start.
+    and certificates and keys must be ones that can work. To `notes` goes what is no error: dates of certificates, since
+    they may be renewed while the bridge runs, and settings that are read where they stood in the version before. Raises `SettingsError` with all that is wrong. Reads files: call it before the event loops start.
     """
     document = compose("", "") if path is None else read(path)
     values, findings = from_environment(environ)
@@ -57,44 +55,38 @@ def load_settings(
     findings = [*document.findings, *findings, *_top_level(document)]
     data = _plain(document.root) if isinstance(document.root, MappingNode) else {}
     base = Path() if path is None else path.parent
-    _resolve_paths(data, base)
+    resolve_paths(data, base)
+    former, moves = _from_former_places(data, Places(document, {}))
+    findings += moves
     variables = _overlay(data, values)
-    origins = Origins(document, variables)
+    places = Places(document, variables, former)
     settings = None
     if document.complete:
         for section in _SECTIONS_NEEDED:
             data.setdefault(section, {})
         if files:
-            findings += _unusable_files(data, origins)
-        settings = _validate(data, origins, findings)
+            findings += unusable_files(data, places)
+        settings = _validate(data, places, findings)
         if files and settings is not None and not has_errors(findings):
-            _look_at_tls(settings, origins, findings, notes)
+            findings += tls_findings(settings, places)
     if settings is None or has_errors(findings):
         shown, text = masked(document, findings)
         raise SettingsError(shown, {document.source.path: text})
+    if notes is not None:
+        notes += [finding for finding in findings if finding.code in _NOTES]
     return settings
 
 
-def _validate(data: dict[str, Any], origins: Origins, findings: list[Finding]) -> Settings | None:
-    known = {(finding.line, finding.column) for finding in origins.document.findings}
+def _validate(data: dict[str, Any], places: Places, findings: list[Finding]) -> Settings | None:
+    known = {(finding.line, finding.column) for finding in places.document.findings}
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-    new = findings_of(details, origins)
+    new = findings_of(details, places)
     # A value that YAML already stumbled over needs no second message.
     findings += [one for one in new if one.line == 0 or (one.line, one.column) not in known]
     return None
-
-
-def _look_at_tls(settings: Settings, origins: Origins, findings: list[Finding], notes: list[Finding] | None) -> None:
-    for found in tls_problems(settings):
-        text = f"`{'.'.join(found.path)}`: the file {str(found.file)!r} {found.problem.text}"
-        finding = origins.finding("S008" if found.problem.date else "S007", found.path, text)
-        if not found.problem.date:
-            findings.append(finding)
-        elif notes is not None:
-            notes.append(replace(finding, severity=found.problem.severity))
 
 
 def _top_level(document: Document) -> list[Finding]:
@@ -104,13 +96,45 @@ def _top_level(document: Document) -> list[Finding]:
     return [document.root.finding("S006", message)]
 
 
-def _plain(node: Node) -> Any:
+def _plain(node: YamlNode) -> Any:
     if isinstance(node, MappingNode):
         return {entry.name: _plain(entry.value) for entry in node}
-    if isinstance(node, SequenceNode):
+    if isinstance(node, ListNode):
         return tuple(_plain(item) for item in node)
     assert isinstance(node, Scalar)
     return node.value
+
+
+def _from_former_places(data: dict[str, Any], places: Places) -> tuple[dict[Place, Place], list[Finding]]:
+    """Move what stands where it stood in the version before; returns which place it came from, and what to say."""
+    former: dict[Place, Place] = {}
+    findings: list[Finding] = []
+    for old, setting in former_places().items():
+        section = _section(data, old[:-1])
+        if section is None or old[-1] not in section:
+            continue
+        value = section.pop(old[-1])
+        if not section and old[:-1] not in settings_table():
+            del data[old[0]][old[1]]
+        now = data.setdefault(setting.path[0], {})
+        if not isinstance(now, dict):
+            continue
+        if setting.path[-1] in now:
+            findings.append(places.finding("S003", old, *set_twice(".".join(old), setting.name), key=True))
+        else:
+            now[setting.path[-1]] = value
+            former[setting.path] = old
+            warning = places.finding(MOVED, old, *moved(".".join(old), setting.name), key=True)
+            findings.append(replace(warning, severity="warning"))
+    return former, findings
+
+
+def _section(data: dict[str, Any], path: Place) -> dict[str, Any] | None:
+    """Find the mapping at a path, where there is one."""
+    found: Any = data
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None
 
 
 def _overlay(data: dict[str, Any], values: Values) -> dict[tuple[str, ...], str]:
@@ -130,64 +154,7 @@ def _overlay(data: dict[str, Any], values: Values) -> dict[tuple[str, ...], str]
         else:
             section[path[-1]] = value
             variables[path] = variable
-            other = _other_way(path)
+            other = other_way(path)
             if other not in values and other in settings_table():
                 section.pop(other[-1], None)
     return variables
-
-
-def _other_way(path: tuple[str, ...]) -> tuple[str, ...]:
-    name = path[-1]
-    return (*path[:-1], name.removesuffix("_file") if name.endswith("_file") else f"{name}_file")
-
-
-def _paths(data: dict[str, Any]) -> Iterator[tuple[Setting, dict[str, Any]]]:
-    """Find the settings of kind `path` that have a value, with the mapping that holds it."""
-    for setting in settings_table().values():
-        if setting.kind != "path":
-            continue
-        section: Any = data
-        for name in setting.path[:-1]:
-            section = section.get(name) if isinstance(section, dict) else None
-        if isinstance(section, dict) and isinstance(section.get(setting.path[-1]), str):
-            yield setting, section
-
-
-def _resolve_paths(data: dict[str, Any], base: Path) -> None:
-    """Make the file's paths relative to the file; the default of `rules.path` too."""
-    rules = data.setdefault("rules", {})
-    if isinstance(rules, dict):
-        rules.setdefault("path", str(Settings.model_fields["rules"].get_default(call_default_factory=True).path))
-    for setting, section in _paths(data):
-        name = setting.path[-1]
-        if section[name].strip() and "\0" not in section[name]:
-            section[name] = str(base / section[name])
-
-
-def _unusable_files(data: dict[str, Any], origins: Origins) -> list[Finding]:
-    findings: list[Finding] = []
-    for setting, section in _paths(data):
-        value = section[setting.path[-1]]
-        if not setting.path[-1].endswith("_file") or not value.strip() or "\0" in value:
-            continue
-        problem = _secret_problem(value) if _other_way(setting.path) in settings_table() else _file_problem(value)
-        if problem is not None:
-            findings.append(origins.finding("S005", setting.path, f"`{setting.name}`: {problem}"))
-    return findings
-
-
-def _secret_problem(path: str) -> str | None:
-    try:
-        Secret(file=Path(path)).read()
-    except SecretError as error:
-        return str(error)
-    return None
-
-
-def _file_problem(path: str) -> str | None:
-    try:
-        with Path(path).open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        return f"the file {path!r} cannot be read: {error.strerror}"
-    return None

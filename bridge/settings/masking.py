@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from bridge.document import CODES, Document, Mapping, Node, Sequence, Source
+from bridge.document import CODES, Document, ListNode, MappingNode, Source, YamlNode
 from bridge.findings import Finding
 from bridge.settings.passthrough import ALLOWED
-from bridge.settings.shape import section_at, settings_table
-from bridge.settings.suprsend import Answer
+from bridge.settings.suprsend import AnswerRow
+from bridge.settings.table import former_places, section_at, settings_table
 
 __all__ = ["masked"]
 
@@ -62,7 +62,8 @@ def _behind_keys(source: Source) -> Iterator[tuple[int, int]]:
 
     By the text, since nodes are not there for what YAML dropped: comments, and the second of two equal keys.
     """
-    known = {setting.path[-1] for setting in settings_table().values()} | set(Answer.model_fields) | set(ALLOWED)
+    places = [*settings_table(), *former_places()]
+    known = {name for path in places for name in path} | set(AnswerRow.model_fields) | set(ALLOWED)
     position = 0
     while match := _KEY.search(source.text, position):
         position = match.start("value")
@@ -90,16 +91,20 @@ def _end_of_value(text: str, end: int, indent: int) -> int:
     return end
 
 
-def _of_nodes(node: Node | None, path: tuple[str | int, ...]) -> Iterator[tuple[int, int]]:
+def _of_nodes(node: YamlNode | None, path: tuple[str | int, ...]) -> Iterator[tuple[int, int]]:
     """Find the values of keys that do not exist or are secrets, wherever they end."""
     section = section_at(path)
-    if isinstance(node, Sequence):
+    if isinstance(node, ListNode):
         for index, item in enumerate(node):
             yield from _of_nodes(item, (*path, index))
-    if not isinstance(node, Mapping) or section is None:
+    if not isinstance(node, MappingNode):
+        return
+    former = {old[len(path)] for old in former_places() if old[: len(path)] == path and len(old) > len(path)}
+    known = former | set(section.model_fields if section is not None else ())
+    if not known:
         return
     for entry in node:
-        if entry.name in section.model_fields and not _is_secret(entry.name):
+        if entry.name in known and not _is_secret(entry.name):
             yield from _of_nodes(entry.value, (*path, entry.name))
         else:
             yield entry.value.start.index, entry.value.end.index

@@ -8,11 +8,12 @@ from typing import Any, get_args
 
 from bridge.document import CODES as YAML_CODES
 from bridge.jsontext import dumps
+from bridge.settings.files import other_way
 from bridge.settings.kinds import Section, show_duration, show_size
 from bridge.settings.model import Settings
 from bridge.settings.passthrough import ALLOWED
 from bridge.settings.report import CODES as SETTINGS_CODES
-from bridge.settings.shape import Kind, Setting, settings_table
+from bridge.settings.table import Kind, Place, Setting, former_places, settings_table
 
 __all__ = ["findings_page", "settings_page", "settings_schema"]
 
@@ -25,6 +26,8 @@ def settings_schema() -> dict[str, Any]:
     for setting in settings_table().values():
         _finish(_property(schema, setting.path), setting)
     _finish_answers(schema)
+    for old, setting in former_places().items():
+        _add_former(schema, old, setting)
     _property(schema, ("kafka", "properties"))["propertyNames"] = {"enum": list(ALLOWED)}
     return {"$schema": _DIALECT, **schema, "title": "Settings of the bridge"}
 
@@ -59,10 +62,24 @@ def _finish(key: dict[str, Any], setting: Setting) -> None:
         option.pop("gt", None)  # pydantic's own word: a bound in seconds, which says nothing about `20ms`
 
 
+def _add_former(schema: dict[str, Any], old: Place, setting: Setting) -> None:
+    """A place of the version before: taken, and struck through by editors."""
+    top: dict[str, Any] = _definition(schema, schema["properties"][old[0]])
+    for name in old[1:-1]:
+        empty = {"type": "object", "additionalProperties": False, "properties": {}, "deprecated": True}
+        inner = top["properties"].setdefault(
+            name, {**empty, "description": "Former place of settings.", "examples": [{}]}
+        )
+        top = _definition(schema, inner)
+    now = {key: value for key, value in _property(schema, setting.path).items() if key != "default"}
+    description = f"Now `{setting.name}`. Read here in this version for the last time."
+    top["properties"][old[-1]] = {**now, "deprecated": True, "description": description}
+
+
 def _finish_answers(schema: dict[str, Any]) -> None:
     from bridge.suprsend.shapes import SHAPES
 
-    properties = schema["$defs"]["Answer"]["properties"]
+    properties = schema["$defs"]["AnswerRow"]["properties"]
     for key in properties.values():
         key.pop("title", None)
     properties["shape"]["anyOf"] = [{"enum": list(SHAPES)}, {"type": "null"}]
@@ -88,6 +105,7 @@ def settings_page() -> str:
     return "\n".join(_lines()) + "\n"
 
 
+_LAST = ("tuning",)
 _INTRODUCTION = """\
 # Settings
 
@@ -98,7 +116,7 @@ The settings come from a YAML file (`suprsend-bridge run --config bridge.yaml`),
 JSON Schema for an editor. Two examples are kept true by tests: [`config/bridge.yaml`](../../config/bridge.yaml) is
 what most people need, [`config/bridge.full.yaml`](../../config/bridge.full.yaml) sets everything.
 
-- **Environment:** each key has a variable, `BRIDGE_` and its path with `__` between: `BRIDGE_KAFKA__GROUP_ID`. Lists
+- **Environment:** each key has a variable, shown with it: `BRIDGE_` and its path with `__` between. Lists
   are written with commas or as JSON, mappings as JSON. An empty variable counts as not set.
 - **Secrets:** every secret has a second key with `_file` behind its name: the path of a file that holds it, and
   nothing else. It is read again when the file changes. Only one of the two may be set; one that is set in the
@@ -111,32 +129,61 @@ what most people need, [`config/bridge.full.yaml`](../../config/bridge.full.yaml
 
 def _lines() -> Iterator[str]:
     yield _INTRODUCTION
+    table = settings_table()
+    for setting in table.values():
+        if setting.path == _LAST:
+            yield from _tuning()
+        elif setting.path[:1] != _LAST and not (_is_file(setting) and other_way(setting.path) in table):
+            yield from _entry(setting, table.get(other_way(setting.path)))
+
+
+def _is_file(setting: Setting) -> bool:
+    return setting.path[-1].endswith("_file")
+
+
+def _entry(setting: Setting, file: Setting | None) -> Iterator[str]:
+    """A heading, what it is for, and how it is written; a secret together with its `_file`."""
+    names = [f"`{one.name}`" for one in (setting, file) if one is not None]
+    yield f"{'##' if len(setting.path) == 1 else '###'} {', '.join(names)}\n"
+    off = " Not set by default." if setting.kind == "section" and setting.optional else ""
+    yield f"{_prose(setting.info.description or '')}{off}\n"
+    if setting.kind != "section":
+        yield from _facts(setting, file)
+
+
+def _tuning() -> Iterator[str]:
+    """The last section, as a table: it is there to be looked up."""
+    (section,) = _LAST
+    yield f"## `{section}`\n"
+    yield f"{_prose(settings_table()[_LAST].section.__doc__ or '')}\n"
+    yield "Variables as everywhere: `BRIDGE_TUNING__SPAN`. Where a setting stood in the version before, in the file or by its"
+    yield "variable, it is read in this version for the last time, with a warning; in both places at once it is an error.\n"
+    yield "| key | default | what it is | formerly |"
+    yield "|---|---|---|---|"
     for setting in settings_table().values():
-        if len(setting.path) == 1:
-            yield f"## `{setting.name}`\n"
-        else:
-            yield f"### `{setting.name}`\n"
-        yield f"{_prose(setting.info.description or '')}\n"
-        if setting.kind == "section":
-            if setting.optional:
-                yield "Not set by default.\n"
-        else:
-            yield from _facts(setting)
+        if setting.path[:-1] == _LAST:
+            former = f"`{'.'.join(setting.former)}`" if setting.former else ""
+            about = f"{_prose(setting.info.description or '')} {_type(setting).capitalize()}."
+            yield f"| `{setting.name}` | {_default(setting)} | {about} | {former} |"
+    yield ""
 
 
 def _prose(text: str) -> str:
     return " ".join(text.split())
 
 
-def _facts(setting: Setting) -> Iterator[str]:
-    yield f"- type: {_type(setting)}"
-    yield f"- default: {_default(setting)}"
-    examples = setting.info.examples or []
-    yield "- example: " + " or ".join(f"`{setting.path[-1]}: {_yaml(example)}`" for example in examples)
-    yield f"- environment: `{setting.variable}`\n"
+def _facts(setting: Setting, file: Setting | None) -> Iterator[str]:
+    """How it is written: an example only where the default shows none."""
+    examples = [example for example in setting.info.examples or [] if _yaml(example) not in _default(setting)]
+    shown = " or ".join(f"`{setting.path[-1]}: {_yaml(example)}`" for example in examples)
+    yield f"- {_type(setting)}; {_default_said(setting)}" + (f"; example: {shown}" if shown and file is None else "")
+    yield "- " + ", ".join(f"`{one.variable}`" for one in (setting, file) if one is not None) + "\n"
     if setting.path == ("kafka", "properties"):
         yield "What is let through, and what for:\n"
-        yield from (f"- `{name}`: {key.why}" for name, key in ALLOWED.items())
+        reasons: dict[str, list[str]] = {}
+        for name, key in ALLOWED.items():
+            reasons.setdefault(key.why, []).append(f"`{name}`")
+        yield from (f"- {', '.join(names)}: {why}" for why, names in reasons.items())
         yield ""
     if setting.section is not None:
         yield "Keys of each item:\n"
@@ -184,12 +231,16 @@ def _bounds(setting: Setting) -> str:
     return "".join(f", {words[name].format(value)}" for name, value in limits.items())
 
 
-def _default(setting: Setting) -> str:
+def _default_said(setting: Setting) -> str:
     if setting.info.is_required():
-        return "none, it must be set"
-    value = setting.info.get_default(call_default_factory=True)
-    if value is None:
-        return "not set"
+        return "must be set"
+    return f"default: {_default(setting)}" if _default(setting) else "not set by default"
+
+
+def _default(setting: Setting) -> str:
+    """The default as it is written; empty where there is none."""
+    if setting.info.is_required() or (value := setting.info.get_default(call_default_factory=True)) is None:
+        return ""
     return f"`{_yaml(_as_written(value, setting.kind))}`"
 
 
@@ -215,6 +266,6 @@ def findings_page() -> str:
         "What `suprsend-bridge check` may say of a YAML file (`Y…`) and of the settings (`S…`). A code never changes its meaning.",
         "",
     ]
-    for code, row in (YAML_CODES | SETTINGS_CODES).items():
+    for code, row in {**YAML_CODES, **SETTINGS_CODES}.items():
         lines += [f"## {code}", "", row.title, "", f"**Instead:** {row.instead}", ""]
     return "\n".join(lines)

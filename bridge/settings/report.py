@@ -3,54 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
 from pydantic_core import ErrorDetails
 
-from bridge.document import Code, Document, Entry, Mapping as MappingNode, Node, Sequence as SequenceNode
-from bridge.findings import Finding, did_you_mean
-from bridge.settings.checks import PROBLEMS, Problem
-from bridge.settings.environ import in_variable
-from bridge.settings.kinds import show_duration, show_size
-from bridge.settings.shape import Setting, section_at, setting_at
+from bridge.document import Document, Entry, ListNode, MappingNode, YamlNode
+from bridge.findings import Codes, Finding, FindingCode, did_you_mean
+from bridge.settings.kinds import CONFLICTS, Conflict, show_duration, show_size
+from bridge.settings.table import Place, Setting, former_places, section_at, setting_at
 
-__all__ = ["CODES", "Origins", "findings_of"]
+__all__ = ["CODES", "MOVED", "Places", "findings_of", "in_variable", "moved", "set_twice"]
 
-CODES: dict[str, Code] = {
-    "S001": Code(
+MOVED = "S009"
+CODES: Codes = {
+    "S001": FindingCode(
         "There is no such setting, or no such environment variable.",
         "error",
         "The message names the nearest one; all are in the settings reference.",
     ),
-    "S002": Code("A setting that must be there is missing.", "error", "Add it; the message shows an example."),
-    "S003": Code("Settings that do not fit together.", "error", "Change or leave out the one that is pointed at."),
-    "S004": Code("A value that this setting cannot have.", "error", "Write what the message asks for."),
-    "S005": Code(
+    "S002": FindingCode("A setting that must be there is missing.", "error", "Add it; the message shows an example."),
+    "S003": FindingCode(
+        "Settings that do not fit together.", "error", "Change or leave out the one that is pointed at."
+    ),
+    "S004": FindingCode("A value that this setting cannot have.", "error", "Write what the message asks for."),
+    "S005": FindingCode(
         "A file that a setting names cannot be used.",
         "error",
         "Check the path (relative to the settings file), who may read it, and that it holds one line of text.",
     ),
-    "S006": Code("The settings file is not a mapping of sections.", "error", "Begin with `kafka:`."),
-    "S007": Code(
+    "S006": FindingCode("The settings file is not a mapping of sections.", "error", "Begin with `kafka:`."),
+    "S007": FindingCode(
         "A file of certificates or a private key that cannot work.",
         "error",
         "Put in its place what the message asks for, as PEM text; a key must belong to the certificate beside it.",
     ),
-    "S008": Code(
+    "S008": FindingCode(
         "A certificate in a file that is not valid now, or not for much longer.",
         "error",
         "Renew it. `suprsend-bridge run` starts with it, and the other side may refuse it.",
+    ),
+    MOVED: FindingCode(
+        "A setting stands where it stood in the version before.",
+        "warning",
+        "Write it where the message says; the former place is read in this version for the last time.",
     ),
 }
 
 Loc = tuple[str | int, ...]
 
 
-class Origins(NamedTuple):
-    """Where each setting came from: the nodes of the file, and the variables of the environment."""
+class Places(NamedTuple):
+    """Where each setting came from: the nodes of the file, and the variables of the environment.
+
+    `former` has the settings that the file has where they stood in the version before.
+    """
 
     document: Document
-    variables: Mapping[tuple[str, ...], str]
+    variables: Mapping[Place, str]
+    former: Mapping[Place, Place] = MappingProxyType({})
 
     def finding(self, code: str, loc: Loc, message: str, hint: str | None = None, *, key: bool = False) -> Finding:
         """Make a finding about the setting at `loc`: at its value (or its key), or at what encloses it."""
@@ -68,14 +79,15 @@ class Origins(NamedTuple):
         where = self.document.source.path or _variable(setting)
         return Finding(code, "error", where, 0, 0, 0, message, hint)
 
-    def _at(self, loc: Loc) -> Entry | Node | None:
+    def _at(self, loc: Loc) -> Entry | YamlNode | None:
         """Find the entry (of a mapping) or node (of a list) that a path leads to."""
-        found: Entry | Node | None = self.document.root
-        for part in loc:
+        names = tuple(str(part) for part in loc)
+        found: Entry | YamlNode | None = self.document.root
+        for part in self.former.get(names, loc):
             node = found.value if isinstance(found, Entry) else found
             if isinstance(node, MappingNode):
                 found = node.entry(str(part))
-            elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node):
+            elif isinstance(node, ListNode) and isinstance(part, int) and part < len(node):
                 found = node.items[part]
             else:
                 return None
@@ -88,46 +100,63 @@ def _variable(setting: Setting | None) -> str:
     return f"{setting.variable}__…" if setting.kind == "section" else setting.variable
 
 
-def findings_of(errors: list[ErrorDetails], origins: Origins) -> list[Finding]:
+def in_variable(code: str, variable: str, message: str, hint: str | None = None) -> Finding:
+    """Make a finding about an environment variable; it has no line."""
+    return Finding(code, "error", variable, 0, 0, 0, message, hint)
+
+
+def moved(old: str, new: str) -> tuple[str, str]:
+    """Say that a setting or variable has another name now: message and hint."""
+    return f"`{old}` is now `{new}`", f"write `{new}`; `{old}` is read in this version for the last time"
+
+
+def set_twice(old: str, new: str) -> tuple[str, str]:
+    """Say that a setting or variable is there under its former name and its present one: message and hint."""
+    return f"`{old}` and `{new}` are the same setting, and both are set", f"leave `{old}` out"
+
+
+def findings_of(errors: list[ErrorDetails], places: Places) -> list[Finding]:
     """Say each of pydantic's errors in terms of the file and the environment."""
-    return [finding for error in errors for finding in _findings(error, origins)]
+    return [finding for error in errors for finding in _findings(error, places)]
 
 
-def _findings(error: ErrorDetails, origins: Origins) -> list[Finding]:
+def _findings(error: ErrorDetails, places: Places) -> list[Finding]:
     loc: Loc = tuple(part for part in error["loc"] if part != "[key]")
-    if error["type"] == PROBLEMS:
-        problems: list[Problem] = error["ctx"]["problems"]
-        return [origins.finding("S003", (*loc, *where), message, hint) for where, message, hint in problems]
+    if error["type"] == CONFLICTS:
+        conflicts: list[Conflict] = error["ctx"]["conflicts"]
+        return [places.finding("S003", (*loc, *where), message, hint) for where, message, hint in conflicts]
     if error["type"] == "extra_forbidden":
-        return [_unknown(loc, origins)]
+        return [_unknown(loc, places)]
     if error["type"] == "missing":
-        return [_missing(loc, origins)]
+        return [_missing(loc, places)]
     message, hint = _wrong(error, setting_at(loc))
-    return [origins.finding("S004", loc, f"`{_spelled(loc)}` {message}", hint)]
+    return [places.finding("S004", loc, f"`{_spelled(loc)}` {message}", hint)]
 
 
 def _spelled(loc: Loc) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)[1:]
 
 
-def _unknown(loc: Loc, origins: Origins) -> Finding:
+def _unknown(loc: Loc, places: Places) -> Finding:
     section = section_at(loc[:-1])
     name, known = str(loc[-1]), tuple(section.model_fields) if section else ()
     close = did_you_mean(name, known)
     hint = f"did you mean `{close}`?" if close else f"there are: {', '.join(known)}"
+    if moved_below := [setting.name for old, setting in former_places().items() if old[: len(loc)] == loc]:
+        hint = f"its settings are now {', '.join(f'`{one}`' for one in moved_below)}"
     where = f"in `{_spelled(loc[:-1])}`" if len(loc) > 1 else "here"
     shown = name if len(name) <= 60 else name[:60] + "…"
-    return origins.finding("S001", loc, f"there is no setting `{shown}` {where}", hint, key=True)
+    return places.finding("S001", loc, f"there is no setting `{shown}` {where}", hint, key=True)
 
 
-def _missing(loc: Loc, origins: Origins) -> Finding:
+def _missing(loc: Loc, places: Places) -> Finding:
     section = section_at(loc[:-1])
     info = section.model_fields.get(str(loc[-1])) if section else None
     hint = None
     if info is not None and info.description:
         example = f", as in `{loc[-1]}: {_written(info.examples[0])}`" if info.examples else ""
         hint = info.description.split(". ")[0].rstrip(".") + example
-    return origins.finding("S002", loc, f"`{_spelled(loc)}` is missing", hint)
+    return places.finding("S002", loc, f"`{_spelled(loc)}` is missing", hint)
 
 
 def _written(value: Any) -> str:

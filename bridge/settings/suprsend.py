@@ -8,10 +8,21 @@ from pydantic import Field, WithJsonSchema, model_validator
 
 from bridge.flow import Verdict
 from bridge.secrets import Secret
-from bridge.settings.checks import Problem, complain, complain_of_pair
-from bridge.settings.kinds import Duration, FilePath, HttpUrl, Name, SecretHttpUrl, SecretText, Section, Size
+from bridge.settings.kinds import (
+    Conflict,
+    Duration,
+    FilePath,
+    HttpUrl,
+    Name,
+    SecretHttpUrl,
+    SecretText,
+    Section,
+    Size,
+    set_both_ways,
+    without_conflicts,
+)
 
-__all__ = ["Answer", "SuprSend"]
+__all__ = ["AnswerRow", "SuprSend"]
 
 
 _STATUS = WithJsonSchema(
@@ -19,7 +30,7 @@ _STATUS = WithJsonSchema(
 )
 
 
-class Answer(Section):
+class AnswerRow(Section):
     """One more row of the table by which answers are judged; what is set must all hold. Rows here come first."""
 
     status: Annotated[int | str, _STATUS] | None = Field(default=None, examples=[422, "5xx"])
@@ -49,7 +60,7 @@ class Answer(Section):
         try:
             AnswerRule(self.means, self.status, self.type, self.message, self.shape)
         except AnswerRuleError as error:
-            return complain(self, [Problem((), str(error))])
+            return without_conflicts(self, [Conflict((), str(error))])
         return self
 
 
@@ -82,11 +93,9 @@ class SuprSend(Section):
     """The private key (PEM) of `client_cert_file`."""
     timeout: Duration = Field(default=30.0, ge=0.1, le=600, examples=["30s"])
     """How long one attempt may take, from its beginning to the last byte of the answer."""
-    connect_timeout: Duration = Field(default=10.0, ge=0.1, le=600, examples=["10s"])
-    """How long making the connection may take, within `timeout`."""
     max_event_bytes: Size = Field(default=102_400, ge=1024, le=819_200, examples=["100KiB"])
     """A larger event goes to the dead-letter topic. SuprSend documents 100 KiB; its SDKs allow up to 800 KiB."""
-    answers: tuple[Answer, ...] = Field(
+    answers: tuple[AnswerRow, ...] = Field(
         default=(), examples=[[{"status": 422, "type": "tenant_not_found", "verdict": "setup"}]]
     )
     """Rows to put before the built-in table that judges answers."""
@@ -108,18 +117,16 @@ class SuprSend(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        problems = self._credential_problems()
+        conflicts = self._credential_conflicts()
         if (self.client_cert_file is None) != (self.client_key_file is None):
             names = ("client_cert_file", "client_key_file")
             lone, other = names if self.client_key_file is None else names[::-1]
-            problems.append(Problem((lone,), f"`{lone}` needs `{other}` beside it"))
-        if self.connect_timeout > self.timeout:
-            problems.append(Problem(("connect_timeout",), "`connect_timeout` is longer than `timeout`"))
-        return complain(self, problems)
+            conflicts.append(Conflict((lone,), f"`{lone}` needs `{other}` beside it"))
+        return without_conflicts(self, conflicts)
 
-    def _credential_problems(self) -> list[Problem]:
+    def _credential_conflicts(self) -> list[Conflict]:
         pairs = ("workspace_key", "workspace_secret", "api_key")
-        problems = [problem for name in pairs for problem in complain_of_pair(self, name)]
+        conflicts = [problem for name in pairs for problem in set_both_ways(self, name)]
         key, secret, api_key = (
             next((name for name in (pair, f"{pair}_file") if getattr(self, name) is not None), None) for pair in pairs
         )
@@ -127,15 +134,15 @@ class SuprSend(Section):
         bearer = api_key or (self.workspace_uid and "workspace_uid")
         if signed and bearer:
             message = f"`{signed}` and `{bearer}` are two ways to authenticate: leave one of them out"
-            problems.append(Problem((bearer,), message))
+            conflicts.append(Conflict((bearer,), message))
         elif signed and not (key and secret):
             other = "workspace_secret" if key else "workspace_key"
-            problems.append(Problem((signed,), f"`{signed}` needs `{other}` (or `{other}_file`) beside it"))
+            conflicts.append(Conflict((signed,), f"`{signed}` needs `{other}` (or `{other}_file`) beside it"))
         elif bearer and not (api_key and self.workspace_uid):
             other = "`workspace_uid`" if api_key else "`api_key` (or `api_key_file`)"
-            problems.append(Problem((bearer,), f"`{bearer}` needs {other} beside it"))
+            conflicts.append(Conflict((bearer,), f"`{bearer}` needs {other} beside it"))
         elif not signed and not bearer:
             message = "nothing says who the bridge is: set `workspace_key` and `workspace_secret`"
             hint = "each also as `…_file` or by the environment; the other way is `api_key` with `workspace_uid`"
-            problems.append(Problem((), message, hint))
-        return problems
+            conflicts.append(Conflict((), message, hint))
+        return conflicts

@@ -47,7 +47,7 @@ SDK_EVENT_NAMES: Final = frozenset(
 ATTACHMENTS: Final = "$attachments"
 """The property that holds attachments; only the bridge writes it."""
 
-_URL_SCHEMES: Final = ("https://", "http://")
+URL_SCHEMES: Final = ("https://", "http://")
 
 
 def reserved(name: str) -> bool:
@@ -120,7 +120,7 @@ def env_problem(env: str) -> str | None:
 
 def attachment_url_problem(url: str) -> str | None:
     """Check the URL of an attachment; that it is public only SuprSend can tell."""
-    if not url.startswith(_URL_SCHEMES):
+    if not url.startswith(URL_SCHEMES):
         return "the attachment's url must begin with https:// or http://; local files are never sent, publish them"
     if url != url.strip() or any(ord(char) < 32 for char in url):
         return "the attachment's url has white space at an end or a control character; remove it"

@@ -15,7 +15,7 @@ from typing import Any
 from bridge.cli.live import LIVE_CODES
 from bridge.jq import reference as jq_reference
 from bridge.jsontext import OPT_INDENT_2, dumps
-from bridge.rules.read import schema_docs
+from bridge.rules import pages
 from bridge.rules.read.schema import rules_schema, tests_schema
 from bridge.settings.reference import findings_page, settings_page, settings_schema
 from scripts.generate import delivery_page, rooms_page, runbook_page
@@ -47,9 +47,9 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/asking-suprsend.md": runbook_page.asking,
     "docs/delivery.md": delivery_page.page,
     "docs/jq-differences.md": jq_reference.page,
-    "docs/rules/findings.md": lambda: schema_docs.findings_page(LIVE_CODES),
+    "docs/rules/findings.md": lambda: pages.findings_page(LIVE_CODES),
     "docs/rules/guide.md": guide,
-    "docs/rules/reference.md": schema_docs.reference_page,
+    "docs/rules/reference.md": pages.reference_page,
     "docs/runbook.md": runbook_page.runbook,
     "docs/reference/logs.md": logs_page,
     "docs/reference/metrics.md": metrics_page,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bridge.delivery.journal import LARGEST_PAYLOAD, MOST_OF_A_KIND, MOST_PAYLOADS
 from bridge.observe.events import EVENTS
 from bridge.observe.logs import MOST, UNLIMITED, Limiter
-from bridge.settings.rest import PERSONAL
+from bridge.settings.model import PERSONAL
 
 INTRODUCTION = f"""# Log events
 

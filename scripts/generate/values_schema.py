@@ -16,7 +16,12 @@ from bridge.settings.reference import settings_schema
 Json = dict[str, Any]
 
 SECRETS = ("workspace_key", "workspace_secret", "api_key", "password", "client_secret", "key_password", "token")
-SET_BY_CHART = {"Admin": ("host", "port"), "Rules": ("path",), "Kafka": ("instance_id",), "Delivery": ("rate_limit",)}
+SET_BY_CHART = {
+    "AdminSettings": ("host", "port"),
+    "RulesSettings": ("path",),
+    "Kafka": ("instance_id",),
+    "DeliverySettings": ("rate_limit",),
+}
 
 TEXT: Json = {"type": "string"}
 FLAG: Json = {"type": "boolean"}

@@ -161,7 +161,7 @@ def both() -> Iterator[tuple[MockCluster, SandboxProcess]]:
 
 def live(kafka: str, suprsend: str, **changes: str) -> int:
     text = SETTINGS.replace("127.0.0.1:9", kafka).replace(
-        "suprsend: {", f"suprsend: {{base_url: '{suprsend}', timeout: 5s, connect_timeout: 2s, "
+        "suprsend: {", f"suprsend: {{base_url: '{suprsend}', timeout: 5s, "
     )
     for old, new in changes.items():
         text = text.replace(old, new)

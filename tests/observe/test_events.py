@@ -418,7 +418,7 @@ ONE_RULE = "version: 1\nrules:\n  - {name: a, topics: [t], event: evt, distinct_
 @pytest.mark.timeout(120)
 @shows(
     SHOWN,
-    *("started", "admin_listening", "stopping", "stopped", "library", "kafka_trouble", "admin_action"),
+    *("started", "setting_moved", "admin_listening", "stopping", "stopped", "library", "kafka_trouble", "admin_action"),
     *("admin_refused", "rules_loaded", "rules_refused", "secret_changed", "secret_unreadable"),
 )
 def test_a_process_tells_its_life(tmp_path: Path) -> Lines:
@@ -438,6 +438,7 @@ def test_a_process_tells_its_life(tmp_path: Path) -> Lines:
         "admin": {"port": 0, "token_file": str(tmp_path / "admin")},
         "rules": {"path": str(rules.parent)},
         "logs": {"format": "json"},
+        "delivery": {"span": 5000},
     }
     with BridgeProcess(tmp_path, chosen) as bridge:
 

@@ -21,7 +21,7 @@ import bridge
 from bridge.observe.events import EVENTS
 from bridge.observe.logs import Limiter, Logs, Writer
 from bridge.observe.redact import MASK, Redactor, mask, mask_text, parse_path, without
-from bridge.settings.rest import PERSONAL
+from bridge.settings.model import PERSONAL
 
 
 class Clock:

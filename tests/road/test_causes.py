@@ -47,7 +47,7 @@ def test_a_firewall_then_a_proxy_is_named_and_nothing_is_lost(
     world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
     topic = world.topics[0]
     kafka.produce(topic, records(topic, range(200)))
-    chosen = world.settings(delivery={"probe_interval": "1s"})
+    chosen = world.settings(tuning={"probe_interval": "1s"})
     chosen["suprsend"]["base_url"] = f"http://127.0.0.1:{port}/"
     with BridgeProcess(tmp_path, chosen) as bridge:
         url = bridge.admin_url()
@@ -101,8 +101,9 @@ suprsend:
   workspace_key: sandbox-workspace-key-01
   workspace_secret: sandbox-workspace-secret-01
   timeout: 5s
-  connect_timeout: 2s
   {suprsend}
+tuning:
+  connect_timeout: 2s
 """
 
 

@@ -26,11 +26,12 @@ GIVEN_UP = 4.0
 CALLS, EVENTS = 3, 10
 RECORDS = 200
 
-DELIVERY: dict[str, Any] = {
+TUNING: dict[str, Any] = {
     "dedupe_window": "60s",
     "dedupe_margin": f"{60 - GIVEN_UP:.0f}s",
     "probe_interval": "1s",
-    "initial_in_flight": CALLS,
+}
+DELIVERY: dict[str, Any] = {
     "max_in_flight": CALLS,
     "batch_events": EVENTS,
 }
@@ -91,7 +92,7 @@ def test_days_of_suprsends_401_with_a_kill_and_a_restart_put_nothing_aside(
     (topic,) = world.topics
     forgetful.post_faults({"fault": "status", "status": 401, "type": "authentication_failed", "message": "wrong key"})
     kafka.produce(topic, records(topic, range(RECORDS)))
-    chosen = world.settings(delivery={**DELIVERY, "probe_interval": "2s"})
+    chosen = world.settings(delivery=DELIVERY, tuning={**TUNING, "probe_interval": "2s"})
     # Who is killed is missed only when its session ends.
     chosen["kafka"]["properties"] = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
     with BridgeProcess(tmp_path, chosen) as bridge:
@@ -133,7 +134,7 @@ def test_behind_a_proxy_that_hands_calls_on_and_refuses_the_answers_nobody_is_to
     (topic,) = world.topics
     kafka.produce(topic, records(topic, range(RECORDS)))
     with squid(tmp_path) as box:
-        chosen = world.settings(delivery=DELIVERY)
+        chosen = world.settings(delivery=DELIVERY, tuning=TUNING)
         chosen["suprsend"]["proxy"] = f"http://127.0.0.1:{box.port}"
         with BridgeProcess(tmp_path, chosen) as bridge:
             until(lambda: forgetful.stats()["events"]["accepted"] > 0, 120, bridge.text)

@@ -111,7 +111,8 @@ def test_the_brake_stops_an_api_that_refuses_everything(
     total = 3_000
     sandbox.post_faults(REFUSAL)
     kafka.produce(topic, records(topic, range(total)))
-    with BridgeProcess(tmp_path, _settings(world, max_in_flight=4, initial_in_flight=2, batch_events=10)) as bridge:
+    chosen = _settings(world, max_in_flight=4, batch_events=10) | {"tuning": {"initial_in_flight": 2}}
+    with BridgeProcess(tmp_path, chosen) as bridge:
         side = Side(world, bridge)
         hold = side.held("brake")
         assert "placed" in hold["detail"]

@@ -19,9 +19,14 @@ RECORDS = 1_500
 PACE: dict[str, Any] = {
     "batch_events": 10,
     "max_in_flight": 4,
+}
+PATIENCE: dict[str, Any] = {
     "initial_in_flight": 4,
+    "connect_timeout": "2s",
     "probe_interval": "1s",
-    "retry": {"base": "20ms", "cap": "100ms", "budget": 1.0},
+    "retry_base": "20ms",
+    "retry_cap": "100ms",
+    "retry_budget": 1.0,
     "breaker_failures": 10_000,
 }
 """What is tried is what answers mean, not how patiently they are waited for."""
@@ -38,8 +43,8 @@ def test_whatever_the_api_says_each_event_is_accepted_once(
     Random(7).shuffle(passing)
     kafka.produce(topic, records(topic, range(RECORDS)))
     with StrangeApi() as api:
-        chosen = world.settings(delivery=PACE)
-        chosen["suprsend"] |= {"base_url": api.server.url, "timeout": "5s", "connect_timeout": "2s"}
+        chosen = world.settings(delivery=PACE, tuning=PATIENCE)
+        chosen["suprsend"] |= {"base_url": api.server.url, "timeout": "5s"}
         api.say(passing)
         with BridgeProcess(tmp_path, chosen) as bridge:
             until(partial(_said, api), 60, bridge.text)

@@ -159,7 +159,7 @@ def test_wrong_credentials_hold_and_it_goes_on_when_the_secret_file_is_mended(
     secret = tmp_path / "secret"
     secret.write_text("this-is-not-the-secret")
     workspace: Workspace = sandbox.workspace
-    chosen = world.settings(delivery={"probe_interval": "1s"})
+    chosen = world.settings(tuning={"probe_interval": "1s"})
     del chosen["suprsend"]["workspace_secret"]
     chosen["suprsend"]["workspace_secret_file"] = str(secret)
     topic = world.topics[0]

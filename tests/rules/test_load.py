@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from bridge.findings import has_errors
-from bridge.rules.codes import CODES
+from bridge.rules.lint.check import CODES
 from bridge.rules.map.mapping import compile_mapping
 from bridge.rules.read.load import load_rules, load_texts
 from tests.rules.given import CONTEXT, codes, compiled, load, only, properties_of, record, rules

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bridge.jq import closing_brace
-from bridge.rules.read.templates import Piece, TextError, forgotten, split
+from bridge.rules.read.expressions import Piece, TextError, forgotten, split
 
 
 def shown(text: str, *, block: bool = False) -> list[tuple[bool, str]]:

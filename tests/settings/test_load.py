@@ -13,7 +13,7 @@ from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from bridge.findings import FORMATS, render
 from bridge.settings import Settings, SettingsError, load_settings
-from bridge.settings.shape import settings_table
+from bridge.settings.table import settings_table
 
 LEAST = """\
 kafka:
@@ -70,7 +70,7 @@ def test_the_least_settings_are_enough_and_the_rest_has_its_defaults(file: Path)
     assert settings.kafka.topics == ("orders.v1",)
     assert settings.kafka.start_from == "latest"
     assert settings.delivery.linger == 0.02
-    assert settings.delivery.dedupe_window == 86_400
+    assert settings.tuning.dedupe_window == 86_400
     assert settings.suprsend.timeout == 30
     assert settings.memory_bytes == 64 * 1024**2
     assert settings.rules.path == file.parent / "rules"
@@ -137,7 +137,7 @@ suprsend:
 delivery:
   ordering: keys
   batch_events: 200
-  commit_interval: yes
+  linger: yes
 extra: 1
 """
     found = mistakes(file, text, {"BRIDGE_ADMIN__PORT": "http", "BRIDGE_LOGS__LEVLE": "info"})
@@ -151,7 +151,7 @@ extra: 1
         ("S004", 9, 12),
         ("S004", 11, 13),
         ("S004", 12, 17),
-        ("Y007", 13, 20),
+        ("Y007", 13, 11),
         ("S001", 14, 1),
         ("BRIDGE_ADMIN__PORT", 0, 0),
         ("BRIDGE_LOGS__LEVLE", 0, 0),
@@ -183,7 +183,7 @@ extra: 1
         ("suprsend", "base_url: hub.suprsend.com", "is not usable"),
         ("suprsend", "base_url: https://u:p@hub.suprsend.com/", "is not usable"),
         ("suprsend", "max_event_bytes: 1MiB", "must be 800KiB or less"),
-        ("suprsend", "connect_timeout: 60s", "longer than `timeout`"),
+        ("tuning", "connect_timeout: 60s", "longer than `suprsend.timeout`"),
         ("suprsend", "client_cert_file: x", "needs `client_key_file`"),
         ("suprsend", "answers: [{verdict: setup}]", "status"),
         ("suprsend", "answers: [{message: '(?=x)', verdict: setup}]", "message"),
@@ -192,10 +192,9 @@ extra: 1
         ("delivery", "batch_events: '5'", "must be a whole number, without quotes"),
         ("delivery", "strict_order: 'true'", "must be true or false"),
         ("delivery", "batch_bytes: 2KiB", "smaller than one event"),
-        ("delivery", "initial_in_flight: 65", "more than `max_in_flight`"),
-        ("delivery", "max_in_flight: 8", "more than `max_in_flight`"),
-        ("delivery", "dedupe_margin: 24h", "shorter than `dedupe_window`"),
-        ("delivery", "retry: {base: 60s}", "shorter than `base`"),
+        ("tuning", "initial_in_flight: 65", "more than `delivery.max_in_flight`"),
+        ("tuning", "dedupe_margin: 24h", "shorter than `dedupe_window`"),
+        ("tuning", "retry_base: 60s", "shorter than `retry_base`"),
         ("delivery", "only_recipients: jane", "must be a list"),
         ("delivery", "accept_rewind: 4f1c2a9b7e", "must be a list"),
         ("delivery", "accept_rewind: ['4F1C2A9B7E']", "a token as `suprsend-bridge status` shows it"),

@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bridge.findings import Finding, in_order
+from bridge.findings import Codes, Finding, in_order
+from bridge.rules.lint import contexts, counts, idioms, literals, unreachable
 from bridge.rules.lint.contexts import Placed, placed, type_findings
 from bridge.rules.lint.counts import count_findings
-from bridge.rules.lint.idioms import habit_findings
+from bridge.rules.lint.idioms import idiom_findings
 from bridge.rules.lint.literals import text_findings
-from bridge.rules.lint.reach import reach_findings, topic_findings
+from bridge.rules.lint.unreachable import topic_findings, unreachable_findings
 from bridge.rules.model import RuleFile, RuleSet
+from bridge.rules.read import cross_rule, expressions, fields, file_reader, load, rule_reader
 
-__all__ = ["check_rules"]
+__all__ = ["CODES", "check_rules"]
+
+_PARTS: Final = (
+    *(load, file_reader, fields, rule_reader, expressions, cross_rule),
+    *(contexts, idioms, unreachable, literals, counts),
+)
+CODES: Final[Codes] = dict(sorted(item for part in _PARTS for item in part.CODES.items()))
+"""Every code of a finding in rules, those of the loader included. A code is declared where it is found."""
 
 
 def check_rules(rules: RuleSet, topics: Sequence[str] | None = None) -> list[Finding]:
@@ -30,18 +39,18 @@ def check_rules(rules: RuleSet, topics: Sequence[str] | None = None) -> list[Fin
 
 
 def _of_place(place: Placed) -> list[Finding]:
-    """One finding for one mistake: what a habit explains is not told again as a wrong type."""
-    habits = list(habit_findings(place))
-    explained = any(finding.code in _EXPLAIN for finding in habits)
+    """One finding for one mistake: what an idiom explains is not also reported as a wrong type."""
+    found_idioms = list(idiom_findings(place))
+    explained = any(finding.code in _EXPLAIN for finding in found_idioms)
     wrong = [finding for finding in type_findings(place) if not (explained and finding.code == "R037")]
-    return [*(wrong or ([] if explained else count_findings(place))), *habits]
+    return [*(wrong or ([] if explained else count_findings(place))), *found_idioms]
 
 
 _EXPLAIN: Final = frozenset(("R037", "R038"))
 
 
 def _of_file(file: RuleFile) -> list[Finding]:
-    found: list[Finding] = [*reach_findings(file)]
+    found: list[Finding] = [*unreachable_findings(file)]
     for rule in file.rules:
         found += text_findings(rule)
         seen = set()

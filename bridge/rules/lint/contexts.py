@@ -5,15 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from bridge.findings import Finding
+from bridge.findings import Codes, Finding, FindingCode
 from bridge.jq.builtins.table import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING
 from bridge.jq.syntax.nodes import Call, Node, Pipe
-from bridge.rules.lint.needs import Types
-from bridge.rules.lint.remarks import Around, Remark, kinds
-from bridge.rules.lint.types import types_of
+from bridge.rules.lint.signatures import Types
+from bridge.rules.lint.types import Around, Remark, kinds, types_of
 from bridge.rules.model import Computed, Expression, Fields, Items, Rule, RuleFile, Text, Value
+from bridge.rules.read.keys import RULE, EventText, Key, texts_of
 
-__all__ = ["Placed", "balanced", "placed", "type_findings"]
+__all__ = ["CODES", "Placed", "balanced", "placed", "type_findings"]
+
+CODES: Final[Codes] = {
+    "R036": FindingCode(
+        "A part of an expression that can only fail.",
+        "error",
+        "Write what the message asks for.",
+        "properties: {count: '${ \"count: \" + 1 }'}",
+    ),
+    "R037": FindingCode(
+        "An expression whose result can never be sent there.",
+        "error",
+        "Make it the type that the message names.",
+        "when: .items | length",
+    ),
+    "R050": FindingCode(
+        "A comparison that always has the same result, or arithmetic with a number in quotes.",
+        "warning",
+        "Use values of one type: numbers without quotes.",
+        'when: .total > "100"',
+    ),
+}
 
 _INPUTS: Final[dict[str, Types]] = {"string": STRING, "bytes": STRING, "cloudevents": OBJECT, "debezium": OBJECT}
 _TEXT: Final = STRING | NUMBER
@@ -31,15 +52,17 @@ class Placed(NamedTuple):
     alone: bool = True
     """False in the middle of text."""
 
+    def shown(self, node: Node) -> str:
+        """The text of a part, with the ( ) that belong to it."""
+        start, end = balanced(self.expression.text, node.start, node.end)
+        return self.expression.text[start:end]
+
     def finding(
         self, code: str, start: int, end: int, message: str, hint: str | None = None, *, warning: bool = False
     ) -> Finding:
         """Make a finding about the text between two offsets of the expression."""
-        at = self.expression.start
-        start, end = balanced(self.expression.text, start, end)
-        return self.expression.scalar.finding(
-            code, message, hint, severity="warning" if warning else "error", span=(at + start, at + end)
-        )
+        span = balanced(self.expression.text, start, end)
+        return self.expression.finding(code, message, hint, severity="warning" if warning else "error", span=span)
 
 
 def balanced(text: str, start: int, end: int) -> tuple[int, int]:
@@ -53,6 +76,10 @@ def balanced(text: str, start: int, end: int) -> tuple[int, int]:
         end = len(text) - len(text[end:].lstrip()) + 1
         missing -= 1
     return start, end
+
+
+def _type_of(key: Key) -> Types:
+    return _TEXT if isinstance(key.kind, EventText) and key.kind.integers else STRING
 
 
 def placed(file: RuleFile, rule: Rule) -> list[Placed]:
@@ -72,10 +99,8 @@ class _Places:
             yield self._place(rule.when, BOOLEAN | NULL)
         if rule.for_each is not None:
             yield self._place(rule.for_each, ANY - ARRAY)
-        yield from self._value(rule.event, STRING, needed=True)
-        yield from self._value(rule.distinct_id, _TEXT, needed=True)
-        yield from self._value(rule.tenant_id, _TEXT)
-        yield from self._value(rule.idempotency_key, _TEXT)
+        for name, value in texts_of(rule):
+            yield from self._value(value, _type_of(RULE[name]), needed=RULE[name].needed)
         for layer in rule.properties:
             yield from self._value(layer, OBJECT)
         yield from self._attachments()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, Literal
 
-from bridge.findings import Finding
+from bridge.findings import Codes, Finding, FindingCode
 from bridge.jq.builtins import BUILTINS
 from bridge.jq.syntax.nodes import (
     Alternative,
@@ -25,10 +25,19 @@ from bridge.jq.syntax.nodes import (
     Try,
     children,
 )
-from bridge.rules.lint.contexts import Placed, balanced
-from bridge.rules.lint.remarks import Around
+from bridge.rules.lint.contexts import Placed
+from bridge.rules.lint.types import Around
 
-__all__ = ["count_findings"]
+__all__ = ["CODES", "count_findings"]
+
+CODES: Final[Codes] = {
+    "R052": FindingCode(
+        "An expression that gives several values where one is wanted.",
+        "error",
+        "Write `[…]` for a list, `first(…)`, or `any(…; …)` in a condition.",
+        "properties: {skus: '${ .items[].sku }'}",
+    ),
+}
 
 Count = Literal[0, 1, 2, 3]
 """How many outputs there are: at most one or not known; several, some of them chosen; several; always several."""
@@ -61,13 +70,11 @@ def count_findings(place: Placed) -> Iterator[Finding]:
             hint = f"`{call.name}` takes one value; what it works on comes from the left: `… | {call.name}(…)`"
         yield place.finding("R052", call.start, call.end, message, hint)
         return
-    start, end = balanced(place.expression.text, node.start, node.end)
-    shown = " ".join(place.expression.text[start:end].split())[:80]
+    shown = " ".join(place.shown(node).split())[:80]
     if place.expression.label == "when":
         hint = "join conditions with `and` or `or`"
         if isinstance(node, Binary) and node.op == "==" and isinstance(node.right, Comma):
-            text = place.expression.text
-            left, right = (text[slice(*balanced(text, part.start, part.end))] for part in (node.left, node.right))
+            left, right = place.shown(node.left), place.shown(node.right)
             hint = f"write `{left} | IN({right.removeprefix('(').removesuffix(')')})`"
         elif not isinstance(node, Comma):
             hint = "for one of them write `any(.items[]; .qty > 1)`, for each of them `all(…; …)`"

@@ -7,15 +7,34 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from bridge.document import Entry, Mapping, Node as YamlNode, Scalar, Sequence as NodeList
-from bridge.findings import Finding
+from bridge.document import Entry, ListNode, MappingNode, Scalar, YamlNode
+from bridge.findings import Codes, Finding, FindingCode
 from bridge.jq import NOT_CONSTANT, Budget, BudgetExceeded, JqError
 from bridge.jq.syntax.nodes import Array, Identity, If, Literal, Node, Object, Pipe, Text as JqText, Variable, children
 from bridge.rules.map.scope import VARIABLES
 from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Rule, Text, Value, expressions_in
+from bridge.rules.read.keys import RULE, EventText, texts_of
 from bridge.suprsend import limits
 
-__all__ = ["constant_of", "text_findings"]
+__all__ = ["CODES", "constant_of", "text_findings"]
+
+CODES: Final[Codes] = {
+    "R048": FindingCode(
+        "A literal that looks like a field of the record.",
+        "error",
+        "Write it as `${ .field }`.",
+        "distinct_id: customer.id",
+    ),
+    "R054": FindingCode(
+        "A property that is named like a key of the rule.",
+        "warning",
+        "Indent it as `properties:` if it is for the rule.",
+        "properties: {max_age: 24h}",
+    ),
+    "R055": FindingCode(
+        "An invisible character in a name.", "error", "Delete it: write the name anew.", 'event: "placed\\u200b"'
+    ),
+}
 
 _LOOKS_LIKE_FIELD: Final = re.compile(
     r"(?:[A-Za-z_]\w*(?:\[\d*\])?\.)+[A-Za-z_]\w*(?:\[\d*\])?"
@@ -25,21 +44,12 @@ _OTHER_LANGUAGE: Final = re.compile(r"\$[.({ ]|#\{|%\{|<%")
 _INVISIBLE: Final = re.compile(
     "[\x00-\x1f\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]"
 )
-_MISPLACED: Final = frozenset(
-    ("when", "for_each", "idempotency_key", "max_age", "max_fan_out", "on_error", "drop_nulls", "attachments", "topics")
-)
 _OTHER_WAYS: Final = re.compile(
     r"\$\.[A-Za-z_][\w.]*|[#%]?\{[.$]?[A-Za-z_][\w.]*\}|#\{|%\{|<%|\$\(|\$ \{|\\\(\.[\w.]*\)|(?<![\w.])\.[a-z_]\w*(?:\.[a-z_]\w*)+"
 )
 _STRAY: Final = frozenset(("'", '"', ",", ";", ")", "]", "`", "”"))
 _WITH_END: Final = 2
-_URLS: Final = ("https://", "http://")
 _FROM_RECORD: Final = frozenset(("key", "headers", "offset", "timestamp", "item", "index"))
-_LONGEST: Final = {
-    "distinct_id": limits.MAX_DISTINCT_ID_CHARS,
-    "tenant_id": limits.MAX_TENANT_CHARS,
-    "idempotency_key": limits.MAX_KEY_CHARS,
-}
 
 
 def text_findings(rule: Rule) -> Iterator[Finding]:
@@ -58,16 +68,11 @@ def text_findings(rule: Rule) -> Iterator[Finding]:
         yield from _other_languages(node)
 
 
-def _place(rule: Rule, key: str) -> YamlNode:
-    node = rule.node.get(key)
-    return rule.node if node is None else node
-
-
 def _literal_ids(rule: Rule) -> Iterator[Finding]:
     """`distinct_id: customer.id`: every event would go to a person of that id."""
-    for key, value in (("distinct_id", rule.distinct_id), ("tenant_id", rule.tenant_id)):
+    for key, value in texts_of(rule):
         node = rule.node.get(key)
-        if not isinstance(value, Fixed) or not isinstance(node, Scalar):
+        if key == "event" or not isinstance(value, Fixed) or not isinstance(node, Scalar):
             continue
         literal = str(value.value)
         if _LOOKS_LIKE_FIELD.fullmatch(literal):
@@ -82,8 +87,8 @@ def _literal_ids(rule: Rule) -> Iterator[Finding]:
 def _misplaced(rule: Rule) -> Iterator[Finding]:
     """`on_error` under `properties`: one level too deep, and sent to the template."""
     node = rule.node.get("properties")
-    for entry in node if isinstance(node, Mapping) else ():
-        if entry.name in _MISPLACED and rule.node.get(entry.name) is None:
+    for entry in node if isinstance(node, MappingNode) else ():
+        if entry.name in RULE and not RULE[entry.name].a_property and rule.node.get(entry.name) is None:
             message = f"`{entry.name}` is a property here, and no key of the rule"
             yield entry.key.finding(
                 "R054", message, "indent it as `properties:` if it is for the rule", severity="warning"
@@ -92,10 +97,10 @@ def _misplaced(rule: Rule) -> Iterator[Finding]:
 
 def _invisible(rule: Rule) -> Iterator[Finding]:
     """A name with a character that nobody sees is another name."""
-    nodes = [rule.node.get(key) for key in ("event", "distinct_id", "tenant_id")]
+    nodes = [rule.node.get(key) for key, _value in texts_of(rule)]
     events, properties = rule.node.get("events"), rule.node.get("properties")
-    nodes += [] if not isinstance(events, NodeList) else list(events)
-    nodes += [] if not isinstance(properties, Mapping) else [entry.key for entry in properties]
+    nodes += [] if not isinstance(events, ListNode) else list(events)
+    nodes += [] if not isinstance(properties, MappingNode) else [entry.key for entry in properties]
     for node in nodes:
         found = (
             _INVISIBLE.search(node.text.strip(" \n")) if isinstance(node, Scalar) and "${" not in node.text else None
@@ -128,8 +133,8 @@ def _other_languages(node: YamlNode) -> Iterator[Finding]:
 
 def _stray_braces(rule: Rule) -> Iterator[Finding]:
     """`${ .a }}`."""
-    texts: list[Value | None] = [rule.distinct_id, rule.tenant_id, rule.idempotency_key, rule.event, *rule.properties]
-    for text in (found for value in texts for found in _texts_in(value)):
+    values = (*(value for _key, value in texts_of(rule)), *rule.properties)
+    for text in (found for value in values for found in _texts_in(value)):
         yield from _stray_end(text)
         for before, part in itertools.pairwise(text.parts):
             if isinstance(before, Expression) and isinstance(part, str) and part.startswith("}"):
@@ -173,12 +178,12 @@ def _event(rule: Rule) -> Iterator[Finding]:
     first, last = first.lstrip(), last.rstrip()
     if first and limits.reserved(f"{first}x"):
         message = "the event name begins with `$` or `ss_`, which SuprSend keeps for itself; choose another name"
-        yield _place(rule, "event").finding("R025", message)
+        yield rule.place("event").finding("R025", message)
     makes = f"{first}…{last}"
-    listed = _place(rule, "events")
+    listed = rule.place("events")
     for at, name in enumerate(rule.events):
         if not (name.startswith(first) and name.endswith(last) and len(name) >= len(first) + len(last)):
-            place = listed.items[at] if isinstance(listed, NodeList) and at < len(listed) else listed
+            place = listed.items[at] if isinstance(listed, ListNode) and at < len(listed) else listed
             message = f"`event` can never make the name `{name}`: it makes `{makes}`"
             yield place.finding("R027", message, "correct the name, or the event")
 
@@ -188,7 +193,7 @@ def _unlisted(rule: Rule, expression: Expression) -> Iterator[Finding]:
     for node in _ends(expression.program.node):
         if isinstance(node, Literal) and isinstance(node.value, str) and node.value.strip() not in rule.events:
             message = f"the name `{node.value[:80]}` is not in `events`"
-            yield _finding(expression, node, "R027", message, "add it there")
+            yield expression.finding("R027", message, "add it there", span=(node.start, node.end))
 
 
 def _ends(node: Node) -> Iterator[Node]:
@@ -202,12 +207,13 @@ def _ends(node: Node) -> Iterator[Node]:
 
 
 def _lengths(rule: Rule) -> Iterator[Finding]:
-    for key, value in zip(_LONGEST, (rule.distinct_id, rule.tenant_id, rule.idempotency_key), strict=True):
-        if isinstance(value, Text):
+    for key, value in texts_of(rule):
+        kind = RULE[key].kind
+        if isinstance(value, Text) and isinstance(kind, EventText) and kind.longest is not None:
             fixed = sum(len(part) for part in value.parts if isinstance(part, str))
-            if fixed > _LONGEST[key]:
-                message = f"the fixed part of {key} alone has {fixed} characters; SuprSend takes {_LONGEST[key]}"
-                yield _place(rule, key).finding("R028", message, "shorten it")
+            if fixed > kind.longest:
+                message = f"the fixed part of {key} alone has {fixed} characters; SuprSend takes {kind.longest}"
+                yield rule.place(key).finding("R028", message, "shorten it")
 
 
 def _constant_key(rule: Rule) -> Iterator[Finding]:
@@ -215,7 +221,7 @@ def _constant_key(rule: Rule) -> Iterator[Finding]:
     parts = list(expressions_in(rule.idempotency_key))
     if parts and not any(_of_record(part) for part in parts):
         message = "this key is the same for every record: SuprSend would take one event a day"
-        yield _place(rule, "idempotency_key").finding("R033", message, "put the record's id into it: ${ .id }")
+        yield rule.place("idempotency_key").finding("R033", message, "put the record's id into it: ${ .id }")
 
 
 def _of_record(expression: Expression) -> bool:
@@ -257,7 +263,7 @@ def _reserved_names(rule: Rule) -> Iterator[Finding]:
                 if isinstance(key, Literal) and isinstance(key.value, str):
                     problem = limits.property_key_problem(key.value)
                     if problem is not None:
-                        yield _finding(layer.expression, key, "R026", problem)
+                        yield layer.expression.finding("R026", problem, span=(key.start, key.end))
 
 
 def _entries(node: Node) -> Iterator[tuple[Node, Node]]:
@@ -268,11 +274,6 @@ def _entries(node: Node) -> Iterator[tuple[Node, Node]]:
         yield from _entries(node.right)
     elif isinstance(node, Array) and node.body is not None:
         yield from _entries(node.body)
-
-
-def _finding(expression: Expression, node: Node, code: str, message: str, hint: str | None = None) -> Finding:
-    span = (expression.start + node.start, expression.start + node.end)
-    return expression.scalar.finding(code, message, hint, span=span)
 
 
 def _attachments(rule: Rule) -> Iterator[Finding]:
@@ -289,7 +290,7 @@ def _attachments(rule: Rule) -> Iterator[Finding]:
         if isinstance(value, JqText) and value.parts and isinstance(value.parts[0], str):
             begins = value.parts[0]
         if isinstance(begins, str) and not _may_begin_url(begins, whole=isinstance(value, Literal)):
-            yield _finding(expression, value, "R029", _LOCAL)
+            yield expression.finding("R029", _LOCAL, span=(value.start, value.end))
 
 
 _LOCAL: Final = "the attachment's url must begin with https:// or http://; local files are never sent, publish them"
@@ -303,4 +304,6 @@ def _address(value: Value, rule: Rule) -> Iterator[Finding]:
 
 
 def _may_begin_url(text: str, *, whole: bool = False) -> bool:
-    return text.startswith(_URLS) or (not whole and any(url.startswith(text) for url in _URLS))
+    return text.startswith(limits.URL_SCHEMES) or (
+        not whole and any(url.startswith(text) for url in limits.URL_SCHEMES)
+    )

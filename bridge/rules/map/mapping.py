@@ -22,7 +22,7 @@ from bridge.rules.map.rule_mapper import RuleMapper, rule_mapper
 from bridge.rules.map.runs import by_record, quick_first
 from bridge.rules.map.scope import VARIABLES, Args, args_maker
 from bridge.rules.model import Rule, RuleFile, RuleSet, TopicRule
-from bridge.rules.read.name_patterns import recipient_filter
+from bridge.rules.name_patterns import recipient_filter
 
 __all__ = ["CompiledMapping", "compile_mapping"]
 
@@ -106,7 +106,7 @@ def compile_mapping(ruleset: RuleSet, context: MappingContext, *, generate: bool
     """Compile rules that were loaded without errors.
 
     Without `generate` every record takes the general path: the same results, slower (tests compare the two).
-    Raises ValueError for an entry of `context.only_recipients` that is no pattern (`bridge.rules.read.name_patterns`).
+    Raises ValueError for an entry of `context.only_recipients` that is no pattern (`bridge.rules.name_patterns`).
     """
     infos = tuple(
         RuleInfo(rule.name, tuple(pattern.text for pattern in rule.topics), rule.events)

@@ -3,18 +3,221 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
-from bridge.document import Mapping, Node, Scalar, Sequence
-from bridge.findings import Finding, Severity
+from bridge.document import ListNode, MappingNode, Scalar, YamlNode
+from bridge.findings import Codes, Finding, FindingCode, Severity
 from bridge.jq import Defs, JqProblem, Program, closing_brace, compile_program
-from bridge.rules.codes import JQ_CODES
-from bridge.rules.lint.advice import advice, with_expressions
 from bridge.rules.map.scope import ITEM_VARIABLES, VARIABLES
 from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Text, Value
-from bridge.rules.read.templates import Piece, TextError, forgotten, split
+from bridge.rules.read.advice import advice, with_expressions
+from bridge.rules.read.keys import A_RULE
 
-__all__ = ["Expressions"]
+__all__ = ["CODES", "JQ_CODES", "Expressions", "Piece", "TextError", "forgotten", "split"]
+
+CODES: Final[Codes] = {
+    "R012": FindingCode(
+        "An expression that is not jq.", "error", "Mend it where the caret points.", "when: .total > 0 and"
+    ),
+    "R013": FindingCode(
+        "A function that does not exist.",
+        "error",
+        "Use a built-in of jq, or define it in `defs`.",
+        "properties: {name: '${ .name | upper }'}",
+    ),
+    "R014": FindingCode(
+        "A variable that does not exist here.",
+        "error",
+        "Use one of the variables that the message lists.",
+        "properties: {type: '${ $type }'}",
+    ),
+    "R015": FindingCode(
+        "A part of jq that the bridge refuses.",
+        "error",
+        "See the page of differences from jq.",
+        "properties: {sent: '${ now | todate }'}",
+    ),
+    "R016": FindingCode(
+        "Another language's way of writing.",
+        "error",
+        "Write it in jq, as the message shows.",
+        'when: .type == "placed" && .total > 0',
+    ),
+    "R017": FindingCode(
+        "A regular expression that cannot be used.",
+        "error",
+        "Write it without what the message names.",
+        'when: .id | test("(?=o)-")',
+    ),
+    "R018": FindingCode(
+        "A function that is there already.",
+        "error",
+        "Give yours another name.",
+        "defs: 'def map(f): .[] | f;'\n" + A_RULE,
+    ),
+    "R019": FindingCode(
+        "An expression that cannot be compiled.",
+        "error",
+        "Make it smaller, or constant where it must be.",
+        'properties: {at: \'${ .at | parse_time | format_time("%H:%M"; "Vienna") }\'}',
+    ),
+    "R020": FindingCode(
+        "A `${` without an end, or with nothing inside.",
+        "error",
+        "Write `${ expression }`, or `$${` literally.",
+        "distinct_id: user-${ .id",
+    ),
+    "R021": FindingCode(
+        "A `${ }` was forgotten.", "error", "Put the expression into `${ }`.", "distinct_id: .customer.id"
+    ),
+    "R022": FindingCode(
+        "An expression where none can be.", "error", "Write a literal value.", "properties: {'${ .key }': 1}"
+    ),
+    "R023": FindingCode(
+        "`when` and `for_each` are one jq expression, as text.", "error", "Write it without `${ }`.", "when: true"
+    ),
+    "R032": FindingCode(
+        "`$item` or `$index` without `for_each`.",
+        "error",
+        "Add `for_each`, or use a path of the record.",
+        "distinct_id: ${ $item.id }",
+    ),
+}
+JQ_CODES: Final[dict[str, str]] = {
+    "syntax": "R012",
+    "unknown-function": "R013",
+    "unknown-variable": "R014",
+    "refused": "R015",
+    "other-language": "R016",
+    "regex": "R017",
+    "redefined": "R018",
+    "not-constant": "R019",
+    "too-large": "R019",
+}
+"""The engine's codes as ours; any other is R019."""
+
+_OPENING = re.compile(r"\$?\$\{")
+_QUOTE = re.compile(r'\\.|"', re.DOTALL)
+_LOOKS_LIKE_JQ = re.compile(r'\s*(?:\.(?:[A-Za-z_"]|\[)|\$(?:[A-Za-z_]\w*))')
+
+
+class Piece(NamedTuple):
+    """A stretch of a value: literal text (its `$${` already `${`), or the jq between `${` and `}`.
+
+    `start` and `end` are offsets into the value's text: of the literal, or of the jq without its braces.
+    """
+
+    code: bool
+    text: str
+    start: int
+    end: int
+
+
+class TextError(Exception):
+    """A `${` that has no end, or nothing inside; `start` and `end` say where in the value's text."""
+
+    def __init__(self, message: str, hint: str, start: int, end: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.start = start
+        self.end = end
+
+
+ClosingBrace = Callable[[str, int], int | None]
+"""`(text, index of the first character behind "${")` → index of the `}` that ends it, or None."""
+
+
+def split(text: str, closing_brace: ClosingBrace, *, block: bool = False) -> list[Piece]:
+    """Split a value into literals and expressions, in order; adjacent literals are one, empty ones are left out.
+
+    `block` says that the text comes from a `|` or `>` block: if one `${ }` with nothing but white space around it is
+    all there is, the white space is dropped, so that the expression stands alone.
+
+    Raises:
+        TextError: for the first `${` without an end or without content.
+
+    """
+    if "${" not in text:
+        return [Piece(code=False, text=text, start=0, end=len(text))] if text else []
+    pieces = _merged(_scan(text, closing_brace))
+    if block and sum(piece.code for piece in pieces) == 1:
+        inked = [piece for piece in pieces if piece.code or piece.text.strip()]
+        return inked if len(inked) == 1 else pieces
+    return pieces
+
+
+def _scan(text: str, closing_brace: ClosingBrace) -> list[Piece]:
+    pieces: list[Piece] = []
+    position = 0
+    while opening := _OPENING.search(text, position):
+        if opening.start() > position:
+            pieces.append(_literal(text[position : opening.start()], position, opening.start()))
+        if opening.group() == "$${":
+            pieces.append(_literal("${", opening.start(), opening.end()))
+            position = opening.end()
+            continue
+        pieces.append(_expression(text, opening.end(), closing_brace))
+        position = pieces[-1].end + 1
+    if position < len(text):
+        pieces.append(_literal(text[position:], position, len(text)))
+    return pieces
+
+
+def _literal(text: str, start: int, end: int) -> Piece:
+    return Piece(code=False, text=text, start=start, end=end)
+
+
+def _expression(text: str, start: int, closing_brace: ClosingBrace) -> Piece:
+    end = closing_brace(text, start)
+    if end is None:
+        quote = _open_quote(text, start)
+        if quote is not None:
+            message = "the text that begins here, in a `${`, is never closed"
+            raise TextError(message, 'add `"` where it ends', quote, len(text))
+        message = "this `${` is never closed"
+        raise TextError(message, "close it with `}`; a literal `${` is written `$${`", start - 2, len(text))
+    if not text[start:end].strip():
+        message = "there is nothing inside this `${ }`"
+        raise TextError(message, "write a jq expression, for example ${ .id }", start - 2, end + 1)
+    return Piece(code=True, text=text[start:end], start=start, end=end)
+
+
+def _open_quote(text: str, start: int) -> int | None:
+    """Return where the last text of jq begins that does not end, or None."""
+    quote: int | None = None
+    position = start
+    while found := _QUOTE.search(text, position):
+        position = found.end()
+        if found.group() == '"':
+            quote = found.start() if quote is None else None
+    return quote
+
+
+def _merged(pieces: list[Piece]) -> list[Piece]:
+    merged: list[Piece] = []
+    for piece in pieces:
+        if merged and not piece.code and not merged[-1].code:
+            last = merged.pop()
+            merged.append(_literal(last.text + piece.text, last.start, piece.end))
+        else:
+            merged.append(piece)
+    return merged
+
+
+def forgotten(pieces: list[Piece]) -> Piece | None:
+    """Return the literal that was probably meant to be an expression, or None.
+
+    That is text that begins like a path or a variable (`.customer.id`, `$item`), or that holds `{{`.
+    """
+    for number, piece in enumerate(pieces):
+        if piece.code:
+            continue
+        if "{{" in piece.text or (number == 0 and _LOOKS_LIKE_JQ.match(piece.text)):
+            return piece
+    return None
+
 
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 
@@ -33,7 +236,7 @@ class Expressions:
         self._programs: dict[str, Program | JqProblem] = {}
         self._items_refused: set[int] = set()
 
-    def program(self, field: str, node: Node) -> Expression | None:
+    def program(self, field: str, node: YamlNode) -> Expression | None:
         """Compile `when` or `for_each`: jq with or without `${ }` around all of it."""
         if isinstance(node, Scalar) and node.value is None and not node.text:
             # YAML's own finding says that there is nothing.
@@ -53,16 +256,16 @@ class Expressions:
             self._add(node, "R023", f"{field} is one jq expression, and there is text beside this ${{ }}", hint)
         return None
 
-    def value(self, field: str, node: Node, *, meant: Severity = "warning") -> Value | None:
+    def value(self, field: str, node: YamlNode, *, meant: Severity = "warning") -> Value | None:
         """Compile any value; `meant` is how bad a forgotten `${ }` is in it. None where a finding was made."""
         if isinstance(node, Scalar):
             return self._scalar(field, node, meant)
-        if isinstance(node, Sequence):
+        if isinstance(node, ListNode):
             values = [self.value(f"{field}[{number}]", item, meant=meant) for number, item in enumerate(node)]
             return None if None in values else Items(tuple(value for value in values if value is not None))
         return self.fields(field, node)
 
-    def fields(self, field: str, node: Mapping) -> Fields | None:
+    def fields(self, field: str, node: MappingNode) -> Fields | None:
         """Compile a mapping; its keys are literal."""
         entries: list[tuple[str, Value]] = []
         for entry in node:
@@ -150,7 +353,7 @@ class Expressions:
                     at = expression.start + (found.start() if found else 0)
                     place = expression.scalar.start.index + at
                     if place in self._items_refused:
-                        # A default: told for the first rule that has no for_each.
+                        # A default: reported for the first rule that has no for_each.
                         continue
                     self._items_refused.add(place)
                     span = (at, at + len(name) + 1)
@@ -158,16 +361,16 @@ class Expressions:
                     hint = "add for_each to the rule, or write a path of the record"
                     self.findings.append(expression.scalar.finding("R032", message, hint, span=span))
 
-    def _add(self, node: Node, code: str, message: str, hint: str) -> None:
+    def _add(self, node: YamlNode, code: str, message: str, hint: str) -> None:
         self.findings.append(node.finding(code, message, hint))
 
 
-def _program_hint(field: str, node: Node) -> str:
+def _program_hint(field: str, node: YamlNode) -> str:
     if field == "when" and isinstance(node, Scalar) and node.value is True:
         return "leave `when` out: then the rule takes every record of its topics"
     if field == "when" and isinstance(node, Scalar) and node.value is False:
         return "to switch a rule off write enabled: false"
-    if field == "when" and isinstance(node, Mapping) and all(isinstance(entry.value, Scalar) for entry in node):
+    if field == "when" and isinstance(node, MappingNode) and all(isinstance(entry.value, Scalar) for entry in node):
         parts = (
             f'.{entry.name.lstrip(".")} == "{entry.value.text}"' for entry in node if isinstance(entry.value, Scalar)
         )

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridge.document import Document, Entry, Mapping, Node, Scalar, Sequence
-from bridge.findings import Finding, Severity, has_errors
+from bridge.document import Document, Entry, ListNode, MappingNode, Scalar, YamlNode
+from bridge.findings import Codes, Finding, FindingCode, has_errors
 from bridge.jq import Defs, JqProblem, compile_defs
-from bridge.rules.codes import JQ_CODES
-from bridge.rules.map.decode import DECODERS
 from bridge.rules.map.scope import DEF_VARIABLES
 from bridge.rules.model import Rule, RuleFile, TopicRule
-from bridge.rules.read.expressions import Expressions
-from bridge.rules.read.fields import boolean, mapping, one_of, refuse_unknown
-from bridge.rules.read.rule_reader import DEFAULTS_KEYS, NOT_IN_DEFAULTS, RULE_KEYS, read_rule, topic_pattern
+from bridge.rules.read.expressions import JQ_CODES, Expressions
+from bridge.rules.read.fields import mapping, plain, refuse_unknown
+from bridge.rules.read.keys import A_RULE, DEFAULTS, FILE, RULE, TOPIC
+from bridge.rules.read.rule_reader import read_rule, topic_pattern
 
-__all__ = ["FILE_KEYS", "TOPIC_KEYS", "read_file"]
+__all__ = ["CODES", "read_file"]
 
-FILE_KEYS: Final = ("version", "topics", "defs", "defaults", "rules")
-TOPIC_KEYS: Final = ("decode", "unmatched", "key", "snapshot")
-
-_COMPUTED_DEFAULTS: Final[dict[str, Severity]] = {
-    "distinct_id": "error",
-    "tenant_id": "error",
-    "properties": "warning",
-    "attachments": "warning",
+CODES: Final[Codes] = {
+    "R002": FindingCode(
+        "A rule file does not hold what it should.",
+        "error",
+        "Begin with `rules:` and a list of rules.",
+        "- name: placed\n  topics: [orders.v1]\n",
+    ),
+    "R006": FindingCode(
+        "A version of rule files that is not known.", "error", "Write `version: 1`.", "version: 2\n" + A_RULE
+    ),
+    "R031": FindingCode(
+        "A key that `defaults` cannot have.", "error", "Write it in each rule.", "defaults: {event: placed}\n" + A_RULE
+    ),
 }
-"""Defaults that hold expressions, compiled though no rule may use them; and how bad a forgotten `${ }` is there."""
 
 _ECHOES: Final = {
     "Y008": ("R005", "R023", "R028", "R029"),
@@ -44,11 +47,11 @@ def read_file(document: Document, shared: Defs | None) -> tuple[RuleFile, list[F
     """
     findings: list[Finding] = list(document.findings)
     root = document.root
-    if not isinstance(root, Mapping):
+    if not isinstance(root, MappingNode):
         if document.complete:
             findings.append(_not_rules(document))
         return RuleFile(document.source.path, document.source, (), (), whole=False), findings
-    refuse_unknown(findings, "a rule file", root, FILE_KEYS)
+    refuse_unknown(findings, "a rule file", root, FILE)
     _check_version(findings, root.get("version"))
     topics = _read_topics(findings, root.get("topics"))
     compiler = Expressions(shared, _read_defs(findings, root.get("defs"), shared), findings)
@@ -78,12 +81,12 @@ def _without_echoes(document: Document, findings: list[Finding]) -> list[Finding
     ]
 
 
-def _check_version(findings: list[Finding], node: Node | None) -> None:
+def _check_version(findings: list[Finding], node: YamlNode | None) -> None:
     if node is not None and not (isinstance(node, Scalar) and node.value == 1 and node.value is not True):
         findings.append(node.finding("R006", "this version of rule files is not known", "write version: 1"))
 
 
-def _read_topics(findings: list[Finding], node: Node | None) -> tuple[TopicRule, ...]:
+def _read_topics(findings: list[Finding], node: YamlNode | None) -> tuple[TopicRule, ...]:
     topics = mapping(findings, "topics", node, "for example topics: {orders.v1: {decode: json}}")
     read = (_read_topic(findings, entry) for entry in topics or ())
     return tuple(topic for topic in read if topic is not None)
@@ -94,24 +97,23 @@ def _read_topic(findings: list[Finding], entry: Entry) -> TopicRule | None:
     options = mapping(findings, entry.name, entry.value, "for example {decode: json, unmatched: skip}")
     if pattern is None or options is None:
         return None
-    refuse_unknown(findings, "a topic", options, TOPIC_KEYS)
-    decode = one_of(findings, "decode", options.get("decode"), DECODERS, "R008") or "json"
+    refuse_unknown(findings, "a topic", options, TOPIC)
+    values = {name: plain(findings, name, key.kind, options.get(name)) for name, key in TOPIC.items()}
     snapshot = options.entry("snapshot")
-    if snapshot is not None and decode != "debezium":
+    if snapshot is not None and values["decode"] != "debezium":
         message = "`snapshot` is for decode: debezium only"
         findings.append(snapshot.key.finding("R008", message, "remove it, or write decode: debezium"))
     return TopicRule(
         pattern=pattern,
-        decode=decode,
-        key_json=one_of(findings, "key", options.get("key"), ("text", "json"), "R008") == "json",
-        snapshot=boolean(findings, "snapshot", options.get("snapshot"), otherwise=False),
-        unmatched_dead_letter=one_of(findings, "unmatched", options.get("unmatched"), ("skip", "dead_letter"), "R008")
-        == "dead_letter",
+        decode=values["decode"],
+        key_json=values["key"] == "json",
+        snapshot=values["snapshot"],
+        unmatched_dead_letter=values["unmatched"] == "dead_letter",
         key=entry.key,
     )
 
 
-def _read_defs(findings: list[Finding], node: Node | None, shared: Defs | None) -> Defs | None:
+def _read_defs(findings: list[Finding], node: YamlNode | None, shared: Defs | None) -> Defs | None:
     """Compile the file's own functions above the shared ones; None where they do not compile."""
     if node is None:
         return shared if shared is not None else None
@@ -127,22 +129,26 @@ def _read_defs(findings: list[Finding], node: Node | None, shared: Defs | None) 
         return None
 
 
-def _read_defaults(compiler: Expressions, node: Node | None) -> Mapping | None:
-    defaults = mapping(compiler.findings, "defaults", node, "for example defaults: {tenant_id: '${ .tenant }'}")
+def _read_defaults(compiler: Expressions, node: YamlNode | None) -> MappingNode | None:
+    defaults = mapping(compiler.findings, "defaults", node, f"for example defaults: {FILE['defaults'].example}")
     if defaults is None:
         return None
     for entry in defaults:
-        if entry.name in NOT_IN_DEFAULTS:
+        key = RULE.get(entry.name)
+        if key is not None and not key.in_defaults:
             message = f"`{entry.name}` cannot be a default"
             compiler.findings.append(entry.key.finding("R031", message, "write it in each rule"))
-        elif entry.name in _COMPUTED_DEFAULTS:
-            compiler.value(entry.name, entry.value, meant=_COMPUTED_DEFAULTS[entry.name])
-    refuse_unknown(compiler.findings, "defaults", defaults, RULE_KEYS)
-    allowed = tuple(entry for entry in defaults if entry.name in DEFAULTS_KEYS)
-    return Mapping(allowed, defaults.start, defaults.end, defaults.source)
+        elif key is not None and key.forgotten is not None:
+            # Compiled here though no rule may use it.
+            compiler.value(entry.name, entry.value, meant=key.forgotten)
+    refuse_unknown(compiler.findings, "defaults", defaults, RULE)
+    allowed = tuple(entry for entry in defaults if entry.name in DEFAULTS)
+    return MappingNode(allowed, defaults.start, defaults.end, defaults.source)
 
 
-def _read_rules(compiler: Expressions, document: Document, root: Mapping, defaults: Mapping | None) -> tuple[Rule, ...]:
+def _read_rules(
+    compiler: Expressions, document: Document, root: MappingNode, defaults: MappingNode | None
+) -> tuple[Rule, ...]:
     node = root.get("rules")
     if node is None:
         if document.complete:
@@ -155,13 +161,13 @@ def _read_rules(compiler: Expressions, document: Document, root: Mapping, defaul
             )
             compiler.findings.append(finding)
         return ()
-    if not isinstance(node, Sequence):
+    if not isinstance(node, ListNode):
         hint = "write rules: followed by `- name: …` lines"
         compiler.findings.append(node.finding("R005", "rules must be a list", hint))
         return ()
     rules: list[Rule] = []
     for item in node:
-        if not isinstance(item, Mapping):
+        if not isinstance(item, MappingNode):
             compiler.findings.append(item.finding("R005", "a rule is keys and values", "write - name: order-placed"))
             continue
         rule = read_rule(item, defaults, compiler)

@@ -1,43 +1,195 @@
-"""Every key of rule files and of test files, said once: editors, reference and schema all take it from here."""
+"""Every key of a rule file, declared once: readers, findings, JSON Schema and reference take it from here. Pure.
+
+A key is what it is for, what it looks like, and its kind: how a value is read, what it is where there is none, and the
+words that others use. A new key is its declaration here, its field in `Rule`, and the place that uses it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from bridge.findings import Severity, did_you_mean
 from bridge.rules.map.decode import DECODERS
-from bridge.rules.map.faults import FAULTS
-from bridge.rules.tools.examples import OUTCOMES
+from bridge.rules.model import Rule, Value
+from bridge.suprsend import limits
 
 __all__ = [
     "ATTACHMENT",
-    "ERROR",
-    "EVENT",
+    "A_RULE",
+    "DEFAULTS",
     "FILE",
-    "GIVEN",
     "RULE",
-    "SENT_ATTACHMENT",
-    "TEST",
-    "TEST_FILE",
     "TOPIC",
+    "EventText",
+    "Flag",
+    "Jq",
     "Key",
+    "Keys",
+    "Kind",
+    "Length",
+    "Line",
+    "Other",
+    "Typed",
+    "Whole",
+    "Word",
+    "meant_key",
+    "texts_of",
 ]
+
+A_RULE: Final = "rules:\n  - name: placed\n    topics: [orders.v1]\n    event: placed\n    distinct_id: ${ .id }\n"
+"""A file with one rule, for the examples of findings."""
+Json = Mapping[str, Any]
+_FILLED: Final = {"type": "string", "minLength": 1}
+
+
+class Flag(NamedTuple):
+    """True or false."""
+
+    otherwise: bool = False
+
+    @property
+    def schema(self) -> Json:
+        return {"type": "boolean"}
+
+
+class Word(NamedTuple):
+    """One of some words; the first where there is none. `others` has what people write instead, by our word."""
+
+    words: tuple[str, ...]
+    others: Mapping[str, str] = {}
+    code: str = "R005"
+    refused: Mapping[str, str] = {}
+    """Words that are no slip, and what to do instead."""
+
+    @property
+    def schema(self) -> Json:
+        return {"enum": list(self.words)}
+
+    def meant(self, value: str) -> str | None:
+        """The word that is this one, as others say it or spelt much like it."""
+        found = (word for word in self.words if value.lower() in self.others.get(word, "").split())
+        return next(found, None) or did_you_mean(value, self.words)
+
+
+class Whole(NamedTuple):
+    """A whole number between two bounds."""
+
+    low: int
+    high: int
+    otherwise: int
+
+    @property
+    def schema(self) -> Json:
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+class Length(NamedTuple):
+    """A length of time, in milliseconds in `Rule.NAME_ms`; None where there is none."""
+
+    @property
+    def schema(self) -> Json:
+        return {"type": "string", "pattern": "^[0-9]{1,9}(s|m|h|d)$"}
+
+
+class Line(NamedTuple):
+    """Text for people, empty where there is none."""
+
+    @property
+    def schema(self) -> Json:
+        return {"type": "string"}
+
+
+class Jq(NamedTuple):
+    """One jq expression, with or without `${ }`."""
+
+    @property
+    def schema(self) -> Json:
+        return _FILLED
+
+
+class EventText(NamedTuple):
+    """A text of the event: a literal, which is checked here, or with `${ }`, which is checked for each record."""
+
+    problem: Callable[[str], str | None]
+    schema: Json
+    longest: int | None = None
+    """Characters that SuprSend takes."""
+    integers: bool = True
+    """A whole number becomes its decimal text."""
+
+
+class Other(NamedTuple):
+    """Read by code of its own."""
+
+    schema: Json
+
+
+class Typed(NamedTuple):
+    """A value of one type, and that type in words."""
+
+    type: type
+    words: str
+    schema: Json
+
+
+Kind = Flag | Word | Whole | Length | Line | Jq | EventText | Typed | Other
 
 
 class Key(NamedTuple):
-    """One key: what it is for, examples of its value, and the JSON Schema of it."""
+    """One key: what it is for, examples of its value, its kind, and what is true of it besides."""
 
     description: str
     examples: tuple[Any, ...]
-    schema: Mapping[str, Any]
+    kind: Kind
     needed: bool = False
+    others: str = ""
+    """What others call it."""
+    in_defaults: bool = True
+    """Whether the `defaults` of a file may have it."""
+    forgotten: Severity | None = None
+    """How bad a forgotten `${ }` is, for a default that holds expressions."""
+    a_property: bool = True
+    """Whether a property may well have this name."""
+    one_of: bool = False
+    """Of the keys that are so marked one is wanted, and they exclude each other."""
+
+    @property
+    def example(self) -> str:
+        """The first example, as it is written behind the key."""
+        return _written(self.examples[0])
 
 
-_TEXT: Final = {"type": "string"}
-_FILLED: Final = {"type": "string", "minLength": 1}
-_ID: Final = {"type": ["string", "integer"]}
-_FLAG: Final = {"type": "boolean"}
+Keys = Mapping[str, Key]
+
+
+def _written(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {text!r}' for key, text in value.items())}}}"
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
+
+
+def meant_key(name: str, keys: Keys) -> str | None:
+    """Return the key that is this one, is called so by others, or is spelt much like it."""
+    if name in keys:
+        return name
+    for called in (name, name.lower()):
+        for key, declared in keys.items():
+            if called in declared.others.split():
+                return key
+    return did_you_mean(name, keys)
+
+
+def texts_of(rule: Rule) -> Iterator[tuple[str, Value]]:
+    """The texts of the event that a rule sets, by their keys."""
+    for name, key in RULE.items():
+        value = getattr(rule, name) if isinstance(key.kind, EventText) else None
+        if value is not None:
+            yield name, value
+
+
 _NAME: Final = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,62}$"}
+_ID: Final = {"type": ["string", "integer"]}
 _TOPICS: Final = {"type": "array", "items": _FILLED, "minItems": 1}
 _PROPERTIES: Final = {
     "anyOf": [
@@ -46,143 +198,211 @@ _PROPERTIES: Final = {
     ]
 }
 _EVENT_NAME: Final = {"type": "string", "minLength": 2, "not": {"pattern": "^\\s*(\\$[^{]|[sS][sS]_)"}}
+_ENDS: Final = {
+    "dead_letter": "dlq deadletter dead-letter",
+    "skip": "ignore drop discard continue",
+    "halt": "stop fail retry block",
+}
+_FORMATS: Final = {
+    "string": "text",
+    "bytes": "raw binary",
+    "json": "jsonschema json_schema",
+    "cloudevents": "cloud_events",
+}
+_NO_DECODER: Final = dict.fromkeys(
+    ("avro", "protobuf", "proto", "xml", "csv"), "no decoder reads it: convert it to JSON before, with Kafka Connect"
+)
 _COMPUTED_OR: Final = "An expression is written `${ jq }`; all else is literal."
 
-ATTACHMENT: Final[Mapping[str, Key]] = {
+ATTACHMENT: Final[Keys] = {
     "url": Key(
         "Where the file is: a public http(s) address. An attachment whose url yields nothing is left out.",
         ("${ .invoice_url }",),
-        _FILLED,
+        Other(_FILLED),
         needed=True,
+        others="path href link uri src",
     ),
-    "filename": Key("The name that the person sees.", ("invoice-${ .id }.pdf",), _FILLED),
+    "filename": Key(
+        "The name that the person sees.", ("invoice-${ .id }.pdf",), Other(_FILLED), others="name file file_name title"
+    ),
     "ignore_if_error": Key(
         "Send the notification without the file if it cannot be fetched.",
         (True,),
-        {"anyOf": [_FLAG, {"type": "string", "pattern": "\\$\\{"}]},
+        Other({"anyOf": [Flag().schema, {"type": "string", "pattern": "\\$\\{"}]}),
     ),
 }
 
-RULE: Final[Mapping[str, Key]] = {
+RULE: Final[Keys] = {
     "name": Key(
         "The rule's identity: in metrics, idempotency keys and dead letters. A new name is a new rule: records read "
         "again would notify again.",
         ("order-placed",),
-        _NAME,
+        Other(_NAME),
         needed=True,
+        in_defaults=False,
     ),
-    "description": Key("What the rule is for, for people.", ("The customer has paid.",), _TEXT),
-    "was": Key("The rule's name before it was renamed: its idempotency keys stay.", ("order-created",), _NAME),
-    "enabled": Key("`false` switches the rule off.", (False,), _FLAG),
+    "description": Key("What the rule is for, for people.", ("The customer has paid.",), Line()),
+    "was": Key(
+        "The rule's name before it was renamed: its idempotency keys stay.",
+        ("order-created",),
+        Other(_NAME),
+        in_defaults=False,
+    ),
+    "enabled": Key("`false` switches the rule off.", (False,), Flag(otherwise=True), others="active disabled"),
     "topics": Key(
         "The topics whose records the rule looks at: names, or `/regex/` that match whole names.",
         (["orders.v1"], ["/orders\\..*/"]),
-        _TOPICS,
+        Other(_TOPICS),
         needed=True,
+        a_property=False,
     ),
     "when": Key(
         "jq that says whether the rule takes a record: true or false; null and nothing are false. Without it every "
         "record is taken.",
         ('.type == "order.placed" and .total > 0',),
-        _FILLED,
+        Jq(),
+        others="condition conditions if filter where match matches unless",
+        in_defaults=False,
+        a_property=False,
     ),
     "for_each": Key(
         "jq that yields the items of a fan-out: each becomes an event, and is `$item` there, its number `$index`.",
         (".mentions[]",),
-        _FILLED,
+        Jq(),
+        others="foreach each loop items forEach",
+        in_defaults=False,
+        a_property=False,
     ),
     "max_fan_out": Key(
         "How many items one record may have at most; 1,000 if it is not set.",
         (50,),
-        {"type": "integer", "minimum": 1, "maximum": 10_000},
+        Whole(1, 10_000, otherwise=1_000),
+        a_property=False,
     ),
     "final": Key(
         "Once `when` was true, later rules of the same file do not see the record.",
         (True,),
-        _FLAG,
+        Flag(),
+        in_defaults=False,
     ),
     "event": Key(
         f"The event's name, to the letter as the workflow in SuprSend has it. {_COMPUTED_OR} A computed name needs "
         "`events`.",
         ("order_placed", "payment_${ .status }"),
-        _EVENT_NAME,
+        EventText(limits.event_name_problem, _EVENT_NAME, integers=False),
         needed=True,
+        others="workflow template trigger notification slug",
+        in_defaults=False,
     ),
     "events": Key(
         "All names that a computed `event` can make.",
         (["payment_succeeded", "payment_failed"],),
-        {"type": "array", "items": _EVENT_NAME, "minItems": 1, "uniqueItems": True},
+        Other({"type": "array", "items": _EVENT_NAME, "minItems": 1, "uniqueItems": True}),
     ),
     "distinct_id": Key(
         f"Who gets it: the id under which SuprSend knows the person. {_COMPUTED_OR}",
         ("${ .customer.id }",),
-        _ID,
+        EventText(limits.distinct_id_problem, _ID, limits.MAX_DISTINCT_ID_CHARS),
         needed=True,
+        others="recipient recipients user user_id userid to customer_id subject receiver",
+        forgotten="error",
     ),
-    "tenant_id": Key("The tenant; `${ .tenant // empty }` leaves it out where there is none.", ("${ .tenant }",), _ID),
+    "tenant_id": Key(
+        "The tenant; `${ .tenant // empty }` leaves it out where there is none.",
+        ("${ .tenant }",),
+        EventText(limits.tenant_problem, _ID, limits.MAX_TENANT_CHARS),
+        others="tenant brand brand_id workspace",
+        forgotten="error",
+    ),
     "idempotency_key": Key(
         "Events with one key within 24 hours are one notification. Without it the record's place in Kafka, the rule, "
         "event and person make the key, which is right for nearly everybody.",
         ("${ .id }-placed",),
-        _ID,
+        EventText(limits.key_problem, _ID, limits.MAX_KEY_CHARS),
+        others="key dedup_key dedupe_key id_key",
+        in_defaults=False,
+        a_property=False,
     ),
     "max_age": Key(
         "Records older than this end as `expired` and notify nobody: a number and s, m, h or d.",
         ("24h",),
-        {"type": "string", "pattern": "^[0-9]{1,9}(s|m|h|d)$"},
+        Length(),
+        others="ttl expires expire expiry timeout",
+        a_property=False,
     ),
     "properties": Key(
         "What the template can use: keys and values, or one `${ }` that makes an object. Those of `defaults` are below "
         "them. `${ … // empty }` leaves a key out.",
         ({"order_id": "${ .id }", "channel": "web"}, "${ {id, total} }"),
-        _PROPERTIES,
+        Other(_PROPERTIES),
+        others="data payload attributes params parameters variables fields body values",
+        forgotten="warning",
     ),
-    "drop_nulls": Key("Leave out keys whose value is null, at any depth.", (True,), _FLAG),
+    "drop_nulls": Key("Leave out keys whose value is null, at any depth.", (True,), Flag(), a_property=False),
     "attachments": Key(
         "Files for the notification: a list, or one `${ }` that makes a list of `{url, filename, ignore_if_error}`.",
         ([{"url": "${ .invoice_url }"}], "${ [.files[] | {url}] }"),
-        {
-            "anyOf": [
-                {"type": "array", "items": {"$ref": "#/$defs/attachment"}},
-                {"type": "string", "pattern": "\\$\\{"},
-            ]
-        },
+        Other(
+            {
+                "anyOf": [
+                    {"type": "array", "items": {"$ref": "#/$defs/attachment"}},
+                    {"type": "string", "pattern": "\\$\\{"},
+                ]
+            }
+        ),
+        others="files documents",
+        forgotten="warning",
+        a_property=False,
     ),
     "on_error": Key(
         "What becomes of a record that this rule fails on: `dead_letter` (if it is not set), `skip`, or `halt`, which "
         "stops the partition there.",
         ("dead_letter",),
-        {"enum": ["dead_letter", "skip", "halt"]},
+        Word(("dead_letter", "skip", "halt"), _ENDS),
+        others="onerror error errors fallback",
+        a_property=False,
     ),
 }
 
-TOPIC: Final[Mapping[str, Key]] = {
-    "decode": Key("How a value is read; `json` if it is not set.", ("json",), {"enum": list(DECODERS)}),
+DEFAULTS: Final[Keys] = {name: key for name, key in RULE.items() if key.in_defaults}
+
+TOPIC: Final[Keys] = {
+    "decode": Key(
+        "How a value is read; `json` if it is not set.",
+        ("json",),
+        Word(tuple(DECODERS), _FORMATS, "R008", _NO_DECODER),
+        others="format encoding codec type",
+    ),
     "unmatched": Key(
         "What becomes of records that no rule takes: `skip` (if it is not set) or `dead_letter`.",
         ("skip",),
-        {"enum": ["skip", "dead_letter"]},
+        Word(("skip", "dead_letter"), _ENDS, "R008"),
     ),
-    "key": Key("How `$key` is read: `text` (if it is not set) or `json`.", ("json",), {"enum": ["text", "json"]}),
-    "snapshot": Key("For `decode: debezium`: let the records of a snapshot through.", (True,), _FLAG),
+    "key": Key(
+        "How `$key` is read: `text` (if it is not set) or `json`.",
+        ("json",),
+        Word(("text", "json"), _FORMATS, "R008"),
+    ),
+    "snapshot": Key("For `decode: debezium`: let the records of a snapshot through.", (True,), Flag()),
 }
 
-FILE: Final[Mapping[str, Key]] = {
-    "version": Key("The version of this format.", (1,), {"const": 1}),
+FILE: Final[Keys] = {
+    "version": Key("The version of this format.", (1,), Other({"const": 1})),
     "topics": Key(
         "How topics are read, by name or `/regex/`; those that are not named are JSON.",
         ({"orders.v1": {"decode": "json", "unmatched": "skip"}},),
-        {"type": "object", "additionalProperties": {"$ref": "#/$defs/topic"}},
+        Other({"type": "object", "additionalProperties": {"$ref": "#/$defs/topic"}}),
     ),
     "defs": Key(
         "jq functions that every expression of the file can use.",
         ("def money: . / 100;",),
-        _TEXT,
+        Other({"type": "string"}),
+        others="functions helpers macros",
     ),
     "defaults": Key(
         "Keys for every rule of the file; a rule's own key replaces them, only `properties` are merged.",
         ({"tenant_id": "${ .tenant }"},),
-        {"$ref": "#/$defs/defaults"},
+        Other({"$ref": "#/$defs/defaults"}),
     ),
     "rules": Key(
         "The rules, in order.",
@@ -196,106 +416,7 @@ FILE: Final[Mapping[str, Key]] = {
                 }
             ],
         ),
-        {"type": "array", "items": {"$ref": "#/$defs/rule"}},
-        needed=True,
-    ),
-}
-
-_TIME: Final = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]{4}-"}]}
-
-GIVEN: Final[Mapping[str, Key]] = {
-    "topic": Key("The topic that the record is of.", ("orders.v1",), _FILLED),
-    "partition": Key("Its partition; 0 if it is not set.", (3,), {"type": "integer", "minimum": 0}),
-    "offset": Key("Its offset; 0 if it is not set.", (1042,), {"type": "integer", "minimum": 0}),
-    "timestamp": Key("Its time: milliseconds since 1970, or RFC 3339.", ("2026-01-31T12:00:00Z", 1769860800000), _TIME),
-    "key": Key("Its key: text, or a value that is written as JSON.", ("u1", {"id": 1}), {}),
-    "headers": Key(
-        "Its headers: names and texts.",
-        ({"source": "shop"},),
-        {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
-    ),
-    "value": Key("What is in it, as JSON.", ({"id": "o-1"},), {}),
-    "text": Key("What is in it, to the letter: for what is not JSON.", ('{"id": "o-1"',), _TEXT),
-    "base64": Key("What is in it, byte for byte.", ("aGVsbG8=",), {"type": "string", "pattern": "^[A-Za-z0-9+/]*=*$"}),
-    "file": Key("A file beside the test that holds it.", ("records/order.json",), _FILLED),
-    "tombstone": Key("It has no value.", (True,), {"const": True}),
-}
-
-SENT_ATTACHMENT: Final[Mapping[str, Key]] = {
-    "url": Key("Its address.", ("https://files.example.com/o-1.pdf",), _FILLED, needed=True),
-    "filename": Key("Its name.", ("invoice.pdf",), _FILLED),
-    "ignore_if_error": Key("Whether it may be missing.", (True,), _FLAG),
-}
-
-_RULE_NAME: Final = Key("The rule that made it.", ("order-placed",), _FILLED)
-
-EVENT: Final[Mapping[str, Key]] = {
-    "event": Key("The event's name.", ("order_placed",), _FILLED, needed=True),
-    "rule": _RULE_NAME,
-    "distinct_id": Key("Who gets it.", ("u1",), _TEXT),
-    "tenant_id": Key("Its tenant.", ("coffee-eu",), _TEXT),
-    "idempotency_key": Key("Its key, where the rule makes one of its own.", ("o-1-placed",), _TEXT),
-    "properties": Key("Its properties.", ({"order_id": "o-1"},), {"type": "object"}),
-    "attachments": Key(
-        "Its attachments.",
-        ([{"url": "https://files.example.com/o-1.pdf"}],),
-        {"type": "array", "items": {"$ref": "#/$defs/attachment"}},
-    ),
-    "expired": Key("It is older than the rule's `max_age` and is not sent.", (True,), _FLAG),
-    "match": Key(
-        "`exact` (if it is not set): what is not said here must not be there. `partial`: only what is said counts.",
-        ("partial",),
-        {"enum": ["exact", "partial"]},
-    ),
-}
-
-ERROR: Final[Mapping[str, Key]] = {
-    "error": Key("The error's code.", ("text_null",), {"enum": list(FAULTS)}, needed=True),
-    "rule": _RULE_NAME,
-    "item": Key("The number of the item of a fan-out, from 0.", (1,), {"type": "integer", "minimum": 0}),
-}
-
-TEST: Final[Mapping[str, Key]] = {
-    "name": Key("What the test shows.", ("a paid order",), _FILLED, needed=True),
-    "description": Key("More about it, for people.", ("Seen in production in January.",), _TEXT),
-    "given": Key(
-        "The record. Keys of the file's `given` are below its own.",
-        ({"topic": "orders.v1", "value": {"id": "o-1"}},),
-        {"$ref": "#/$defs/given"},
-    ),
-    "at": Key(
-        "The time at which it is sent, for `max_age`; the record's own if it is not set.",
-        ("2026-02-01T00:00:00Z",),
-        _TIME,
-    ),
-    "expect": Key(
-        "Every event and error that comes of it, in order; or how it ends: "
-        + ", ".join(f"`{word}`" for word in OUTCOMES)
-        + ".",
-        (
-            "filtered",
-            [{"event": "order_placed", "distinct_id": "u1"}],
-            [{"error": "text_null", "rule": "order-placed"}],
-        ),
-        {
-            "anyOf": [
-                {"enum": list(OUTCOMES)},
-                {"$ref": "#/$defs/made"},
-                {"type": "array", "items": {"$ref": "#/$defs/made"}},
-            ]
-        },
-    ),
-}
-
-TEST_FILE: Final[Mapping[str, Key]] = {
-    "version": Key("The version of this format.", (1,), {"const": 1}),
-    "given": Key(
-        "What the records of all tests of the file share.", ({"topic": "orders.v1"},), {"$ref": "#/$defs/given"}
-    ),
-    "tests": Key(
-        "The tests.",
-        ([{"name": "a paid order", "given": {"topic": "orders.v1", "value": {}}, "expect": "filtered"}],),
-        {"type": "array", "items": {"$ref": "#/$defs/test"}},
+        Other({"type": "array", "items": {"$ref": "#/$defs/rule"}}),
         needed=True,
     ),
 }

@@ -11,16 +11,22 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bridge.document import LARGEST, Document, Source, compose
-from bridge.findings import Finding, in_order
+from bridge.findings import Codes, Finding, FindingCode, in_order
 from bridge.jq import Defs, JqProblem, compile_defs
-from bridge.rules.codes import JQ_CODES
-from bridge.rules.lint.advice import without_echoes
-from bridge.rules.lint.cross_rule import across
 from bridge.rules.map.scope import DEF_VARIABLES
 from bridge.rules.model import RuleSet
+from bridge.rules.read.advice import without_echoes
+from bridge.rules.read.cross_rule import across
+from bridge.rules.read.expressions import JQ_CODES
 from bridge.rules.read.file_reader import read_file
 
-__all__ = ["SHARED_DEFS", "Loaded", "is_rule_file", "load_rules", "load_texts", "rule_paths"]
+__all__ = ["CODES", "SHARED_DEFS", "Loaded", "is_rule_file", "load_rules", "load_texts", "rule_paths"]
+
+CODES: Final[Codes] = {
+    "R001": FindingCode(
+        "The rules cannot be read, or there are none.", "error", "Name a directory with `*.yaml` files."
+    ),
+}
 
 SHARED_DEFS: Final = "defs.jq"
 _SUFFIXES: Final = (".yaml", ".yml")

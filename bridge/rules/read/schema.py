@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, Final
 
-from bridge.rules.read import keys
-from bridge.rules.read.keys import Key
-from bridge.rules.read.rule_reader import DEFAULTS_KEYS
+from bridge.rules.read import example_keys, keys
+from bridge.rules.read.keys import Key, Keys
 
 __all__ = ["rules_schema", "tests_schema"]
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
-_IN_DEFAULTS: Final = ("topics", "distinct_id")
+_IN_DEFAULTS: Final = tuple(name for name, key in keys.RULE.items() if key.needed and key.in_defaults)
 """Keys that a rule needs, and that its file's defaults may have instead."""
 
 
@@ -25,12 +24,11 @@ def rules_schema() -> dict[str, Any]:
         **_object(keys.FILE),
         "allOf": [_unless_default(key) for key in _IN_DEFAULTS],
     }
-    defaults = {name: key for name, key in keys.RULE.items() if name in DEFAULTS_KEYS}
     schema["$defs"] = {
         "topic": _object(keys.TOPIC),
         "attachment": _object(keys.ATTACHMENT),
         "rule": _object(keys.RULE, not_needed=_IN_DEFAULTS),
-        "defaults": _object(defaults, not_needed=tuple(defaults)),
+        "defaults": _object(keys.DEFAULTS, not_needed=keys.DEFAULTS),
     }
     return schema
 
@@ -41,24 +39,24 @@ def tests_schema() -> dict[str, Any]:
         "$schema": _DRAFT,
         "title": "Tests of rules of the Kafka to SuprSend bridge",
         "description": "Records, and the events that must come of them. `suprsend-bridge test` runs them.",
-        **_object(keys.TEST_FILE),
+        **_object(example_keys.TEST_FILE),
     }
     schema["$defs"] = {
-        "test": _object(keys.TEST),
-        "given": _object(keys.GIVEN),
-        "attachment": _object(keys.SENT_ATTACHMENT),
+        "test": _object(example_keys.TEST),
+        "given": _object(example_keys.GIVEN),
+        "attachment": _object(example_keys.SENT_ATTACHMENT),
         "made": {
             "type": "object",
-            "properties": {**_object(keys.ERROR)["properties"], **_object(keys.EVENT)["properties"]},
+            "properties": {**_object(example_keys.ERROR)["properties"], **_object(example_keys.EVENT)["properties"]},
             "oneOf": [{"$ref": "#/$defs/event"}, {"$ref": "#/$defs/error"}],
         },
-        "event": _object(keys.EVENT),
-        "error": _object(keys.ERROR),
+        "event": _object(example_keys.EVENT),
+        "error": _object(example_keys.ERROR),
     }
     return schema
 
 
-def _object(table: Mapping[str, Key], *, not_needed: Collection[str] = ()) -> dict[str, Any]:
+def _object(table: Keys, *, not_needed: Collection[str] = ()) -> dict[str, Any]:
     needed = [name for name, key in table.items() if key.needed and name not in not_needed]
     schema: dict[str, Any] = {
         "type": "object",
@@ -69,7 +67,7 @@ def _object(table: Mapping[str, Key], *, not_needed: Collection[str] = ()) -> di
 
 
 def _key(key: Key) -> dict[str, Any]:
-    return {**key.schema, "description": key.description, "examples": list(key.examples)}
+    return {**key.kind.schema, "description": key.description, "examples": list(key.examples)}
 
 
 def _unless_default(key: str) -> dict[str, Any]:

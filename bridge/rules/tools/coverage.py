@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, NamedTuple
 
-from bridge.document import Mapping, Scalar, compose
+from bridge.document import MappingNode, Scalar, compose
 from bridge.findings import Finding
 from bridge.jq import Budget, BudgetExceeded, Defs, JqError, JqProblem, Program, compile_program, parse
 from bridge.jq.syntax.nodes import Call, Function, If, Node, children
@@ -192,7 +192,7 @@ def _defs_texts(file: RuleFile) -> dict[str, Scalar]:
     from bridge.jq.syntax.parser import parse_definitions
 
     root = compose(file.source.text, file.path).root if "defs:" in file.source.text else None
-    node = root.get("defs") if isinstance(root, Mapping) else None
+    node = root.get("defs") if isinstance(root, MappingNode) else None
     if not isinstance(node, Scalar):
         return {}
     try:

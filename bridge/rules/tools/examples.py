@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from bridge.document import Entry, Mapping as MappingNode, Source
+from bridge.document import Entry, MappingNode, Source
 from bridge.flow import Event, Fault, MappingContext, PlainRecord
 from bridge.jsontext import loads
 from bridge.rules.model import RuleSet
@@ -14,10 +14,8 @@ from bridge.rules.tools.examples_compare import event_differences, fault_differe
 from bridge.rules.tools.explain import Explained, Explainer
 from bridge.suprsend.limits import ATTACHMENTS
 
-__all__ = ["OUTCOMES", "Example", "ExampleFile", "Expected", "Made", "Ran", "made_of", "run_example"]
+__all__ = ["Example", "ExampleFile", "Expected", "Made", "Ran", "made_of", "run_example"]
 
-OUTCOMES: Final = ("delivered", "filtered", "expired", "skipped", "dead_lettered", "held")
-"""How a record can end, for `expect`; `held` is a rule with `on_error: halt`."""
 _WORST: Final = ("held", "dead_lettered", "expired", "skipped", "delivered", "filtered")
 _ENDS: Final = {"dead_letter": "dead_lettered", "skip": "skipped", "halt": "held", "drop": "filtered"}
 

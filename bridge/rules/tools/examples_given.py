@@ -12,12 +12,12 @@ from bridge.flow import Headers, PlainRecord
 from bridge.jq import JqError
 from bridge.jq.dates.calendar import parse_time
 from bridge.jsontext import dumps
+from bridge.rules.read.example_keys import GIVEN
 
-__all__ = ["GIVEN_KEYS", "VALUE_KEYS", "GivenError", "milliseconds", "record_of"]
+__all__ = ["VALUE_KEYS", "GivenError", "milliseconds", "record_of"]
 
-VALUE_KEYS: Final = ("value", "text", "base64", "file", "tombstone")
+VALUE_KEYS: Final = tuple(name for name, key in GIVEN.items() if key.one_of)
 """Ways of saying what is in a record; one of them."""
-GIVEN_KEYS: Final = ("topic", "partition", "offset", "timestamp", "key", "headers", *VALUE_KEYS)
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -36,8 +36,8 @@ def record_of(given: Mapping[str, Any], file: bytes | None = None) -> PlainRecor
     milliseconds or RFC 3339. Raises GivenError.
     """
     for key in given:
-        if key not in GIVEN_KEYS:
-            raise GivenError(key, f"a record has no `{key[:60]}`; it has {', '.join(GIVEN_KEYS)}")
+        if key not in GIVEN:
+            raise GivenError(key, f"a record has no `{key[:60]}`; it has {', '.join(GIVEN)}")
     topic = given.get("topic")
     if not isinstance(topic, str) or not _TOPIC.fullmatch(topic):
         raise GivenError("topic", "a record needs `topic`, the name of a topic")

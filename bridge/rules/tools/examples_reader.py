@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection
+from typing import Any
 
-from bridge.document import Document, Mapping, Node, Scalar, Sequence as NodeList
+from bridge.document import Document, ListNode, MappingNode, Scalar, YamlNode
 from bridge.findings import Finding, did_you_mean
 from bridge.flow import PlainRecord
-from bridge.rules.lint.advice import without_echoes_in_tests
 from bridge.rules.map.faults import FAULTS
-from bridge.rules.tools.examples import OUTCOMES, Example, ExampleFile, Expected
-from bridge.rules.tools.examples_given import GIVEN_KEYS, VALUE_KEYS, GivenError, milliseconds, record_of
+from bridge.rules.read.advice import without_echoes_in_tests
+from bridge.rules.read.example_keys import ERROR, EVENT, GIVEN, OUTCOMES, SENT_ATTACHMENT, TEST, TEST_FILE
+from bridge.rules.read.keys import Keys, Typed
+from bridge.rules.tools.examples import Example, ExampleFile, Expected
+from bridge.rules.tools.examples_given import VALUE_KEYS, GivenError, milliseconds, record_of
 
-__all__ = ["ATTACHMENT_KEYS", "ERROR_KEYS", "EVENT_KEYS", "FILE_KEYS", "TEST_KEYS", "plain", "read_examples"]
+__all__ = ["plain", "read_examples"]
 
-FILE_KEYS: Final = ("version", "given", "tests")
-TEST_KEYS: Final = ("name", "description", "given", "at", "expect")
-EVENT_KEYS: Final = (
-    "event",
-    "rule",
-    "distinct_id",
-    "tenant_id",
-    "idempotency_key",
-    "properties",
-    "attachments",
-    "expired",
-    "match",
-)
-ERROR_KEYS: Final = ("error", "rule", "item")
-ATTACHMENT_KEYS: Final = ("url", "filename", "ignore_if_error")
-_TYPES: Final[dict[str, tuple[type, str]]] = {
-    "event": (str, "text"),
-    "rule": (str, "text"),
-    "distinct_id": (str, "text"),
-    "tenant_id": (str, "text"),
-    "idempotency_key": (str, "text"),
-    "properties": (dict, "keys and values"),
-    "attachments": (list, "a list"),
-    "expired": (bool, "true or false"),
-    "match": (str, "exact or partial"),
-    "error": (str, "text"),
-    "item": (int, "a whole number"),
-}
 ReadFile = Callable[[str], bytes | None]
 
 
@@ -52,7 +26,7 @@ def read_examples(document: Document, rules: Collection[str], read: ReadFile) ->
     reader.findings += document.findings
     root = document.root
     examples: tuple[Example, ...] = ()
-    if isinstance(root, Mapping):
+    if isinstance(root, MappingNode):
         examples = reader.file(root)
     elif document.complete:
         hint = "begin with `tests:` and a list of tests"
@@ -67,11 +41,11 @@ def read_examples(document: Document, rules: Collection[str], read: ReadFile) ->
     return ExampleFile(document.source.path, document.source, examples), findings
 
 
-def plain(node: Node) -> Any:
+def plain(node: YamlNode) -> Any:
     """Turn nodes into JSON values."""
-    if isinstance(node, Mapping):
+    if isinstance(node, MappingNode):
         return {entry.name: plain(entry.value) for entry in node}
-    if isinstance(node, NodeList):
+    if isinstance(node, ListNode):
         return [plain(item) for item in node]
     return node.value
 
@@ -84,54 +58,54 @@ class _Reader:
         self._names: dict[str, int] = {}
         self._shared_is_wrong = False
 
-    def _add(self, node: Node, code: str, message: str, hint: str | None = None) -> None:
+    def _add(self, node: YamlNode, code: str, message: str, hint: str | None = None) -> None:
         self.findings.append(node.finding(code, message, hint))
 
-    def _unknown(self, what: str, node: Mapping, known: Sequence[str]) -> set[str]:
+    def _unknown(self, what: str, node: MappingNode, known: Keys) -> set[str]:
         """Find keys that are not known; returns those that were meant, whose absence is not told then."""
         found: set[str] = set()
         for entry in node:
             if entry.name not in known:
                 meant = did_you_mean(entry.name, known)
                 hint = f"did you mean `{meant}`?" if meant else f"{what} has {', '.join(known)}"
-                if known is TEST_KEYS and entry.name in GIVEN_KEYS:
+                if known is TEST and entry.name in GIVEN:
                     meant, hint = "given", "write it below `given`"
                 self._add(entry.key, "T002", f"`{entry.name[:60]}` is no key of {what}", hint)
                 found |= set() if meant is None else {meant}
         return found
 
-    def file(self, root: Mapping) -> tuple[Example, ...]:
-        meant = self._unknown("a file of tests", root, FILE_KEYS)
+    def file(self, root: MappingNode) -> tuple[Example, ...]:
+        meant = self._unknown("a file of tests", root, TEST_FILE)
         version = root.get("version")
         if version is not None and not (isinstance(version, Scalar) and version.value == 1):
             self._add(version, "T004", "this version of test files is not known", "write version: 1")
         shared = self._mapping("given", root.get("given"), "for example given: {topic: orders.v1}")
         self._shared_is_wrong = shared is None and root.get("given") is not None
         if shared is not None:
-            self._unknown("`given`", shared, GIVEN_KEYS)
+            self._unknown("`given`", shared, GIVEN)
         tests = root.get("tests")
         if tests is None and "tests" in meant:
             return ()
-        if not isinstance(tests, NodeList):
-            where: Node = root if tests is None else tests
+        if not isinstance(tests, ListNode):
+            where: YamlNode = root if tests is None else tests
             code = "T003" if tests is None else "T004"
             self._add(where, code, "the file has no list of `tests`", "add tests: and `- name: …` below it")
             return ()
         made = (self._test(item, shared) for item in tests)
         return tuple(example for example in made if example is not None)
 
-    def _mapping(self, key: str, node: Node | None, example: str) -> Mapping | None:
-        if node is None or isinstance(node, Mapping):
+    def _mapping(self, key: str, node: YamlNode | None, example: str) -> MappingNode | None:
+        if node is None or isinstance(node, MappingNode):
             return node
         self._add(node, "T004", f"`{key}` must be keys and values", example)
         return None
 
-    def _test(self, node: Node, shared: Mapping | None) -> Example | None:
-        if not isinstance(node, Mapping):
+    def _test(self, node: YamlNode, shared: MappingNode | None) -> Example | None:
+        if not isinstance(node, MappingNode):
             self._add(node, "T004", "a test is keys and values", "write - name: a paid order")
             return None
         before = len(self.findings)
-        meant = self._unknown("a test", node, TEST_KEYS)
+        meant = self._unknown("a test", node, TEST)
         name = "" if "name" in meant else self._name(node)
         given = node.get("given")
         own = self._mapping("given", given, "for example given: {topic: orders.v1, value: {…}}")
@@ -146,7 +120,7 @@ class _Reader:
             return None
         return Example(name, record, at, outcome, expected, node, node.entry("expect"))
 
-    def _name(self, node: Mapping) -> str:
+    def _name(self, node: MappingNode) -> str:
         name = node.get("name")
         if not isinstance(name, Scalar) or not isinstance(name.value, str) or not name.value.strip():
             if isinstance(name, Scalar) and name.text and not isinstance(name.value, str):
@@ -159,7 +133,7 @@ class _Reader:
             self._add(name, "T007", f"the test in line {first} has this name, too", "give each its own")
         return name.text
 
-    def _record(self, own: Mapping | None, shared: Mapping | None) -> PlainRecord | None:
+    def _record(self, own: MappingNode | None, shared: MappingNode | None) -> PlainRecord | None:
         """Make the record of `given`, what all tests share under it."""
         entries = {entry.name: entry for part in (shared, own) if part is not None for entry in part}
         if own is not None and any(own.get(key) is not None for key in VALUE_KEYS):
@@ -172,17 +146,17 @@ class _Reader:
             return record_of(given, file)
         except GivenError as error:
             entry = entries.get(error.key)
-            where: Node | None = own if own is not None else shared
+            where: YamlNode | None = own if own is not None else shared
             if (entry is None and where is None) or (error.key == "topic" and self._shared_is_wrong):
                 return None
-            code = "T002" if error.key not in GIVEN_KEYS else "T006"
+            code = "T002" if error.key not in GIVEN else "T006"
             if code == "T006" or own is None:
                 self._add(entry.value if entry is not None else where, code, str(error))  # type: ignore[arg-type]
             else:
-                self._unknown("`given`", own, GIVEN_KEYS)
+                self._unknown("`given`", own, GIVEN)
             return None
 
-    def _at(self, node: Node | None) -> int | None:
+    def _at(self, node: YamlNode | None) -> int | None:
         if node is None:
             return None
         try:
@@ -191,7 +165,7 @@ class _Reader:
             self._add(node, "T004", str(error))
             return None
 
-    def _expect(self, test: Mapping) -> tuple[str | None, tuple[Expected, ...]]:
+    def _expect(self, test: MappingNode) -> tuple[str | None, tuple[Expected, ...]]:
         node = test.get("expect")
         if node is None:
             return None, ()
@@ -202,19 +176,17 @@ class _Reader:
                 self._add(node, "T005", f"`{node.text[:60]}` is no outcome of a record", hint)
                 return None, ()
             return node.text, ()
-        items = node if isinstance(node, NodeList) else (node,)
+        items = node if isinstance(node, ListNode) else (node,)
         made = [self._expected(item) for item in items]
         return None, tuple(expected for expected in made if expected is not None)
 
-    def _expected(self, node: Node) -> Expected | None:
-        if not isinstance(node, Mapping) or (node.get("event") is None) == (node.get("error") is None):
+    def _expected(self, node: YamlNode) -> Expected | None:
+        if not isinstance(node, MappingNode) or (node.get("event") is None) == (node.get("error") is None):
             hint = "write - event: order_placed, or - error: text_null"
             self._add(node, "T003", "each of `expect` is an event or an error", hint)
             return None
         is_event = node.get("event") is not None
-        self._unknown(
-            "an expected event" if is_event else "an expected error", node, EVENT_KEYS if is_event else ERROR_KEYS
-        )
+        self._unknown("an expected event" if is_event else "an expected error", node, EVENT if is_event else ERROR)
         for entry in node:
             self._typed(entry.name, entry.value)
         self._words(node)
@@ -224,23 +196,24 @@ class _Reader:
             del keys["expired"]
         return Expected("event" if is_event else "error", keys, partial)
 
-    def _typed(self, key: str, node: Node) -> None:
-        if key not in _TYPES:
+    def _typed(self, key: str, node: YamlNode) -> None:
+        declared = EVENT.get(key, ERROR.get(key))
+        if declared is None or not isinstance(declared.kind, Typed):
             return
-        wanted, words = _TYPES[key]
+        wanted, words, _schema = declared.kind
         value = plain(node)
         if type(value) is not wanted:
             self._add(node, "T004", f"`{key}` must be {words}", "put it in quotes" if wanted is str else None)
         elif key == "match" and value not in ("exact", "partial"):
             self._add(node, "T004", f"`{key}` must be {words}")
-        elif key == "attachments" and isinstance(node, NodeList):
+        elif key == "attachments" and isinstance(node, ListNode):
             for item in node:
-                if isinstance(item, Mapping):
-                    self._unknown("an attachment", item, ATTACHMENT_KEYS)
+                if isinstance(item, MappingNode):
+                    self._unknown("an attachment", item, SENT_ATTACHMENT)
                 else:
                     self._add(item, "T004", "an attachment is {url: …, filename: …}")
 
-    def _words(self, node: Mapping) -> None:
+    def _words(self, node: MappingNode) -> None:
         """Rules and codes that there are not would never match."""
         for key, known, what in (("rule", self._rules, "rule"), ("error", FAULTS, "code of an error")):
             word = node.get(key)

@@ -16,7 +16,7 @@ from bridge.rules.map.makers import NOTHING
 from bridge.rules.map.rule_mapper import RuleMapper, rule_mapper
 from bridge.rules.map.scope import VARIABLES, Args, Scope, args_maker
 from bridge.rules.model import Rule, RuleFile, RuleSet
-from bridge.rules.read.name_patterns import recipient_filter
+from bridge.rules.name_patterns import recipient_filter
 from bridge.rules.tools.explain_parts import Condition, Part, Seen, conditions_of, errors_of, parts_of
 
 __all__ = ["Explained", "Explainer", "FileSeen", "ItemSeen", "RuleSeen", "Tested"]

@@ -10,9 +10,8 @@ from bridge.jq.builtins.table import ANY
 from bridge.jq.runtime.values import type_name
 from bridge.jq.syntax.nodes import Call, Literal, Node, Object, Pipe
 from bridge.rules.lint.contexts import Placed, placed
-from bridge.rules.lint.needs import Types
-from bridge.rules.lint.remarks import Around
-from bridge.rules.lint.types import types_of
+from bridge.rules.lint.signatures import Types
+from bridge.rules.lint.types import Around, types_of
 from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Rule, RuleFile, RuleSet, Text, Value
 from bridge.rules.tools.explain_parts import written
 

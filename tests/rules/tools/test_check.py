@@ -10,9 +10,8 @@ from hypothesis import given, settings, strategies as st
 from bridge.findings import Finding, has_errors, render
 from bridge.jq import Budget, JqError, JqProblem, compile_program
 from bridge.jq.builtins.table import ANY
-from bridge.rules.codes import CODES
-from bridge.rules.lint.check import check_rules
-from bridge.rules.lint.needs import ARGUMENTS, INPUTS, OPERATORS
+from bridge.rules.lint.check import CODES, check_rules
+from bridge.rules.lint.signatures import ARGUMENTS, INPUTS, OPERATORS
 from bridge.rules.read.load import load_rules
 from bridge.rules.tools.coverage import Coverage
 from bridge.rules.tools.explain import Explainer

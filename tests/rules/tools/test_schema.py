@@ -13,27 +13,15 @@ import pytest
 from bridge.document import compose
 from bridge.findings import has_errors, render
 from bridge.jq.builtins import BUILTINS
-from bridge.rules.codes import CODES, TEST_CODES
+from bridge.rules.lint.check import CODES
 from bridge.rules.map.decode import DECODERS
 from bridge.rules.map.faults import FAULTS
 from bridge.rules.map.scope import VARIABLES
-from bridge.rules.read import keys
-from bridge.rules.read.attachments import ATTACHMENT_KEYS
-from bridge.rules.read.file_reader import FILE_KEYS, TOPIC_KEYS
+from bridge.rules.pages import DECODER_DOCS, VARIABLE_DOCS, findings_page, reference_page
+from bridge.rules.read import example_keys, keys
 from bridge.rules.read.load import load_rules
-from bridge.rules.read.rule_reader import RULE_KEYS
 from bridge.rules.read.schema import rules_schema, tests_schema as schema_of_tests
-from bridge.rules.read.schema_docs import DECODER_DOCS, VARIABLE_DOCS, findings_page, reference_page
-from bridge.rules.tools.examples_given import GIVEN_KEYS
-from bridge.rules.tools.examples_reader import (
-    ATTACHMENT_KEYS as SENT_KEYS,
-    ERROR_KEYS,
-    EVENT_KEYS,
-    FILE_KEYS as TEST_FILE_KEYS,
-    TEST_KEYS,
-    plain,
-    read_examples,
-)
+from bridge.rules.tools.examples_reader import plain, read_examples
 from scripts.generate import GENERATED, ROOT
 from tests.rules.given import load, rules
 
@@ -50,15 +38,57 @@ def data(text: str) -> Any:
     return plain(document.root)
 
 
-def test_the_table_has_every_key() -> None:
-    """Each key that a reader knows is in the table, and no other."""
-    pairs = [
-        (keys.FILE, FILE_KEYS), (keys.TOPIC, TOPIC_KEYS), (keys.RULE, RULE_KEYS), (keys.ATTACHMENT, ATTACHMENT_KEYS),
-        (keys.TEST_FILE, TEST_FILE_KEYS), (keys.TEST, TEST_KEYS), (keys.GIVEN, GIVEN_KEYS), (keys.EVENT, EVENT_KEYS),
-        (keys.ERROR, ERROR_KEYS), (keys.SENT_ATTACHMENT, SENT_KEYS),
-    ]  # fmt: skip
-    for table, known in pairs:
-        assert set(table) == set(known)
+def written(body: str, *names: str) -> str:
+    """The keys of a rule as its author would write them."""
+    return "\n".join([body, *(f"{name}: {json.dumps(keys.RULE[name].examples[0])}" for name in names)])
+
+
+@pytest.mark.parametrize("name", keys.RULE)
+def test_each_key_of_the_table_is_read_and_no_other(name: str) -> None:
+    """A key that is declared is known to the reader, and one letter more makes it unknown, with that key in the hint."""
+    assert "R003" not in {one.code for one in load(rules(written("", name))).findings}
+    (unknown,) = (one for one in load(rules(f"{name}z: 1")).findings if one.code == "R003")
+    assert unknown.hint == f"did you mean `{name}`?"
+
+
+@pytest.mark.parametrize(
+    ("word", "name"), [(word, name) for name, key in keys.RULE.items() for word in key.others.split()]
+)
+def test_what_others_call_a_key_is_answered_with_ours(word: str, name: str) -> None:
+    """Words from other tools lead to the key that is meant."""
+    (unknown,) = (one for one in load(rules(f"{word}: 1")).findings if one.code == "R003")
+    assert unknown.hint == f"did you mean `{name}`?"
+
+
+@pytest.mark.parametrize("name", keys.RULE)
+def test_a_default_is_taken_or_refused_as_the_table_says(name: str) -> None:
+    """`defaults` may have a key exactly where its declaration says so."""
+    text = rules("", head=f"defaults: {{{name}: {json.dumps(keys.RULE[name].examples[0])}}}")
+    codes = {one.code for one in load(text).findings}
+    assert ("R031" in codes) is not keys.RULE[name].in_defaults
+    assert "R003" not in codes
+
+
+@pytest.mark.parametrize(
+    ("what", "table", "text"),
+    [
+        ("a test", example_keys.TEST, "tests: [{nonsense: 1}]"),
+        ("a file of tests", example_keys.TEST_FILE, "nonsense: 1"),
+        ("`given`", example_keys.GIVEN, "given: {nonsense: 1}\ntests: []"),
+        ("an expected event", example_keys.EVENT, "tests: [{expect: [{event: a, nonsense: 1}]}]"),
+        ("an expected error", example_keys.ERROR, "tests: [{expect: [{error: a, nonsense: 1}]}]"),
+        (
+            "an attachment",
+            example_keys.SENT_ATTACHMENT,
+            "tests: [{expect: [{event: a, attachments: [{nonsense: 1}]}]}]",
+        ),
+    ],
+)
+def test_the_reader_of_tests_lists_the_keys_of_its_table(what: str, table: keys.Keys, text: str) -> None:
+    """An unknown key in a file of tests is answered with those that there are, and they are the table's."""
+    found = read_examples(compose(text, "a.test.yaml"), (), lambda _name: None)[1]
+    (unknown,) = (one for one in found if one.code == "T002")
+    assert unknown.hint == f"{what} has {', '.join(table)}"
 
 
 @pytest.mark.parametrize("schema", [rules_schema(), schema_of_tests()], ids=["rules", "tests"])
@@ -191,7 +221,15 @@ def test_the_reference_is_complete() -> None:
     page = reference_page()
     assert list(VARIABLE_DOCS) == list(VARIABLES)
     assert list(DECODER_DOCS) == list(DECODERS)
-    for word in [*keys.RULE, *keys.FILE, *keys.TOPIC, *keys.GIVEN, *keys.EVENT, *keys.TEST, *FAULTS]:
+    for word in [
+        *keys.RULE,
+        *keys.FILE,
+        *keys.TOPIC,
+        *example_keys.GIVEN,
+        *example_keys.EVENT,
+        *example_keys.TEST,
+        *FAULTS,
+    ]:
         assert f"| `{word}` |" in page
     for builtin in BUILTINS.values():
         assert builtin.private or f"| `{builtin.name}" in page, builtin.key
@@ -200,7 +238,7 @@ def test_the_reference_is_complete() -> None:
 def test_every_code_has_its_page() -> None:
     """Each finding has an anchor of its own, with what to write instead."""
     page = findings_page()
-    for code in [*CODES, *TEST_CODES]:
+    for code in [*CODES, *example_keys.CODES]:
         assert page.count(f"\n## {code}\n") == 1
 
 

@@ -7,12 +7,35 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from bridge.document import Node
-from bridge.findings import Finding
+from bridge.findings import Codes, Finding, FindingCode
 from bridge.rules.map.scope import ITEM_VARIABLES
 from bridge.rules.model import Computed, Rule, RuleFile, Text, Value, expressions_in
+from bridge.rules.read.keys import A_RULE
 
-__all__ = ["across"]
+__all__ = ["CODES", "across"]
+
+CODES: Final[Codes] = {
+    "R010": FindingCode(
+        "Two rules have one name.",
+        "error",
+        "Give each its own: a rule's name is its identity.",
+        A_RULE + "  - name: placed\n    topics: [orders.v1]\n    event: placed_again\n    distinct_id: ${ .id }\n",
+    ),
+    "R011": FindingCode(
+        "An old name (`was`) that cannot be.",
+        "error",
+        "Name the rule as it was called before, once.",
+        "name: placed\nwas: placed",
+    ),
+    "R034": FindingCode(
+        "Two rules on one topic make the same keys.",
+        "warning",
+        "Put the rule's name into the key.",
+        A_RULE
+        + "    idempotency_key: ${ .id }\n  - name: paid\n    topics: [/orders\\..*/]\n    event: paid\n    distinct_id: ${ .id }\n    idempotency_key: ${ .id }\n",
+    ),
+    "R035": FindingCode("A topic is read in two ways.", "warning", "Say the same under `topics` of both files."),
+}
 
 _DIGITS: Final = re.compile(r"(?:\[0-9\]|\\d)[*+?]?")
 _ANY: Final = re.compile(r"(?:(?<!\\)\.|\[[^\]]*\]|\\[dw])[*+?]?")
@@ -33,11 +56,6 @@ def across(files: Sequence[RuleFile]) -> list[Finding]:
     ]
 
 
-def _place(rule: Rule, key: str) -> Node:
-    node = rule.node.get(key)
-    return rule.node if node is None else node
-
-
 def _line(rule: Rule) -> str:
     return f"{rule.node.source.path}:{rule.node.start.line}"
 
@@ -48,7 +66,7 @@ def _names(rules: Sequence[Rule]) -> Iterator[Finding]:
         other = first.setdefault(rule.name, rule)
         if other is not rule:
             message = f"the name `{rule.name}` is taken by the rule in {_line(other)}"
-            yield _place(rule, "name").finding("R010", message, "give the rule another name: the name is its identity")
+            yield rule.place("name").finding("R010", message, "give the rule another name: the name is its identity")
 
 
 def _old_names(rules: Sequence[Rule]) -> Iterator[Finding]:
@@ -57,12 +75,12 @@ def _old_names(rules: Sequence[Rule]) -> Iterator[Finding]:
     for rule in rules:
         if rule.identity == rule.name:
             if rule.node.get("was") is not None:
-                yield _place(rule, "was").finding("R011", "`was` is the name that the rule has", "remove `was`")
+                yield rule.place("was").finding("R011", "`was` is the name that the rule has", "remove `was`")
             continue
         other = names.get(rule.identity) or taken.get(rule.identity)
         if other is not None:
             message = f"`{rule.identity}` belongs to the rule in {_line(other)}: their keys would be the same"
-            yield _place(rule, "was").finding("R011", message, "an old name can go to one rule only")
+            yield rule.place("was").finding("R011", message, "an old name can go to one rule only")
         taken[rule.identity] = rule
 
 
@@ -74,7 +92,7 @@ def _keys_of_items(rules: Sequence[Rule]) -> Iterator[Finding]:
         if not reads.intersection(ITEM_VARIABLES):
             message = "every event of this for_each would have the same key: it reads neither $item nor $index"
             hint = "for example ${ .id }-${ $item.user_id }"
-            yield _place(rule, "idempotency_key").finding("R033", message, hint)
+            yield rule.place("idempotency_key").finding("R033", message, hint)
 
 
 def _equal_keys(files: Sequence[RuleFile]) -> Iterator[Finding]:
@@ -89,7 +107,7 @@ def _equal_keys(files: Sequence[RuleFile]) -> Iterator[Finding]:
         if other is not None:
             message = f"the rule `{other.name}` makes the same key: of one record only one of the two is sent"
             hint = f"add something of its own: …-{rule.name}"
-            yield _place(rule, "idempotency_key").finding("R034", message, hint, severity="warning")
+            yield rule.place("idempotency_key").finding("R034", message, hint, severity="warning")
         earlier.append(rule)
 
 
@@ -140,4 +158,4 @@ def _readings(files: Sequence[RuleFile]) -> Iterator[Finding]:
                 if known != how and other is not file:
                     message = f"{pattern.text} is decoded as {reading.decode} here and otherwise in {other.path}"
                     hint = "say the same under `topics` of both files"
-                    yield _place(rule, "topics").finding("R035", message, hint, severity="warning")
+                    yield rule.place("topics").finding("R035", message, hint, severity="warning")

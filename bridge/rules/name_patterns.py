@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["PatternError", "recipient_filter", "topic_matcher"]
+__all__ = ["NamePatternError", "recipient_filter", "topic_matcher"]
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
-class PatternError(ValueError):
+class NamePatternError(ValueError):
     """Text that is no pattern; the message says what is wrong, `hint` what to write."""
 
     def __init__(self, message: str, hint: str) -> None:
@@ -20,12 +20,12 @@ class PatternError(ValueError):
 
 
 def topic_matcher(text: str) -> tuple[Callable[[str], bool], bool]:
-    """Return what says whether a topic's name matches, and whether the text is a plain name. Raises PatternError."""
+    """Return what says whether a topic's name matches, and whether the text is a plain name. Raises NamePatternError."""
     if text.startswith("/"):
         return _regex(text), False
     if not _TOPIC.fullmatch(text) or text in {".", ".."}:
         message = f"`{text[:60]}` is no name of a topic"
-        raise PatternError(message, _topic_hint(text.strip()))
+        raise NamePatternError(message, _topic_hint(text.strip()))
     return text.__eq__, True
 
 
@@ -47,13 +47,13 @@ def _regex(text: str) -> Callable[[str], bool]:
 
     if len(text) < 3 or not text.endswith("/"):
         meant = text[1:60] or "orders\\..*"
-        raise PatternError(f"`{text[:60]}` is no pattern", f"a pattern stands between slashes: /{meant}/")
+        raise NamePatternError(f"`{text[:60]}` is no pattern", f"a pattern stands between slashes: /{meant}/")
     options = re2.Options()
     options.log_errors = False
     try:
         compiled = re2.compile(text[1:-1], options)
     except re2.error as error:
-        raise PatternError(
+        raise NamePatternError(
             f"this pattern cannot be read: {_reason(error)}", "it is RE2 syntax: no look-around"
         ) from None
     return _Matches(compiled)
@@ -82,7 +82,7 @@ def _reason(error: Exception) -> str:
 def recipient_filter(patterns: Sequence[str]) -> Callable[[str], bool]:
     """Return whether a recipient may get events: any may where there are no patterns.
 
-    A pattern is a distinct_id, one with `*` for any text (`*@example.com`), or `/regex/`. Raises PatternError.
+    A pattern is a distinct_id, one with `*` for any text (`*@example.com`), or `/regex/`. Raises NamePatternError.
     """
     if not patterns:
         return lambda _recipient: True

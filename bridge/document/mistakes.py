@@ -1,15 +1,17 @@
-"""What to tell a person when the text is not YAML: what is wrong there, in terms of what people write."""
+"""Mistakes that YAML reports badly or not at all: text that is not YAML, comments that cut a value, tabs."""
 
 from __future__ import annotations
 
 import re
+import sys
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from bridge.document.lines import COMMENT, as_quoted, is_open, line_at, line_before
-from bridge.document.nodes import Source
+from bridge.document.nodes import Scalar, Source
 from bridge.findings import Finding
 
-__all__ = ["syntax_finding"]
+__all__ = ["COMMENT", "cut_by_comments", "syntax_finding", "tab_findings"]
 
 _QUOTES = "write the value in quotes"
 _NEVER_CLOSED = "this is opened here and never closed"
@@ -153,3 +155,123 @@ def _unquoted(source: Source, start: int, line: str, index: int) -> Finding:
     if not start <= index < start + len(line):
         index = start + line.index("${")
     return source.finding("Y016", index, index + 1, "YAML cannot read this value with `${` as it stands", hint)
+
+
+_TAB = re.compile("\t+")
+_MOST_TABS = 20
+_HOLDS_JQ = re.compile(r"\$\{|(?:^|[\s(])[.$][A-Za-z_]")
+"""An expression, in `${ }` or alone as in `when`."""
+
+
+def cut_by_comments(source: Source, scalars: Iterable[Scalar]) -> list[Finding]:
+    """Find plain values that a ` #` ended in the middle of an expression."""
+    if "#" not in source.text:
+        return []
+    found = (_cut(source, scalar) for scalar in scalars if scalar.style == "plain")
+    return [finding for finding in found if finding is not None]
+
+
+def _cut(source: Source, scalar: Scalar) -> Finding | None:
+    match = COMMENT.match(source.text, scalar.end.index)
+    if match is None:
+        return None
+    unfinished = _HOLDS_JQ.search(scalar.text) is not None and is_open(scalar.text)
+    if not unfinished and "${" not in match.group(1):
+        return None
+    at = match.start() + match.group().index("#")
+    line = line_at(source.text, at)[1]
+    message = "` #` begins a comment here, so that what follows is not part of the value"
+    hint = f"if it should be, write the value in quotes:\n{as_quoted(line)}"
+    return source.finding("Y015", at, match.end(), message, hint, "error" if unfinished else "warning")
+
+
+def tab_findings(source: Source, scalars: Sequence[Scalar]) -> list[Finding]:
+    """Find the tabs outside of quotes, blocks and comments: YAML lets a few of them pass, editors show them as any."""
+    if "\t" not in source.text:
+        return []
+    kept = sorted((scalar.start.index, scalar.end.index) for scalar in scalars if scalar.style != "plain")
+    comments = _comment_starts(source.text, kept)
+    found: list[Finding] = []
+    for match in _TAB.finditer(source.text):
+        if _within(kept, match.start()) or _within(comments, match.start()):
+            continue
+        found.append(source.finding("Y006", match.start(), match.end(), "a tab", "use spaces"))
+        if len(found) >= _MOST_TABS:
+            break
+    return found
+
+
+def _comment_starts(text: str, kept: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    spans = (
+        (match.end() - len(match.group(1)) - 1, match.end())
+        for match in re.finditer(r"(?:^|[ \t])#(.*)", text, re.MULTILINE)
+    )
+    return [span for span in spans if not _within(kept, span[0])]
+
+
+def _within(spans: Sequence[tuple[int, int]], index: int) -> bool:
+    position = bisect_right(spans, (index, sys.maxsize)) - 1
+    return position >= 0 and spans[position][0] <= index < spans[position][1]
+
+
+COMMENT = re.compile(r"[ \t]+#([^\r\n]*)")
+_VALUE_LINE = re.compile(r"""(\s*(?:-\ +)*(?:[^\s'"#:{}\[\],]+:\ +)?)(\S.*?)\s*""", re.DOTALL)
+_IN_FLOW = re.compile(r"\$\{[^{}'\"]*\}")
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+
+
+def line_at(text: str, index: int) -> tuple[int, str]:
+    start = max(text.rfind("\n", 0, index), text.rfind("\r", 0, index)) + 1
+    end = min((found for found in (text.find("\n", index), text.find("\r", index)) if found >= 0), default=len(text))
+    return start, text[start : max(start, end)]
+
+
+def line_before(text: str, start: int) -> tuple[int, str]:
+    end = len(text[max(0, start - 2) : start].rstrip("\r\n"))
+    return line_at(text, max(0, start - 2) + end) if start else (0, "")
+
+
+def as_quoted(line: str) -> str:
+    """Show a line of YAML with its value in single quotes, or in a block where it holds some itself."""
+    match = _VALUE_LINE.fullmatch(line)
+    if match is None or len(line) > 400:
+        return "key: '${ … }'"
+    before, value = match.groups()
+    if value[0] in "'\"" and len(value) > 1 and value[0] == value[-1]:
+        value = value[1:-1]
+    elif value[0] in "'\"" and value.count(value[0]) == 1:
+        value = value[1:]
+    elif value.startswith(("| ", "> ")):
+        value = value[2:].lstrip()
+    if value[0] in "{[":
+        quoted = _IN_FLOW.sub(_quoted, value)
+        return f"{before.strip()} {quoted}" if quoted != value else "key: '${ … }'"
+    if "'" not in value:
+        return f"{before.strip()} '{value}'"
+    head = before.strip()
+    indent = len(head) - len(head.lstrip("- ")) + 2
+    return f"{head} |\n{' ' * indent}{value}"
+
+
+def _quoted(match: re.Match[str]) -> str:
+    return f"'{match.group()}'"
+
+
+def is_open(text: str) -> bool:
+    """Say whether a quote or bracket is still open at the end of the text behind its first `${`."""
+    text = text[text.find("${") + 1 :] if "${" in text else text
+    stack: list[str] = []
+    quoted = escaped = False
+    for char in text:
+        if escaped:
+            escaped = False
+        elif quoted:
+            escaped = char == "\\"
+            quoted = char != '"'
+        elif char == '"':
+            quoted = True
+        elif char in "([{":
+            stack.append(char)
+        elif char in _PAIRS and stack and stack[-1] == _PAIRS[char]:
+            stack.pop()
+    return quoted or bool(stack)

@@ -11,14 +11,15 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from bridge.settings.kinds import Section, parse_duration, parse_size
+from bridge.settings.kinds import Formerly, Section, parse_duration, parse_size
 from bridge.settings.model import Settings
 
-__all__ = ["Kind", "Setting", "section_at", "setting_at", "settings_table"]
+__all__ = ["Kind", "Place", "Setting", "former_places", "section_at", "setting_at", "settings_table", "variable_of"]
 
 Kind = Literal["section", "text", "secret", "flag", "whole", "number", "texts", "json", "path", "duration", "size"]
 
-_Path = tuple[str, ...]
+Place = tuple[str, ...]
+"""Leads from the top to a setting, in the file and in the model."""
 _PREFIX = "BRIDGE_"
 
 
@@ -26,7 +27,7 @@ _PREFIX = "BRIDGE_"
 class Setting:
     """One key of the settings; a section is a row too. `path` leads to it from the top."""
 
-    path: _Path
+    path: Place
     kind: Kind
     info: FieldInfo
     section: type[Section] | None
@@ -38,7 +39,12 @@ class Setting:
     @property
     def variable(self) -> str:
         """The environment variable that sets it."""
-        return _PREFIX + "__".join(self.path).upper()
+        return variable_of(self.path)
+
+    @property
+    def former(self) -> Place | None:
+        """Where it stood in the version before, and is still read."""
+        return next((mark.path for mark in self.info.metadata if isinstance(mark, Formerly)), None)
 
     @property
     def optional(self) -> bool:
@@ -46,10 +52,21 @@ class Setting:
         return types.NoneType in get_args(self.info.annotation)
 
 
+def variable_of(path: Place) -> str:
+    """Name the environment variable that sets what is at `path`."""
+    return _PREFIX + "__".join(path).upper()
+
+
 @cache
-def settings_table() -> dict[_Path, Setting]:
+def settings_table() -> dict[Place, Setting]:
     """Every setting and section by its path, in the order of the model."""
     return {setting.path: setting for setting in _walk(Settings, ())}
+
+
+@cache
+def former_places() -> dict[Place, Setting]:
+    """Every setting that stood elsewhere in the version before, by its place there."""
+    return {former: setting for setting in settings_table().values() if (former := setting.former) is not None}
 
 
 def setting_at(path: tuple[str | int, ...]) -> Setting | None:
@@ -67,7 +84,7 @@ def section_at(path: tuple[str | int, ...]) -> type[Section] | None:
     return None if setting is None else setting.section
 
 
-def _walk(section: type[Section], above: _Path) -> Iterator[Setting]:
+def _walk(section: type[Section], above: Place) -> Iterator[Setting]:
     for name, info in section.model_fields.items():
         inner = _section_in(info.annotation)
         kind = "section" if inner is not None and not _is_list(info.annotation) else _kind(info)

@@ -9,12 +9,10 @@ from bridge.jq.builtins import BUILTINS, Builtin
 from bridge.jq.refused import REFUSED
 from bridge.jq.runtime.formats import FORMATS
 from bridge.jsontext import dumps
-from bridge.rules.codes import CODES, TEST_CODES
-from bridge.rules.lint.code_examples import EXAMPLES
+from bridge.rules.lint.check import CODES
 from bridge.rules.map.faults import FAULTS
-from bridge.rules.read import keys
-from bridge.rules.read.keys import Key
-from bridge.rules.read.rule_reader import NOT_IN_DEFAULTS
+from bridge.rules.read import example_keys, keys
+from bridge.rules.read.keys import Keys
 
 __all__ = ["DECODER_DOCS", "LIVE_TEXT", "VARIABLE_DOCS", "findings_page", "reference_page"]
 
@@ -73,7 +71,7 @@ def _reference() -> Iterator[str]:
     yield from _table("Keys of a rule file", keys.FILE)
     yield from _table("Keys under `topics`", keys.TOPIC)
     yield from _table("Keys of a rule", keys.RULE)
-    barred = ", ".join(f"`{name}`" for name in keys.RULE if name in NOT_IN_DEFAULTS)
+    barred = ", ".join(f"`{name}`" for name, key in keys.RULE.items() if not key.in_defaults)
     yield f"`defaults` can have all of them but {barred}.\n"
     yield from _table("Keys of an attachment", keys.ATTACHMENT)
     yield "## Variables\n"
@@ -86,14 +84,14 @@ def _reference() -> Iterator[str]:
     yield ""
     yield from _builtins()
     yield from _errors()
-    yield from _table("Keys of a file of tests", keys.TEST_FILE)
-    yield from _table("Keys of a test", keys.TEST)
-    yield from _table("Keys of `given`", keys.GIVEN)
-    yield from _table("Keys of an expected event", keys.EVENT)
-    yield from _table("Keys of an expected error", keys.ERROR)
+    yield from _table("Keys of a file of tests", example_keys.TEST_FILE)
+    yield from _table("Keys of a test", example_keys.TEST)
+    yield from _table("Keys of `given`", example_keys.GIVEN)
+    yield from _table("Keys of an expected event", example_keys.EVENT)
+    yield from _table("Keys of an expected error", example_keys.ERROR)
 
 
-def _table(title: str, table: Mapping[str, Key]) -> Iterator[str]:
+def _table(title: str, table: Keys) -> Iterator[str]:
     yield f"## {title}\n"
     yield "| key | what it is | example |\n|---|---|---|"
     for name, key in table.items():
@@ -150,10 +148,10 @@ def _errors() -> Iterator[str]:
 def findings_page(live: Mapping[str, tuple[str, str]] | None = None) -> str:
     """Return the page of the finding codes of rules and tests, in Markdown; `live` are those of `check --live`."""
     lines = [_FINDINGS]
-    for code, row in (CODES | TEST_CODES).items():
+    for code, row in {**CODES, **example_keys.CODES}.items():
         lines += [f"## {code}", "", row.title, "", f"**Instead:** {row.instead}", ""]
-        if code in EXAMPLES:
-            lines += ["For example this is found:", "", "```yaml", EXAMPLES[code].rstrip("\n"), "```", ""]
+        if row.example:
+            lines += ["For example this is found:", "", "```yaml", row.example.rstrip("\n"), "```", ""]
     for code, (title, instead) in (live or {}).items():
         lines += [f"## {code}", "", f"{title} {LIVE_TEXT}", "", f"**Instead:** {instead}", ""]
     return "\n".join(lines)

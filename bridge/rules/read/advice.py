@@ -131,7 +131,7 @@ def without_echoes(source: Source, findings: Iterable[Finding]) -> list[Finding]
 
 
 def _near(missing: Finding, unknown: Finding) -> bool:
-    """Say whether a missing key (told at its rule's name) may be the unknown one."""
+    """Say whether a missing key (shown at its rule's name) may be the unknown one."""
     return abs(missing.line - unknown.line) < _LONGEST_RULE or "the file has no" in missing.message
 
 
@@ -144,18 +144,18 @@ def without_echoes_in_tests(source: Source, findings: Iterable[Finding]) -> list
 
 def _without_braces(source: Source, findings: list[Finding], *, of_tests: bool = False) -> Iterator[Finding]:
     lines = source.text.splitlines()
-    told: dict[int, Finding] = {}
+    shown: dict[int, Finding] = {}
     for finding in findings:
         line = lines[finding.line - 1] if 0 < finding.line <= len(lines) else ""
         braces = _BRACES.search(line)
-        if braces is not None and "${" not in line and finding.code in _YAML_ECHOES and finding.line not in told:
+        if braces is not None and "${" not in line and finding.code in _YAML_ECHOES and finding.line not in shown:
             column = braces.start() + 1
             message = "`{{ … }}` is another language's: expressions stand in `${ }`"
             hint = f"write ${{ {_path(braces.group(1))} }}"
             if of_tests:
                 message = "`{{ … }}` is a mapping to YAML"
                 hint = f"write it in quotes: '{braces.group()}'"
-            told[finding.line] = Finding(
+            shown[finding.line] = Finding(
                 "T004" if of_tests else "R016",
                 "error",
                 finding.path,
@@ -165,5 +165,5 @@ def _without_braces(source: Source, findings: list[Finding], *, of_tests: bool =
                 message,
                 hint,
             )
-    yield from told.values()
-    yield from (one for one in findings if not (one.line in told and one.code in _YAML_ECHOES | _SHAPE_ECHOES))
+    yield from shown.values()
+    yield from (one for one in findings if not (one.line in shown and one.code in _YAML_ECHOES | _SHAPE_ECHOES))

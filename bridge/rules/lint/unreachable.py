@@ -5,21 +5,51 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from bridge.document import Node as YamlNode, Scalar, Sequence as NodeList
-from bridge.findings import Finding, did_you_mean
+from bridge.document import ListNode, Scalar, YamlNode
+from bridge.findings import Codes, Finding, FindingCode, did_you_mean
 from bridge.jq.facts import path_of
 from bridge.jq.syntax.nodes import Binary, Literal, Logic, Node
 from bridge.rules.lint.literals import constant_of
 from bridge.rules.map.scope import ITEM_VARIABLES
 from bridge.rules.model import Expression, Rule, RuleFile, RuleSet
-from bridge.rules.read.name_patterns import topic_matcher
+from bridge.rules.name_patterns import topic_matcher
+from bridge.rules.read.keys import A_RULE
 
-__all__ = ["reach_findings", "topic_findings"]
+__all__ = ["CODES", "topic_findings", "unreachable_findings"]
+
+CODES: Final[Codes] = {
+    "R040": FindingCode(
+        "A rule that can never fire.",
+        "error",
+        "Correct its condition, or write `enabled: false`.",
+        'when: .type == "placed" and .type == "paid"',
+    ),
+    "R041": FindingCode(
+        "A rule for topics that the settings do not read, or a topic that no rule takes.",
+        "warning",
+        "Correct the name here or under `kafka.topics`.",
+    ),
+    "R047": FindingCode(
+        "A `for_each` that does not fan out.",
+        "warning",
+        "Write `[]` behind the list, and use `$item`.",
+        "for_each: .people\ndistinct_id: ${ $item.id }",
+    ),
+    "R049": FindingCode(
+        "An entry under `topics` that no rule of the file uses.",
+        "warning",
+        "Correct its name, or remove it.",
+        "topics: {orders.v2: {decode: string}}\n" + A_RULE,
+    ),
+    "R051": FindingCode(
+        "A `when` that is always true.", "warning", "Leave `when` out, or compare something.", 'when: "true"'
+    ),
+}
 
 _BEFORE_ITEMS: Final = frozenset({"when", "for_each"})
 
 
-def reach_findings(file: RuleFile) -> Iterator[Finding]:
+def unreachable_findings(file: RuleFile) -> Iterator[Finding]:
     """Find rules of one file that never fire, or that do not do what their keys say."""
     for number, rule in enumerate(file.rules):
         if rule.enabled:
@@ -31,28 +61,16 @@ def reach_findings(file: RuleFile) -> Iterator[Finding]:
     yield from _unused_topics(file)
 
 
-def _place(rule: Rule, key: str) -> YamlNode:
-    node = rule.node.get(key)
-    return rule.node if node is None else node
-
-
-def _expression_finding(
-    expression: Expression, code: str, message: str, hint: str | None = None, *, warning: bool = False
-) -> Finding:
-    span = (expression.start, expression.start + len(expression.text))
-    return expression.scalar.finding(code, message, hint, severity="warning" if warning else "error", span=span)
-
-
 def _constant_when(rule: Rule) -> Iterator[Finding]:
     if rule.when is None:
         return
     value = constant_of(rule.when)
     if value is False or value is None:
         message = f"`when` is always {'false' if value is False else 'null'}: this rule never fires"
-        yield _expression_finding(rule.when, "R040", message, "to switch a rule off write enabled: false")
+        yield rule.when.finding("R040", message, "to switch a rule off write enabled: false")
     elif value is True:
         message = "`when` is always true"
-        yield _expression_finding(rule.when, "R051", message, "leave it out, or compare something", warning=True)
+        yield rule.when.finding("R051", message, "leave it out, or compare something", severity="warning")
 
 
 def _contradiction(rule: Rule) -> Iterator[Finding]:
@@ -69,8 +87,7 @@ def _contradiction(rule: Rule) -> Iterator[Finding]:
             shown = rule.when.text[part.start : part.end]
             message = f"`{shown[:80]}` contradicts what stands before it: this rule never fires"
             hint = 'for one of several write `.type == "a" or .type == "b"`'
-            span = (rule.when.start + part.start, rule.when.start + part.end)
-            yield rule.when.scalar.finding("R040", message, hint, span=span)
+            yield rule.when.finding("R040", message, hint, span=(part.start, part.end))
 
 
 def _tautology(rule: Rule) -> Iterator[Finding]:
@@ -88,8 +105,8 @@ def _tautology(rule: Rule) -> Iterator[Finding]:
         if any(path == other and value != against for path, value in known for other, against in known):
             shown = rule.when.text[node.start : node.end]
             message = f"`{shown[:80]}` is always true: no value equals both"
-            span = (rule.when.start + node.start, rule.when.start + node.end)
-            yield rule.when.scalar.finding("R039", message, 'write `and`, or `.type | IN("a", "b") | not`', span=span)
+            hint = 'write `and`, or `.type | IN("a", "b") | not`'
+            yield rule.when.finding("R039", message, hint, span=(node.start, node.end))
             return
 
 
@@ -135,7 +152,7 @@ def _shadowed(rule: Rule, earlier: Sequence[Rule]) -> Iterator[Finding]:
                 else "takes every record for which this one's `when` is true"
             )
             message = f"this rule never fires: the rule `{other.name}` before it is `final` and {why}"
-            yield _place(rule, "name").finding("R040", message, "put it before that rule, or remove `final` there")
+            yield rule.place("name").finding("R040", message, "put it before that rule, or remove `final` there")
             return
 
 
@@ -158,7 +175,7 @@ def _fan_out(rule: Rule) -> Iterator[Finding]:
         shown = rule.for_each.text.strip()
         message = f"`{shown}` is one value: a list there is an error, and nothing is fanned out"
         hint = f"write `{'' if shown == '.' else shown}[]`" if shown != "." else "write `.[]`"
-        yield _expression_finding(rule.for_each, "R047", message, hint, warning=True)
+        yield rule.for_each.finding("R047", message, hint, severity="warning")
         return
     reads = {
         name
@@ -168,9 +185,7 @@ def _fan_out(rule: Rule) -> Iterator[Finding]:
     }
     if not reads.intersection(ITEM_VARIABLES):
         message = "nothing in this rule reads $item: every element makes the same event for the same person"
-        yield _expression_finding(
-            rule.for_each, "R047", message, "for example distinct_id: ${ $item.id }", warning=True
-        )
+        yield rule.for_each.finding("R047", message, "for example distinct_id: ${ $item.id }", severity="warning")
 
 
 def _unused_topics(file: RuleFile) -> Iterator[Finding]:
@@ -197,7 +212,7 @@ def _unused_topics(file: RuleFile) -> Iterator[Finding]:
 def topic_findings(rules: RuleSet, topics: Sequence[str]) -> Iterator[Finding]:
     """Compare the rules' topics with those that the settings read."""
     running = [rule for rule in rules.rules if rule.enabled]
-    # Topics that a misspelt one was told to be: said once.
+    # Topics that were proposed for a misspelt one: no second finding about them.
     excused: set[str] = set()
     for rule in running:
         for pattern in rule.topics:
@@ -236,6 +251,6 @@ def _is_inside(pattern: str, topic: str) -> bool:
 
 
 def _of_topic(rule: Rule, text: str) -> YamlNode:
-    node = _place(rule, "topics")
-    items = node.items if isinstance(node, NodeList) else ()
+    node = rule.place("topics")
+    items = node.items if isinstance(node, ListNode) else ()
     return next((item for item in items if isinstance(item, Scalar) and item.text == text), node)
