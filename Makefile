@@ -76,7 +76,7 @@ soak: setup ## Make faults happen to real processes: make soak ARGS="--faults 20
 	@$(BIN)/python -m scripts.proof.soak $(ARGS)
 
 fuzz: setup ## Hold expressions against libjq, for ten minutes: make fuzz ARGS="--seed 7".
-	@$(BIN)/python scripts/fuzz_jq.py --programs 50000 --values 20 $(ARGS)
+	@$(BIN)/python -m scripts.proof.fuzz_jq --programs 50000 --values 20 $(ARGS)
 
 ## Measure it
 
@@ -87,7 +87,7 @@ bench: setup ## Measure the bridge against the floor: make bench ARGS="--records
 	@$(BIN)/python -m bench $(ARGS)
 
 bench-rules: setup ## Measure compiled rules against the same mapping by hand, and libjq.
-	@$(BIN)/python -m scripts.bench_rules $(ARGS)
+	@$(BIN)/python -m scripts.measure.bench_rules $(ARGS)
 
 bench-micro: setup ## Count the instructions of the hot functions; fails where they grew by over a tenth.
 	@$(BIN)/python -m bench.micro $(ARGS)

@@ -51,3 +51,11 @@ def test_a_script_says_what_it_does_and_who_calls_it(script: Path) -> None:
     for caller in re.findall(r"`([^`]+)`", called[1]):
         if not caller.startswith("docs/"):
             assert is_named(script, text_of(caller)), f"{caller} does not call {script.name}"
+
+
+def test_scripts_lie_in_folders_by_what_they_are_for() -> None:
+    """Beside the folders there is nothing in `scripts/`, and its docstring names each of them."""
+    here = [path for path in (ROOT / "scripts").iterdir() if path.name != "__pycache__"]
+    assert [path.name for path in here if path.is_file()] == ["__init__.py"]
+    named = re.findall(r"`(\w+)/`", (ROOT / "scripts/__init__.py").read_text())
+    assert sorted(named) == sorted(path.name for path in here if path.is_dir())

@@ -45,7 +45,7 @@ def _table() -> str:
 
 
 def _imports() -> dict[str, set[str]]:
-    graph = grimp.build_graph(PACKAGE)
+    graph = grimp.build_graph(PACKAGE, cache_dir=None)
     found: dict[str, set[str]] = defaultdict(set)
     for importer in graph.modules:
         for imported in graph.find_modules_directly_imported_by(importer):

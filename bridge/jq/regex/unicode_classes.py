@@ -1,4 +1,4 @@
-"""Characters by class, as libjq 1.8.2 sees them. Made by scripts/unicode_classes.py; do not edit.
+"""Characters by class, as libjq 1.8.2 sees them. Made by scripts/generate/unicode_classes.py; do not edit.
 
 Each text is a list of numbers in hexadecimal: gap to the next range, length of the range, and so on from zero.
 """

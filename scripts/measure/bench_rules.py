@@ -1,7 +1,9 @@
 """Print what the order example costs: compiled rules against the same mapping written by hand, and libjq beside them.
 
-From decoded value to event bytes, key included, one core: `python scripts/bench_rules.py [--records N] [--rounds N]`.
+From decoded value to event bytes, key included, one core: `python -m scripts.measure.bench_rules [--records N] [--rounds N]`.
 Rounds take turns, so that a noisy machine is noisy for all; the best round of each counts.
+
+Called by `make bench-rules`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from bridge.rules.map.mapping import compile_mapping
 from bridge.rules.map.scope import args_maker
 from bridge.rules.read.load import load_rules
 
-RULES = Path(__file__).parents[1] / "config" / "rules"
+RULES = Path(__file__).parents[2] / "config" / "rules"
 ENV = "workspace-key-0123456789"
 CONTEXT = MappingContext(env=ENV, namespace="cluster-1")
 PAY_NAMES = {"card": "Card", "sepa": "Bank transfer", "wallet": "Wallet"}

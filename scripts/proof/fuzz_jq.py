@@ -1,8 +1,10 @@
 """Compare the expression engine with libjq on random programs.
 
-    python scripts/fuzz_jq.py --programs 50000 --values 20 --seed 1
+    python -m scripts.proof.fuzz_jq --programs 50000 --values 20 --seed 1
 
 Prints the seed and every difference that is not in the table of allowed ones; exits 1 when there is one.
+
+Called by `make fuzz`.
 """
 
 from __future__ import annotations
@@ -10,10 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 from random import SystemRandom
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.jq.differential import Report, compare
 

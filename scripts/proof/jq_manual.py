@@ -1,10 +1,12 @@
 """Run the worked examples of jq's manual through the expression engine.
 
-    python scripts/jq_manual.py MAN.TEST
+    python -m scripts.proof.jq_manual MAN.TEST
 
 The file holds blocks of a program, an input and its outputs, divided by blank lines (jq's own `tests/man.test`). Every
 example runs in this process; a sample runs as real `suprsend-bridge eval` processes too. Prints how many are right, refused
 (with the reasons) and wrong; exits 1 when one is wrong or fewer than 195 are right.
+
+Called by `.ci/run`, where the file lies beside the clone.
 """
 
 from __future__ import annotations
@@ -14,8 +16,6 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bridge.jq import Budget, JqError, JqProblem, compile_program, tojson_text
 from bridge.jq.runtime.values import JSON, equal
@@ -65,7 +65,7 @@ def verdict(example: Example) -> tuple[str, str]:
 def as_process(example: Example) -> str:
     """What `suprsend-bridge eval` prints for an example."""
     command = [sys.executable, "-m", "bridge.cli.eval", example.program]
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
         command, input=example.given, capture_output=True, text=True, check=False, cwd=root, timeout=60
     )

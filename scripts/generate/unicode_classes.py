@@ -1,8 +1,10 @@
 """Write bridge/jq/regex/unicode_classes.py: which characters libjq's regular expressions hold to be letters, digits …
 
-    python scripts/unicode_classes.py > bridge/jq/regex/unicode_classes.py
+    python -m scripts.generate.unicode_classes > bridge/jq/regex/unicode_classes.py
 
 The tables of RE2 are of another version of Unicode, and its `\\w` means something else.
+
+Called by people, when libjq is a newer one.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ CLASSES = {
     "S": r"\p{S}",
 }
 PROGRAM = "[range(0; 55296), range(57344; 1114112) | select([.] | implode | test($pattern))]"
-HEADER = '''"""Characters by class, as libjq 1.8.2 sees them. Made by scripts/unicode_classes.py; do not edit.
+HEADER = '''"""Characters by class, as libjq 1.8.2 sees them. Made by scripts/generate/unicode_classes.py; do not edit.
 
 Each text is a list of numbers in hexadecimal: gap to the next range, length of the range, and so on from zero.
 """
