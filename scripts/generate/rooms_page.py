@@ -21,6 +21,8 @@ __all__ = ["contributing", "rooms"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGE: Final = "bridge"
+LIBRARIES: Final = {"confluent_kafka", "pycurl", "aiohttp", "structlog", "prometheus_client"}
+"""What a pure room may not import."""
 
 
 def contributing() -> str:
@@ -30,17 +32,29 @@ def contributing() -> str:
 
 def rooms() -> list[str]:
     """Every room from the ground up, as the contract of layers has them."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    contracts: list[dict[str, Any]] = project["tool"]["importlinter"]["contracts"]
-    [layers] = [each["layers"] for each in contracts if each.get("containers") == [PACKAGE]]
+    [layers] = [each["layers"] for each in _contracts("layers") if each.get("containers") == [PACKAGE]]
     return [room for layer in reversed(layers) for room in re.split(r" [|:] ", layer) if not room.startswith("__")]
+
+
+def pure_rooms() -> set[str]:
+    """The rooms that may know no client, logger or metric, as the contracts say."""
+    strict = [each for each in _contracts("forbidden") if LIBRARIES.issubset(each["forbidden_modules"])]
+    return {module.removeprefix(f"{PACKAGE}.") for each in strict for module in each["source_modules"]}
+
+
+def _contracts(kind: str) -> list[dict[str, Any]]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return [each for each in project["tool"]["importlinter"]["contracts"] if each["type"] == kind]
 
 
 @cache
 def _table() -> str:
     imports = _imports()
-    order = rooms()
-    rows = [(_name(room), _first_sentence(room), _listed(imports[room], order)) for room in order]
+    order, pure = rooms(), pure_rooms()
+    rows = [
+        (_name(room), _first_sentence(room) + (" *Pure.*" if room in pure else ""), _listed(imports[room], order))
+        for room in order
+    ]
     return table(("room", "what is in it", "what it imports of the rest"), rows)
 
 
@@ -68,4 +82,4 @@ def _first_sentence(room: str) -> str:
     text = " ".join((import_module(f"{PACKAGE}.{room}").__doc__ or "").split())
     sentence = re.match(r"(.+?\.)(?: |$)", text)
     assert sentence, f"bridge/{room} does not say what it holds: begin its docstring with that"
-    return sentence[1].removesuffix(".")
+    return sentence[1]
