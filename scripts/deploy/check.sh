@@ -16,6 +16,13 @@ say() { printf -- '-- %s\n' "$*"; }
 say "Dockerfile"
 "$bin/hadolint" Dockerfile
 
+say "workflow, issue forms, compose.yaml"
+schema() { "$bin/check-jsonschema" --builtin-schema "vendor.$1" "${@:2}" >"$work/schema" || { cat "$work/schema"; exit 1; }; }
+schema github-workflows .github/workflows/*.yml
+schema github-issue-config .github/ISSUE_TEMPLATE/config.yml
+schema github-issue-forms .github/ISSUE_TEMPLATE/{bug,question}.yml
+schema compose-spec compose.yaml
+
 say "scripts"
 for script in scripts/*/*.sh deploy/compose/*.sh; do
     bash -n "$script"

