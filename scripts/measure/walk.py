@@ -45,7 +45,8 @@ from bridge.delivery import operate  # noqa: E402
 from bridge.delivery.policy import Policy  # noqa: E402
 from bridge.flow import Drained, MappingContext, PlainRecord, Progress, Start  # noqa: E402
 from bridge.offsets.commits import Committer  # noqa: E402
-from bridge.service.wiring import mapping_of, usable_rules  # noqa: E402
+from bridge.rules.map.mapping import compile_mapping  # noqa: E402
+from bridge.rules.read.load import load_rules  # noqa: E402
 from tests.delivery.bench import EPOCH_MS, TOPIC, Bench, reply  # noqa: E402
 
 PACKAGE: Final = Path(bridge.__file__).parent
@@ -123,7 +124,7 @@ class Member:
     """One bridge's core with one partition: what its two threads do, step by step."""
 
     def __init__(self, rules: Path) -> None:
-        self.mapping = mapping_of(usable_rules(rules, (TOPIC,)), MappingContext("w" * 24, "cluster"))
+        self.mapping = compile_mapping(load_rules(rules).rules, MappingContext("w" * 24, "cluster"))
         self.bench = Bench(Policy(linger=0.0, progress_interval=0.0), self.mapping)  # type: ignore[arg-type]
         self.commits = Committer()
         self.commits.assigned(PART, 1, Start(0), runs="", fresh=True)
