@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.main import run
+from bridge.findings import Finding
 from bridge.pem import Problem, authorities_problem, pair_problem
+from bridge.settings import load_settings
 
 DATA = Path(__file__).parent / "suprsend" / "data"
 NOW = ssl.cert_time_to_seconds("Nov 30 12:00:00 2030 GMT")
@@ -175,6 +177,18 @@ def test_check_looks_at_the_files_of_both_sides(
     for word in words:
         assert word in shown.out
     assert "PRIVATE KEY" not in shown.out + shown.err
+
+
+def test_a_certificate_that_expired_stops_no_start(tmp_path: Path) -> None:
+    """Settings with one load, and say it: it may be renewed in place, while the bridge runs."""
+    for name in ("expired.pem", "expired.key", "ca.pem"):
+        (tmp_path / name).write_bytes((DATA / name).read_bytes())
+    file = tmp_path / "bridge.yaml"
+    lines = "client_cert_file: expired.pem\n  client_key_file: expired.key"
+    file.write_text(SETTINGS.format(kafka="ca_file: ca.pem", suprsend=lines))
+    notes: list[Finding] = []
+    assert load_settings(file, {}, notes=notes).suprsend.client_cert_file == tmp_path / "expired.pem"
+    assert [(note.code, note.severity, note.line) for note in notes] == [("S008", "error", 10)]
 
 
 def test_check_looks_at_the_certificates_of_the_system(

@@ -12,7 +12,7 @@ from bridge.findings import Finding
 from bridge.pem import Problem, authorities_problem, pair_problem
 from bridge.secrets import Secret, SecretError
 from bridge.settings.model import Settings
-from bridge.settings.report import Places
+from bridge.settings.report import DATES, Places
 from bridge.settings.table import Setting, settings_table
 
 __all__ = ["TlsProblem", "other_way", "resolve_paths", "tls_findings", "tls_problems", "unusable_files"]
@@ -82,7 +82,7 @@ def tls_findings(settings: Settings, places: Places) -> Iterator[Finding]:
     for found in tls_problems(settings):
         text = f"`{'.'.join(found.path)}`: the file {str(found.file)!r} {found.problem.text}"
         if found.problem.date:
-            yield replace(places.finding("S008", found.path, text), severity=found.problem.severity)
+            yield replace(places.finding(DATES, found.path, text), severity=found.problem.severity)
         else:
             yield places.finding("S007", found.path, text)
 

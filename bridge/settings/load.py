@@ -15,13 +15,12 @@ from bridge.settings.environ import Values, from_environment
 from bridge.settings.files import other_way, resolve_paths, tls_findings, unusable_files
 from bridge.settings.masking import masked
 from bridge.settings.model import Settings
-from bridge.settings.report import MOVED, Places, findings_of, moved, set_twice
+from bridge.settings.report import DATES, MOVED, Places, findings_of, moved, set_twice
 from bridge.settings.table import Place, former_places, settings_table
 
 __all__ = ["SettingsError", "load_settings"]
 
 _SECTIONS_NEEDED = ("kafka", "suprsend")
-_NOTES = frozenset({"S008", MOVED})
 _NOTHING = Finding(
     "S002",
     "error",
@@ -45,8 +44,9 @@ def load_settings(
 
     Paths in the file are relative to the file, those in the environment and the default of `rules.path` without a
     file to the working directory. With `files`, each file that a setting names must be readable, secrets included,
-    and certificates and keys must be ones that can work. To `notes` goes what is no error: dates of certificates, since
-    they may be renewed while the bridge runs, and settings that are read where they stood in the version before. Raises `SettingsError` with all that is wrong. Reads files: call it before the event loops start.
+    and certificates and keys must be ones that can work. To `notes` goes what stops nobody: what the dates of certificates
+    say, since they may be renewed while the bridge runs, and settings that stand where they stood in the version before.
+    Raises `SettingsError` with all that is wrong. Reads files: call it before the event loops start.
     """
     document = compose("", "") if path is None else read(path)
     values, findings = from_environment(environ)
@@ -60,7 +60,7 @@ def load_settings(
     findings += moves
     variables = _overlay(data, values)
     places = Places(document, variables, former)
-    settings = None
+    settings, dates = None, list[Finding]()
     if document.complete:
         for section in _SECTIONS_NEEDED:
             data.setdefault(section, {})
@@ -68,12 +68,14 @@ def load_settings(
             findings += unusable_files(data, places)
         settings = _validate(data, places, findings)
         if files and settings is not None and not has_errors(findings):
-            findings += tls_findings(settings, places)
+            tls = list(tls_findings(settings, places))
+            dates = [finding for finding in tls if finding.code == DATES]
+            findings += [finding for finding in tls if finding.code != DATES]
     if settings is None or has_errors(findings):
         shown, text = masked(document, findings)
         raise SettingsError(shown, {document.source.path: text})
     if notes is not None:
-        notes += [finding for finding in findings if finding.code in _NOTES]
+        notes += [*dates, *(finding for finding in findings if finding.code == MOVED)]
     return settings
 
 

@@ -13,9 +13,9 @@ from bridge.findings import Codes, Finding, FindingCode, did_you_mean
 from bridge.settings.kinds import CONFLICTS, Conflict, show_duration, show_size
 from bridge.settings.table import Place, Setting, former_places, section_at, setting_at
 
-__all__ = ["CODES", "MOVED", "Places", "findings_of", "in_variable", "moved", "set_twice"]
+__all__ = ["CODES", "DATES", "MOVED", "Places", "findings_of", "in_variable", "moved", "set_twice"]
 
-MOVED = "S009"
+DATES, MOVED = "S008", "S009"
 CODES: Codes = {
     "S001": FindingCode(
         "There is no such setting, or no such environment variable.",
@@ -38,7 +38,7 @@ CODES: Codes = {
         "error",
         "Put in its place what the message asks for, as PEM text; a key must belong to the certificate beside it.",
     ),
-    "S008": FindingCode(
+    DATES: FindingCode(
         "A certificate in a file that is not valid now, or not for much longer.",
         "error",
         "Renew it. `suprsend-bridge run` starts with it, and the other side may refuse it.",
