@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from bridge.document import MappingNode, Place, Scalar, Source, YamlNode
 from bridge.findings import Finding, Severity
 from bridge.flow import OnError
 from bridge.jq import Defs, Program
-from bridge.rules.map.decode import Decode
 
 __all__ = [
     "AttachmentRule",
     "Computed",
+    "Decode",
     "Expression",
     "Fields",
     "Fixed",
@@ -28,6 +28,10 @@ __all__ = [
     "Value",
     "expressions_in",
 ]
+
+
+Decode = Literal["json", "string", "bytes", "cloudevents", "debezium"]
+"""The ways to read a record's value (`decode` of a topic)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def from_environment(environ: Mapping[str, str]) -> tuple[Values, list[Finding]]
 
 
 def _former(variable: str, now: str, environ: Mapping[str, str]) -> Finding:
-    """Tell of a variable that has another name now; both at once are an error."""
+    """Make a finding about a variable that has another name now; an error where both are set."""
     if environ.get(now, "").strip():
         return in_variable("S003", variable, *set_twice(variable, now))
     return replace(in_variable(MOVED, variable, *moved(variable, now)), severity="warning")

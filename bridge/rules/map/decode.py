@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 from bridge.flow import Headers, Record, UnreadableHeaders, headers_of
 from bridge.jsontext import JSONDecodeError, loads
 from bridge.rules.map.faults import MapError
+from bridge.rules.model import Decode
 
-__all__ = ["DECODERS", "SNAPSHOT", "Decode", "Decoder", "decoder", "readable_headers", "text_or_base64"]
+__all__ = ["DECODERS", "SNAPSHOT", "Decoder", "decoder", "readable_headers", "text_or_base64"]
 
-Decode = Literal["json", "string", "bytes", "cloudevents", "debezium"]
 DECODERS: tuple[Decode, ...] = get_args(Decode)
 
 Decoder = Callable[[bytes, Record], Any]
