@@ -57,7 +57,7 @@ def _former(variable: str, now: str, environ: Mapping[str, str]) -> Finding:
     """Make a finding about a variable that has another name now; an error where both are set."""
     if environ.get(now, "").strip():
         return in_variable("S003", variable, *set_twice(variable, now))
-    return replace(in_variable(MOVED, variable, *moved(variable, now)), severity="warning")
+    return replace(in_variable(MOVED, variable, *moved(variable, now, now)), severity="warning")
 
 
 def _unknown(variable: str, by_variable: Mapping[str, Setting]) -> Finding:

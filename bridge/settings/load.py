@@ -126,7 +126,8 @@ def _from_former_places(data: dict[str, Any], places: Places) -> tuple[dict[Plac
         else:
             now[setting.path[-1]] = value
             former[setting.path] = old
-            warning = places.finding(MOVED, old, *moved(".".join(old), setting.name), key=True)
+            written = f"`{setting.path[-1]}` under `{setting.path[0]}:`"
+            warning = places.finding(MOVED, old, *moved(".".join(old), setting.name, written), key=True)
             findings.append(replace(warning, severity="warning"))
     return former, findings
 

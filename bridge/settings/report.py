@@ -105,9 +105,9 @@ def in_variable(code: str, variable: str, message: str, hint: str | None = None)
     return Finding(code, "error", variable, 0, 0, 0, message, hint)
 
 
-def moved(old: str, new: str) -> tuple[str, str]:
-    """Say that a setting or variable has another name now: message and hint."""
-    return f"`{old}` is now `{new}`", f"write `{new}`; `{old}` is read in this version for the last time"
+def moved(old: str, new: str, written: str) -> tuple[str, str]:
+    """Say that a setting or variable has another name now, and how that is written: message and hint."""
+    return f"`{old}` is now `{new}`", f"write {written}; `{old}` is read in this version for the last time"
 
 
 def set_twice(old: str, new: str) -> tuple[str, str]:
