@@ -54,12 +54,12 @@ class Finding:
 
 
 class FindingCode(NamedTuple):
-    """What a code stands for: what is wrong, how bad that is at worst, what to write instead, and text that has it."""
+    """What a code stands for: what is wrong, what to write instead, text that has it, and how bad it is at worst."""
 
     title: str
-    severity: Severity
     instead: str
     example: str = ""
+    severity: Severity = "error"
 
 
 Codes = Mapping[str, FindingCode]

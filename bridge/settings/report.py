@@ -19,34 +19,28 @@ DATES, MOVED = "S008", "S009"
 CODES: Codes = {
     "S001": FindingCode(
         "There is no such setting, or no such environment variable.",
-        "error",
         "The message names the nearest one; all are in the settings reference.",
     ),
-    "S002": FindingCode("A setting that must be there is missing.", "error", "Add it; the message shows an example."),
-    "S003": FindingCode(
-        "Settings that do not fit together.", "error", "Change or leave out the one that is pointed at."
-    ),
-    "S004": FindingCode("A value that this setting cannot have.", "error", "Write what the message asks for."),
+    "S002": FindingCode("A setting that must be there is missing.", "Add it; the message shows an example."),
+    "S003": FindingCode("Settings that do not fit together.", "Change or leave out the one that is pointed at."),
+    "S004": FindingCode("A value that this setting cannot have.", "Write what the message asks for."),
     "S005": FindingCode(
         "A file that a setting names cannot be used.",
-        "error",
         "Check the path (relative to the settings file), who may read it, and that it holds one line of text.",
     ),
-    "S006": FindingCode("The settings file is not a mapping of sections.", "error", "Begin with `kafka:`."),
+    "S006": FindingCode("The settings file is not a mapping of sections.", "Begin with `kafka:`."),
     "S007": FindingCode(
         "A file of certificates or a private key that cannot work.",
-        "error",
         "Put in its place what the message asks for, as PEM text; a key must belong to the certificate beside it.",
     ),
     DATES: FindingCode(
         "A certificate in a file that is not valid now, or not for much longer.",
-        "error",
         "Renew it. `suprsend-bridge run` starts with it, and the other side may refuse it.",
     ),
     MOVED: FindingCode(
         "A setting stands where it stood in the version before.",
-        "warning",
         "Write it where the message says; the former place is read in this version for the last time.",
+        severity="warning",
     ),
 }
 

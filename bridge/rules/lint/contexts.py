@@ -18,21 +18,19 @@ __all__ = ["CODES", "Placed", "balanced", "placed", "type_findings"]
 CODES: Final[Codes] = {
     "R036": FindingCode(
         "A part of an expression that can only fail.",
-        "error",
         "Write what the message asks for.",
         "properties: {count: '${ \"count: \" + 1 }'}",
     ),
     "R037": FindingCode(
         "An expression whose result can never be sent there.",
-        "error",
         "Make it the type that the message names.",
         "when: .items | length",
     ),
     "R050": FindingCode(
         "A comparison that always has the same result, or arithmetic with a number in quotes.",
-        "warning",
         "Use values of one type: numbers without quotes.",
         'when: .total > "100"',
+        severity="warning",
     ),
 }
 

@@ -33,7 +33,6 @@ __all__ = ["CODES", "count_findings"]
 CODES: Final[Codes] = {
     "R052": FindingCode(
         "An expression that gives several values where one is wanted.",
-        "error",
         "Write `[…]` for a list, `first(…)`, or `any(…; …)` in a condition.",
         "properties: {skus: '${ .items[].sku }'}",
     ),

@@ -38,61 +38,58 @@ __all__ = ["CODES", "idiom_findings"]
 
 CODES: Final[Codes] = {
     "R038": FindingCode(
-        "`=` where `==` is meant.", "error", "Compare with `==`; `=` changes a value.", 'when: .type = "placed"'
+        "`=` where `==` is meant.", "Compare with `==`; `=` changes a value.", 'when: .type = "placed"'
     ),
     "R039": FindingCode(
         "A part of a condition that decides nothing.",
-        "error",
         'Compare each value: `.type == "a" or .type == "b"`.',
         'when: .type == "placed" or "paid"',
     ),
     "R042": FindingCode(
         "A default that a false value would never pass.",
-        "warning",
         "Write `if .x == null then true else .x end`: for `//` false is as good as missing.",
         "properties: {public: '${ .public // true }'}",
+        severity="warning",
     ),
     "R043": FindingCode(
         "A `//` that does not do what it seems to.",
-        "error",
         "Write ( ) as the message shows, or leave it out.",
         "when: .total // 0 > 5",
     ),
     "R044": FindingCode(
         "`?` before `//` hides every error.",
-        "warning",
         "Leave out the `?`: `.x // …` is enough.",
         "properties: {name: '${ .name? // \"you\" }'}",
+        severity="warning",
     ),
     "R045": FindingCode(
         "Milliseconds where seconds are taken.",
-        "warning",
         "Write `$timestamp / 1000 | todate`.",
         "properties: {at: '${ $timestamp | todate }'}",
+        severity="warning",
     ),
     "R046": FindingCode(
         "The whole record is sent, personal data too.",
-        "error",
         "Name the fields: `{id, total}`, or `del(.customer)`.",
         "properties: {order: '${ . }'}",
     ),
     "R053": FindingCode(
         "A format of dates without a directive.",
-        "warning",
         "Write `%Y`, `%m`, `%d`, `%H`, `%M`: `%d.%m.%Y`.",
         "properties: {day: '${ .at | strftime(\"YYYY-MM-DD\") }'}",
+        severity="warning",
     ),
     "R056": FindingCode(
         "A text in an expression that looks as if it held a value.",
-        "warning",
         'Values are put into a text by `\\( )`: `"Hello \\(.name)"`.',
         "properties: {hello: '${ \"Hello ${.name}\" }'}",
+        severity="warning",
     ),
     "R057": FindingCode(
         "A `|` that takes in more than it seems to.",
-        "warning",
         "Write ( ) as the message shows.",
         'when: .items | length > 0 and .type == "placed"',
+        severity="warning",
     ),
 }
 

@@ -20,19 +20,16 @@ __all__ = ["CODES", "constant_of", "text_findings"]
 
 CODES: Final[Codes] = {
     "R048": FindingCode(
-        "A literal that looks like a field of the record.",
-        "error",
-        "Write it as `${ .field }`.",
-        "distinct_id: customer.id",
+        "A literal that looks like a field of the record.", "Write it as `${ .field }`.", "distinct_id: customer.id"
     ),
     "R054": FindingCode(
         "A property that is named like a key of the rule.",
-        "warning",
         "Indent it as `properties:` if it is for the rule.",
         "properties: {max_age: 24h}",
+        severity="warning",
     ),
     "R055": FindingCode(
-        "An invisible character in a name.", "error", "Delete it: write the name anew.", 'event: "placed\\u200b"'
+        "An invisible character in a name.", "Delete it: write the name anew.", 'event: "placed\\u200b"'
     ),
 }
 

@@ -20,29 +20,28 @@ __all__ = ["CODES", "topic_findings", "unreachable_findings"]
 CODES: Final[Codes] = {
     "R040": FindingCode(
         "A rule that can never fire.",
-        "error",
         "Correct its condition, or write `enabled: false`.",
         'when: .type == "placed" and .type == "paid"',
     ),
     "R041": FindingCode(
         "A rule for topics that the settings do not read, or a topic that no rule takes.",
-        "warning",
         "Correct the name here or under `kafka.topics`.",
+        severity="warning",
     ),
     "R047": FindingCode(
         "A `for_each` that does not fan out.",
-        "warning",
         "Write `[]` behind the list, and use `$item`.",
         "for_each: .people\ndistinct_id: ${ $item.id }",
+        severity="warning",
     ),
     "R049": FindingCode(
         "An entry under `topics` that no rule of the file uses.",
-        "warning",
         "Correct its name, or remove it.",
         "topics: {orders.v2: {decode: string}}\n" + A_RULE,
+        severity="warning",
     ),
     "R051": FindingCode(
-        "A `when` that is always true.", "warning", "Leave `when` out, or compare something.", 'when: "true"'
+        "A `when` that is always true.", "Leave `when` out, or compare something.", 'when: "true"', severity="warning"
     ),
 }
 

@@ -17,24 +17,24 @@ __all__ = ["CODES", "across"]
 CODES: Final[Codes] = {
     "R010": FindingCode(
         "Two rules have one name.",
-        "error",
         "Give each its own: a rule's name is its identity.",
         A_RULE + "  - name: placed\n    topics: [orders.v1]\n    event: placed_again\n    distinct_id: ${ .id }\n",
     ),
     "R011": FindingCode(
         "An old name (`was`) that cannot be.",
-        "error",
         "Name the rule as it was called before, once.",
         "name: placed\nwas: placed",
     ),
     "R034": FindingCode(
         "Two rules on one topic make the same keys.",
-        "warning",
         "Put the rule's name into the key.",
         A_RULE
         + "    idempotency_key: ${ .id }\n  - name: paid\n    topics: [/orders\\..*/]\n    event: paid\n    distinct_id: ${ .id }\n    idempotency_key: ${ .id }\n",
+        severity="warning",
     ),
-    "R035": FindingCode("A topic is read in two ways.", "warning", "Say the same under `topics` of both files."),
+    "R035": FindingCode(
+        "A topic is read in two ways.", "Say the same under `topics` of both files.", severity="warning"
+    ),
 }
 
 _DIGITS: Final = re.compile(r"(?:\[0-9\]|\\d)[*+?]?")

@@ -127,17 +127,15 @@ TEST_FILE: Final[Keys] = {
 }
 
 CODES: Final[Codes] = {
-    "T001": FindingCode(
-        "A file of tests does not hold what it should.", "error", "Begin with `tests:` and a list of tests."
-    ),
-    "T002": FindingCode("A key that is not known here.", "error", "Use one of the keys that the message lists."),
-    "T003": FindingCode("A key that must be there is missing.", "error", "Add it."),
-    "T004": FindingCode("A value has the wrong type.", "error", "Write what the message asks for."),
+    "T001": FindingCode("A file of tests does not hold what it should.", "Begin with `tests:` and a list of tests."),
+    "T002": FindingCode("A key that is not known here.", "Use one of the keys that the message lists."),
+    "T003": FindingCode("A key that must be there is missing.", "Add it."),
+    "T004": FindingCode("A value has the wrong type.", "Write what the message asks for."),
     "T005": FindingCode(
-        "A word that means nothing: no outcome, no rule, no code of an error.", "error", "Use one that there is."
+        "A word that means nothing: no outcome, no rule, no code of an error.", "Use one that there is."
     ),
     "T006": FindingCode(
-        "A record that cannot be made.", "error", "Give a topic, and one of value, text, base64, file, tombstone."
+        "A record that cannot be made.", "Give a topic, and one of value, text, base64, file, tombstone."
     ),
-    "T007": FindingCode("Two tests have one name.", "error", "Give each its own."),
+    "T007": FindingCode("Two tests have one name.", "Give each its own."),
 }

@@ -17,69 +17,52 @@ from bridge.rules.read.keys import A_RULE
 __all__ = ["CODES", "JQ_CODES", "Expressions", "Piece", "TextError", "forgotten", "split"]
 
 CODES: Final[Codes] = {
-    "R012": FindingCode(
-        "An expression that is not jq.", "error", "Mend it where the caret points.", "when: .total > 0 and"
-    ),
+    "R012": FindingCode("An expression that is not jq.", "Mend it where the caret points.", "when: .total > 0 and"),
     "R013": FindingCode(
         "A function that does not exist.",
-        "error",
         "Use a built-in of jq, or define it in `defs`.",
         "properties: {name: '${ .name | upper }'}",
     ),
     "R014": FindingCode(
         "A variable that does not exist here.",
-        "error",
         "Use one of the variables that the message lists.",
         "properties: {type: '${ $type }'}",
     ),
     "R015": FindingCode(
         "A part of jq that the bridge refuses.",
-        "error",
         "See the page of differences from jq.",
         "properties: {sent: '${ now | todate }'}",
     ),
     "R016": FindingCode(
         "Another language's way of writing.",
-        "error",
         "Write it in jq, as the message shows.",
         'when: .type == "placed" && .total > 0',
     ),
     "R017": FindingCode(
         "A regular expression that cannot be used.",
-        "error",
         "Write it without what the message names.",
         'when: .id | test("(?=o)-")',
     ),
     "R018": FindingCode(
-        "A function that is there already.",
-        "error",
-        "Give yours another name.",
-        "defs: 'def map(f): .[] | f;'\n" + A_RULE,
+        "A function that is there already.", "Give yours another name.", "defs: 'def map(f): .[] | f;'\n" + A_RULE
     ),
     "R019": FindingCode(
         "An expression that cannot be compiled.",
-        "error",
         "Make it smaller, or constant where it must be.",
         'properties: {at: \'${ .at | parse_time | format_time("%H:%M"; "Vienna") }\'}',
     ),
     "R020": FindingCode(
         "A `${` without an end, or with nothing inside.",
-        "error",
         "Write `${ expression }`, or `$${` literally.",
         "distinct_id: user-${ .id",
     ),
-    "R021": FindingCode(
-        "A `${ }` was forgotten.", "error", "Put the expression into `${ }`.", "distinct_id: .customer.id"
-    ),
-    "R022": FindingCode(
-        "An expression where none can be.", "error", "Write a literal value.", "properties: {'${ .key }': 1}"
-    ),
+    "R021": FindingCode("A `${ }` was forgotten.", "Put the expression into `${ }`.", "distinct_id: .customer.id"),
+    "R022": FindingCode("An expression where none can be.", "Write a literal value.", "properties: {'${ .key }': 1}"),
     "R023": FindingCode(
-        "`when` and `for_each` are one jq expression, as text.", "error", "Write it without `${ }`.", "when: true"
+        "`when` and `for_each` are one jq expression, as text.", "Write it without `${ }`.", "when: true"
     ),
     "R032": FindingCode(
         "`$item` or `$index` without `for_each`.",
-        "error",
         "Add `for_each`, or use a path of the record.",
         "distinct_id: ${ $item.id }",
     ),

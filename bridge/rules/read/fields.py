@@ -15,18 +15,16 @@ __all__ = ["CODES", "PLAIN", "mapping", "plain", "refuse_unknown", "text", "text
 CODES: Final[Codes] = {
     "R003": FindingCode(
         "A key that is not known here.",
-        "error",
         "Use one of the keys that the message lists.",
         "propertys: {total: '${ .total }'}",
     ),
-    "R005": FindingCode("A value has the wrong type.", "error", "Write what the message asks for.", "final: 'true'"),
+    "R005": FindingCode("A value has the wrong type.", "Write what the message asks for.", "final: 'true'"),
     "R008": FindingCode(
         "A setting of a topic that does not exist.",
-        "error",
         "Use one of the words that the message lists.",
         "topics: {orders.v1: {decode: avro}}\n" + A_RULE,
     ),
-    "R030": FindingCode("No length of time.", "error", "Write a number and s, m, h or d: `24h`.", "max_age: 24 hours"),
+    "R030": FindingCode("No length of time.", "Write a number and s, m, h or d: `24h`.", "max_age: 24 hours"),
 }
 
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")

@@ -19,15 +19,12 @@ __all__ = ["CODES", "read_file"]
 CODES: Final[Codes] = {
     "R002": FindingCode(
         "A rule file does not hold what it should.",
-        "error",
         "Begin with `rules:` and a list of rules.",
         "- name: placed\n  topics: [orders.v1]\n",
     ),
-    "R006": FindingCode(
-        "A version of rule files that is not known.", "error", "Write `version: 1`.", "version: 2\n" + A_RULE
-    ),
+    "R006": FindingCode("A version of rule files that is not known.", "Write `version: 1`.", "version: 2\n" + A_RULE),
     "R031": FindingCode(
-        "A key that `defaults` cannot have.", "error", "Write it in each rule.", "defaults: {event: placed}\n" + A_RULE
+        "A key that `defaults` cannot have.", "Write it in each rule.", "defaults: {event: placed}\n" + A_RULE
     ),
 }
 

@@ -40,17 +40,17 @@ __all__ = [
 A_RULE: Final = "rules:\n  - name: placed\n    topics: [orders.v1]\n    event: placed\n    distinct_id: ${ .id }\n"
 """A file with one rule, for the examples of findings."""
 Json = Mapping[str, Any]
+_FLAG: Final = {"type": "boolean"}
+_TEXT: Final = {"type": "string"}
 _FILLED: Final = {"type": "string", "minLength": 1}
+_LENGTH: Final = {"type": "string", "pattern": "^[0-9]{1,9}(s|m|h|d)$"}
 
 
 class Flag(NamedTuple):
     """True or false."""
 
     otherwise: bool = False
-
-    @property
-    def schema(self) -> Json:
-        return {"type": "boolean"}
+    schema: Json = _FLAG
 
 
 class Word(NamedTuple):
@@ -87,25 +87,19 @@ class Whole(NamedTuple):
 class Length(NamedTuple):
     """A length of time, in milliseconds in `Rule.NAME_ms`; None where there is none."""
 
-    @property
-    def schema(self) -> Json:
-        return {"type": "string", "pattern": "^[0-9]{1,9}(s|m|h|d)$"}
+    schema: Json = _LENGTH
 
 
 class Line(NamedTuple):
     """Text for people, empty where there is none."""
 
-    @property
-    def schema(self) -> Json:
-        return {"type": "string"}
+    schema: Json = _TEXT
 
 
 class Jq(NamedTuple):
     """One jq expression, with or without `${ }`."""
 
-    @property
-    def schema(self) -> Json:
-        return _FILLED
+    schema: Json = _FILLED
 
 
 class EventText(NamedTuple):
@@ -228,7 +222,7 @@ ATTACHMENT: Final[Keys] = {
     "ignore_if_error": Key(
         "Send the notification without the file if it cannot be fetched.",
         (True,),
-        Other({"anyOf": [Flag().schema, {"type": "string", "pattern": "\\$\\{"}]}),
+        Other({"anyOf": [_FLAG, {"type": "string", "pattern": "\\$\\{"}]}),
     ),
 }
 
@@ -396,7 +390,7 @@ FILE: Final[Keys] = {
     "defs": Key(
         "jq functions that every expression of the file can use.",
         ("def money: . / 100;",),
-        Other({"type": "string"}),
+        Other(_TEXT),
         others="functions helpers macros",
     ),
     "defaults": Key(

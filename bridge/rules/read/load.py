@@ -23,9 +23,7 @@ from bridge.rules.read.file_reader import read_file
 __all__ = ["CODES", "SHARED_DEFS", "Loaded", "is_rule_file", "load_rules", "load_texts", "rule_paths"]
 
 CODES: Final[Codes] = {
-    "R001": FindingCode(
-        "The rules cannot be read, or there are none.", "error", "Name a directory with `*.yaml` files."
-    ),
+    "R001": FindingCode("The rules cannot be read, or there are none.", "Name a directory with `*.yaml` files."),
 }
 
 SHARED_DEFS: Final = "defs.jq"

@@ -33,55 +33,45 @@ __all__ = ["CODES", "read_rule", "topic_pattern"]
 CODES: Final[Codes] = {
     "R004": FindingCode(
         "A key that must be there is missing.",
-        "error",
         "Add it.",
         "rules:\n  - name: placed\n    topics: [orders.v1]\n    event: placed\n",
     ),
     "R007": FindingCode(
         "No name or pattern of a topic.",
-        "error",
         "Write a topic's name, or `/regex/` to match whole names.",
         "topics: [orders.*]",
     ),
     "R009": FindingCode(
         "No name of a rule.",
-        "error",
         "Use a-z, 0-9, `.`, `_`, `-`; begin with a letter or digit; at most 63.",
         "name: Order Placed",
     ),
     "R024": FindingCode(
-        "A computed event name needs its list.", "error", "Add `events: [name, …]`.", "event: order_${ .status }"
+        "A computed event name needs its list.", "Add `events: [name, …]`.", "event: order_${ .status }"
     ),
     "R025": FindingCode(
         "An event name that SuprSend refuses.",
-        "error",
         "Choose another: not `$…`, not `ss_…`, two characters.",
         "event: ss_placed",
     ),
     "R026": FindingCode(
         "A property name that SuprSend keeps for itself.",
-        "error",
         "Rename it: not `$…`, not `ss_…`.",
         "properties: {$total: '${ .total }'}",
     ),
     "R027": FindingCode(
         "`events` does not fit the event.",
-        "error",
         "List exactly the names that `event` can make.",
         "event: order_${ .status }\nevents: [order_paid, ordr_sent]",
     ),
-    "R028": FindingCode(
-        "A text that SuprSend refuses.", "error", "Write what the message asks for.", "distinct_id: ''"
-    ),
+    "R028": FindingCode("A text that SuprSend refuses.", "Write what the message asks for.", "distinct_id: ''"),
     "R029": FindingCode(
         "An attachment that cannot be sent.",
-        "error",
         "Write `{url: https://…, filename: …}`.",
         "attachments: [{url: /data/invoice.pdf}]",
     ),
     "R033": FindingCode(
         "An idempotency key that is the same for several events.",
-        "error",
         "Use the record's id and `$item`.",
         "for_each: .people[]\ndistinct_id: ${ $item.id }\nidempotency_key: ${ .id }",
     ),
