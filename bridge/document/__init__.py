@@ -11,13 +11,24 @@ from __future__ import annotations
 
 from bridge.document.codes import CODES, LARGEST
 from bridge.document.composer import compose, read
-from bridge.document.nodes import Document, Entry, ListNode, MappingNode, Place, Plain, Scalar, Source, Style, YamlNode
+from bridge.document.nodes import (
+    Document,
+    EntryNode,
+    ListNode,
+    MappingNode,
+    Place,
+    Plain,
+    Scalar,
+    Source,
+    Style,
+    YamlNode,
+)
 
 __all__ = [
     "CODES",
     "LARGEST",
     "Document",
-    "Entry",
+    "EntryNode",
     "ListNode",
     "MappingNode",
     "Place",

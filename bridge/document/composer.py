@@ -17,7 +17,18 @@ import yaml
 
 from bridge.document.codes import DEEPEST, LARGEST, MOST_FINDINGS, MOST_NODES
 from bridge.document.mistakes import COMMENT, cut_by_comments, syntax_finding, tab_findings
-from bridge.document.nodes import Document, Entry, ListNode, MappingNode, Place, Plain, Scalar, Source, Style, YamlNode
+from bridge.document.nodes import (
+    Document,
+    EntryNode,
+    ListNode,
+    MappingNode,
+    Place,
+    Plain,
+    Scalar,
+    Source,
+    Style,
+    YamlNode,
+)
 from bridge.document.scalars import Trap, resolve
 from bridge.findings import Finding, in_order, visible
 
@@ -212,7 +223,7 @@ class _Builder:
         else:
             if top.key.text not in top.keys:
                 top.keys[top.key.text] = top.key
-                top.children.append(Entry(top.key, node))
+                top.children.append(EntryNode(top.key, node))
             top.key = None
         if len(self.findings) >= MOST_FINDINGS:
             raise _Stop

@@ -10,7 +10,18 @@ from typing import Literal, NamedTuple
 
 from bridge.findings import Finding, Severity
 
-__all__ = ["Document", "Entry", "ListNode", "MappingNode", "Place", "Plain", "Scalar", "Source", "Style", "YamlNode"]
+__all__ = [
+    "Document",
+    "EntryNode",
+    "ListNode",
+    "MappingNode",
+    "Place",
+    "Plain",
+    "Scalar",
+    "Source",
+    "Style",
+    "YamlNode",
+]
 
 Style = Literal["plain", "single", "double", "literal", "folded"]
 Plain = None | bool | int | float | str
@@ -107,7 +118,7 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class EntryNode:
     """One `key: value` of a mapping; the key's `value` is always text."""
 
     key: Scalar
@@ -122,7 +133,7 @@ class Entry:
 class MappingNode:
     """Keys and values in the order of the file; of a key written twice (a finding) the first is kept."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[EntryNode, ...]
     start: Place
     end: Place
     source: Source = field(repr=False, compare=False)
@@ -131,10 +142,10 @@ class MappingNode:
         entry = self.entry(name)
         return None if entry is None else entry.value
 
-    def entry(self, name: str) -> Entry | None:
+    def entry(self, name: str) -> EntryNode | None:
         return next((entry for entry in self.entries if entry.key.text == name), None)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[EntryNode]:
         return iter(self.entries)
 
     def __len__(self) -> int:

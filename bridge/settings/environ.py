@@ -10,7 +10,7 @@ from typing import Any
 from bridge.findings import Finding, did_you_mean
 from bridge.jsontext import JSONDecodeError, loads
 from bridge.settings.report import MOVED, in_variable, moved, set_twice
-from bridge.settings.table import Kind, Place, Setting, former_places, settings_table, variable_of
+from bridge.settings.table import Kind, Setting, SettingPath, former_places, settings_table, variable_of
 
 __all__ = ["RESERVED", "from_environment"]
 
@@ -25,7 +25,7 @@ _SERVICE_LINK = re.compile(
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?P<rest>\.[0-9]{1,18})?")
 _FLAGS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 
-Values = dict[Place, tuple[Any, str]]
+Values = dict[SettingPath, tuple[Any, str]]
 
 
 def from_environment(environ: Mapping[str, str]) -> tuple[Values, list[Finding]]:

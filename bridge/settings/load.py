@@ -16,7 +16,7 @@ from bridge.settings.files import other_way, resolve_paths, tls_findings, unusab
 from bridge.settings.masking import masked
 from bridge.settings.model import Settings
 from bridge.settings.report import DATES, MOVED, Places, findings_of, moved, set_twice
-from bridge.settings.table import Place, former_places, settings_table
+from bridge.settings.table import SettingPath, former_places, settings_table
 
 __all__ = ["SettingsError", "load_settings"]
 
@@ -107,9 +107,9 @@ def _plain(node: YamlNode) -> Any:
     return node.value
 
 
-def _from_former_places(data: dict[str, Any], places: Places) -> tuple[dict[Place, Place], list[Finding]]:
+def _from_former_places(data: dict[str, Any], places: Places) -> tuple[dict[SettingPath, SettingPath], list[Finding]]:
     """Move what stands where it stood in the version before; returns which place it came from, and what to say."""
-    former: dict[Place, Place] = {}
+    former: dict[SettingPath, SettingPath] = {}
     findings: list[Finding] = []
     for old, setting in former_places().items():
         section = _section(data, old[:-1])
@@ -132,7 +132,7 @@ def _from_former_places(data: dict[str, Any], places: Places) -> tuple[dict[Plac
     return former, findings
 
 
-def _section(data: dict[str, Any], path: Place) -> dict[str, Any] | None:
+def _section(data: dict[str, Any], path: SettingPath) -> dict[str, Any] | None:
     """Find the mapping at a path, where there is one."""
     found: Any = data
     for name in path:

@@ -13,54 +13,54 @@ For = Literal["both", "consumer", "producer"]
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class PassedOption:
     """A setting that is let through: to which client, and what one would want it for."""
 
     clients: For
     why: str
 
 
-ALLOWED: Final[Mapping[str, Key]] = {
-    "client.id": Key("both", "the name in the brokers' logs, quotas and metrics"),
-    "client.rack": Key("consumer", "read from the nearest replica"),
-    "client.dns.lookup": Key("both", "how broker names with several addresses are resolved"),
-    "broker.address.family": Key("both", "only IPv4 or only IPv6"),
-    "broker.address.ttl": Key("both", "how long a resolved address is kept"),
-    "socket.timeout.ms": Key("both", "slow networks"),
-    "socket.connection.setup.timeout.ms": Key("both", "slow networks"),
-    "socket.keepalive.enable": Key("both", "firewalls that drop quiet connections"),
-    "socket.nagle.disable": Key("both", "latency of small requests"),
-    "socket.send.buffer.bytes": Key("both", "long fat networks"),
-    "socket.receive.buffer.bytes": Key("both", "long fat networks"),
-    "connections.max.idle.ms": Key("both", "load balancers that cut quiet connections"),
-    "reconnect.backoff.ms": Key("both", "how soon a lost broker is tried again"),
-    "reconnect.backoff.max.ms": Key("both", "how seldom a lost broker is tried"),
-    "retry.backoff.ms": Key("both", "how soon a failed request is tried again"),
-    "retry.backoff.max.ms": Key("both", "how seldom a failed request is tried"),
-    "metadata.max.age.ms": Key("both", "how old what is known of brokers and topics may be"),
-    "topic.metadata.refresh.interval.ms": Key("both", "how soon new partitions and topics are noticed"),
-    "receive.message.max.bytes": Key("both", "brokers with very large records"),
-    "session.timeout.ms": Key("consumer", "how soon a dead member loses its partitions (classic protocol)"),
-    "heartbeat.interval.ms": Key("consumer", "goes with session.timeout.ms (classic protocol)"),
-    "group.remote.assignor": Key("consumer", "the brokers' assignor (consumer protocol)"),
-    "fetch.max.bytes": Key("consumer", "memory per fetch"),
-    "fetch.message.max.bytes": Key("consumer", "memory per partition and fetch"),
-    "max.partition.fetch.bytes": Key("consumer", "memory per partition and fetch"),
-    "fetch.error.backoff.ms": Key("consumer", "how soon a failed fetch is tried again"),
-    "fetch.queue.backoff.ms": Key("consumer", "how soon fetching goes on when the queue has room again"),
-    "queued.min.messages": Key("consumer", "how far ahead records are fetched"),
-    "queued.max.messages.kbytes": Key("consumer", "memory for records fetched ahead"),
-    "check.crcs": Key(
+ALLOWED: Final[Mapping[str, PassedOption]] = {
+    "client.id": PassedOption("both", "the name in the brokers' logs, quotas and metrics"),
+    "client.rack": PassedOption("consumer", "read from the nearest replica"),
+    "client.dns.lookup": PassedOption("both", "how broker names with several addresses are resolved"),
+    "broker.address.family": PassedOption("both", "only IPv4 or only IPv6"),
+    "broker.address.ttl": PassedOption("both", "how long a resolved address is kept"),
+    "socket.timeout.ms": PassedOption("both", "slow networks"),
+    "socket.connection.setup.timeout.ms": PassedOption("both", "slow networks"),
+    "socket.keepalive.enable": PassedOption("both", "firewalls that drop quiet connections"),
+    "socket.nagle.disable": PassedOption("both", "latency of small requests"),
+    "socket.send.buffer.bytes": PassedOption("both", "long fat networks"),
+    "socket.receive.buffer.bytes": PassedOption("both", "long fat networks"),
+    "connections.max.idle.ms": PassedOption("both", "load balancers that cut quiet connections"),
+    "reconnect.backoff.ms": PassedOption("both", "how soon a lost broker is tried again"),
+    "reconnect.backoff.max.ms": PassedOption("both", "how seldom a lost broker is tried"),
+    "retry.backoff.ms": PassedOption("both", "how soon a failed request is tried again"),
+    "retry.backoff.max.ms": PassedOption("both", "how seldom a failed request is tried"),
+    "metadata.max.age.ms": PassedOption("both", "how old what is known of brokers and topics may be"),
+    "topic.metadata.refresh.interval.ms": PassedOption("both", "how soon new partitions and topics are noticed"),
+    "receive.message.max.bytes": PassedOption("both", "brokers with very large records"),
+    "session.timeout.ms": PassedOption("consumer", "how soon a dead member loses its partitions (classic protocol)"),
+    "heartbeat.interval.ms": PassedOption("consumer", "goes with session.timeout.ms (classic protocol)"),
+    "group.remote.assignor": PassedOption("consumer", "the brokers' assignor (consumer protocol)"),
+    "fetch.max.bytes": PassedOption("consumer", "memory per fetch"),
+    "fetch.message.max.bytes": PassedOption("consumer", "memory per partition and fetch"),
+    "max.partition.fetch.bytes": PassedOption("consumer", "memory per partition and fetch"),
+    "fetch.error.backoff.ms": PassedOption("consumer", "how soon a failed fetch is tried again"),
+    "fetch.queue.backoff.ms": PassedOption("consumer", "how soon fetching goes on when the queue has room again"),
+    "queued.min.messages": PassedOption("consumer", "how far ahead records are fetched"),
+    "queued.max.messages.kbytes": PassedOption("consumer", "memory for records fetched ahead"),
+    "check.crcs": PassedOption(
         "consumer", "verify each batch's checksum, on by default: off, what rotted on a disk may be sent"
     ),
-    "ssl.cipher.suites": Key("both", "what a security policy demands"),
-    "ssl.curves.list": Key("both", "what a security policy demands"),
-    "ssl.sigalgs.list": Key("both", "what a security policy demands"),
-    "ssl.crl.location": Key("both", "revoked certificates"),
-    "https.ca.location": Key("both", "certificates of the token endpoint of OAUTHBEARER"),
-    "compression.type": Key("producer", "size of the dead-letter topic"),
-    "compression.level": Key("producer", "size of the dead-letter topic"),
-    "request.timeout.ms": Key("producer", "how long a broker may take to acknowledge a dead letter"),
+    "ssl.cipher.suites": PassedOption("both", "what a security policy demands"),
+    "ssl.curves.list": PassedOption("both", "what a security policy demands"),
+    "ssl.sigalgs.list": PassedOption("both", "what a security policy demands"),
+    "ssl.crl.location": PassedOption("both", "revoked certificates"),
+    "https.ca.location": PassedOption("both", "certificates of the token endpoint of OAUTHBEARER"),
+    "compression.type": PassedOption("producer", "size of the dead-letter topic"),
+    "compression.level": PassedOption("producer", "size of the dead-letter topic"),
+    "request.timeout.ms": PassedOption("producer", "how long a broker may take to acknowledge a dead letter"),
 }
 """Name → what it is for."""
 

@@ -13,7 +13,7 @@ from bridge.settings.kinds import Section, show_duration, show_size
 from bridge.settings.model import Settings
 from bridge.settings.passthrough import ALLOWED
 from bridge.settings.report import CODES as SETTINGS_CODES
-from bridge.settings.table import Kind, Place, Setting, former_places, settings_table
+from bridge.settings.table import Kind, Setting, SettingPath, former_places, settings_table
 
 __all__ = ["findings_page", "settings_page", "settings_schema"]
 
@@ -62,7 +62,7 @@ def _finish(key: dict[str, Any], setting: Setting) -> None:
         option.pop("gt", None)  # pydantic's own word: a bound in seconds, which says nothing about `20ms`
 
 
-def _add_former(schema: dict[str, Any], old: Place, setting: Setting) -> None:
+def _add_former(schema: dict[str, Any], old: SettingPath, setting: Setting) -> None:
     """A place of the version before: taken, and struck through by editors."""
     top: dict[str, Any] = _definition(schema, schema["properties"][old[0]])
     for name in old[1:-1]:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic_core import ErrorDetails
 
-from bridge.document import Document, Entry, ListNode, MappingNode, YamlNode
+from bridge.document import Document, EntryNode, ListNode, MappingNode, YamlNode
 from bridge.findings import Codes, Finding, FindingCode, did_you_mean
 from bridge.settings.kinds import CONFLICTS, Conflict, show_duration, show_size
-from bridge.settings.table import Place, Setting, former_places, section_at, setting_at
+from bridge.settings.table import Setting, SettingPath, former_places, section_at, setting_at
 
 __all__ = ["CODES", "DATES", "MOVED", "Places", "findings_of", "in_variable", "moved", "set_twice"]
 
@@ -54,8 +54,8 @@ class Places(NamedTuple):
     """
 
     document: Document
-    variables: Mapping[Place, str]
-    former: Mapping[Place, Place] = MappingProxyType({})
+    variables: Mapping[SettingPath, str]
+    former: Mapping[SettingPath, SettingPath] = MappingProxyType({})
 
     def finding(self, code: str, loc: Loc, message: str, hint: str | None = None, *, key: bool = False) -> Finding:
         """Make a finding about the setting at `loc`: at its value (or its key), or at what encloses it."""
@@ -65,20 +65,20 @@ class Places(NamedTuple):
                 return in_variable(code, variable, message, hint)
             entry = self._at(loc[:end])
             if entry is not None:
-                node = entry.key if isinstance(entry, Entry) and (key or end < len(loc)) else entry
-                return (node.value if isinstance(node, Entry) else node).finding(code, message, hint)
+                node = entry.key if isinstance(entry, EntryNode) and (key or end < len(loc)) else entry
+                return (node.value if isinstance(node, EntryNode) else node).finding(code, message, hint)
         setting = setting_at(loc)
         if self.document.root is not None:
             return Finding(code, "error", self.document.source.path, 1, 1, 0, message, hint)
         where = self.document.source.path or _variable(setting)
         return Finding(code, "error", where, 0, 0, 0, message, hint)
 
-    def _at(self, loc: Loc) -> Entry | YamlNode | None:
+    def _at(self, loc: Loc) -> EntryNode | YamlNode | None:
         """Find the entry (of a mapping) or node (of a list) that a path leads to."""
         names = tuple(str(part) for part in loc)
-        found: Entry | YamlNode | None = self.document.root
+        found: EntryNode | YamlNode | None = self.document.root
         for part in self.former.get(names, loc):
-            node = found.value if isinstance(found, Entry) else found
+            node = found.value if isinstance(found, EntryNode) else found
             if isinstance(node, MappingNode):
                 found = node.entry(str(part))
             elif isinstance(node, ListNode) and isinstance(part, int) and part < len(node):

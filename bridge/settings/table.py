@@ -14,11 +14,20 @@ from pydantic.fields import FieldInfo
 from bridge.settings.kinds import Formerly, Section, parse_duration, parse_size
 from bridge.settings.model import Settings
 
-__all__ = ["Kind", "Place", "Setting", "former_places", "section_at", "setting_at", "settings_table", "variable_of"]
+__all__ = [
+    "Kind",
+    "Setting",
+    "SettingPath",
+    "former_places",
+    "section_at",
+    "setting_at",
+    "settings_table",
+    "variable_of",
+]
 
 Kind = Literal["section", "text", "secret", "flag", "whole", "number", "texts", "json", "path", "duration", "size"]
 
-Place = tuple[str, ...]
+SettingPath = tuple[str, ...]
 """Leads from the top to a setting, in the file and in the model."""
 _PREFIX = "BRIDGE_"
 
@@ -27,7 +36,7 @@ _PREFIX = "BRIDGE_"
 class Setting:
     """One key of the settings; a section is a row too. `path` leads to it from the top."""
 
-    path: Place
+    path: SettingPath
     kind: Kind
     info: FieldInfo
     section: type[Section] | None
@@ -42,7 +51,7 @@ class Setting:
         return variable_of(self.path)
 
     @property
-    def former(self) -> Place | None:
+    def former(self) -> SettingPath | None:
         """Where it stood in the version before, and is still read."""
         return next((mark.path for mark in self.info.metadata if isinstance(mark, Formerly)), None)
 
@@ -52,19 +61,19 @@ class Setting:
         return types.NoneType in get_args(self.info.annotation)
 
 
-def variable_of(path: Place) -> str:
+def variable_of(path: SettingPath) -> str:
     """Name the environment variable that sets what is at `path`."""
     return _PREFIX + "__".join(path).upper()
 
 
 @cache
-def settings_table() -> dict[Place, Setting]:
+def settings_table() -> dict[SettingPath, Setting]:
     """Every setting and section by its path, in the order of the model."""
     return {setting.path: setting for setting in _walk(Settings, ())}
 
 
 @cache
-def former_places() -> dict[Place, Setting]:
+def former_places() -> dict[SettingPath, Setting]:
     """Every setting that stood elsewhere in the version before, by its place there."""
     return {former: setting for setting in settings_table().values() if (former := setting.former) is not None}
 
@@ -84,7 +93,7 @@ def section_at(path: tuple[str | int, ...]) -> type[Section] | None:
     return None if setting is None else setting.section
 
 
-def _walk(section: type[Section], above: Place) -> Iterator[Setting]:
+def _walk(section: type[Section], above: SettingPath) -> Iterator[Setting]:
     for name, info in section.model_fields.items():
         inner = _section_in(info.annotation)
         kind = "section" if inner is not None and not _is_list(info.annotation) else _kind(info)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from bridge.document import Entry, ListNode, MappingNode, Scalar, YamlNode
+from bridge.document import EntryNode, ListNode, MappingNode, Scalar, YamlNode
 from bridge.findings import Codes, Finding, FindingCode
 from bridge.jq import NOT_CONSTANT, Budget, BudgetExceeded, JqError
 from bridge.jq.syntax.nodes import Array, Identity, If, Literal, Node, Object, Pipe, Text as JqText, Variable, children
@@ -125,7 +125,7 @@ def _other_languages(node: YamlNode) -> Iterator[Finding]:
             yield node.finding("R048", message, hint, severity="warning", span=span)
         return
     for part in node:
-        yield from _other_languages(part.value if isinstance(part, Entry) else part)
+        yield from _other_languages(part.value if isinstance(part, EntryNode) else part)
 
 
 def _stray_braces(rule: Rule) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridge.document import Document, Entry, ListNode, MappingNode, Scalar, YamlNode
+from bridge.document import Document, EntryNode, ListNode, MappingNode, Scalar, YamlNode
 from bridge.findings import Codes, Finding, FindingCode, has_errors
 from bridge.jq import Defs, JqProblem, compile_defs
 from bridge.rules.map.scope import DEF_VARIABLES
@@ -89,7 +89,7 @@ def _read_topics(findings: list[Finding], node: YamlNode | None) -> tuple[TopicR
     return tuple(topic for topic in read if topic is not None)
 
 
-def _read_topic(findings: list[Finding], entry: Entry) -> TopicRule | None:
+def _read_topic(findings: list[Finding], entry: EntryNode) -> TopicRule | None:
     pattern = topic_pattern(findings, entry.key)
     options = mapping(findings, entry.name, entry.value, "for example {decode: json, unmatched: skip}")
     if pattern is None or options is None:

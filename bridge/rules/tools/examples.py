@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from bridge.document import Entry, MappingNode, Source
+from bridge.document import EntryNode, MappingNode, Source
 from bridge.flow import Event, Fault, MappingContext, PlainRecord
 from bridge.jsontext import loads
 from bridge.rules.model import RuleSet
@@ -42,7 +42,7 @@ class Example:
     outcome: str | None
     expected: tuple[Expected, ...]
     node: MappingNode = field(repr=False, compare=False)
-    expect: Entry | None = field(repr=False, compare=False)
+    expect: EntryNode | None = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

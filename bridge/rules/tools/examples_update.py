@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from bridge.document import Entry, ListNode, MappingNode, Scalar, Source, YamlNode
+from bridge.document import EntryNode, ListNode, MappingNode, Scalar, Source, YamlNode
 from bridge.document.scalars import resolve
 from bridge.jq import tojson_text
 from bridge.rules.tools.examples import Made, Ran
@@ -42,14 +42,14 @@ def _added(text: str, one: Ran) -> str:
     return text[:end] + "\n" + "\n".join(_lines(one, pad)) + text[end:]
 
 
-def _last(node: YamlNode | Entry) -> int:
+def _last(node: YamlNode | EntryNode) -> int:
     """Where the last character of a value stands: the end of a block may lie behind comments that are not its own."""
-    if isinstance(node, Entry):
+    if isinstance(node, EntryNode):
         return _last(node.value)
     if isinstance(node, Scalar):
         text = node.source.text[node.start.index : node.end.index]
         return node.start.index + len(text.rstrip())
-    parts: tuple[YamlNode | Entry, ...] = node.entries if isinstance(node, MappingNode) else node.items
+    parts: tuple[YamlNode | EntryNode, ...] = node.entries if isinstance(node, MappingNode) else node.items
     flow = node.source.text[node.start.index : node.start.index + 1] in "[{"
     assert isinstance(node, MappingNode | ListNode)
     return node.end.index if flow or not parts else _last(parts[-1])
