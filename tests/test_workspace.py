@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.service.workspace import Workspace
+from bridge.service.workspace import WorkspaceGuard
 from bridge.suprsend.signing import Hmac
 
 OWN, OTHER = "a-workspace-key-of-20-chars", "another-workspace-of-20-chars"
@@ -11,7 +11,7 @@ OWN, OTHER = "a-workspace-key-of-20-chars", "another-workspace-of-20-chars"
 def test_a_rotated_secret_takes_effect_and_another_workspace_does_not() -> None:
     """The secret may change in place; with another key the last credentials of the own workspace stay."""
     now = [Hmac(OWN, "one")]
-    it = Workspace(lambda: now[0])
+    it = WorkspaceGuard(lambda: now[0])
     assert (it.env, it(), it.other()) == (OWN, Hmac(OWN, "one"), None)
     now[0] = Hmac(OWN, "two")
     assert it() == Hmac(OWN, "two")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
 
 import typer
 
@@ -13,6 +13,7 @@ from bridge.cli.failure import FOUND, USAGE, Failure
 from bridge.findings import Finding, has_errors, render
 
 if TYPE_CHECKING:
+    from bridge.kafka.errors import Trouble
     from bridge.rules.model import RuleSet
     from bridge.settings.model import Settings
 
@@ -65,8 +66,6 @@ def command(
     findings = [*seen.findings, *rules.findings]
     findings += _machine(seen.settings, seen.name) if seen.settings is not None else []
     if live and seen.settings is not None and not has_errors(findings):
-        from bridge.cli.live import live_findings
-
         findings += live_findings(seen.settings, seen.name)
     typer.echo(render(findings, form, {**seen.sources, **rules.sources}), nl=False)
     if form == "text":
@@ -80,7 +79,7 @@ def command(
     return FOUND if has_errors(findings) else 0
 
 
-class _Seen(NamedTuple):
+class _ReadSettings(NamedTuple):
     """What the settings say. `settings` is None where they are wrong, or none are looked at."""
 
     settings: Settings | None
@@ -97,14 +96,14 @@ class _Rules(NamedTuple):
     sources: dict[str, str]
 
 
-def _settings(path: Path | None, config: Path | None, *, live: bool) -> _Seen:
+def _settings(path: Path | None, config: Path | None, *, live: bool) -> _ReadSettings:
     """Read the settings, where they are named or nothing else is."""
     environ = os.environ
     named = config or (Path(environ["BRIDGE_CONFIG"]) if environ.get("BRIDGE_CONFIG") and path is None else None)
     if named is None and (path is None or live) and CONFIG.is_file():
         named = CONFIG
     if named is None and path is not None and not live:
-        return _Seen(None, "", path, None, [], {})
+        return _ReadSettings(None, "", path, None, [], {})
     if named is None and not any(name.startswith("BRIDGE_KAFKA__") for name in environ):
         raise Failure(
             "there is nothing to check here: name a directory of rules (`suprsend-bridge check config/rules`) "
@@ -113,7 +112,7 @@ def _settings(path: Path | None, config: Path | None, *, live: bool) -> _Seen:
     return _read_settings(named)
 
 
-def _read_settings(named: Path | None) -> _Seen:
+def _read_settings(named: Path | None) -> _ReadSettings:
     from bridge.settings.load import SettingsError, load_settings
 
     name = "settings" if named is None else str(named)
@@ -123,9 +122,9 @@ def _read_settings(named: Path | None) -> _Seen:
     except SettingsError as error:
         sources = {path: text for path, text in error.sources.items() if path}
         path, topics = _peeked(named)
-        return _Seen(None, name, path, topics, error.findings, sources)
+        return _ReadSettings(None, name, path, topics, error.findings, sources)
     topics = tuple(settings.kafka.topics)
-    return _Seen(settings, name, Path(settings.rules.path), topics, notes, {})
+    return _ReadSettings(settings, name, Path(settings.rules.path), topics, notes, {})
 
 
 def _peeked(named: Path | None) -> tuple[Path, tuple[str, ...] | None]:
@@ -209,3 +208,48 @@ def _summary(findings: list[Finding], rules: RuleSet, *, live: bool) -> str:
 
 def _count(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+LIVE_CODES: Final = {
+    "L001": ("Kafka would hold the bridge.", "Do what the message says; the bridge goes on by itself then."),
+    "L003": ("Kafka forbids what the bridge can do without.", "Do what the message says, or live without it."),
+    "L002": ("SuprSend would hold the bridge.", "Do what the message says; the bridge goes on by itself then."),
+}
+_NOTHING: Final = b"[]"
+"""A call without events: it must be signed like any other, and there is nobody whom it could notify.
+
+A server that knows us takes it or calls it an empty body (2xx, or SuprSend's own error); one that does not says 401 or 403.
+"""
+
+
+def live_findings(settings: Settings, path: str) -> list[Finding]:
+    """Ask both sides; blocks for as long as their time limits. Raises what settings raise that make no client."""
+    from bridge.kafka.tools.preflight import look_at
+
+    troubles = look_at(settings.kafka, named=settings.delivery.namespace is not None)
+    found = [_of_kafka(trouble, path) for trouble in troubles]
+    problem = _suprsend_problem(settings)
+    if problem is not None:
+        found.append(Finding("L002", "error", path, 0, 0, 0, f"suprsend: {problem}"))
+    return found
+
+
+def _of_kafka(trouble: Trouble, path: str) -> Finding:
+    """A finding; a warning for what the bridge can do without."""
+    if trouble.kind == "optional":
+        return Finding("L003", "warning", path, 0, 0, 0, f"kafka: {trouble.text}")
+    return Finding("L001", "error", path, 0, 0, 0, f"kafka: {trouble.text}")
+
+
+def _suprsend_problem(settings: Settings) -> str | None:
+    from bridge.asking.ask import call
+    from bridge.flow import Verdict
+    from bridge.service.wiring import credentials_of, endpoint_of, judge_of
+    from bridge.suprsend.answers import is_foreign
+
+    reply = call(endpoint_of(settings), credentials_of(settings), _NOTHING)
+    judged = judge_of(settings)(reply, 1)
+    taken = 200 <= reply.status <= 299 and reply.error is None and not is_foreign(reply.body, 1)
+    if taken or judged.whole is Verdict.INVALID:
+        return None
+    return f"{settings.suprsend.base_url}: {judged.message or 'no more is said'}"

@@ -60,7 +60,7 @@ def list_(
 
     Example: suprsend-bridge dlq list --rule order-placed --since 24h
     """
-    from bridge.cli.dlq_list import listed
+    from bridge.cli.dlq_read import listed
 
     settings = _settings(config)
     wanted = _wanted(settings, (rule, cause, code, topic), (since, until))
@@ -79,7 +79,7 @@ def show(
 
     Example: suprsend-bridge dlq show orders.dead-letters/0/12
     """
-    from bridge.cli.dlq_show import show_letter
+    from bridge.cli.dlq_read import show_letter
 
     settings = _settings(config)
     with _clear_errors():
@@ -117,14 +117,14 @@ def replay(
 
     Example: suprsend-bridge dlq replay --rule order-placed --dry-run
     """
-    from bridge.cli.dlq_replay import Wish, replayed
+    from bridge.cli.dlq_replay import ReplayWish, replayed
 
     settings = _settings(config)
     places = [_place(text, settings) for text in letters or ()]
     wanted = _wanted(settings, (rule, cause, code, topic), (since, until), places)
     if not (dry_run or yes or sys.stdin.isatty()):
         raise Failure("say --yes to send without being asked, or look first: --dry-run")
-    wish = Wish(wanted, limit, rate, most, dry_run=dry_run, allow_repeats=allow_repeats, ask=not yes)
+    wish = ReplayWish(wanted, limit, rate, most, dry_run=dry_run, allow_repeats=allow_repeats, ask=not yes)
     with _clear_errors():
         replayed(settings, wish)
 

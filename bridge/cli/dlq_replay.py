@@ -39,7 +39,7 @@ ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReplayWish:
     """What was asked for. `rate` is events a second."""
 
     wanted: Wanted
@@ -86,7 +86,7 @@ class Desk:
         self._box.commit(self._still.watermarks())
 
 
-def replayed(settings: Settings, wish: Wish) -> None:
+def replayed(settings: Settings, wish: ReplayWish) -> None:
     """Do it, and print what was done. Raises `Failure`, and what the parts raise."""
     rules = usable_rules(Path(settings.rules.path), settings.kafka.topics)
     credentials = credentials_of(settings)
@@ -132,7 +132,7 @@ def _rules(mapping: CompiledMapping) -> Rules:
     return Rules(map_any, frozenset(rule.name for rule in mapping.rules), mapping.rules_hash, files)
 
 
-def _limits(settings: Settings, wish: Wish) -> Limits:
+def _limits(settings: Settings, wish: ReplayWish) -> Limits:
     window = int((settings.tuning.dedupe_window - settings.tuning.dedupe_margin) * 1000)
     return Limits(window, wish.most, allow_repeats=wish.allow_repeats)
 
@@ -144,7 +144,7 @@ def _calls(settings: Settings, rate: float) -> Callable[[Sequence[Event]], list[
     return lambda events: [len(each) for each in batches([event.body for event in events], bounds)]
 
 
-def _open_letters(box: DeadLetterTopic, wish: Wish, begin: dict[int, int]) -> tuple[frozenset[Place], Open]:
+def _open_letters(box: DeadLetterTopic, wish: ReplayWish, begin: dict[int, int]) -> tuple[frozenset[Place], Open]:
     """The open letters that are meant, and what is open at all."""
     places: dict[int, set[int]] = {}
     meant: dict[Place, None] = {}

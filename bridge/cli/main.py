@@ -20,10 +20,10 @@ from bridge.cli.failure import FATAL, INTERRUPTED, USAGE, Failure
 from bridge.findings import FindingsError, visible
 from bridge.service.actions import ACTIONS
 
-__all__ = ["COMMANDS", "Entry", "load", "main", "run"]
+__all__ = ["COMMANDS", "CommandEntry", "load", "main", "run"]
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """One command: `bridge.cli.<module>` has it as `command`, a function or a `typer.Typer`, or it is an action's row."""
 
     name: str
@@ -37,21 +37,21 @@ class Entry(NamedTuple):
 
 _RUN, _WRITE, _OPERATE, _MORE = "Run", "Write rules", "Look after a running bridge", "More"
 
-COMMANDS: tuple[Entry, ...] = (
-    Entry("demo", _RUN, "See it work: Kafka, SuprSend and the bridge in one process, nothing to install."),
-    Entry("run", _RUN, "Run the bridge."),
-    Entry("sandbox", _RUN, "Run a local SuprSend, with faults on demand."),
-    Entry("check", _WRITE, "Find the mistakes in settings and rules, before they are deployed."),
-    Entry("test", _WRITE, "Run the examples that stand beside the rules."),
-    Entry("map", _WRITE, "Map records from a file or a topic, and print the events."),
-    Entry("eval", _WRITE, "Evaluate one jq expression, as the rules would."),
-    Entry("explain", _WRITE, "Show what one record becomes, and why."),
-    Entry("events", _WRITE, "List every event that the rules can make."),
-    Entry("status", _OPERATE, "Show what a running bridge does and what holds it up."),
-    *(Entry(action.name, _OPERATE, action.summary) for action in ACTIONS.values() if action.command),
-    Entry("dlq", _OPERATE, "List dead letters, show one, and send them again."),
-    Entry("send", _MORE, "Send one event to SuprSend."),
-    Entry("schema", _MORE, "Print the JSON Schema of a kind of file, for an editor."),
+COMMANDS: tuple[CommandEntry, ...] = (
+    CommandEntry("demo", _RUN, "See it work: Kafka, SuprSend and the bridge in one process, nothing to install."),
+    CommandEntry("run", _RUN, "Run the bridge."),
+    CommandEntry("sandbox", _RUN, "Run a local SuprSend, with faults on demand."),
+    CommandEntry("check", _WRITE, "Find the mistakes in settings and rules, before they are deployed."),
+    CommandEntry("test", _WRITE, "Run the examples that stand beside the rules."),
+    CommandEntry("map", _WRITE, "Map records from a file or a topic, and print the events."),
+    CommandEntry("eval", _WRITE, "Evaluate one jq expression, as the rules would."),
+    CommandEntry("explain", _WRITE, "Show what one record becomes, and why."),
+    CommandEntry("events", _WRITE, "List every event that the rules can make."),
+    CommandEntry("status", _OPERATE, "Show what a running bridge does and what holds it up."),
+    *(CommandEntry(action.name, _OPERATE, action.summary) for action in ACTIONS.values() if action.command),
+    CommandEntry("dlq", _OPERATE, "List dead letters, show one, and send them again."),
+    CommandEntry("send", _MORE, "Send one event to SuprSend."),
+    CommandEntry("schema", _MORE, "Print the JSON Schema of a kind of file, for an editor."),
 )
 
 _MADE = ACTIONS.keys() - {"skip"}
@@ -72,7 +72,7 @@ def load(name: str) -> Any:
     return loaded
 
 
-class _Lazy(TyperGroup):
+class _LazyGroup(TyperGroup):
     """Lists all commands from the table, by panels, and loads the one that is called."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -110,7 +110,7 @@ def _root(
 
 
 def _group() -> TyperGroup:
-    app = typer.Typer(cls=_Lazy, name="suprsend-bridge", no_args_is_help=True, rich_markup_mode=None)
+    app = typer.Typer(cls=_LazyGroup, name="suprsend-bridge", no_args_is_help=True, rich_markup_mode=None)
     app.callback()(_root)
     group = get_command(app)
     assert isinstance(group, TyperGroup)

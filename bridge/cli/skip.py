@@ -38,9 +38,9 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     if unreadable:
-        from bridge.cli.skip_unreadable import Wish, skipped
+        from bridge.cli.skip_unreadable import SkipWish, skipped
 
-        skipped(Wish(record, reason, memory, offline=offline, ask=not yes), (url, token_file, config), as_json)
+        skipped(SkipWish(record, reason, memory, offline=offline, ask=not yes), (url, token_file, config), as_json)
         return
     if offline or memory is not None:
         message = "--offline and --memory go with --unreadable"

@@ -46,7 +46,7 @@ Where = tuple[str | None, Path | None, Path | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SkipWish:
     """What was asked for."""
 
     partition: str
@@ -56,7 +56,7 @@ class Wish:
     ask: bool
 
 
-def skipped(wish: Wish, where: Where, as_json: bool) -> None:
+def skipped(wish: SkipWish, where: Where, as_json: bool) -> None:
     """Do it, and print what was done. Raises `Failure`."""
     if wish.ask and not sys.stdin.isatty():
         raise Failure("say --yes to go past it without being asked")
@@ -83,7 +83,7 @@ def _memory(text: str | None) -> int:
     return DEFAULT_MEMORY if limit is None else max(LEAST_MEMORY, min(DEFAULT_MEMORY, limit - BESIDE_RECORDS))
 
 
-def _online(name: tuple[str, int], prober: Prober, wish: Wish, where: Where, as_json: bool) -> None:
+def _online(name: tuple[str, int], prober: Prober, wish: SkipWish, where: Where, as_json: bool) -> None:
     """The running bridge goes on behind it: it alone knows what is finished."""
     answer = ask(place(*where, os.environ), "GET", "/status")
     shown = f"{name[0]}:{name[1]}"
@@ -103,7 +103,7 @@ def _online(name: tuple[str, int], prober: Prober, wish: Wish, where: Where, as_
     act(ACTIONS["skip-unreadable"], body, where, as_json)
 
 
-def _offline(settings: Settings, name: tuple[str, int], prober: Prober, wish: Wish, as_json: bool) -> None:
+def _offline(settings: Settings, name: tuple[str, int], prober: Prober, wish: SkipWish, as_json: bool) -> None:
     """No bridge runs: the group's commit is rewritten, its metadata with what is finished behind."""
     shown = f"{name[0]}:{name[1]}"
     with idle(settings.kafka) as group:
@@ -188,7 +188,7 @@ def _reached(offset: int) -> None:
     typer.echo(f"nothing can be read below offset {offset}", err=True)
 
 
-def _confirm(shown: str, past: Beyond, lost: int, before: int, wish: Wish) -> None:
+def _confirm(shown: str, past: Beyond, lost: int, before: int, wish: SkipWish) -> None:
     """Show what was found, and ask."""
     lines = [
         f"{shown} cannot be read from offset {past.first} on: {past.message}",

@@ -56,13 +56,13 @@ LOG: Final = logging.getLogger("bridge.kafka.client")
 LOG.addFilter(LogThrottle())
 
 
-class Logs(Protocol):
+class ClientLog(Protocol):
     """What librdkafka's clients write their log to."""
 
     def log(self, level: int, template: str, *arguments: object) -> None: ...
 
 
-Value = str | int | bool | logging.Logger | Logs
+Value = str | int | bool | logging.Logger | ClientLog
 Conf = dict[str, Value]
 
 _LETTER_BYTES: Final = 100_000_000

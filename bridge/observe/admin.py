@@ -23,7 +23,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from bridge import __version__, jsontext
 from bridge.observe.actions import Action, BadRequestError, RefusedError, read_body
-from bridge.observe.snapshot import Source
+from bridge.observe.snapshot import SnapshotSource
 from bridge.observe.status import Process, heartbeat_trouble, missing, status
 from bridge.secrets import SecretError
 
@@ -50,7 +50,7 @@ class AdminError(Exception):
     """The server cannot listen; the message is one line that says where, why and what to do."""
 
 
-class Token(Protocol):
+class AdminToken(Protocol):
     """A secret that is read anew on each use; `bridge.secrets.Secret` is one."""
 
     def read(self) -> str: ...
@@ -67,14 +67,14 @@ Act = Callable[[Action, tuple[Any, ...], str], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Admin:
+class AdminServer:
     """What the server is made of. `token` None refuses every action."""
 
-    source: Source
+    source: SnapshotSource
     registry: CollectorRegistry
     actions: Mapping[str, Action]
     act: Act
-    token: Token | None
+    token: AdminToken | None
     log: Log
     log_level: Callable[[], str] = lambda: "info"
     clock: Callable[[], float] = time.time
@@ -84,7 +84,7 @@ class Admin:
         return Process(__version__, self.clock(), self.started_at, self.source.poll_age(), self.log_level())
 
 
-def application(admin: Admin) -> web.Application:
+def application(admin: AdminServer) -> web.Application:
     """All routes. Each request ends within `REQUEST_SECONDS`; bodies are at most `BODY_BYTES`."""
     app = web.Application(client_max_size=BODY_BYTES, middlewares=[_guard])
     page = files("bridge.observe").joinpath("page.html").read_text("utf-8")
@@ -145,7 +145,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _answer(405, error=f"use {', '.join(sorted(error.allowed_methods))} here")
 
 
-async def _metrics(admin: Admin, request: web.Request) -> web.Response:
+async def _metrics(admin: AdminServer, request: web.Request) -> web.Response:
     response = web.Response(
         body=generate_latest(admin.registry),
         headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"},
@@ -155,17 +155,17 @@ async def _metrics(admin: Admin, request: web.Request) -> web.Response:
     return response
 
 
-async def _livez(admin: Admin, _: web.Request) -> web.Response:
+async def _livez(admin: AdminServer, _: web.Request) -> web.Response:
     process = admin.process()
     trouble = heartbeat_trouble(process.poll_age, process.now - process.started_at)
     return _health([] if trouble is None else [trouble], "alive")
 
 
-async def _readyz(admin: Admin, _: web.Request) -> web.Response:
+async def _readyz(admin: AdminServer, _: web.Request) -> web.Response:
     return _health(missing(admin.source.snapshot()), "ready")
 
 
-async def _status(admin: Admin, _: web.Request) -> web.Response:
+async def _status(admin: AdminServer, _: web.Request) -> web.Response:
     return _answer(200, **status(admin.source.snapshot(), admin.process()))
 
 
@@ -174,7 +174,7 @@ def _health(troubles: list[str], word: str) -> web.Response:
     return web.Response(status=503 if troubles else 200, text=text + "\n", headers={"Cache-Control": "no-store"})
 
 
-async def _act(admin: Admin, request: web.Request) -> web.Response:
+async def _act(admin: AdminServer, request: web.Request) -> web.Response:
     name = request.match_info["action"]
     refusal = _refusal(admin, request)
     if refusal is not None:
@@ -201,7 +201,7 @@ def _decode(raw: bytes) -> Any:
         raise BadRequestError(message) from None
 
 
-def _refusal(admin: Admin, request: web.Request) -> web.Response | None:
+def _refusal(admin: AdminServer, request: web.Request) -> web.Response | None:
     if admin.token is None:
         return _answer(403, error=ACTIONS_OFF)
     try:

@@ -15,7 +15,7 @@ from bridge import __version__
 from bridge.observe.counted import Buckets
 from bridge.observe.metrics import METRICS
 from bridge.observe.reading import Metric, Scrape
-from bridge.observe.snapshot import Source
+from bridge.observe.snapshot import SnapshotSource
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 FAMILIES: dict[str, type[CounterMetricFamily | GaugeMetricFamily]] = {
@@ -29,7 +29,7 @@ class BridgeCollector(Collector):
 
     def __init__(
         self,
-        source: Source,
+        source: SnapshotSource,
         *,
         logs_left_out: Callable[[], Mapping[str, int]] = dict,
         stalls: Callable[[], int] = int,

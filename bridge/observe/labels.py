@@ -13,7 +13,7 @@ from bridge.rules.map.faults import FAULTS
 OTHER = "other"
 
 
-class Label(NamedTuple):
+class MetricLabel(NamedTuple):
     """A label. `words` are all its values; empty where the settings, the rules or the assignment give them."""
 
     name: str
@@ -38,18 +38,18 @@ class Label(NamedTuple):
         yield from shown.items()
 
 
-TOPIC = Label("topic", "topics of the settings")
-PARTITION = Label("partition", "partitions assigned to this process; removed on revoke")
-RULE = Label("rule", "loaded rules")
-EVENT = Label("event", "events that the loaded rules can make, each under its rule")
-VERSION = Label("version", "one")
-PYTHON = Label("python", "one")
-HASH = Label("hash", "one: the rules that are loaded")
+TOPIC = MetricLabel("topic", "topics of the settings")
+PARTITION = MetricLabel("partition", "partitions assigned to this process; removed on revoke")
+RULE = MetricLabel("rule", "loaded rules")
+EVENT = MetricLabel("event", "events that the loaded rules can make, each under its rule")
+VERSION = MetricLabel("version", "one")
+PYTHON = MetricLabel("python", "one")
+HASH = MetricLabel("hash", "one: the rules that are loaded")
 
 
-def _words(name: str, words: Iterable[str], *, numeric: bool = False) -> Label:
+def _words(name: str, words: Iterable[str], *, numeric: bool = False) -> MetricLabel:
     listed = tuple(words)
-    return Label(name, "the words listed" + (", and other HTTP status codes" if numeric else ""), listed, numeric)
+    return MetricLabel(name, "the words listed" + (", and other HTTP status codes" if numeric else ""), listed, numeric)
 
 
 OUTCOME = _words("outcome", (outcome.value for outcome in Outcome))

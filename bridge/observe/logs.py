@@ -55,14 +55,14 @@ class Logs:
         self._lock = threading.Lock()
         self._left_out = 0
         self._errors = LastErrors()
-        self._writer = Writer(descriptor)
+        self._writer = LogWriter(descriptor)
         self._render = _renderer(form, descriptor)
         self.level = level
         self._least = LEVELS[level]
         self.logger = cast(
             "FilteringBoundLogger",
             structlog.wrap_logger(
-                _Sink(self._writer),
+                _LogSink(self._writer),
                 processors=[self._process],
                 wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
             ),
@@ -138,10 +138,10 @@ class Logs:
             self._writer.put(self._line("warning", facts))
 
 
-class _Sink:
+class _LogSink:
     """Where structlog hands the finished line to."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: LogWriter) -> None:
         self._writer = writer
 
     def msg(self, line: bytes) -> None:
@@ -283,7 +283,7 @@ QUEUE_LINES = 10_000
 QUEUE_BYTES = 8 * 1024 * 1024
 
 
-class Writer:
+class LogWriter:
     """A bounded queue of lines and the thread that writes them to a file descriptor.
 
     `put` never waits: over the bound the line is dropped and counted. The descriptor is written to directly, so that

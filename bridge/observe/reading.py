@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from bridge.observe import labels
 from bridge.observe.counted import Buckets, TopicCounters
-from bridge.observe.labels import Label
+from bridge.observe.labels import MetricLabel
 from bridge.observe.snapshot import PartitionView, Snapshot, TopicView
 
 
@@ -34,17 +34,17 @@ class Metric(NamedTuple):
     name: str
     kind: Kind
     help: str
-    labels: tuple[Label, ...]
+    labels: tuple[MetricLabel, ...]
     read: Read
     buckets: tuple[float, ...] = ()
 
 
-def counter(name: str, text: str, labels: tuple[Label, ...], read: Read) -> Metric:
+def counter(name: str, text: str, labels: tuple[MetricLabel, ...], read: Read) -> Metric:
     """A count that only grows while the process lives."""
     return Metric(name, "counter", text, labels, read)
 
 
-def gauge(name: str, text: str, labels: tuple[Label, ...], read: Read) -> Metric:
+def gauge(name: str, text: str, labels: tuple[MetricLabel, ...], read: Read) -> Metric:
     """A value of the moment."""
     return Metric(name, "gauge", text, labels, read)
 
@@ -75,7 +75,7 @@ def topics_counted(read: Callable[[TopicCounters], float]) -> Read:
     return lambda scrape: (((t.topic,), read(scrape.snapshot.counted(t.topic))) for t in scrape.snapshot.topics)
 
 
-def topic_words(label: Label, read: Callable[[TopicCounters], Mapping[Any, int]]) -> Read:
+def topic_words(label: MetricLabel, read: Callable[[TopicCounters], Mapping[Any, int]]) -> Read:
     """One sample per topic and word of the label, of what delivery counted of it."""
 
     def samples(scrape: Scrape) -> Iterator[Sample]:
@@ -98,7 +98,7 @@ def partitions(read: Callable[[PartitionView, float], float | None]) -> Read:
     return samples
 
 
-def words(label: Label, read: Callable[[Snapshot], Mapping[str, float]]) -> Read:
+def words(label: MetricLabel, read: Callable[[Snapshot], Mapping[str, float]]) -> Read:
     """One sample per word of the label."""
     return lambda scrape: (((word,), count) for word, count in label.counts(read(scrape.snapshot)))
 

@@ -211,7 +211,7 @@ def _rule_view(rule: RuleInfo, errors: Mapping[str, int], counted: Mapping[tuple
     return RuleView(rule.name, sum(events.values()) + sum(errors.values()), errors, events)
 
 
-class Source(Protocol):
+class SnapshotSource(Protocol):
     """Where the admin server and the metrics look. Both methods are called by the main thread and never wait."""
 
     def snapshot(self) -> Snapshot:

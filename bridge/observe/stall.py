@@ -16,7 +16,7 @@ from typing import NamedTuple
 from structlog.typing import FilteringBoundLogger
 
 from bridge.flow import Outcome
-from bridge.observe.snapshot import Snapshot, Source
+from bridge.observe.snapshot import Snapshot, SnapshotSource
 
 FRAMES = 40
 STACK_CHARACTERS = 32_768
@@ -90,7 +90,7 @@ def stacks(loop: asyncio.AbstractEventLoop | None = None) -> list[str]:
 
 
 async def watch(
-    source: Source,
+    source: SnapshotSource,
     watching: StallWatch,
     log: FilteringBoundLogger,
     *,

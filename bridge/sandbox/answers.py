@@ -37,7 +37,7 @@ class CallCounts(NamedTuple):
 NOTHING: Final = CallCounts()
 
 
-class Answer(NamedTuple):
+class ApiAnswer(NamedTuple):
     """An HTTP answer, whole and well-formed, before a fault spoils it."""
 
     status: int
@@ -49,25 +49,25 @@ class Answer(NamedTuple):
     """The events that a bulk answer is about, as they came."""
 
 
-def refused(refusal: Refusal, counts: CallCounts = NOTHING) -> Answer:
+def refused(refusal: Refusal, counts: CallCounts = NOTHING) -> ApiAnswer:
     """The whole call is refused: `{"status":"error","error":{…}}` and no `records`."""
     error = {"message": refusal.message, "type": refusal.type}
-    return Answer(refusal.status_code, dumps({"status": "error", "error": error}), counts=counts)
+    return ApiAnswer(refusal.status_code, dumps({"status": "error", "error": error}), counts=counts)
 
 
-def single(record: bytes, counts: CallCounts) -> Answer:
+def single(record: bytes, counts: CallCounts) -> ApiAnswer:
     """202 of `/v2/event/`, documented without the record's `status_code` (contract §5a)."""
-    return Answer(202, record.replace(b',"status_code":202', b""), counts=counts)
+    return ApiAnswer(202, record.replace(b',"status_code":202', b""), counts=counts)
 
 
-def plain_ok(counts: CallCounts) -> Answer:
+def plain_ok(counts: CallCounts) -> ApiAnswer:
     """202 and the JSON string `"OK"` of `/event/`, as documented."""
-    return Answer(202, b'"OK"', counts=counts)
+    return ApiAnswer(202, b'"OK"', counts=counts)
 
 
-def bulk(records: list[bytes], counts: CallCounts, pieces: Sequence[tuple[bytes, object]]) -> Answer:
+def bulk(records: list[bytes], counts: CallCounts, pieces: Sequence[tuple[bytes, object]]) -> ApiAnswer:
     """207 of `/v2/bulk/event/`: `status` stays `success` whatever the records say (contract §5a)."""
-    return Answer(207, b'{"status":"success","records":[' + b",".join(records) + b"]}", counts=counts, pieces=pieces)
+    return ApiAnswer(207, b'{"status":"success","records":[' + b",".join(records) + b"]}", counts=counts, pieces=pieces)
 
 
 def record_refused(refusal: Refusal) -> bytes:

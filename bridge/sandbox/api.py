@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from bridge.sandbox import answers
-from bridge.sandbox.answers import Answer, CallCounts, Refusal
-from bridge.sandbox.call import Call, Endpoint
+from bridge.sandbox.answers import ApiAnswer, CallCounts, Refusal
+from bridge.sandbox.call import ApiCall, ApiPath
 from bridge.sandbox.checks import INVALID, LONG_ID, RESERVED, TOO_LARGE, check_full, check_short, invalid
 from bridge.sandbox.memory import Clock, Kept, KeyBook, Memory, Taken
 from bridge.sandbox.workspaces import Caller, Workspace, Workspaces
@@ -55,14 +55,14 @@ _FREED: Final[Mapping[Refusal | None, str]] = {RESERVED: "properties-free", LONG
 """Refusals that are not made where a variant says so."""
 
 _Check = Callable[[object, int, str, int], Refusal | None]
-_CHECKS: Final[dict[Endpoint, _Check]] = {
-    Endpoint.BULK: check_full,
-    Endpoint.SINGLE: check_full,
-    Endpoint.V1: check_short,
+_CHECKS: Final[dict[ApiPath, _Check]] = {
+    ApiPath.BULK: check_full,
+    ApiPath.SINGLE: check_full,
+    ApiPath.V1: check_short,
 }
 
 
-class _Judged(NamedTuple):
+class _Checked(NamedTuple):
     """Per event a refusal or None; `secretly` are refused events that are taken all the same (a fault's wish)."""
 
     refusals: list[Refusal | None]
@@ -88,7 +88,7 @@ class Api:
         self._memory = memory
         self._clock = clock
 
-    def answer(self, call: Call, rejections: Sequence[Rejection] = (), *, apply: bool = True) -> Answer:
+    def answer(self, call: ApiCall, rejections: Sequence[Rejection] = (), *, apply: bool = True) -> ApiAnswer:
         """What SuprSend would say; with `apply` false the same words, but nothing is taken or noted."""
         count = len(call.pieces())
         caller = self._workspaces.authenticate(call)
@@ -96,14 +96,14 @@ class Api:
             return answers.refused(caller, CallCounts(received=count, not_applied=count))
         whole = self._refuse_whole(call)
         if whole is not None:
-            judged = _Judged([whole] * count, frozenset(), whole)
+            judged = _Checked([whole] * count, frozenset(), whole)
         else:
             judged = self._judge(call, caller, rejections)
         if not apply:
             return _pretend(call, judged)
         return self._take(call, caller.workspace, judged)
 
-    def _refuse_whole(self, call: Call) -> Refusal | None:
+    def _refuse_whole(self, call: ApiCall) -> Refusal | None:
         """What is wrong with the call as such, before its events are looked at."""
         size = len(call.body)
         if size > self._limits.body_bytes:
@@ -112,9 +112,9 @@ class Api:
             return invalid("Request body must not be empty")
         if call.error is not None:
             return Refusal(400, INVALID, "BAD REQUEST: request body is not valid JSON")
-        if call.endpoint is Endpoint.SINGLE and call.array:
+        if call.endpoint is ApiPath.SINGLE and call.array:
             return invalid("Request body must only contain a single JSON object")
-        if call.endpoint is Endpoint.BULK and not call.array:
+        if call.endpoint is ApiPath.BULK and not call.array:
             return invalid("Request body must be a JSON array of events")
         if not call.pieces():
             return invalid("Request body must not be empty")
@@ -122,7 +122,7 @@ class Api:
             return Refusal(413, TOO_LARGE, f"{len(call.pieces())} events, at most {self._limits.events} per call")
         return None
 
-    def _judge(self, call: Call, caller: Caller, rejections: Sequence[Rejection]) -> _Judged:
+    def _judge(self, call: ApiCall, caller: Caller, rejections: Sequence[Rejection]) -> _Checked:
         check, env, most = _CHECKS[call.endpoint], caller.env, self._limits.event_bytes
         if "short-body" in self._variants:
             check = check_short
@@ -131,20 +131,20 @@ class Api:
             refusals = [
                 self._varied(event, refusal) for (_, event), refusal in zip(call.pieces(), refusals, strict=True)
             ]
-        alone = call.endpoint is not Endpoint.BULK or "bulk-refused-whole" in self._variants
+        alone = call.endpoint is not ApiPath.BULK or "bulk-refused-whole" in self._variants
         own = next(filter(None, refusals), None) if alone else None
         if own is not None:
-            return _Judged([own] * len(refusals), frozenset(), own)
+            return _Checked([own] * len(refusals), frozenset(), own)
         secretly: set[int] = set()
         for rejection in rejections:
             chosen = [at for at, (_, event) in enumerate(call.pieces()) if rejection.chooses(event)]
             chosen = [at for at in chosen if refusals[at] is None]
-            if chosen and (rejection.whole or call.endpoint is not Endpoint.BULK):
+            if chosen and (rejection.whole or call.endpoint is not ApiPath.BULK):
                 return _refuse_all(refusals, rejection)
             for at in chosen:
                 refusals[at] = rejection.refusal
             secretly.update(chosen if rejection.apply else ())
-        return _Judged(refusals, frozenset(secretly), None)
+        return _Checked(refusals, frozenset(secretly), None)
 
     def _varied(self, event: object, refusal: Refusal | None) -> Refusal | None:
         """What an event is refused for where another way was chosen."""
@@ -154,7 +154,7 @@ class Api:
             return refusal
         return _NO_TENANT if "no-tenants" in self._variants and event.get("tenant_id") else None
 
-    def _take(self, call: Call, workspace: Workspace, judged: _Judged) -> Answer:
+    def _take(self, call: ApiCall, workspace: Workspace, judged: _Checked) -> ApiAnswer:
         """Remember what is taken, and answer."""
         memory = self._memory
         pieces = call.pieces()
@@ -191,13 +191,13 @@ class Api:
             book.take(key.encode(), raw, now)
 
 
-def _refuse_all(refusals: list[Refusal | None], rejection: Rejection) -> _Judged:
+def _refuse_all(refusals: list[Refusal | None], rejection: Rejection) -> _Checked:
     fine = frozenset(at for at, refusal in enumerate(refusals) if refusal is None)
     refused: list[Refusal | None] = [refusal or rejection.refusal for refusal in refusals]
-    return _Judged(refused, fine if rejection.apply else frozenset(), rejection.refusal)
+    return _Checked(refused, fine if rejection.apply else frozenset(), rejection.refusal)
 
 
-def _pretend(call: Call, judged: _Judged) -> Answer:
+def _pretend(call: ApiCall, judged: _Checked) -> ApiAnswer:
     """The same answer in form, with nothing behind it."""
     records = [
         answers.record_taken(b"sandbox-not-applied") if refusal is None else answers.record_refused(refusal)
@@ -207,12 +207,12 @@ def _pretend(call: Call, judged: _Judged) -> Answer:
     return _worded(call, judged.whole, records, CallCounts(received=count, not_applied=count))
 
 
-def _worded(call: Call, whole: Refusal | None, records: list[bytes], counts: CallCounts) -> Answer:
+def _worded(call: ApiCall, whole: Refusal | None, records: list[bytes], counts: CallCounts) -> ApiAnswer:
     if whole is not None:
         return answers.refused(whole, counts)
-    if call.endpoint is Endpoint.BULK:
+    if call.endpoint is ApiPath.BULK:
         return answers.bulk(records, counts, call.pieces())
-    if call.endpoint is Endpoint.V1:
+    if call.endpoint is ApiPath.V1:
         return answers.plain_ok(counts)
     return answers.refused(_USED, counts) if b'"error"' in records[0] else answers.single(records[0], counts)
 

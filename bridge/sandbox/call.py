@@ -10,7 +10,7 @@ from enum import StrEnum
 from bridge.jsontext import JSONDecodeError, loads
 
 
-class Endpoint(StrEnum):
+class ApiPath(StrEnum):
     """The documented paths (contract §1). A prefix before them is allowed, as in a base URL with a path."""
 
     BULK = "/v2/bulk/event/"
@@ -18,18 +18,18 @@ class Endpoint(StrEnum):
     V1 = "/event/"
 
 
-def endpoint_of(path: str) -> Endpoint | None:
+def path_of(path: str) -> ApiPath | None:
     """Which endpoint a path (without its query) names, or None."""
-    return next((endpoint for endpoint in Endpoint if path.endswith(endpoint)), None)
+    return next((endpoint for endpoint in ApiPath if path.endswith(endpoint)), None)
 
 
-class Call:
+class ApiCall:
     """A request with its body read; the body is parsed once, when first asked for."""
 
     __slots__ = ("_error", "_pieces", "_read", "array", "body", "endpoint", "headers", "method", "target")
 
     def __init__(
-        self, endpoint: Endpoint, target: str, headers: Mapping[str, str], body: bytes, method: str = "POST"
+        self, endpoint: ApiPath, target: str, headers: Mapping[str, str], body: bytes, method: str = "POST"
     ) -> None:
         self.endpoint = endpoint
         self.target = target

@@ -24,9 +24,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.sandbox import answers
-from bridge.sandbox.answers import Answer, CallCounts, Refusal
+from bridge.sandbox.answers import ApiAnswer, CallCounts, Refusal
 from bridge.sandbox.api import Api, SandboxLimits
-from bridge.sandbox.call import Call, endpoint_of
+from bridge.sandbox.call import ApiCall, path_of
 from bridge.sandbox.control import Control
 from bridge.sandbox.faults.acts import Act, Script, act, applies
 from bridge.sandbox.faults.plan import Chosen, FaultPlan
@@ -143,8 +143,8 @@ def _request(
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=READ_BYTES)  # type: ignore[arg-type]
 
 
-async def _read(request: web.BaseRequest) -> Call | Refusal:
-    endpoint = endpoint_of(request.path)
+async def _read(request: web.BaseRequest) -> ApiCall | Refusal:
+    endpoint = path_of(request.path)
     if endpoint is None:
         return Refusal(404, "not_found", "no such path; events go to /v2/event/, /v2/bulk/event/ or /event/")
     if request.method != "POST":
@@ -157,10 +157,10 @@ async def _read(request: web.BaseRequest) -> Call | Refusal:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge:
         return Refusal(413, "payload_too_large", f"request body is over {READ_BYTES} bytes")
-    return Call(endpoint, request.raw_path, request.headers, body)
+    return ApiCall(endpoint, request.raw_path, request.headers, body)
 
 
-def _respond(answer: Answer) -> web.Response:
+def _respond(answer: ApiAnswer) -> web.Response:
     return web.Response(
         body=answer.body, status=answer.status, headers={"Content-Type": answer.content_type, **answer.headers}
     )

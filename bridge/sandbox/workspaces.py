@@ -9,7 +9,7 @@ from hmac import compare_digest
 from typing import NamedTuple
 
 from bridge.sandbox.answers import Refusal
-from bridge.sandbox.call import Call
+from bridge.sandbox.call import ApiCall
 from bridge.suprsend.signing import signature
 
 
@@ -63,7 +63,7 @@ class Workspaces:
         """The one with this key."""
         return self._by_key.get(key)
 
-    def authenticate(self, call: Call) -> Caller | Refusal:
+    def authenticate(self, call: ApiCall) -> Caller | Refusal:
         """Who calls, or the 401 to answer (403 where the workspace is switched off)."""
         credentials = call.headers.get("Authorization", "")
         if not credentials:
@@ -84,7 +84,7 @@ class Workspaces:
                 return Caller(workspace, workspace.uid)
         return _unauthorized("API key is unknown")
 
-    def _by_signature(self, call: Call, credentials: str) -> Caller | Refusal:
+    def _by_signature(self, call: ApiCall, credentials: str) -> Caller | Refusal:
         key, _, sent = credentials.rpartition(":")
         workspace = self._by_key.get(key)
         if workspace is None:

@@ -35,7 +35,7 @@ from bridge.service.wiring import (
     secrets_by_setting,
     usable_rules,
 )
-from bridge.service.workspace import Workspace
+from bridge.service.workspace import WorkspaceGuard
 from bridge.settings.model import Settings
 from bridge.suprsend.transport import CurlTransport
 
@@ -64,7 +64,7 @@ class App:
         """With `dry` nothing is sent, committed or dead-lettered: it takes the calls."""
         self.settings = settings
         self._logs = logs
-        self._workspace = Workspace(credentials_of(settings))
+        self._workspace = WorkspaceGuard(credentials_of(settings))
         self._env = self._workspace.env
         self._namespace = settings.delivery.namespace or ""
         self._rules: RuleSet = usable_rules(Path(settings.rules.path), settings.kafka.topics)

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from bridge import __version__
 from bridge.delivery.journal import trace_of
 from bridge.observe.actions import Action, RefusedError
-from bridge.observe.admin import Admin, application, serving
+from bridge.observe.admin import AdminServer, application, serving
 from bridge.observe.collector import BridgeCollector, registry
 from bridge.observe.logs import Logs
-from bridge.observe.snapshot import Snapshot, Source, TopicView
+from bridge.observe.snapshot import Snapshot, SnapshotSource, TopicView
 from bridge.observe.stall import StallWatch, watch
 from bridge.service.actions import ACTIONS
 from bridge.settings.model import Settings
@@ -46,14 +46,14 @@ SECRETS_EVERY = 1.0
 class BridgeView:
     """What the admin server looks at, and what acts: nothing yet while the bridge is being assembled, then the bridge.
 
-    Implements `observe.snapshot.Source`. `enter` may be called by any thread.
+    Implements `observe.snapshot.SnapshotSource`. `enter` may be called by any thread.
     """
 
     def __init__(self, topics: Sequence[str]) -> None:
         self._empty = Snapshot(taken_at=time.time(), topics=tuple(map(TopicView, topics)))
-        self._there: tuple[Source, Operator] | None = None
+        self._there: tuple[SnapshotSource, Operator] | None = None
 
-    def enter(self, source: Source, operator: Operator) -> None:
+    def enter(self, source: SnapshotSource, operator: Operator) -> None:
         """The bridge is there: from now on it is what is looked at, and what acts."""
         self._there = (source, operator)
 
@@ -180,7 +180,7 @@ async def _until(stop: asyncio.Event, app: App) -> None:
 @asynccontextmanager
 async def _admin(view: BridgeView, settings: Settings, logs: Logs, stalls: StallWatch) -> AsyncIterator[int]:
     collector = BridgeCollector(view, logs_left_out=logs.left_out, stalls=lambda: stalls.count)
-    admin = Admin(
+    admin = AdminServer(
         source=view,
         registry=registry(collector),
         actions=ACTIONS,

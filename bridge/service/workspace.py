@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bridge.suprsend.signing import Credentials
 
 
-class Workspace:
+class WorkspaceGuard:
     """Credentials for each attempt, always of one workspace. Raises what `source` raises at first, then nothing.
 
     A key that is rotated within the workspace takes effect at once; another workspace's is never used.

@@ -43,7 +43,7 @@ class Result(NamedTuple):
     """A stable word or status for it, as dead letters have it."""
 
 
-class _Group(NamedTuple):
+class _Batch(NamedTuple):
     """Events that travel together, by their place, and how often they were tried."""
 
     places: list[int]
@@ -71,7 +71,7 @@ class Sending:
         self._retries = retries
         self._jitter = jitter
         self._results: list[Result | None] = [None] * len(bodies)
-        self._groups = [_Group(list(range(len(bodies))), 0)]
+        self._groups = [_Batch(list(range(len(bodies))), 0)]
 
     @property
     def path(self) -> str:
@@ -92,8 +92,8 @@ class Sending:
         judged = self._judge(reply, len(group.places), lambda: [_key_of(self._bodies[place]) for place in group.places])
         if judged.splittable:
             half = (len(group.places) + 1) // 2
-            self._groups.append(_Group(group.places[half:], group.tries))
-            self._groups.append(_Group(group.places[:half], group.tries))
+            self._groups.append(_Batch(group.places[half:], group.tries))
+            self._groups.append(_Batch(group.places[:half], group.tries))
             return 0.0
         wait = self._settle(group, judged, reply, now)
         return wait if self._groups else None
@@ -103,7 +103,7 @@ class Sending:
         missing = Result(accepted=False, status_code=NO_STATUS, message="not sent")
         return [missing if result is None else result for result in self._results]
 
-    def _settle(self, group: _Group, judged: Judged, reply: Reply, now: float) -> float:
+    def _settle(self, group: _Batch, judged: Judged, reply: Reply, now: float) -> float:
         tries = group.tries + 1
         again: list[int] = []
         for index, place in enumerate(group.places):
@@ -115,7 +115,7 @@ class Sending:
                 self._results[place] = self._result(decided, judged, index, reply)
         if not again:
             return 0.0
-        self._groups.append(_Group(again, tries))
+        self._groups.append(_Batch(again, tries))
         return self._retries.wait(group.tries, retry_after_seconds(reply.retry_after, now), self._jitter)
 
     def _result(self, verdict: Verdict, judged: Judged, index: int, reply: Reply) -> Result:

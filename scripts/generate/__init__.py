@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bridge.cli.live import LIVE_CODES
+from bridge.cli.check import LIVE_CODES
 from bridge.jq import reference as jq_reference
 from bridge.jsontext import OPT_INDENT_2, dumps
 from bridge.rules import pages

@@ -37,7 +37,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., object]
         module = types.ModuleType("bridge.cli.status")
         module.command = function  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "bridge.cli.status", module)
-        monkeypatch.setitem(main._BY_NAME, "status", main.Entry("status", "x", "Status."))
+        monkeypatch.setitem(main._BY_NAME, "status", main.CommandEntry("status", "x", "Status."))
 
     return put
 
@@ -58,7 +58,7 @@ def test_help_lists_every_command_and_loads_none() -> None:
 
 @pytest.mark.parametrize("entry", main.COMMANDS, ids=lambda entry: entry.name)
 def test_every_command_of_the_table_can_be_loaded_and_shows_an_example(
-    entry: main.Entry, capsys: pytest.CaptureFixture[str]
+    entry: main.CommandEntry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`suprsend-bridge COMMAND --help` works for each, and has an example."""
     assert main.run([entry.name, "--help"]) == 0

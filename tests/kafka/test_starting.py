@@ -15,7 +15,7 @@ from bridge.offsets.commit_metadata import Origin, text_of
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
 
-    from bridge.kafka.client.log_identity import Origins
+    from bridge.kafka.client.log_identity import CommitOrigins
     from bridge.kafka.client.shadow import Shadow
 
 TOPIC = "orders.v1"
@@ -64,7 +64,7 @@ class Nowhere:
         return Origin()
 
 
-PLACE = ClusterIdentity(lambda: None, cast("Origins", Nowhere()))
+PLACE = ClusterIdentity(lambda: None, cast("CommitOrigins", Nowhere()))
 
 
 class Answers:

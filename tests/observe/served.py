@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
-from bridge.observe.admin import Admin, Token, application, serving
+from bridge.observe.admin import AdminServer, AdminToken, application, serving
 from bridge.observe.collector import BridgeCollector, registry
 from bridge.secrets import Secret
 from bridge.service.actions import ACTIONS
@@ -51,11 +51,11 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def served(world: World | None = None, *, token: Token | None = SECRET, up: float = 600) -> Iterator[Server]:
+def served(world: World | None = None, *, token: AdminToken | None = SECRET, up: float = 600) -> Iterator[Server]:
     """Serve a world until the block is left; `up` is for how many seconds the process is said to run."""
     made = world or World()
     logged: list[dict[str, Any]] = []
-    admin = Admin(
+    admin = AdminServer(
         source=made,
         registry=registry(BridgeCollector(made, clock=lambda: NOW)),
         actions=ACTIONS,

@@ -258,7 +258,7 @@ def test_an_action_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_port_in_use_is_one_clear_line() -> None:
     """A port in use is one line that names the setting to change."""
     world = World()
-    app = application(admin.Admin(world, CollectorRegistry(), {}, world.act, None, lambda event, **facts: None))
+    app = application(admin.AdminServer(world, CollectorRegistry(), {}, world.act, None, lambda event, **facts: None))
 
     async def listen(port: int) -> None:
         async with serving(app, "127.0.0.1", port):

@@ -19,7 +19,7 @@ from hypothesis import given, strategies as st
 
 import bridge
 from bridge.observe.events import EVENTS
-from bridge.observe.logs import Limiter, Logs, Writer
+from bridge.observe.logs import Limiter, Logs, LogWriter
 from bridge.observe.redact import MASK, Redactor, mask, mask_text, parse_path, without
 from bridge.settings.model import PERSONAL
 
@@ -153,7 +153,7 @@ def test_a_broken_output_is_no_error() -> None:
     """An output that is gone costs lines, which are counted, and nothing else."""
     reading, writing = os.pipe()
     os.close(reading)
-    writer = Writer(writing)
+    writer = LogWriter(writing)
     writer.put(b"line\n")
     assert writer.close()
     assert writer.dropped == 1
@@ -163,7 +163,7 @@ def test_a_broken_output_is_no_error() -> None:
 def test_an_output_that_never_takes_a_line_does_not_hold_up_the_end() -> None:
     """Closing waits for a bounded time."""
     reading, writing = os.pipe()
-    writer = Writer(writing)
+    writer = LogWriter(writing)
     for _ in range(10):
         writer.put(b"x" * 65_536)
     assert writer.close(0.2) is False

@@ -87,7 +87,7 @@ ERRORS = (ErrorView(NOW - 8, "transient", "POST /v2/bulk/event/", "503 Service U
 
 
 class World:
-    """A `Source` that has actions done, and remembers what was asked."""
+    """A `SnapshotSource` that has actions done, and remembers what was asked."""
 
     def __init__(self, shot: Snapshot | None = None) -> None:
         self.shot = shot or snapshot()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.sandbox.answers import Refusal
-from bridge.sandbox.call import Call, Endpoint
+from bridge.sandbox.call import ApiCall, ApiPath
 from bridge.sandbox.process import SandboxProcess
 from bridge.sandbox.workspaces import EXAMPLE, Caller, Workspace, Workspaces
 from bridge.suprsend.signing import http_date, signature
@@ -112,4 +112,4 @@ def _signed(date: str, max_skew: float | None) -> object:
         EXAMPLE.secret.encode(), method="POST", body=made, content_type="application/json", date=date, target=SINGLE
     )
     headers = {"Authorization": f"{EXAMPLE.key}:{signed}", "Content-Type": "application/json", "Date": date}
-    return Workspaces(EXAMPLE, max_skew).authenticate(Call(Endpoint.SINGLE, SINGLE, headers, made))
+    return Workspaces(EXAMPLE, max_skew).authenticate(ApiCall(ApiPath.SINGLE, SINGLE, headers, made))

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.sandbox.answers import CallCounts
 from bridge.sandbox.api import Api, SandboxLimits
-from bridge.sandbox.call import Call, Endpoint
+from bridge.sandbox.call import ApiCall, ApiPath
 from bridge.sandbox.memory import KEPT_EVENTS, Clock, Memory
 from bridge.sandbox.process import SandboxError, SandboxProcess
 from bridge.sandbox.workspaces import EXAMPLE, Workspaces
@@ -167,7 +167,7 @@ def api() -> tuple[Callable[[list[dict[str, Any]]], CallCounts], Memory]:
     inner = Api(SandboxLimits(), Workspaces(EXAMPLE), memory, clock)
 
     def send(events: list[dict[str, Any]]) -> CallCounts:
-        return inner.answer(Call(Endpoint.BULK, BULK, bearer_headers(EXAMPLE), packed(events))).counts
+        return inner.answer(ApiCall(ApiPath.BULK, BULK, bearer_headers(EXAMPLE), packed(events))).counts
 
     return send, memory
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.sandbox.call import Call, Endpoint
+from bridge.sandbox.call import ApiCall, ApiPath
 from bridge.sandbox.faults.plan import FaultPlan
 from bridge.sandbox.faults.spec import FaultError, parse_faults
 from bridge.sandbox.process import SandboxError, SandboxProcess
@@ -30,9 +30,9 @@ def plan(*rules: dict[str, Any], seed: int = 1, clock: Clock | None = None) -> F
     return made
 
 
-def call(path: str = BULK, **fields: object) -> Call:
+def call(path: str = BULK, **fields: object) -> ApiCall:
     """A call of one event."""
-    return Call(Endpoint.BULK, path, {}, packed([{"event": "order_placed", "distinct_id": "c-1", **fields}]))
+    return ApiCall(ApiPath.BULK, path, {}, packed([{"event": "order_placed", "distinct_id": "c-1", **fields}]))
 
 
 def struck(rules: FaultPlan, count: int) -> list[int]:

@@ -66,7 +66,7 @@ _LARGEST_KEY: Final = 16_384
 _Headers = list[tuple[str, str | bytes | None]]
 
 
-class _Sending(NamedTuple):
+class _Writing(NamedTuple):
     letter: DeadLetter
     size: int
     alone: bool
@@ -85,9 +85,9 @@ class DeadLetterProducer:
         self._counters = counters
         self._producer: Producer | None = None
         self._waiting: deque[DeadLetter] = deque()
-        self._retries: deque[_Sending] = deque()
+        self._retries: deque[_Writing] = deque()
         """Refused as too large together with others, perhaps: sent again, one at a time."""
-        self._out: dict[int, _Sending] = {}
+        self._out: dict[int, _Writing] = {}
         """In flight, by a running number."""
         self._serial = count()
         self._bytes = 0
@@ -140,10 +140,10 @@ class DeadLetterProducer:
             if self._out:
                 return False
             sending = self._retries[0]
-            source: deque[_Sending] | deque[DeadLetter] = self._retries
+            source: deque[_Writing] | deque[DeadLetter] = self._retries
         elif self._waiting:
             letter = self._waiting[0]
-            sending = _Sending(letter, len(letter.record), alone=False, reference=False)
+            sending = _Writing(letter, len(letter.record), alone=False, reference=False)
             source = self._waiting
         else:
             return False
@@ -154,7 +154,7 @@ class DeadLetterProducer:
         source.popleft()
         return True
 
-    def _produce(self, producer: Producer, sending: _Sending) -> bool:
+    def _produce(self, producer: Producer, sending: _Writing) -> bool:
         """Hand one to librdkafka; False where its queue is full."""
         value, headers = _reference(sending.letter) if sending.reference else _original(sending.letter)
         number = next(self._serial)
@@ -201,7 +201,7 @@ class DeadLetterProducer:
             self._fatal = self._fatal or error
         return unwritten(self._topic, self._fatal or error)
 
-    def _left(self, number: int) -> _Sending:
+    def _left(self, number: int) -> _Writing:
         sending = self._out.pop(number)
         self._bytes -= sending.size
         self._alone = False
@@ -224,7 +224,7 @@ class DeadLetterProducer:
         self.close(0.0)
 
 
-def _key(sending: _Sending) -> bytes | None:
+def _key(sending: _Writing) -> bytes | None:
     key = sending.letter.record.key()
     return None if sending.reference and key is not None and len(key) > _LARGEST_KEY else key
 

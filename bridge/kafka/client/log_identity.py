@@ -36,7 +36,7 @@ _NO_ID: Final = "A" * 22
 """What brokers of before topic ids say."""
 
 
-class Origins:
+class CommitOrigins:
     """Asked anew for each assignment: a topic of the same name may be another one by now."""
 
     def __init__(self, conf: Callable[[], Conf], cluster_id: Callable[[], str | None]) -> None:

@@ -31,7 +31,7 @@ class Seeking(Protocol):
 
 
 @dataclass(slots=True)
-class _Sought:
+class _Seek:
     offset: int
     at: float
     others: int = 0
@@ -42,7 +42,7 @@ class Seeks:
 
     def __init__(self) -> None:
         self._ordered: dict[Name, int] = {}
-        self._sought: dict[Name, _Sought] = {}
+        self._sought: dict[Name, _Seek] = {}
         self._doubted: dict[Name, int] = {}
         """To be placed anew: nothing that comes is taken in before."""
         self._placed: dict[Name, int] = {}
@@ -92,7 +92,7 @@ class Seeks:
             with suppress(KafkaException):
                 consumer.seek(TopicPartition(*name, offset))
                 others = self._sought[name].others if name in self._sought else 0
-                self._sought[name] = _Sought(offset, now, others)
+                self._sought[name] = _Seek(offset, now, others)
                 del self._ordered[name]
                 yield name, offset
 

@@ -16,9 +16,9 @@ from typing import Final, NamedTuple, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bridge.flow import TopicPartition as Name
-from bridge.kafka.client.log_identity import EpochEnds, Origins
+from bridge.kafka.client.log_identity import CommitOrigins, EpochEnds
 from bridge.kafka.client.shadow import Shadow
-from bridge.kafka.client.unanswered import OVERDUE_SECONDS, OpenQuestions, Question
+from bridge.kafka.client.unanswered import OVERDUE_SECONDS, KafkaQuestion, OpenQuestions
 from bridge.offsets.begin import (
     AGES,
     Committed,
@@ -60,7 +60,7 @@ class ClusterIdentity:
     """Where the group is: its cluster, as far as it is told, and the digest of the one it was moved from (0: of none)."""
 
     cluster_id: Callable[[], str | None]
-    origins: Origins
+    origins: CommitOrigins
     moved_from: int = 0
 
 
@@ -138,29 +138,29 @@ class StartResolver:
         for told in self._offsets.values():
             told.pop(name, None)
 
-    def _put(self, question: Question, consumer: Consumer) -> None:
+    def _put(self, question: KafkaQuestion, consumer: Consumer) -> None:
         try:
             question.ask(consumer)
         except KafkaException as error:
             self.failures.append(error.args[0])
             self._manner.open.failed(question.text, error.args[0], time.monotonic())
 
-    def _questions(self) -> Iterator[Question]:
+    def _questions(self) -> Iterator[KafkaQuestion]:
         topics = sorted({topic for topic, _ in self._left})
         for topic in topics:
             if topic not in self._leaders or topic in self._stale:
-                yield Question(f"the partitions of {topic}", partial(self._ask_partitions, topic=topic))
+                yield KafkaQuestion(f"the partitions of {topic}", partial(self._ask_partitions, topic=topic))
         settled = self._manner.place.origins.settled()
         if settled and any(topic in self._leaders and topic not in self._commits for topic in topics):
-            yield Question("the group's commits", self._ask_commits)
+            yield KafkaQuestion("the group's commits", self._ask_commits)
         if self._marks is None:
-            yield Question(_MARKS, self._ask_marks)
+            yield KafkaQuestion(_MARKS, self._ask_marks)
         yield from self._offset_questions()
         epochs = {name: epoch for name in self._left if (epoch := self._epoch_to_check(name)) is not None}
         if epochs and self._manner.ends is not None:
-            yield Question(_EPOCHS, lambda _: self._ask_epochs(epochs))
+            yield KafkaQuestion(_EPOCHS, lambda _: self._ask_epochs(epochs))
 
-    def _offset_questions(self) -> Iterator[Question]:
+    def _offset_questions(self) -> Iterator[KafkaQuestion]:
         missing: dict[tuple[int, int], list[Name]] = defaultdict(list)
         for name in self._left:
             if name[0] in self._leaders:
@@ -171,9 +171,9 @@ class StartResolver:
             topics = ", ".join(sorted({topic for topic, _ in names}))
             if leader >= 0:
                 text = f"where the partitions of {topics} begin and end, asked of broker {leader}"
-                yield Question(text, partial(self._ask_offsets, names=names, at=at))
+                yield KafkaQuestion(text, partial(self._ask_offsets, names=names, at=at))
             else:
-                yield Question(f"who leads partitions of {topics}", partial(self._ask_leader, names=names))
+                yield KafkaQuestion(f"who leads partitions of {topics}", partial(self._ask_leader, names=names))
 
     def _times(self, name: Name) -> tuple[int, ...]:
         """What is asked of a partition's leader: first offset, end, and the offset at the group's beginning."""

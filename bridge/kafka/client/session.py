@@ -33,7 +33,7 @@ from bridge.kafka.client.committing import Offsets
 from bridge.kafka.client.connections import EVERY_MS
 from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.dead_letter_producer import DeadLetterProducer, TopicCreator
-from bridge.kafka.client.log_identity import EpochEnds, Origins
+from bridge.kafka.client.log_identity import CommitOrigins, EpochEnds
 from bridge.kafka.client.pauses import Pauses
 from bridge.kafka.client.positions import Positions
 from bridge.kafka.client.reader import Reader
@@ -94,7 +94,7 @@ class Session:
         self._committer = self._offsets.committer
         self._shadow = Shadow(clients.admin, clients.group_id) if not clients.dry_run else None
         ends = EpochEnds(clients.admin, clients.group_id)
-        self._origins = Origins(clients.admin, lambda: health.cluster_id if clients.claims_cluster else None)
+        self._origins = CommitOrigins(clients.admin, lambda: health.cluster_id if clients.claims_cluster else None)
         place = ClusterIdentity(lambda: health.cluster_id, self._origins, clients.moved_from)
         manner = StartPolicy(
             clients.start_from,

@@ -21,7 +21,7 @@ _MOST_WAIT: Final = 5.0
 _SOON: Final = 0.05
 
 
-class Question(NamedTuple):
+class KafkaQuestion(NamedTuple):
     """`text` says what is asked, for people. `ask` blocks for a second at most, and raises KafkaException."""
 
     text: str

@@ -90,15 +90,15 @@ def look_at(settings: Kafka, *, named: bool = False, seconds: float = _SECONDS) 
     return [*nameless, *troubles, *look.dead_letters(), *leaderless, *unreached, *groups, *limits]
 
 
-def _groups(settings: Kafka) -> list[Group]:
+def _groups(settings: Kafka) -> list[AskedGroup]:
     """Every group that a bridge or its commands use."""
     name = settings.group_id
     return [
-        Group(name),
-        Group(f"{name}.delivered", "a reset of all offsets of the group cannot be told from a first start"),
-        Group(f"{name}.paused", "a pause lasts until the process ends"),
-        Group(f"{name}.replay"),
-        Group(f"{name}.dry-run"),
+        AskedGroup(name),
+        AskedGroup(f"{name}.delivered", "a reset of all offsets of the group cannot be told from a first start"),
+        AskedGroup(f"{name}.paused", "a pause lasts until the process ends"),
+        AskedGroup(f"{name}.replay"),
+        AskedGroup(f"{name}.dry-run"),
     ]
 
 
@@ -254,7 +254,7 @@ class Broker(NamedTuple):
     """Those of our partitions that it leads."""
 
 
-class Group(NamedTuple):
+class AskedGroup(NamedTuple):
     """A group that the bridge uses. `without` says what is lost where it may not be used; '' where that is no matter."""
 
     name: str
@@ -284,7 +284,7 @@ class Reach:
         self._topic = topic
         self._seconds = seconds
 
-    def troubles(self, brokers: Sequence[Broker], groups: Sequence[Group], *, consumer: bool) -> list[Trouble]:
+    def troubles(self, brokers: Sequence[Broker], groups: Sequence[AskedGroup], *, consumer: bool) -> list[Trouble]:
         """What does not answer, all asked at once. `consumer`: the group uses that protocol. Blocks for some seconds."""
         jobs: list[Callable[[], Trouble | None]] = [lambda each=each: self._broker(each) for each in brokers]  # type: ignore[misc]
         jobs += [lambda each=each: self._group(each) for each in groups]  # type: ignore[misc]
@@ -306,7 +306,7 @@ class Reach:
                 return Trouble("unreachable", f"{where} cannot be reached: {REACH} ({why})")
         return None
 
-    def _group(self, group: Group) -> Trouble | None:
+    def _group(self, group: AskedGroup) -> Trouble | None:
         with self._client(group.name) as (consumer, links):
             error, refused = self._asked(consumer)
             if error is None or (refused is not None and not group.without):

@@ -12,7 +12,7 @@ from time import time
 from typing import Any, Final, Literal, NamedTuple
 
 from bridge.jsontext import JSONDecodeError, dumps, loads
-from bridge.sandbox.answers import JSON, Answer, Refusal, refused
+from bridge.sandbox.answers import JSON, ApiAnswer, Refusal, refused
 from bridge.sandbox.faults import spec
 
 Script = Iterator[bytes | float]
@@ -37,7 +37,7 @@ class Act(NamedTuple):
     """What is sent. `status` is 0 where no status line is."""
 
     status: int
-    answer: Answer | None = None
+    answer: ApiAnswer | None = None
     script: Script | None = None
     reset: bool = False
 
@@ -51,12 +51,12 @@ def applies(fault: spec.AnyFault) -> bool:
     return fault.apply
 
 
-def act(fault: spec.AnyFault, answer: Answer, random: Random) -> Act:
+def act(fault: spec.AnyFault, answer: ApiAnswer, random: Random) -> Act:
     """What to send in place of the true answer."""
     return _ACTS[type(fault)](fault, answer, random)
 
 
-def head(answer: Answer, length: int | None, more: bytes = b"") -> bytes:
+def head(answer: ApiAnswer, length: int | None, more: bytes = b"") -> bytes:
     """Status line and headers with a Content-Length of our choice; None for a chunked body."""
     try:
         phrase = HTTPStatus(answer.status).phrase
@@ -68,7 +68,7 @@ def head(answer: Answer, length: int | None, more: bytes = b"") -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n" + more + b"\r\n"
 
 
-def _status(fault: spec.StatusFault, true: Answer, _random: Random) -> Act:
+def _status(fault: spec.StatusFault, true: ApiAnswer, _random: Random) -> Act:
     headers = dict(fault.headers)
     if fault.retry_after is not None:
         seconds = f"{fault.retry_after:.0f}"
@@ -81,45 +81,45 @@ def _status(fault: spec.StatusFault, true: Answer, _random: Random) -> Act:
     else:
         body, kind = dumps(fault.body), JSON
     kind = next((headers.pop(name) for name in list(headers) if name.lower() == "content-type"), kind)
-    return _plain(Answer(fault.status, body, kind, headers, true.counts))
+    return _plain(ApiAnswer(fault.status, body, kind, headers, true.counts))
 
 
-def _delay(_fault: spec.Delay, true: Answer, _random: Random) -> Act:
+def _delay(_fault: spec.Delay, true: ApiAnswer, _random: Random) -> Act:
     return _plain(true)
 
 
-def _hang(fault: spec.Hang, _true: Answer, _random: Random) -> Act:
+def _hang(fault: spec.Hang, _true: ApiAnswer, _random: Random) -> Act:
     return Act(0, script=iter((fault.seconds,)))
 
 
-def _drip(fault: spec.Drip, true: Answer, _random: Random) -> Act:
+def _drip(fault: spec.Drip, true: ApiAnswer, _random: Random) -> Act:
     size = max(1, int(fault.bytes_per_second * _DRIP_SECONDS))
     return Act(true.status, script=_dripping(true, size, size / fault.bytes_per_second))
 
 
-def _dripping(true: Answer, size: int, pause: float) -> Script:
+def _dripping(true: ApiAnswer, size: int, pause: float) -> Script:
     yield head(true, len(true.body))
     for at in range(0, len(true.body), size):
         yield pause
         yield true.body[at : at + size]
 
 
-def _truncate(fault: spec.Truncate, true: Answer, _random: Random) -> Act:
+def _truncate(fault: spec.Truncate, true: ApiAnswer, _random: Random) -> Act:
     kept = min(int(len(true.body) * fault.keep), max(0, len(true.body) - 1))
     return Act(true.status, script=iter((head(true, len(true.body)) + true.body[:kept],)), reset=fault.reset)
 
 
-def _wrong_length(fault: spec.WrongLength, true: Answer, _random: Random) -> Act:
+def _wrong_length(fault: spec.WrongLength, true: ApiAnswer, _random: Random) -> Act:
     length = max(0, len(true.body) + fault.by)
     return Act(true.status, script=iter((head(true, length) + true.body, 3600.0 if fault.by > 0 else 0.0)))
 
 
-def _non_json(fault: spec.NonJson, true: Answer, _random: Random) -> Act:
+def _non_json(fault: spec.NonJson, true: ApiAnswer, _random: Random) -> Act:
     status = true.status if fault.status is None else fault.status
     return _plain(true._replace(status=status, body=fault.body.encode(), content_type=fault.content_type))
 
 
-def _wrong_count(fault: spec.WrongCount, true: Answer, _random: Random) -> Act:
+def _wrong_count(fault: spec.WrongCount, true: ApiAnswer, _random: Random) -> Act:
     def change(records: list[object]) -> list[object]:
         if fault.by < 0:
             return records[: max(0, len(records) + fault.by)]
@@ -128,7 +128,7 @@ def _wrong_count(fault: spec.WrongCount, true: Answer, _random: Random) -> Act:
     return _plain(_with_records(true, change))
 
 
-def _summary(fault: spec.SummaryFault, true: Answer, _random: Random) -> Act:
+def _summary(fault: spec.SummaryFault, true: ApiAnswer, _random: Random) -> Act:
     try:
         records = loads(true.body)["records"]
     except (JSONDecodeError, KeyError, TypeError):
@@ -144,56 +144,56 @@ def _summary(fault: spec.SummaryFault, true: Answer, _random: Random) -> Act:
     return _plain(true._replace(body=dumps({**counts, "failed_records": failed, "warnings": []})))
 
 
-def _malformed(fault: spec.MalformedRecords, true: Answer, random: Random) -> Act:
+def _malformed(fault: spec.MalformedRecords, true: ApiAnswer, random: Random) -> Act:
     def change(records: list[object]) -> list[object]:
         return [random.choice(_RUBBISH) if random.random() < fault.share else record for record in records]
 
     return _plain(_with_records(true, change))
 
 
-def _before(fault: spec.DisconnectBefore, _true: Answer, _random: Random) -> Act:
+def _before(fault: spec.DisconnectBefore, _true: ApiAnswer, _random: Random) -> Act:
     return Act(0, script=iter(()), reset=fault.reset)
 
 
-def _after(fault: spec.DisconnectAfter, true: Answer, _random: Random) -> Act:
+def _after(fault: spec.DisconnectAfter, true: ApiAnswer, _random: Random) -> Act:
     sent = (head(true, len(true.body)) + true.body)[: fault.after_bytes]
     return Act(true.status if sent else 0, script=iter((sent,)), reset=fault.reset)
 
 
-def _bomb(fault: spec.CompressedBomb, true: Answer, _random: Random) -> Act:
+def _bomb(fault: spec.CompressedBomb, true: ApiAnswer, _random: Random) -> Act:
     headers = {**true.headers, "Content-Encoding": fault.encoding}
     return _plain(true._replace(body=bomb(fault.megabytes, fault.encoding), headers=headers))
 
 
-def _endless(fault: spec.Endless, true: Answer, _random: Random) -> Act:
+def _endless(fault: spec.Endless, true: ApiAnswer, _random: Random) -> Act:
     return Act(true.status, script=_going_on(true, fault.megabytes * 16))
 
 
-def _going_on(true: Answer, chunks: int) -> Script:
+def _going_on(true: ApiAnswer, chunks: int) -> Script:
     yield head(true, None)
     for _ in range(chunks):
         yield b"10000\r\n" + b" " * 0x10000 + b"\r\n"
 
 
-def _huge_headers(fault: spec.HugeHeaders, true: Answer, _random: Random) -> Act:
+def _huge_headers(fault: spec.HugeHeaders, true: ApiAnswer, _random: Random) -> Act:
     size = max(1, fault.bytes // fault.lines)
     more = b"".join(b"X-Filler-%d: %b\r\n" % (line, b"x" * size) for line in range(fault.lines))
     return Act(true.status, script=iter((head(true, len(true.body), more) + true.body,)))
 
 
-def _not_http(_fault: spec.NotHttp, _true: Answer, _random: Random) -> Act:
+def _not_http(_fault: spec.NotHttp, _true: ApiAnswer, _random: Random) -> Act:
     return Act(0, script=iter((b"\x16\x03\x01 this is not HTTP\r\n\r\n\x00\xff",)))
 
 
-def _redirect(fault: spec.Redirect, true: Answer, _random: Random) -> Act:
-    return _plain(Answer(fault.status, b"", "text/plain", {"Location": fault.location}, true.counts))
+def _redirect(fault: spec.Redirect, true: ApiAnswer, _random: Random) -> Act:
+    return _plain(ApiAnswer(fault.status, b"", "text/plain", {"Location": fault.location}, true.counts))
 
 
-def _plain(answer: Answer) -> Act:
+def _plain(answer: ApiAnswer) -> Act:
     return Act(answer.status, answer)
 
 
-def _with_records(true: Answer, change: Callable[[list[object]], list[object]]) -> Answer:
+def _with_records(true: ApiAnswer, change: Callable[[list[object]], list[object]]) -> ApiAnswer:
     """The answer with other records; an answer that has none stays as it is."""
     try:
         said = loads(true.body)
@@ -204,7 +204,7 @@ def _with_records(true: Answer, change: Callable[[list[object]], list[object]]) 
     return true._replace(body=dumps({**said, "records": change(said["records"])}))
 
 
-_ACTS: Final[dict[type[Any], Callable[[Any, Answer, Random], Act]]] = {
+_ACTS: Final[dict[type[Any], Callable[[Any, ApiAnswer, Random], Act]]] = {
     spec.StatusFault: _status,
     spec.Delay: _delay,
     spec.Hang: _hang,

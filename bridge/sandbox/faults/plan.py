@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from bridge.sandbox.answers import Refusal
-from bridge.sandbox.call import Call
+from bridge.sandbox.call import ApiCall
 from bridge.sandbox.faults.spec import AnyFault, EventTest, Reject, TextTest
 
 _FIELDS = (("event", "event"), ("distinct_id", "distinct_id"), ("key", "$idempotency_key"))
@@ -31,7 +31,7 @@ class FaultRule:
         self._path = None if match.path is None else _test(match.path)
         self._tests = _tests(match)
 
-    def strikes(self, call: Call, now: float) -> bool:
+    def strikes(self, call: ApiCall, now: float) -> bool:
         """Whether this call is struck; counts it if it matched."""
         when = self.spec.when
         age = now - self._since
@@ -75,7 +75,7 @@ class FaultRule:
             "rule": self.spec.model_dump(exclude_defaults=True),
         }
 
-    def _matches(self, call: Call) -> bool:
+    def _matches(self, call: ApiCall) -> bool:
         if self._path is not None and not self._path(call.target):
             return False
         return not self._tests or any(self.fits(event) for _, event in call.pieces())
@@ -151,7 +151,7 @@ class FaultPlan:
         now = self._clock()
         return [rule.shown(now) for rule in self._rules]
 
-    def choose(self, call: Call) -> Chosen:
+    def choose(self, call: ApiCall) -> Chosen:
         """What strikes this call."""
         if not self._rules:
             return NOTHING

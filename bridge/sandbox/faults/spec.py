@@ -89,20 +89,20 @@ class When(_Model):
     """Strike so many times and no more."""
 
 
-class _Fault(_Model):
+class _FaultModel(_Model):
     name: Annotated[str, Field(max_length=100)] | None = None
     when: When = When()
     delay: Seconds = 0
     """Seconds before anything of the answer is sent."""
 
 
-class _Applied(_Fault):
+class _Applied(_FaultModel):
     """The events are taken, the answer is spoilt; with `apply` false the answer is the same and a lie."""
 
     apply: bool = True
 
 
-class StatusFault(_Fault):
+class StatusFault(_FaultModel):
     """An answer with this status. Without `body` it is SuprSend's error JSON, made of `type` and `message`."""
 
     fault: Literal["status"]
@@ -127,14 +127,14 @@ class StatusFault(_Fault):
         return value
 
 
-class Delay(_Fault):
+class Delay(_FaultModel):
     """A true answer, later. The events are taken at once."""
 
     fault: Literal["delay"]
     seconds: Seconds
 
 
-class Hang(_Fault):
+class Hang(_FaultModel):
     """No answer at all, for so long or until the client leaves."""
 
     fault: Literal["hang"]
@@ -202,7 +202,7 @@ class MalformedRecords(_Applied):
     share: Share = 1
 
 
-class Reject(_Fault):
+class Reject(_FaultModel):
     """The events that match are refused, each on its own; `share` chooses among them, by the seed.
 
     With `sticky` the choice hangs on the event's key (the same event is refused at every attempt), else each attempt
@@ -220,14 +220,14 @@ class Reject(_Fault):
     apply: bool = False
 
 
-class DisconnectBefore(_Fault):
+class DisconnectBefore(_FaultModel):
     """The connection is closed (or reset) with nothing taken and nothing answered."""
 
     fault: Literal["disconnect_before"]
     reset: bool = False
 
 
-class DisconnectAfter(_Fault):
+class DisconnectAfter(_FaultModel):
     """The events are taken, then the connection is closed (or reset), after so many bytes of the answer."""
 
     fault: Literal["disconnect_after"]
@@ -264,7 +264,7 @@ class NotHttp(_Applied):
     fault: Literal["not_http"]
 
 
-class Redirect(_Fault):
+class Redirect(_FaultModel):
     """Somewhere else; nothing is taken."""
 
     fault: Literal["redirect"]
