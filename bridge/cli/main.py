@@ -15,7 +15,6 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from bridge import __version__
-from bridge.cli.act import command_of
 from bridge.cli.failure import FATAL, INTERRUPTED, USAGE, Failure
 from bridge.findings import FindingsError, visible
 from bridge.service.actions import ACTIONS
@@ -62,7 +61,7 @@ _BY_NAME = {entry.name: entry for entry in COMMANDS}
 def load(name: str) -> Any:
     """Import a command's module and make its command ready to run."""
     entry = _BY_NAME[name]
-    command = command_of(ACTIONS[name]) if name in _MADE else import_module(entry.module).command
+    command = _made(name) if name in _MADE else import_module(entry.module).command
     if not isinstance(command, typer.Typer):
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         app.command(name)(command)
@@ -70,6 +69,12 @@ def load(name: str) -> Any:
     loaded = get_command(command)
     loaded.name = name
     return loaded
+
+
+def _made(name: str) -> Any:
+    from bridge.cli.act import command_of
+
+    return command_of(ACTIONS[name])
 
 
 class _LazyGroup(TyperGroup):
