@@ -1,4 +1,5 @@
-"""The command line: one thin file per command, and `main.py` with the table of commands.
+"""The commands, one file each, thin; a command of an operator's action is a row of `service/actions.py`.
 
-Imports every room; nobody imports it. Begin with `main.py`.
+Imports every room, and heavy ones only when the command runs; nothing but `__main__` imports it. Begin with `main.py`, the
+table of commands.
 """

@@ -1,4 +1,5 @@
-"""Everything that talks to Kafka: the consumer's thread, the producer of dead letters, and the tools that ask brokers.
+"""The only room with Kafka's client: its configurations (`config.py`), and what its errors mean (`errors.py`).
 
-The only room with confluent_kafka. `service` and commands import it. Begin with `client/thread.py`.
+`client/` is the Kafka thread of a process, `tools/` what commands ask of Kafka. Both know these two files; `client` knows
+nothing of `tools`. The room knows `flow`, `offsets`, `delivery` and the settings, neither rules nor HTTP.
 """

@@ -1,4 +1,5 @@
-"""The process of `suprsend-bridge run`: wiring, the delivery thread's loop, controls, what is seen of it, its log, its end.
+"""The process of `suprsend-bridge run`: its parts and their wiring, the delivery thread's loop, actions, log lines, its end.
 
-Imports every room but `cli`; `cli` and `demo` start it. Begin with `engine.py`, the road of a record, top to bottom.
+Imports every room but `cli` and `demo`, which start it. Begin with `engine.py`, the way of a record, top to bottom;
+`process.py` is the main thread, `app.py` the bridge that it runs, `actions.py` the table of an operator's actions.
 """

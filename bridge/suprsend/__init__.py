@@ -1,6 +1,9 @@
 """SuprSend's event API, usable alone: `from bridge.suprsend import Client, Event`.
 
 Names load when they are first used, so that a part of the bridge that needs only the limits does not load the client.
+Knows `flow` and `jsontext` alone; the process, `cli`, `sandbox` and `asking` import it, `rules` and `settings` its tables.
+Begin with `client.py` as a user, with `answers.py` for what an answer means: its rows are in `answer_rules.py`, the shapes
+of bodies in `shapes.py`.
 """
 
 from __future__ import annotations
