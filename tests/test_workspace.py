@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.service.workspace import WorkspaceGuard
+from bridge.service.wiring import WorkspaceGuard
 from bridge.suprsend.signing import Hmac
 
 OWN, OTHER = "a-workspace-key-of-20-chars", "another-workspace-of-20-chars"

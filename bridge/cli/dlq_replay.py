@@ -27,8 +27,7 @@ from bridge.replay.run import Answer, Missing, Replay, Report
 from bridge.replay.wanted import Wanted
 from bridge.rules.map.mapping import CompiledMapping
 from bridge.service.wiring import context_of, credentials_of, endpoint_of, judge_of, mapping_of, usable_rules
-from bridge.suprsend.outbox import Outbox
-from bridge.suprsend.sending import Bounds, Retries, Sending, batches
+from bridge.suprsend.sending import Bounds, Outbox, Retries, Sending, batches
 from bridge.suprsend.transport import CurlTransport
 
 if TYPE_CHECKING:

@@ -72,7 +72,7 @@ def load(name: str) -> Any:
 
 
 def _made(name: str) -> Any:
-    from bridge.cli.act import command_of
+    from bridge.cli.remote import command_of
 
     return command_of(ACTIONS[name])
 

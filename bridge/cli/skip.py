@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.act import act
-from bridge.cli.remote import AsJson, Reason, TokenFile, Url
+from bridge.cli.remote import AsJson, Reason, TokenFile, Url, act
 from bridge.service.actions import ACTIONS
 
 ACTION = ACTIONS["skip"]

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bridge import __version__
-from bridge.cli.act import act
 from bridge.cli.failure import FOUND, USAGE, Failure
-from bridge.cli.remote import ask, place
+from bridge.cli.remote import act, ask, place
 from bridge.delivery.dead_letter_headers import skipped_headers
 from bridge.findings import visible
 from bridge.flow import Headers, PlainRecord, UnreadableHeaders, headers_of

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bridge.cli.failure import FOUND
-from bridge.cli.offline import overview
-from bridge.cli.remote import AsJson, Config, UnreachedError, Url, ask, place, printable
+from bridge.cli.remote import AsJson, Config, UnreachedError, Url, ask, overview, place, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

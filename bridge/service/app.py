@@ -25,6 +25,7 @@ from bridge.service.snapshot import ProcessFacts, hold_news, snapshot_of
 from bridge.service.wiring import (
     DEFAULT_MEMORY,
     RulesError,
+    WorkspaceGuard,
     context_of,
     credentials_of,
     endpoint_of,
@@ -35,7 +36,6 @@ from bridge.service.wiring import (
     secrets_by_setting,
     usable_rules,
 )
-from bridge.service.workspace import WorkspaceGuard
 from bridge.settings.model import Settings
 from bridge.suprsend.transport import CurlTransport
 

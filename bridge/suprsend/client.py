@@ -21,8 +21,7 @@ from bridge.suprsend import limits
 from bridge.suprsend.answers import make_judge
 from bridge.suprsend.endpoint import BASE_URL, Endpoint
 from bridge.suprsend.event import Event, EventError
-from bridge.suprsend.outbox import Outbox
-from bridge.suprsend.sending import Result, Retries, Sending, batches
+from bridge.suprsend.sending import Outbox, Result, Retries, Sending, batches
 from bridge.suprsend.signing import Bearer, Credentials, Hmac
 from bridge.suprsend.transport import CurlTransport
 

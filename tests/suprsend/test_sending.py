@@ -9,8 +9,7 @@ import pytest
 from bridge.flow import Reply
 from bridge.suprsend import CredentialsError
 from bridge.suprsend.answers import make_judge
-from bridge.suprsend.outbox import Outbox
-from bridge.suprsend.sending import Retries, Sending, join, retry_after_seconds
+from bridge.suprsend.sending import Outbox, Retries, Sending, join, retry_after_seconds
 
 
 def _reply(status: int, body: bytes = b"", retry_after: str | None = None) -> Reply:
