@@ -104,7 +104,7 @@ _FENCED_TEXT: Final = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 
 
 class Trouble(NamedTuple):
-    """Something that a person may have to mend. `kind` is a stable word; `text` one line that says what to do."""
+    """Something that a person may have to put right. `kind` is a stable word; `text` one line that says what to do."""
 
     kind: str
     text: str
@@ -181,7 +181,7 @@ _MEANINGS: Final[Mapping[int, _Meaning]] = {
 
 
 def trouble_of(error: KafkaError, *, what: str = "") -> Trouble | None:
-    """What a person should know of an error; None for one that librdkafka mends by itself."""
+    """What a person should know of an error; None for one that librdkafka gets over by itself."""
     meaning = _MEANINGS.get(error.code())
     if meaning is None:
         return None
@@ -189,7 +189,7 @@ def trouble_of(error: KafkaError, *, what: str = "") -> Trouble | None:
 
 
 def commit_trouble(error: KafkaError) -> Trouble:
-    """What to say when commits are refused for a reason that a person has to mend."""
+    """What to say when commits are refused for a reason that a person has to put right."""
     found = trouble_of(error)
     advice = found.text if found else f"offsets cannot be committed: {plain(error)}"
     return Trouble("commit", advice)
@@ -317,7 +317,7 @@ def unwritten(topic: str, error: KafkaError) -> str:
 def taken_from(error: BaseException) -> KafkaError:
     """The client's error in what one of its calls raised.
 
-    What is fatal is raised by the client while it also serves callbacks: then CPython wraps it, or finds nothing.
+    The client raises a fatal error while it serves callbacks, too: then CPython wraps it, or finds none.
     """
     found = error if isinstance(error, KafkaException) else error.__cause__
     cause = found.args[0] if isinstance(found, KafkaException) and found.args else None
@@ -325,10 +325,10 @@ def taken_from(error: BaseException) -> KafkaError:
 
 
 def pending() -> KafkaError | None:
-    """In a callback, first of all: what the client is about to raise, which the next call of a C function would break on.
+    """What the client is about to raise. Call it first in a callback: the next call of a C function would fail by it.
 
-    Taken here it harms nothing; the call that serves the callback then raises a SystemError. Asked for in this way, since
-    a plain `len(())` does not look for it any more once CPython has made it quick, after a few calls.
+    Taken here it does no harm; the call that serves the callback then raises a SystemError. A plain `len(())` would not do:
+    after a few calls CPython has made it quick, and it does not look for errors any more.
     """
     try:
         _LENGTH(())

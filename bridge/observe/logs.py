@@ -264,7 +264,7 @@ class Limiter:
         return seen <= self.burst
 
     def ended(self, now: float, *, all_of_them: bool = False) -> list[LeftOut]:
-        """End the stretches that are over (or all), and tell what each left out. Cheap while none is over."""
+        """End the stretches that are over (or all), and return what each left out. Cheap while none is over."""
         if now < self._next_end and not all_of_them:
             return []
         left_out = []

@@ -106,7 +106,7 @@ class HoldView:
     lifted_by: str
     """For people: a command to copy, or what it waits for."""
     heals: bool
-    """Goes on by itself once the cause is mended; else it waits for a command or a reload."""
+    """Goes on by itself once the cause is gone; else it waits for a command or a reload."""
     detail: str = ""
     topic: str | None = None
     partition: int | None = None

@@ -128,7 +128,7 @@ class App:
 
     @property
     def rules_hash(self) -> str:
-        """Of the rules in force."""
+        """The hash of the rules in force."""
         return self._rules.hash
 
     def snapshot(self) -> Snapshot:

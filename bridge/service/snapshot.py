@@ -129,7 +129,7 @@ def _resume(target: str) -> str:
 
 
 def _pauses(delivery: Delivery) -> tuple[PauseView, ...]:
-    """One for each pause: a topic's with all partitions that it stops, a partition's where its own word counts."""
+    """One for each pause: of a topic, with all partitions that it stops; of a partition that was paused by itself."""
     book = delivery.pauses
     here: dict[str, list[str]] = {}
     for hold in delivery.holds.all():

@@ -15,7 +15,7 @@ BOM: Final = b"\xef\xbb\xbf"
 
 
 class Cause(NamedTuple):
-    """One row: what is wrong, and what mends it."""
+    """One row: what is wrong, and what to do."""
 
     says: str
     do: str
@@ -170,7 +170,7 @@ OURS: Final[Mapping[int, str]] = {
 
 
 def of_attempt(reply: Reply, says: str) -> str:
-    """What to tell of an attempt without an answer: its cause and what mends it, or else `says`."""
+    """What to tell of an attempt without an answer: its cause and what to do, or else `says`."""
     seen = reply.seen
     cause = CAUSES.get(seen.cause)
     detail = ", ".join(filter(None, (seen.at, seen.detail, _to(seen.to), seen.by and f"from {seen.by}")))

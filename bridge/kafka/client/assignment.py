@@ -70,7 +70,7 @@ class Assignment:
         self.joined = False
         self.all_paused = False
         self.paused_topics: set[str] = set()
-        """Topics that are not read because they have enough of the room (`shares`), new partitions included."""
+        """Topics that are not read because they have enough of the room (`reader`), new partitions included."""
         self.unreadable = Unreadable()
         """Partitions that give errors, or nothing, in place of records."""
         self._clients = clients
@@ -192,7 +192,7 @@ class Assignment:
         return self._new
 
     def start_new(self, consumer: Consumer, now: float) -> list[KafkaError]:
-        """Begin to read where a start is known, and ask for the others, now and then. Returns what Kafka said instead."""
+        """Begin to read where the start is known, and ask for the other starts now and then. Returns Kafka's errors."""
         if not self._new or now < self._retry_at or (self._pauses is not None and not self._pauses.known(self._new)):
             return []
         if self._resolver is None or self._resolver.names != self._new.keys() | self._begun:
@@ -305,7 +305,7 @@ class Assignment:
         return state.paused or state.held or waits or self.no_room(state)
 
     def no_room(self, state: PartitionState) -> bool:
-        """Whether it is not read because there is no room for more, in all or of its topic."""
+        """Whether it is not read because there is no room: for any record, or for its topic."""
         return self.all_paused or state.name[0] in self.paused_topics
 
     def restart(self, consumer: Consumer, name: Name) -> None:
@@ -379,7 +379,7 @@ class Assignment:
         self._resume(consumer, [state])
 
     def check_due(self, consumer: Consumer) -> None:
-        """Let partitions go on that were held, where the log is still the one that was read; else begin them anew."""
+        """Go on with partitions that were held. Where the log is not the one that was read any more, resolve their start anew."""
         lifted = self._manner.lifted
         if not self._unchecked or lifted is None:
             return
@@ -403,7 +403,7 @@ class Assignment:
             self.seeks.order(state.name, order.offset)
 
     def rest(self, consumer: Consumer, name: Name) -> None:
-        """Do not read what cannot be read: the client would try it twice a second, or as fast as a core can (measured)."""
+        """Stop reading what cannot be read: the client would try twice a second, or as fast as it can (measured)."""
         self.states[name].resting = True
         self._resting.add(name)
         self._pause(consumer, [name])
@@ -432,9 +432,9 @@ class Assignment:
         )
 
     def readable(self, state: PartitionState, offset: int) -> bool:
-        """Whether what came of a partition behind an error may be taken in: its first offset, or its end.
+        """Whether what came behind an error may be taken in: a partition's first offset, or its end.
 
-        What the client passed over, because it could not read it, is counted as lost.
+        Records that the client passed over, because it could not read them, are counted as lost.
         """
         lost = self.unreadable.came(state.name, offset, state.position)
         if lost is None:
@@ -471,7 +471,7 @@ class Assignment:
         self._intake([sought, EndReached(topic, partition, state.epoch, order.to)])
 
     def try_again(self, consumer: Consumer, now: float) -> None:
-        """Read on where nothing could be read: as an attempt, or because something came after all."""
+        """Read on where nothing could be read: to try it again, or because something came after all."""
         due, told = self.unreadable.due(now), self.unreadable.told()
         for name in [name for name in self._resting if name in due or name not in told]:
             self._resting.discard(name)
@@ -484,7 +484,7 @@ class Assignment:
                 self.seeks.doubt(name, self.states[name].position)
 
     def silent(self, name: Name, end: int) -> None:
-        """Nothing came of a partition for long, no error either, though the brokers say that it goes on to `end`."""
+        """A partition brought nothing for long, and no error, though the brokers say that it goes on to `end`."""
         position = self.states[name].position
         found = silence(position, end)
         told = name in self.unreadable.told()
@@ -500,7 +500,7 @@ class Assignment:
             self._place(consumer, name, offset)
 
     def _place(self, consumer: Consumer, name: Name, offset: int) -> None:
-        """Let a partition go and take it again at an offset, unseen by the group: whatever comes now is from there on."""
+        """Unassign a partition and assign it again at an offset, which the group does not see: what comes now begins there."""
         state = self.states[name]
         state.position = offset
         part = state.part()

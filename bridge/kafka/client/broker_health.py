@@ -1,7 +1,7 @@
 """What is wrong on Kafka's side, and whether it still is. Kafka thread only.
 
 Errors only raise a suspicion: a broker that goes away alone is nothing to tell a person. A bounded probe decides, and
-it also finds out when things are mended. What is asked and not answered for ten seconds is told as well (`unanswered`):
+it also finds out when things are well again. What is asked and not answered for ten seconds is told as well (`unanswered`):
 never is a bridge ready, with lag 0, while it waits for an answer.
 """
 
@@ -107,11 +107,11 @@ class BrokerHealth:
         return {trouble.kind for trouble in self._troubles.values()}
 
     def may_begin(self) -> bool:
-        """Whether the cluster is known as far as it has to be before a record is read."""
+        """Whether enough is known of the cluster to read a record."""
         return self.cluster_id is not None or (self._named and self._nameless)
 
     def unanswered(self, question: str, error: KafkaError | None, since: float) -> None:
-        """Kafka has not answered a question since then (monotonic seconds); said anew with each attempt.
+        """Kafka has not answered a question since then (monotonic seconds); called again with each attempt.
 
         `question` is what is asked, for people: `the start of orders[3]`. `error` is what the last attempt met, None
         where nothing came. It is told after ten seconds, as a trouble, until `answered`.
@@ -173,7 +173,7 @@ class BrokerHealth:
             self._troubles[_PAUSES] = Trouble("group", text)
 
     def refused(self, error: KafkaError) -> None:
-        """The group does not take the member, so that the client cannot go on; another one may, later."""
+        """The group refused the member, so that this client cannot go on; another client may, later."""
         self._troubles[_GROUP] = refused_trouble(error)
 
     def commit(self, error: KafkaError | None, action: CommitAction | None) -> None:
@@ -268,7 +268,7 @@ class BrokerHealth:
         read: Collection[TopicPartition] = (),
         now: float | None = None,
     ) -> None:
-        """Tell the state if it changed: the trouble that explains most first.
+        """Tell the state if it changed. Of several troubles the one that explains most is told.
 
         `unbegun` are the partitions that are ours and have no start yet, with the time since when; `read` the others.
         """

@@ -57,13 +57,13 @@ class Offsets:
             self._commit(self.committer.due(now, self._now_ms()))
 
     def commit_finally(self, handed: Mapping[Name, int | None]) -> None:
-        """The last commits of partitions before they are given up; what is committed is flushed by librdkafka."""
+        """Make the last commits of partitions before they are given up; librdkafka flushes them."""
         now, now_ms = time.monotonic(), self._now_ms()
         found = (self.committer.final(name, now, now_ms, newest) for name, newest in handed.items())
         self._commit([commit for commit in found if commit is not None])
 
     def earlier(self, now: float) -> OwnCommits:
-        """What this consumer has committed; a group that had a member a day ago has lost nothing by age."""
+        """What this consumer has committed. A group that had a member within the last day has lost no offset by age."""
         return OwnCommits(dict(self._known), fresh=now - self._committed_at < _FRESH_SECONDS)
 
     def forget(self, names: Iterable[Name]) -> None:
@@ -89,7 +89,7 @@ class Offsets:
             self.committer.all_refused(time.monotonic())
 
     def _answered(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
-        """Each partition goes on by what is said of it; what was not committed says nothing, whatever is said of it."""
+        """Take in the answer for each partition; an answer for a partition that was not committed means nothing."""
         now = time.monotonic()
         bounds: list[Bounded] = []
         written = False
@@ -127,7 +127,7 @@ class Offsets:
         self._count(error, commit)
 
     def _shortened(self, refused: int) -> None:
-        """Remember it for the process, and say once that notes are shorter now, and once that there are none."""
+        """Remember for the process how much the brokers take. Says once that notes are shorter now, and once that there are none."""
         room, before = self.committer.room, self._counters.metadata_room
         self._counters.metadata_room = room
         if not room:

@@ -90,7 +90,7 @@ class Links:
     """Takes in statistics and errors, and says what has been wrong for ten seconds. `now` is monotonic seconds."""
 
     def __init__(self, group: str, *, silent: bool) -> None:
-        """`silent`: the group's protocol says nothing of joining (the `consumer` protocol)."""
+        """`silent`: the statistics do not tell whether the member has joined (the `consumer` protocol)."""
         self._group = group
         self._silent = silent
         self._heard: Statistics | None = None
@@ -102,7 +102,7 @@ class Links:
         self._errors: dict[str, str] = {}
 
     def heard(self, told: Statistics, now: float) -> None:
-        """New statistics."""
+        """Take in new statistics."""
         self._heard = told
         self._down = {
             node: min(self._down.get(node, now), now - link.idle)
@@ -155,7 +155,7 @@ class Links:
         return self._read().get(name, self._leaders.get(name))
 
     def cut_off(self, names: Iterable[TopicPartition], now: float) -> dict[int, list[TopicPartition]]:
-        """Those of the partitions of which nothing can come for ten seconds, by the broker that leads them, or -1."""
+        """The partitions whose leader has been out of reach for ten seconds, by leader; -1 where none leads them."""
         found: dict[int, list[TopicPartition]] = {}
         for name in names if self._down or self._leaderless else ():
             node = self.leader(name)
@@ -185,7 +185,7 @@ class Links:
         return Trouble("group", self._amiss[0])
 
     def unjoined_trouble(self, error: str) -> Trouble:
-        """What to say of a member that is not in its group after long; `error` is what it met, '' for nothing."""
+        """What to say of a member that has not joined for long; `error` is what it met, '' where nothing came."""
         if self._amiss is not None:
             return Trouble("group", self._amiss[0])
         why = error or self._joining() or "no answer came"

@@ -125,7 +125,7 @@ class DeadLetterProducer:
         self._fatal = None
 
     def _begin_anew(self) -> None:
-        """Write what is in flight with another producer; nobody is told, and what was written may be there twice."""
+        """Write what is in flight again, with another producer. Nothing is reported; what was written before may be there twice."""
         self._waiting.extendleft(sending.letter for sending in reversed(self._out.values()))
         self._out.clear()
         self._bytes = 0
@@ -208,7 +208,7 @@ class DeadLetterProducer:
         return sending
 
     def close(self, seconds: float) -> None:
-        """Wait for what is in flight, at most so long; the rest counts as not written."""
+        """Wait for what is in flight, for at most the seconds given; the rest counts as not written."""
         producer, self._producer = self._producer, None
         if producer is not None:
             for last in (partial(producer.flush, max(seconds, 0.0)), producer.purge, partial(producer.poll, 0)):
@@ -237,7 +237,7 @@ def _original(letter: DeadLetter) -> tuple[bytes | None, _Headers]:
 
 
 def _reference(letter: DeadLetter) -> tuple[bytes | None, _Headers]:
-    """Names the record that is too large: where it is, how large, its digest. Its own headers may be what is large."""
+    """Names the record that is too large: its place, its size, its digest. Its headers are left out, since they may be the large part."""
     record = letter.record
     value = record.value() or b""
     facts: _Headers = [
@@ -277,7 +277,7 @@ class Idempotence:
             self._logger.log(level, template, *arguments)
 
     def given_up(self, error: KafkaError | None = None) -> bool:
-        """Whether the producer has to be replaced by one without; True once. `error` is what it ended by, if it did."""
+        """Whether a producer without idempotence has to take over; True once. `error` is what ended the producer, if it ended."""
         if not self._on:
             return False
         why = self._refusal if error is None or error.code() == TIMED_OUT else text_of(error)

@@ -40,7 +40,7 @@ class CommitOrigins:
     """Asked anew for each assignment: a topic of the same name may be another one by now."""
 
     def __init__(self, conf: Callable[[], Conf], cluster_id: Callable[[], str | None]) -> None:
-        """`cluster_id` is what the brokers told by now; None where it is not to be claimed, too."""
+        """`cluster_id` gives what the brokers have told; None while they have not, and where it must not be claimed."""
         self._conf = conf
         self._cluster_id = cluster_id
         self._admin: AdminClient | None = None
@@ -80,11 +80,11 @@ class CommitOrigins:
             self._let_go()
 
     def of(self, topic: str) -> Origin:
-        """What is known by now; 0 for what is not."""
+        """The ids of the cluster and of a topic, as far as they are known; 0 for one that is not."""
         return Origin(digest_of(self._cluster_id()), self._topics.get(topic, 0))
 
     def _let_go(self) -> None:
-        """Have another thread end the client: that may wait for brokers that are gone."""
+        """Let another thread end the client, since ending it may wait for brokers that are gone."""
         held, self._admin, self._asked = [self._admin], None, {}
         Thread(target=held.clear, name="topic-ids-closing", daemon=True).start()
 
@@ -106,7 +106,7 @@ _CLOSE_SECONDS: Final = 0.1
 
 
 class EpochEnds:
-    """Asks for many partitions at once; each answers by itself, whatever becomes of the others."""
+    """Asks for many partitions at once. Each is answered by itself: one that fails does not hold up the others."""
 
     def __init__(self, conf: Callable[[], Conf], group: str) -> None:
         self._conf = conf
@@ -180,7 +180,7 @@ class EpochEnds:
         self.error = error
 
     def close(self) -> None:
-        """Let the client go; it may wait for brokers that are gone, and is not waited for."""
+        """End the client, without waiting for it: it may wait for brokers that are gone."""
         consumer, self._consumer, self._asked = self._consumer, None, {}
         if consumer is not None:
             closing = Thread(target=consumer.close, name="epochs-closing", daemon=True)

@@ -41,7 +41,7 @@ class PartitionState:
             self.newest, self.leader_epoch = newest, max(self.leader_epoch, leader_epoch)
 
     def past(self, offset: int) -> None:
-        """It goes on at `offset`, behind what nobody can read; of which leader epoch that is nobody knows."""
+        """Reading goes on at `offset`, behind what cannot be read; its leader epoch is unknown."""
         self.position = offset
         if offset > self.newest + 1:
             self.newest, self.leader_epoch = offset - 1, -1

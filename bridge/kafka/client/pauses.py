@@ -50,7 +50,7 @@ _KEEP_SECONDS: Final = 12 * 3600.0
 
 
 class UnsaidError(Exception):
-    """What a person asked for was not done, or not all of it; the message says so, and what to do."""
+    """What a person asked for was not done, or only in part; the message says which, and what to do."""
 
 
 class PauseResult(NamedTuple):
@@ -188,7 +188,7 @@ class Pauses:
             return list(self._asked)
 
     def _publish(self) -> None:
-        """Tell of what is kept, and of pauses that are on their way: who says stop is not kept waiting."""
+        """Publish what is kept and what is still being written: a pause takes effect here at once."""
         book = self._kept
         for asked in self._open():
             if asked.paused:
@@ -349,7 +349,7 @@ _Answer = tuple[KafkaError | None, list[TopicPartition]]
 
 
 class PausesRefusedError(Exception):
-    """Kafka does not let us use the group, whatever one waits; `error` is what it said."""
+    """Kafka refuses the group to us, and waiting does not help; `error` is what it said."""
 
     def __init__(self, error: KafkaError) -> None:
         super().__init__(error.str())
@@ -357,7 +357,7 @@ class PausesRefusedError(Exception):
 
 
 class PauseGroup:
-    """Every call blocks for its `seconds` at most, and raises KafkaException where Kafka does not answer, RefusedError
+    """Every call blocks for its `seconds` at most, and raises KafkaException where Kafka does not answer, PausesRefusedError
     where it refuses, ConfigError or SecretError where the settings make no client.
     """
 
@@ -396,7 +396,7 @@ class PauseGroup:
         return pages
 
     def write(self, pages: Mapping[Name, Page], seconds: float) -> None:
-        """Commit pages and wait for the acknowledgement. Of partitions that are not there any more nothing is kept."""
+        """Commit pages and wait for the acknowledgement. Pages of partitions that do not exist any more are dropped."""
         parts = [TopicPartition(*name, page.serial, page.text()) for name, page in sorted(pages.items())]
         if not parts:
             return
@@ -422,7 +422,7 @@ class PauseGroup:
         self._answers.append((error, parts))
 
     def _explained(self, error: KafkaException) -> Exception:
-        """Who may not even find the group's coordinator is told so among the messages; the question runs out of time."""
+        """A client that may not find the group's coordinator gets no answer, only a message: look for it there."""
         told = [error.args[0]]
         while self._consumer is not None and (message := self._consumer.poll(0)) is not None:
             if (reason := message.error()) is not None:
@@ -431,7 +431,7 @@ class PauseGroup:
         return PausesRefusedError(refusal) if refusal is not None else error
 
     def renew(self) -> None:
-        """Begin anew with another client if the settings (a password, a certificate) are other ones by now."""
+        """Make a new client if the settings (a password, a certificate) have changed."""
         if self._consumer is not None and self._make_conf() != self._conf:
             self.close(0.0)
 

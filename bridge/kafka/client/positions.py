@@ -21,10 +21,10 @@ _ENDS_SECONDS: Final = 0.2
 
 
 class Positions:
-    """Positions, commits and ends.
+    """Positions, commits and ends of the assigned partitions.
 
-    The end offsets, unknown while the partition's leader is out of reach, are those that librdkafka learns with every fetch, which costs nothing. They stand still while a
-    partition is paused, so paused ones are asked for, in a short call now and then.
+    librdkafka learns a partition's end with every fetch, so it costs nothing. While a partition is paused that end stands
+    still: then it is asked for, in a short call now and then. It is unknown while the leader is out of reach.
     """
 
     def __init__(
@@ -71,14 +71,14 @@ class Positions:
         }
 
     def _told(self) -> Mapping[Name, str]:
-        """Of partitions that nobody can read, why; those that the brokers forbid are told as such."""
+        """Why partitions cannot be read; those that the brokers forbid are told as a trouble, not here."""
         told = self._assignment.unreadable.told()
         return {name: f"{each.advice} ({each.message})" for name, each in told.items() if each.kind == "unreadable"}
 
     def _quiet(self, consumer: Consumer, now: float) -> set[Name]:
-        """Partitions that are read and of which nothing came for long, though they seem to go on.
+        """Partitions that are read and brought nothing for long, though their end seems to lie further on.
 
-        Only their stable end proves it: the one that is known may lie behind a transaction that is open.
+        Only their stable end proves it: the known end may lie behind an open transaction.
         """
         found: set[Name] = set()
         for state in self._assignment.states.values():
@@ -89,7 +89,7 @@ class Positions:
         return found
 
     def _ask_ends(self, consumer: Consumer, quiet: set[Name]) -> None:
-        """Ask each leader by itself: of a broker that does not answer nothing is known, of the others it is."""
+        """Ask each leader by itself, so that a broker that does not answer hides only its own partitions."""
         by_leader: dict[int | None, list[Name]] = {}
         for state in self._assignment.states.values():
             if self._assignment.stopped(state) or state.name in quiet:

@@ -51,7 +51,7 @@ _partition_of = Message.partition
 class Reader:
     """Reads for one consumer. `failed` is told of errors that came instead of records, and of the offset they name.
 
-    Not `guarded` (a dry run), what was read may be handed over at once: no commit has to cover it.
+    Where it is not `guarded` (a dry run), no commit has to cover what is read: it may be handed over at once.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Reader:
             self._read(consumer, self._timeout(now))
 
     def _full(self) -> bool:
-        """Whether nothing more may be read: in all, or of one topic that is not paused yet."""
+        """Whether there is no room: for anything, or for a topic that is not paused yet."""
         room = self._room
         if room.busy() or not topics_matter(room):
             return room.busy()
@@ -269,7 +269,7 @@ def _runs(messages: list[Message]) -> Iterator[list[Message]]:
 
 
 def topics_matter(room: Room) -> bool:
-    """Whether any topic can have too much: as much as one may have alone. Cheap: it is asked before each poll."""
+    """Whether so much is in work that one topic could have more than its share. Cheap: asked before each poll."""
     return (_TIMES_LEFT + 1) * room.used() >= _TIMES_LEFT * room.budget_bytes
 
 
@@ -288,7 +288,7 @@ def over(room: Room, topics: set[str]) -> set[str]:
 
 
 def eased(room: Room, paused_topics: Iterable[str], topics: int) -> set[str]:
-    """Those of the stopped topics to be read again: at half of their share, or where there are no others any more."""
+    """The stopped topics to be read again: those at half of their share, or all where only one topic is left."""
     if topics < 2:
         return set(paused_topics)
     alone = _TIMES_LEFT * room.budget_bytes // (_TIMES_LEFT + 1)

@@ -77,11 +77,11 @@ class Seeks:
         return any(name in each for each in (self._ordered, self._sought, self._doubted, self._placed))
 
     def unconfirmed(self) -> Iterable[Name]:
-        """Partitions whose seek was done and not confirmed, or that are to be placed anew."""
+        """Partitions whose seek was made and is not confirmed, or that have to be assigned anew."""
         return self._sought.keys() | self._doubted.keys()
 
     def do(self, consumer: Seeking, stopped: set[Name], now: float) -> Iterator[tuple[Name, int]]:
-        """Do what was ordered, and again where a partition that is not `stopped` brought nothing; yields what was done.
+        """Make the seeks that were ordered, and repeat one that brought nothing, save for `stopped` partitions; yields those made.
 
         One that is refused (fetching has not begun yet) stays ordered.
         """
@@ -97,7 +97,7 @@ class Seeks:
                 yield name, offset
 
     def doubted(self, stopped: set[Name]) -> dict[Name, int]:
-        """Partitions to let go and to take again at an offset: those that are not `stopped`."""
+        """The partitions, but those that are `stopped`, that have to be unassigned and assigned again at an offset."""
         return {name: offset for name, offset in self._doubted.items() if name not in stopped}
 
     def doubt(self, name: Name, position: int) -> None:
@@ -113,7 +113,7 @@ class Seeks:
         self._doubted[name] = offset
 
     def placed(self, name: Name) -> None:
-        """The partition was let go and taken again: what comes from now on is from the offset on."""
+        """The partition was unassigned and assigned again: what comes from now on begins at the offset."""
         self._placed[name] = self._doubted.pop(name)
 
     def wanted(self, name: Name) -> int | None:

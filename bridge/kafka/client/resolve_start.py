@@ -49,7 +49,7 @@ _LEADERLESS: Final = KafkaError(KafkaError.LEADER_NOT_AVAILABLE)
 
 
 class OwnCommits(NamedTuple):
-    """What this process committed, by partition. `fresh`: it has committed not long ago, so that nothing expired."""
+    """What this process committed, by partition. `fresh`: it committed not long ago, so that no offset has expired."""
 
     offsets: Mapping[Name, int]
     fresh: bool
@@ -57,7 +57,7 @@ class OwnCommits(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClusterIdentity:
-    """Where the group is: its cluster, as far as it is told, and the digest of the one it was moved from (0: of none)."""
+    """The cluster of the group, as far as it is known, and the digest of the cluster that it was moved from (0: none)."""
 
     cluster_id: Callable[[], str | None]
     origins: CommitOrigins
@@ -240,7 +240,7 @@ class StartResolver:
             ends.close()
 
     def _group(self, topic: str, commits: Mapping[int, Committed]) -> Group:
-        """A topic that was deleted and made anew has lost its commits, but is no new one: `start_from` is not asked."""
+        """A topic that was deleted and created again has lost its commits, but is not new to the group: `start_from` does not count."""
         found = group_of(commits, self._manner.place.origins.of(topic))
         if topic in self._committed:
             return replace(found, has_commits=True)
@@ -261,7 +261,7 @@ class StartResolver:
         return since_when(name, self._group_at(name).began)
 
     def _group_at(self, name: Name) -> Group:
-        """The group as a partition sees it: whose end was not told at the first start asks what came since."""
+        """What the group knew when it began, for one partition. Where its end was not known then, what came since is asked."""
         topic = name[0]
         group = self._groups[topic]
         first = None if group.has_commits else self._manner.firsts.get(topic)
@@ -290,7 +290,7 @@ class StartResolver:
         return all(name in self._offsets[at] for at in self._times(name))
 
     def _is_marked(self, name: Name) -> bool:
-        """Whether the mark is known, or can be done without: the note in our own commit is the first guard."""
+        """Whether the mark is known or not needed: the note in our own commit guards first."""
         if self._marks is not None:
             return True
         overdue = self._manner.open.is_overdue(_MARKS, time.monotonic())
@@ -339,7 +339,7 @@ class StartResolver:
 
 
 def metadata_of(part: TopicPartition) -> str | None:
-    """The metadata of a commit as Kafka has it; None where it cannot be read, so it is nobody's note.
+    """The metadata of a commit as Kafka has it; None where it is no text, so that we did not write it.
 
     confluent-kafka 2.16 reads on behind the end of metadata that another client committed without a closing NUL, up to
     bytes that are no text (seen with a Go client's groups); what we commit has one.
@@ -359,7 +359,7 @@ def epoch_of(part: TopicPartition) -> int:
 def told_offsets(
     consumer: Consumer, names: Sequence[Name], at: int, seconds: float
 ) -> tuple[dict[Name, int], KafkaError | None]:
-    """The offsets at a time, or at the protocol's words for first and last, and the last error of one that is missing.
+    """The offsets at a time (or the first, or the last), and the last error met for one that is missing.
 
     One request per leader; blocks no longer than `seconds`. Raises KafkaException where none is told.
     """

@@ -218,7 +218,7 @@ class Session:
         health.say(joined=assignment.joined and not adrift, unbegun=unbegun, read=assignment.states, now=now)
 
     def _ask_for_commits(self, now: float) -> None:
-        """Records are handed over only behind the answer to a commit: where none comes, everything stands still."""
+        """Tell of a commit that is not answered: records are handed over only behind its answer, so everything stands still."""
         done = self._counters.commits["ok"]
         question = f"whether it took the commits of the group {self._clients.group_id}"
         if done != self._committed or self._committer.wait(now) is None:
@@ -320,7 +320,7 @@ class Session:
             self._counters.callback_failed(bug)
 
     def _noteless(self) -> None:
-        """Marks above what is committed would make commits without a note look like a rewind: they are written anew."""
+        """Write the marks again. Commits bear no note from now on: a mark above a commit would look like a rewind."""
         if self._shadow is not None:
             for name in self._assignment.states:
                 self._shadow.forget(name)
@@ -332,7 +332,7 @@ class Session:
         self._health.commit(error, action)
 
     def _ended_by(self, error: KafkaError) -> None:
-        """The consumer cannot go on: neither can the thread where it is fenced; any other reason may pass."""
+        """The consumer cannot go on. If it was fenced the thread ends, too; any other reason may pass."""
         if is_fenced(error):
             self._health.fatal = fatal_trouble(error)
         else:
@@ -364,7 +364,7 @@ class Session:
         self._health.say(joined=False)
 
     def _end_fatally(self) -> None:
-        """Nothing can be committed any more, and `close` would hang: the process ends after this."""
+        """End without a commit or `close`, which would hang: the process ends after this."""
         self._assignment.drop_all()
         self._health.say(joined=False)
 

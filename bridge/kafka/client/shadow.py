@@ -79,7 +79,7 @@ class Shadow:
     def _refusal(self, consumer: Consumer, error: KafkaError) -> KafkaError | None:
         """Why Kafka refuses for good; None where it may just be away.
 
-        Who may not even find the group's coordinator is told so once, among the messages; the question runs out of time.
+        A client that may not find the group's coordinator gets no answer, only one message: look for it there.
         """
         if error.code() in _NOT_FOR_US:
             return error
@@ -90,7 +90,7 @@ class Shadow:
         return self._refused
 
     def given_up(self) -> None:
-        """Partitions begin without their marks, since Kafka does not tell them. Said once."""
+        """Partitions begin without their marks, since Kafka does not tell them. Logged once."""
         if not self._silent:
             self._silent = True
             LOG.warning(

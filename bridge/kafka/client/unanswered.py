@@ -45,7 +45,7 @@ class OpenQuestions:
         self._open: dict[str, OpenQuestion] = {}
 
     def keep(self, texts: Iterable[str], now: float) -> None:
-        """These are the questions that there are; others are answered, or nobody asks them any more."""
+        """Keep these questions open, and drop all others: they are answered, or not asked any more."""
         self._open = {text: self._open.get(text) or OpenQuestion(now) for text in texts}
 
     def due(self, text: str, now: float) -> bool:
@@ -101,7 +101,7 @@ class Unanswered:
         self._open[question] = _Late(since, error)
 
     def answered(self, question: str) -> None:
-        """It is answered, or nobody asks any more."""
+        """It is answered, or not asked any more."""
         self._open.pop(question, None)
 
     def trouble(self, now: float, hint: str) -> Trouble | None:

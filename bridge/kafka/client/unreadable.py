@@ -50,9 +50,9 @@ class Unreadable:
         return bool(self._doubts)
 
     def failed(self, name: TopicPartition, code: int, offset: int, unread: Unread, now: float, *, sure: bool) -> bool:
-        """An error came instead of records, and named `offset`; whether it is to be told from now on.
+        """An error came instead of records, and named `offset`. True where it has to be told from now on.
 
-        `sure` tells the first one already.
+        With `sure` already the first error is told.
         """
         doubt = self._doubts.setdefault(name, _Doubt(unread.offset, unread.offset))
         if doubt.position != unread.offset:

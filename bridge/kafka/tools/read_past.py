@@ -76,7 +76,7 @@ class Beyond(NamedTuple):
 def beyond(probe: Callable[[int], Met], first: int, tell: Callable[[int], None] = lambda _: None) -> Beyond | None:
     """Go past everything unreadable from `first` on; None where `first` can be read. Raises ProbeError.
 
-    `tell` is told of offsets that were reached.
+    `tell` is called with each offset that was reached.
     """
     probe = cache(probe)
     at, why = first, None

@@ -82,7 +82,7 @@ class FaultRule:
 
 
 class FaultRejection(NamedTuple):
-    """A `reject` rule that struck, as the API asks it (`bridge.sandbox.api.FaultRejection`)."""
+    """A `reject` rule that struck, as the API asks it (`bridge.sandbox.api.Rejection`)."""
 
     rule: FaultRule
     spec: Reject
