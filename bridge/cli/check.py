@@ -128,7 +128,7 @@ def _read_settings(named: Path | None) -> _ReadSettings:
 
 
 def _peeked(named: Path | None) -> tuple[Path, tuple[str, ...] | None]:
-    """What wrong settings say of rules and topics nonetheless, so that all mistakes are found at once."""
+    """The rules and topics that wrong settings name, so that all mistakes are found at once."""
     from bridge.document import ListNode, MappingNode, Scalar, read
 
     base = Path() if named is None else named.parent

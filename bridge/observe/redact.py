@@ -96,7 +96,7 @@ class Redactor:
 
 
 def _bounded(value: Any, depth: int = 0) -> Any:
-    """The value to the depth that is shown at all: what is below is dropped, before any path is gone through."""
+    """The value down to the depth that is shown; what is below is dropped first, so that no path leads there."""
     if isinstance(value, dict):
         return {key: _bounded(item, depth + 1) for key, item in value.items()} if depth < DEPTH else "…"
     if isinstance(value, list):

@@ -25,7 +25,7 @@ NOT_JOINED = KafkaState(joined=False, kind=None, trouble=None)
 
 
 class TopicView(NamedTuple):
-    """Records of a topic that have no outcome, or one that is not committed yet; the settings' topics are all there."""
+    """A topic's records without an outcome, and those finished above the watermark. Each topic of the settings has one."""
 
     topic: str
     inflight: int = 0

@@ -55,7 +55,7 @@ async def _pause(operator: Operator, target: Target, reason: str) -> str:
 
 
 async def _resume(operator: Operator, target: Target, reason: str) -> str:
-    """Lift what may be lifted on the target's partitions: where somebody paused one that alone, else other holds."""
+    """End the pause of the target's partitions; of a partition that is not paused lift the other holds that may be lifted."""
     from bridge.delivery import operate
     from bridge.delivery.holds import KINDS, Reason
 

@@ -156,16 +156,16 @@ class App:
         return self._snapshot
 
     def _pauses_changed(self, book: Book) -> None:
-        """The pauses' thread: the delivery thread keeps to it before it hears of partitions that begin by it."""
+        """Called by the pauses' thread. The delivery thread takes the book in before it hears of partitions that begin with it."""
         self.road.ask(lambda delivery, _now, _ms: operate.keep_to_pauses(delivery, book))
 
     def _cluster_known(self, cluster_id: str) -> None:
-        """Kafka's thread: before the first record, keys get the cluster's id as their namespace."""
+        """Called by the Kafka thread before the first record: the cluster's id becomes the namespace of keys."""
         if not self.settings.delivery.namespace and cluster_id != self._namespace:
             self._swap(None, cluster_id)
 
     def _swap(self, rules: RuleSet | None, cluster_id: str | None = None) -> None:
-        """Put new rules or a new namespace in force; a reload and Kafka's thread may want it at the same time."""
+        """Put new rules or a new namespace in force. A reload and the Kafka thread may call it at the same time."""
         with self._swapping:
             self._rules = rules or self._rules
             self._namespace = cluster_id or self._namespace
@@ -190,7 +190,7 @@ class App:
         return True
 
     def _publish(self, delivery: Delivery, now: float, now_ms: int) -> None:
-        """Delivery's thread, about once a second: what is seen becomes a snapshot, what happened becomes log lines."""
+        """Called by the delivery thread about once a second: take a snapshot, and log what happened."""
         operate.keep_to_workspace(delivery, self._env, self._workspace.other(), now_ms)
         self._log_lines.log(delivery.kafka, hold_news(delivery), now_ms / 1000)
         self._facts.errors = self._logs.last_errors()
@@ -198,7 +198,7 @@ class App:
         self._ask_for_payloads()
 
     def _ask_for_payloads(self) -> None:
-        """The level may change while it runs: each event that is sent is shown at `debug` alone."""
+        """Tell the journal whether to keep payloads. Each event that is sent is shown at `debug` alone, and the level may change."""
         self._journal.payloads = self.settings.logs.log_payloads
         self._journal.sent = self._journal.payloads and self._logs.level == "debug"
 

@@ -15,7 +15,7 @@ BY_TOPIC = frozenset({"assigned", "revoked", "lost"})
 
 
 class LogLines:
-    """Used by the delivery thread, about once a second, and at the end by whoever has waited for that."""
+    """Used by the delivery thread about once a second, and by the main thread when the delivery thread has ended."""
 
     def __init__(self, logs: Logs, journals: Sequence[Journal]) -> None:
         self._logs = logs
@@ -65,7 +65,7 @@ class LogLines:
 
 
 def together(entries: Sequence[Entry]) -> list[tuple[str, str, Mapping[str, object]]]:
-    """The lines to write: what is told of many partitions of a topic at once becomes one. In order of the first."""
+    """The lines to write, in order. Lines about many partitions of one topic become one, at the place of the first."""
     lines: dict[object, tuple[str, str, list[dict[str, Fact]]]] = {}
     for number, (event, level, facts) in enumerate(entries):
         key = (event, facts.get("topic")) if event in BY_TOPIC else number

@@ -150,7 +150,7 @@ def _assembled(settings: Settings, logs: Logs, view: BridgeView, dry: DryTranspo
 
 
 def _spare_the_collector() -> None:
-    """What lives as long as the process is not looked through again, and records come and go without any cycle."""
+    """Let the collector pass over what lives as long as the process, and run seldom: records make no cycles."""
     gc.collect()
     gc.freeze()
     gc.enable()
@@ -244,7 +244,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _changed_since(path: Path, when: float) -> bool:
-    """Whether the directory or a file in it is newer: what happens before the watch begins is not told by it."""
+    """Whether the directory or a file in it is newer: the watch does not tell what changed before it began."""
     try:
         return any(each.stat().st_mtime >= when for each in (path, *path.iterdir()))
     except OSError:
@@ -252,7 +252,7 @@ def _changed_since(path: Path, when: float) -> bool:
 
 
 async def _reload(app: App, logs: Logs, again: asyncio.Event) -> None:
-    """Load the rules again when asked to, one time after the other: what was read last is what counts."""
+    """Load the rules again whenever that is asked for, one load after the other: the last one read counts."""
     loop = asyncio.get_running_loop()
     while True:
         await again.wait()
@@ -264,7 +264,7 @@ async def _reload(app: App, logs: Logs, again: asyncio.Event) -> None:
 
 
 async def _watch_secrets(app: App) -> None:
-    """Tell when the file of a secret changed or cannot be used; a file system may let a look wait."""
+    """Log when the file of a secret changed or cannot be used. Looks in a thread: a file system may be slow."""
     loop = asyncio.get_running_loop()
     while True:
         await loop.run_in_executor(None, app.look_at_secrets)

@@ -78,7 +78,7 @@ class _Sender:
         return refusal or self._outbox.submit(self._sending([body], alone=True))
 
     def many(self, events: list[Event]) -> tuple[list[bytes], list[Result | None], list[Future[list[Result]]]]:
-        """Send events in as few calls as they fit: bodies, refusals at their place, futures of the others in order."""
+        """Send events in as few calls as hold them. Returns bodies, refusals at their places, and futures of the others in order."""
         bodies = [event.encode(self.credentials.env) for event in events]
         refusals = [self._refusal(body) for body in bodies]
         fitting = (body for body, refusal in zip(bodies, refusals, strict=True) if refusal is None)

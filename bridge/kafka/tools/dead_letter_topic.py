@@ -45,7 +45,7 @@ def _plainly(why: str) -> None:
 
 
 class DeadLetterTopic:
-    """Made by `opened`. Everything raises PeekError where Kafka does not do it, with one clear line."""
+    """Made by `opened`. Everything raises InspectError where Kafka does not do it, with one clear line."""
 
     def __init__(self, settings: Kafka, consumer: Consumer) -> None:
         self.topic = settings.dead_letter_topic
@@ -115,7 +115,7 @@ class DeadLetterTopic:
         return plain_record(message) if offset < end else None
 
     def original(self, topic: str, partition: int, offset: int, digest: str) -> PlainRecord:
-        """The record that a letter only refers to. Raises PeekError where it is gone, or another."""
+        """The record that a letter only refers to. Raises InspectError where it is gone, or another."""
         found = record_at(self._settings, topic, partition, offset)
         if sha256(found.value() or b"").hexdigest() != digest:
             raise InspectError(f"{topic}:{partition}:{offset} is another record now: the topic was made anew")
@@ -155,7 +155,7 @@ class DeadLetterTopic:
             self._failures.append(failure)
 
     def flush(self) -> None:
-        """Wait until everything queued is written. Raises PeekError where something is not."""
+        """Wait until everything queued is written. Raises InspectError where something is not."""
         left = self._flushed()
         if any(map(self._idempotence.given_up, self._failures)):
             self._failures.clear()
@@ -186,7 +186,7 @@ class DeadLetterTopic:
 
 @contextmanager
 def opened(settings: Kafka) -> Iterator[DeadLetterTopic]:
-    """The dead-letter topic of the settings. Raises PeekError, ConfigError and SecretError."""
+    """The dead-letter topic of the settings. Raises InspectError, ConfigError and SecretError."""
     told: list[KafkaError] = []
     conf = {**consumer_conf(settings), "group.id": settings.group_id + _SUFFIX, "error_cb": told.append}
     conf.pop("group.instance.id", None)
@@ -207,7 +207,7 @@ def opened(settings: Kafka) -> Iterator[DeadLetterTopic]:
 
 
 def _told(consumer: Consumer) -> Iterator[KafkaError]:
-    """What the client has to say of a question that ran out of time: it comes among the messages."""
+    """The errors that came among the messages: they say why a question ran out of time."""
     while (message := consumer.poll(0)) is not None:
         if (error := message.error()) is not None:
             yield error

@@ -33,7 +33,7 @@ class InspectError(Exception):
 
 
 def record_at(settings: Kafka, topic: str, partition: int, offset: int) -> PlainRecord:
-    """Read the record at an offset. Raises PeekError where there is none, ConfigError and SecretError."""
+    """Read the record at an offset. Raises InspectError where there is none, ConfigError and SecretError."""
     with _consumer(settings) as consumer:
         if partition not in partitions_of(consumer, topic):
             raise InspectError(f"{topic} has no partition {partition}; it has {len(partitions_of(consumer, topic))}")
@@ -51,7 +51,7 @@ def record_at(settings: Kafka, topic: str, partition: int, offset: int) -> Plain
 
 
 def last_records(settings: Kafka, topic: str, count: int) -> list[PlainRecord]:
-    """Read the last records of a topic, oldest first. Raises PeekError, ConfigError and SecretError.
+    """Read the last records of a topic, oldest first. Raises InspectError, ConfigError and SecretError.
 
     `count` is at most MOST_RECORDS. Of a topic with many partitions the records with the latest timestamps are taken.
     """
@@ -72,7 +72,7 @@ def last_records(settings: Kafka, topic: str, count: int) -> list[PlainRecord]:
 
 @contextmanager
 def _consumer(settings: Kafka) -> Iterator[Consumer]:
-    """A consumer that belongs to no group; Kafka's errors come out as PeekError."""
+    """A consumer that belongs to no group; Kafka's errors come out as InspectError."""
     told: list[KafkaError] = []
     conf = {
         **consumer_conf(settings),

@@ -61,7 +61,7 @@ class GroupOverview(NamedTuple):
 
 
 def look(settings: Kafka) -> GroupOverview:
-    """Ask for everything. Raises PeekError where Kafka does not tell the least, ConfigError and SecretError."""
+    """Ask for everything. Raises InspectError where Kafka does not tell the least, ConfigError and SecretError."""
     why: list[str] = []
     with _group(settings) as (group, told):
         numbers = _partitions(group, settings.topics)
@@ -97,7 +97,7 @@ def look(settings: Kafka) -> GroupOverview:
 def say(settings: Kafka, aims: Sequence[Aim], now_ms: int, *, paused: bool) -> tuple[Name, ...]:
     """Pause or resume; returns the partitions that it changed once Kafka has acknowledged it.
 
-    Raises PeekError with what is wrong, ConfigError and SecretError.
+    Raises InspectError with what is wrong, ConfigError and SecretError.
     """
     with _group(settings) as (group, _):
         numbers = _partitions(group, {aim[0] for aim in aims})
@@ -118,7 +118,7 @@ def say(settings: Kafka, aims: Sequence[Aim], now_ms: int, *, paused: bool) -> t
 
 
 def _write(group: PauseGroup, book: Book, names: Sequence[Name]) -> None:
-    """A process that keeps the pauses from expiring may write what it read just before: look, and write again."""
+    """Write, look, and write again if needed: a process that keeps the pauses from expiring may write what it read before."""
     pages = {name: book.page(name) for name in names}
     for _ in range(_TIMES):
         group.write(pages, _SECONDS)
@@ -150,7 +150,7 @@ def _offsets(settings: Kafka, names: Sequence[Name], told: list[KafkaError]) -> 
 
 @contextmanager
 def _group(settings: Kafka) -> Iterator[tuple[PauseGroup, list[KafkaError]]]:
-    """The group of the pauses; Kafka's errors come out as PeekError."""
+    """The group of the pauses; Kafka's errors come out as InspectError."""
     told: list[KafkaError] = []
     group = PauseGroup(lambda: _conf(settings, told), settings.group_id)
     try:
@@ -174,7 +174,7 @@ class GroupCommit(NamedTuple):
 
 
 class IdleGroup:
-    """Made by `idle`. Everything raises PeekError with one clear line where Kafka does not do it."""
+    """Made by `idle`. Everything raises InspectError with one clear line where Kafka does not do it."""
 
     def __init__(self, consumer: Consumer, group: str) -> None:
         self._consumer = consumer
@@ -209,7 +209,7 @@ class IdleGroup:
 
 @contextmanager
 def idle(settings: Kafka) -> Iterator[IdleGroup]:
-    """The group of the settings. Raises PeekError, ConfigError and SecretError."""
+    """The group of the settings. Raises InspectError, ConfigError and SecretError."""
     told: list[KafkaError] = []
     own = {"group.id": settings.group_id, "enable.auto.commit": False, "error_cb": told.append, "logger": SILENT}
     try:
@@ -226,7 +226,7 @@ def idle(settings: Kafka) -> Iterator[IdleGroup]:
 def epoch_end(settings: Kafka, name: Name, epoch: int) -> int | None:
     """Where the log of one partition leaves a leader epoch (`EpochEnds.ask`); blocks until it is told, or the brokers cannot be asked (None).
 
-    Raises PeekError where no answer comes, ConfigError and SecretError.
+    Raises InspectError where no answer comes, ConfigError and SecretError.
     """
     ends = EpochEnds(lambda: admin_conf(settings), settings.group_id)
     until = time.monotonic() + _ANSWER_SECONDS

@@ -113,7 +113,7 @@ def _ended(message: Message, error: KafkaError) -> dict[str, Any] | None:
 
 
 class _Fetches:
-    """Counts the client's requests for records at one place: a further one says that the answer before it was read.
+    """Counts the client's requests for records at one offset: each further one shows that the answer before was read.
 
     What was rolled back gives nothing either, but the place moves on.
     """
@@ -144,7 +144,7 @@ class _Fetches:
 
 
 def _silent(consumer: Consumer, place: tuple[str, int], at: int, said: str, *, proven: bool) -> dict[str, Any]:
-    """Nothing came: proof only where fetches were answered and the partition's leader says that there is more."""
+    """What to say when nothing came. It proves something only where fetches were answered and the leader has more."""
     try:
         (part,) = consumer.offsets_for_times([TopicPartition(*place, -1)], timeout=_QUESTION_SECONDS)
     except KafkaException as error:

@@ -183,7 +183,7 @@ class Prober:
         return [*answers, self._died(-code, reading=reading)]
 
     def _died(self, code: int, *, reading: bool) -> dict[str, Any]:
-        """What it says of a batch that the process that read it ended: only a death of its own, for want of memory."""
+        """What the end of the reading process says of the batch: something only where it died by itself, for want of memory."""
         if not reading or code not in _OWN_DEATHS:
             return {
                 "is": "unknown",
