@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import bridge
 from bridge.flow import KafkaState, Outcome, RuleInfo
 from bridge.kafka import errors
+from bridge.kafka.client import assignment
 from bridge.observe import labels
 from bridge.observe.collector import BridgeCollector, registry
 from bridge.observe.counted import Buckets, DeliveryCounters, KafkaCounters, copied
@@ -137,6 +139,8 @@ def test_the_words_of_other_rooms_are_listed() -> None:
     kinds = {meaning.kind for meaning in errors._MEANINGS.values()} | {"commit", "fatal"}
     assert kinds <= set(labels.KAFKA_TROUBLE.words)
     assert {action.value for action in errors.CommitAction} <= set(labels.COMMIT.words)
+    counted = set(re.findall(r'\.rebalances\["(\w+)"\] \+= 1', inspect.getsource(assignment)))
+    assert counted == set(labels.REBALANCE.words) - {labels.OTHER}
 
 
 def test_series_of_a_partition_go_with_it() -> None:
