@@ -90,7 +90,7 @@ class _ReadSettings(NamedTuple):
     sources: dict[str, str]
 
 
-class _Rules(NamedTuple):
+class _ReadRules(NamedTuple):
     rules: RuleSet
     findings: list[Finding]
     sources: dict[str, str]
@@ -144,12 +144,12 @@ def _peeked(named: Path | None) -> tuple[Path, tuple[str, ...] | None]:
     return base / (path.text if isinstance(path, Scalar) and path.text else "rules"), topics
 
 
-def _rules(path: Path, topics: tuple[str, ...] | None) -> _Rules:
+def _rules(path: Path, topics: tuple[str, ...] | None) -> _ReadRules:
     from bridge.rules.lint.check import check_rules
     from bridge.rules.read.load import load_rules
 
     loaded = load_rules(path)
-    return _Rules(loaded.rules, [*loaded.findings, *check_rules(loaded.rules, topics)], loaded.sources)
+    return _ReadRules(loaded.rules, [*loaded.findings, *check_rules(loaded.rules, topics)], loaded.sources)
 
 
 def _machine(settings: Settings, name: str) -> list[Finding]:

@@ -17,7 +17,7 @@ from bridge.observe.actions import RefusedError, Target
 from bridge.observe.logs import Logs
 from bridge.service.engine import Road
 
-Result = TypeVar("Result")
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class Operator:
     topics: tuple[str, ...]
     counters: KafkaCounters
 
-    async def have(self, do: Callable[[Delivery, int], Result]) -> Result:
+    async def have(self, do: Callable[[Delivery, int], Done]) -> Done:
         """Have something done by the delivery thread, and wait for what came of it."""
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Result] = loop.create_future()
+        done: asyncio.Future[Done] = loop.create_future()
 
         def ask(delivery: Delivery, _: float, now_ms: int) -> None:
             try:
@@ -70,11 +70,11 @@ class Operator:
         return sorted(name for name in delivery.parts if any(covers(aim, name) for aim in aims))
 
 
-def _end(done: asyncio.Future[Result], result: Result) -> None:
+def _end(done: asyncio.Future[Done], result: Done) -> None:
     if not done.done():
         done.set_result(result)
 
 
-def _fail(done: asyncio.Future[Result], error: Exception) -> None:
+def _fail(done: asyncio.Future[Done], error: Exception) -> None:
     if not done.done():
         done.set_exception(error)

@@ -21,7 +21,7 @@ from bridge.suprsend import limits
 from bridge.suprsend.answers import make_judge
 from bridge.suprsend.endpoint import BASE_URL, Endpoint
 from bridge.suprsend.event import Event, EventError
-from bridge.suprsend.sending import Outbox, Result, Retries, Sending, batches
+from bridge.suprsend.sending import Outbox, Retries, Sending, SendResult, batches
 from bridge.suprsend.signing import Bearer, Credentials, Hmac
 from bridge.suprsend.transport import CurlTransport
 
@@ -71,13 +71,13 @@ class _Sender:
     def __repr__(self) -> str:
         return f"{self.credentials!r}, {self._endpoint!r}"
 
-    def one(self, event: Event) -> Result | Future[list[Result]]:
-        """Send one event alone; a Result at once where it is too large to send."""
+    def one(self, event: Event) -> SendResult | Future[list[SendResult]]:
+        """Send one event alone; a SendResult at once where it is too large to send."""
         body = event.encode(self.credentials.env)
         refusal = self._refusal(body)
         return refusal or self._outbox.submit(self._sending([body], alone=True))
 
-    def many(self, events: list[Event]) -> tuple[list[bytes], list[Result | None], list[Future[list[Result]]]]:
+    def many(self, events: list[Event]) -> tuple[list[bytes], list[SendResult | None], list[Future[list[SendResult]]]]:
         """Send events in as few calls as hold them. Returns bodies, refusals at their places, and futures of the others in order."""
         bodies = [event.encode(self.credentials.env) for event in events]
         refusals = [self._refusal(body) for body in bodies]
@@ -90,9 +90,9 @@ class _Sender:
     def _sending(self, bodies: list[bytes], *, alone: bool) -> Sending:
         return Sending(bodies, alone=alone, judge=self._judge, retries=self._retries, jitter=random.random)
 
-    def _refusal(self, body: bytes) -> Result | None:
+    def _refusal(self, body: bytes) -> SendResult | None:
         problem = limits.event_bytes_problem(len(body), self.max_event_bytes)
-        return None if problem is None else Result(accepted=False, status_code=_TOO_LARGE, message=problem)
+        return None if problem is None else SendResult(accepted=False, status_code=_TOO_LARGE, message=problem)
 
 
 class _Bulk:
@@ -189,7 +189,7 @@ class Client(_Base):
         """Send one event and wait for its outcome."""
         _refuse_foreign(event)
         outcome = self._sender.one(event)
-        return track_result(outcome if isinstance(outcome, Result) else outcome.result()[0])
+        return track_result(outcome if isinstance(outcome, SendResult) else outcome.result()[0])
 
     def close(self) -> None:
         """Close the connections."""
@@ -215,7 +215,7 @@ class AsyncClient(_Base):
         """Send one event and wait for its outcome."""
         _refuse_foreign(event)
         outcome = self._sender.one(event)
-        return track_result(outcome if isinstance(outcome, Result) else (await asyncio.wrap_future(outcome))[0])
+        return track_result(outcome if isinstance(outcome, SendResult) else (await asyncio.wrap_future(outcome))[0])
 
     async def close(self) -> None:
         """Close the connections."""
@@ -249,7 +249,7 @@ def _refuse_foreign(event: object) -> None:
         raise EventError(f"an Event of bridge.suprsend is needed, not {type(event).__name__}")
 
 
-def _report(bodies: list[bytes], refusals: list[Result | None], answers: list[list[Result]]) -> BulkResult:
+def _report(bodies: list[bytes], refusals: list[SendResult | None], answers: list[list[SendResult]]) -> BulkResult:
     """Join refusals and the batches' results back into the order of the events."""
     results = (result for answer in answers for result in answer)
     return bulk_result(Sent(body, refusal or next(results)) for body, refusal in zip(bodies, refusals, strict=True))
@@ -287,10 +287,10 @@ class Sent(NamedTuple):
     """One event's bytes and what became of them."""
 
     body: bytes
-    result: Result
+    result: SendResult
 
 
-def track_result(result: Result) -> TrackResult:
+def track_result(result: SendResult) -> TrackResult:
     """Report one event."""
     return {
         "success": result.accepted,

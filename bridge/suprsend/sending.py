@@ -41,7 +41,7 @@ class Retries(NamedTuple):
         return max(jitter() * min(self.cap, self.base * float(2**tries)), min(self.cap, asked or 0.0))
 
 
-class Result(NamedTuple):
+class SendResult(NamedTuple):
     """What became of one event; `message` is SuprSend's message id where one event was sent alone and accepted."""
 
     accepted: bool
@@ -80,7 +80,7 @@ class Sending:
         self._judge = judge
         self._retries = retries
         self._jitter = jitter
-        self._results: list[Result | None] = [None] * len(bodies)
+        self._results: list[SendResult | None] = [None] * len(bodies)
         self._groups = [_Batch(list(range(len(bodies))), 0)]
 
     @property
@@ -108,9 +108,9 @@ class Sending:
         wait = self._settle(group, judged, reply, now)
         return wait if self._groups else None
 
-    def results(self) -> list[Result]:
+    def results(self) -> list[SendResult]:
         """One result per event; those without one yet count as failed."""
-        missing = Result(accepted=False, status_code=NO_STATUS, message="not sent")
+        missing = SendResult(accepted=False, status_code=NO_STATUS, message="not sent")
         return [missing if result is None else result for result in self._results]
 
     def _settle(self, group: _Batch, judged: Judged, reply: Reply, now: float) -> float:
@@ -128,16 +128,16 @@ class Sending:
         self._groups.append(_Batch(again, tries))
         return self._retries.wait(group.tries, retry_after_seconds(reply.retry_after, now), self._jitter)
 
-    def _result(self, verdict: Verdict, judged: Judged, index: int, reply: Reply) -> Result:
+    def _result(self, verdict: Verdict, judged: Judged, index: int, reply: Reply) -> SendResult:
         code, message = (
             (judged.code, judged.said or judged.message) if judged.details is None else judged.details[index]
         )
         status = int(code) if code.isdigit() else reply.status or NO_STATUS
         if verdict is Verdict.ACCEPTED:
             said = _message_id(reply.body) if self._alone else ""
-            return Result(accepted=True, status_code=status, message=said, verdict=verdict, code=code)
+            return SendResult(accepted=True, status_code=status, message=said, verdict=verdict, code=code)
         text = message if code.isdigit() else f"{code}: {message}"
-        return Result(accepted=False, status_code=status, message=text, verdict=verdict, code=code)
+        return SendResult(accepted=False, status_code=status, message=text, verdict=verdict, code=code)
 
 
 def retry_after_seconds(text: str | None, now: float) -> float | None:
@@ -189,7 +189,7 @@ class PathTransport(Protocol):
 
 class _Job(NamedTuple):
     sending: Sending
-    future: Future[list[Result]]
+    future: Future[list[SendResult]]
 
 
 class Outbox:
@@ -208,9 +208,9 @@ class Outbox:
         self._owner = 0
         self._closed = False
 
-    def submit(self, sending: Sending) -> Future[list[Result]]:
+    def submit(self, sending: Sending) -> Future[list[SendResult]]:
         """Send; the future's results are those of `Sending.results`. Raises RuntimeError once closed."""
-        future: Future[list[Result]] = Future()
+        future: Future[list[SendResult]] = Future()
         with self._lock:
             if self._closed:
                 raise RuntimeError("the client is closed; make a new one")
