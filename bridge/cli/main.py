@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
@@ -36,6 +37,16 @@ class CommandEntry(NamedTuple):
 
 _RUN, _WRITE, _OPERATE, _MORE = "Run", "Write rules", "Look after a running bridge", "More"
 
+
+def _operating() -> Iterator[CommandEntry]:
+    """A command for each action, and the one for dead letters behind the action that makes some."""
+    for action in ACTIONS.values():
+        if action.command:
+            yield CommandEntry(action.name, _OPERATE, action.summary)
+        if action.name == "skip":
+            yield CommandEntry("dlq", _OPERATE, "List dead letters, show one, and send them again.")
+
+
 COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("demo", _RUN, "See it work: Kafka, SuprSend and the bridge in one process, nothing to install."),
     CommandEntry("run", _RUN, "Run the bridge."),
@@ -47,8 +58,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("explain", _WRITE, "Show what one record becomes, and why."),
     CommandEntry("events", _WRITE, "List every event that the rules can make."),
     CommandEntry("status", _OPERATE, "Show what a running bridge does and what holds it up."),
-    *(CommandEntry(action.name, _OPERATE, action.summary) for action in ACTIONS.values() if action.command),
-    CommandEntry("dlq", _OPERATE, "List dead letters, show one, and send them again."),
+    *_operating(),
     CommandEntry("send", _MORE, "Send one event to SuprSend."),
     CommandEntry("schema", _MORE, "Print the JSON Schema of a kind of file, for an editor."),
 )
