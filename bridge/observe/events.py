@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 
 class LogEvent(NamedTuple):
-    """One kind of line. `level` is the usual one; `facts` are all that a line may have beside time, level and event."""
+    """One kind of line. `level` is the usual one; `facts` are all that a line may have beside time, level and event.
+
+    `…` among them stands for the arguments of an operator's action.
+    """
 
     level: str
     says: str
@@ -152,8 +155,8 @@ EVENTS: Mapping[str, LogEvent] = MappingProxyType(
         "stall_over": _event("warning", "Records are finished again."),
         "admin_action": _event(
             "info",
-            "An operator acted: the action, its target and reason, and what came of it.",
-            "action target record partition first to token level reason remote done refused",
+            "An operator acted: the action, its arguments and reason, and what came of it.",
+            "action … reason remote done refused",
         ),
         "admin_refused": _event("info", "An action was asked for without the right token.", "action remote status"),
         "library": _event(

@@ -5,9 +5,12 @@ Called by `make docs`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bridge.delivery.journal import LARGEST_PAYLOAD, MOST_OF_A_KIND, MOST_PAYLOADS
-from bridge.observe.events import EVENTS
+from bridge.observe.events import EVENTS, LogEvent
 from bridge.observe.logs import MOST, UNLIMITED, Limiter
+from bridge.service.actions import ACTIONS
 from bridge.settings.model import PERSONAL
 
 INTRODUCTION = f"""# Log events
@@ -56,7 +59,14 @@ nothing.
 def logs_page() -> str:
     """The whole page."""
     rows = [
-        f"| `{name}` | {event.level} | {event.says} | {', '.join(f'`{fact}`' for fact in event.facts)} |"
+        f"| `{name}` | {event.level} | {event.says} | {', '.join(f'`{fact}`' for fact in _facts(event))} |"
         for name, event in EVENTS.items()
     ]
     return "\n".join([INTRODUCTION, *rows, PAYLOADS])
+
+
+def _facts(event: LogEvent) -> Iterator[str]:
+    """The facts of an event; where it has those of an action, each argument in the table of actions is one."""
+    for fact in event.facts:
+        arguments = (argument.name for action in ACTIONS.values() for argument in action.arguments)
+        yield from dict.fromkeys(arguments) if fact == "…" else (fact,)
