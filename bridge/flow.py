@@ -173,31 +173,37 @@ Mapped = Sequence[Event | Fault]
 """What one record becomes, in order of rules and items; empty means `filtered`."""
 
 Mapper = Callable[[Record], Mapped]
-"""Maps the records of one topic. Total: never raises for any record. Pure: no clock, no I/O."""
+"""Maps one record of a topic, for tools. Total: never raises for any record. Pure: no clock, no I/O."""
 
 
 class MappedRun(NamedTuple):
-    """What the first records of a run became: one event that does not expire each, or none. No object per event."""
+    """What the first records of a run became, in columns: no object per event."""
 
     records: int
-    """How many it tells of."""
-    unwanted: Sequence[int]
-    """The places of those that no rule wanted, ascending."""
+    """How many it tells of, from the first. Each became one or more events, or faults, or is in `unwanted`."""
     bodies: Sequence[bytes]
-    """The events' bodies."""
+    """The events' bodies, in order of records, then of rules and items."""
+    places: Sequence[int] | None
+    """For each event the place of its record; None where every record that is neither in `unwanted` nor in `faults`
+    became just one event, and those in `faults` none."""
+    unwanted: Sequence[int]
+    """The places of the records that became nothing, ascending."""
+    faults: Sequence[tuple[int, Fault]]
+    """What records should have become and did not, with their places, ascending. Such a record may have events, too."""
+    expires: Sequence[int | None] | None
+    """For each event when it expires (`Event.expires`); None where none does."""
     size: int
-    """Bytes that they take in a call, each with a comma."""
+    """Bytes that the events take in a call, each with a comma."""
     counts: Map[tuple[str, str], int]
     """Events by rule and name."""
     events: Callable[[], Sequence[Event]]
-    """The events themselves, for who needs them one by one."""
-    full: bool
-    """It ended before an event for which there was no room."""
+    """The events themselves, in the order of `bodies`, for who needs them one by one."""
 
 
 RunMapper = Callable[[Sequence[Record], Sequence[int], int, int], MappedRun]
-"""`(records, offsets, most, room)`: maps them until `most` became an event, the next event goes beyond `room` bytes, or a record
-becomes anything else (an error, several events): that one and those behind it are the `Mapper`'s. Total and pure, too."""
+"""`(records, offsets, most, room)`: maps the records until `most` events were made, the events take more than `room` bytes, or
+all are mapped; the record with which that is reached is in it whole (what goes beyond begins the next batch). Total and pure:
+never raises, whatever the records are; no result depends on the records before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +222,8 @@ class Mapping(Protocol):
     def rules_hash(self) -> str: ...
     @property
     def rules(self) -> tuple[RuleInfo, ...]: ...
-    def for_topic(self, topic: str) -> Mapper: ...
-    def for_runs(self, topic: str, mapper: Mapper) -> RunMapper:
-        """`mapper` is `for_topic(topic)`."""
+    def for_topic(self, topic: str) -> RunMapper:
+        """What maps the topic's records; for one thread at a time."""
         ...
 
 

@@ -26,7 +26,6 @@ from bridge.flow import (
     Bounded,
     Event,
     MappedRun,
-    Mapper,
     Mapping,
     MappingContext,
     PlainRecord,
@@ -109,7 +108,7 @@ def build() -> Work:
 def map_() -> Work:
     """A run of records to bodies: all that is between reading and batching."""
     mapping, made = compile_mapping(load_rules(RULES).rules, CONTEXT), records()
-    map_run = mapping.for_runs(TOPIC, mapping.for_topic(TOPIC))
+    map_run = mapping.for_topic(TOPIC)
     offsets = [record.offset() for record in made]
 
     def work() -> None:
@@ -143,19 +142,14 @@ class Ready(Mapping):
     def __init__(self) -> None:
         self._event = Event("order-placed", "order_placed", "u1", "k", b"{" + b"x" * 430 + b"}", None)
 
-    def for_topic(self, topic: str) -> Mapper:
-        ready: Sequence[Event] = (self._event,)
-        return lambda _: ready
-
-    def for_runs(self, topic: str, mapper: Mapper) -> RunMapper:
-        del mapper
+    def for_topic(self, topic: str) -> RunMapper:
         event = self._event
 
         def run(records: Sequence[Record], offsets: Sequence[int], most: int, room: int) -> MappedRun:
             del offsets
             count = min(len(records), most, room // (len(event.body) + 1))
             size, kind = count * (len(event.body) + 1), {(event.rule, event.name): count}
-            return MappedRun(count, (), [event.body] * count, size, kind, lambda: [event] * count, full=False)
+            return MappedRun(count, [event.body] * count, None, (), (), None, size, kind, lambda: [event] * count)
 
         return run
 

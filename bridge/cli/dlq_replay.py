@@ -124,7 +124,7 @@ def _rules(mapping: CompiledMapping) -> Rules:
     def map_any(record: Record) -> Mapped:
         topic = record.topic()
         if topic not in mappers:
-            mappers[topic] = mapping.for_topic(topic)
+            mappers[topic] = mapping.mapper(topic)
         return mappers[topic](record)
 
     files = {rule.name: Path(file.path).name for file in mapping.files for rule in file.rules}

@@ -23,7 +23,7 @@ from bridge.cli.rulework import (
 )
 
 if TYPE_CHECKING:
-    from bridge.flow import Fault, Mapper, Mapping, MappingContext, PlainRecord
+    from bridge.flow import Fault, Mapper, MappingContext, PlainRecord
     from bridge.rules.model import RuleSet
 
 _MOST_SHOWN = 50
@@ -114,7 +114,7 @@ def _map(ruleset: RuleSet, context: MappingContext, records: Iterator[Numbered])
     from bridge.flow import Event
     from bridge.rules.map.mapping import compile_mapping
 
-    mapping: Mapping = compile_mapping(ruleset, context)
+    mapping = compile_mapping(ruleset, context)
     mappers: dict[str, Mapper] = {}
     out = sys.stdout.buffer
     # Somebody who looks on sees each event at once; a program gets them in larger pieces.
@@ -126,7 +126,7 @@ def _map(ruleset: RuleSet, context: MappingContext, records: Iterator[Numbered])
         topic = record.topic()
         mapper = mappers.get(topic)
         if mapper is None:
-            mapper = mappers[topic] = mapping.for_topic(topic)
+            mapper = mappers[topic] = mapping.mapper(topic)
         made = mapper(record)
         if not made:
             filtered += 1

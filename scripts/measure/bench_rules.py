@@ -138,7 +138,7 @@ def main() -> None:
     hand, rule = by_hand(), compiled()
     for value, record in pairs[:100]:
         assert rule(value, record) == hand(value, record)
-    mapper = compile_mapping(load_rules(RULES).rules, CONTEXT).for_topic("orders.v1")
+    mapper = compile_mapping(load_rules(RULES).rules, CONTEXT).mapper("orders.v1")
     slow = with_libjq()
     kinds: dict[str, Callable[[], None]] = {
         "by hand, value to bytes": lambda: _each(hand, pairs),

@@ -57,7 +57,7 @@ def post(sink: Sink, body: bytes, **headers: str) -> tuple[int, bytes]:
 def test_the_floor_makes_the_events_that_the_rule_makes() -> None:
     """Both sides do the same work: from each record the same event, but for its key."""
     context = MappingContext(env=floor.KEY, namespace="n")
-    mapper = compile_mapping(load_rules(RULES).rules, context).for_topic("bench-orders-x")
+    mapper = compile_mapping(load_rules(RULES).rules, context).mapper("bench-orders-x")
     made = 0
     for number, (key, value) in enumerate(orders(300)):
         mapped = mapper(PlainRecord("bench-orders-x", 0, number, value, key=key, timestamp=1_700_000_000_000))

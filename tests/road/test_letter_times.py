@@ -78,7 +78,7 @@ def _expected(kafka: RealKafka, config: Path, topics: list[str]) -> dict[str, di
     mapping = mapping_of(rules, context_of(chosen, credentials_of(chosen)().env, cluster))
     made = {}
     for topic in topics:
-        mapper = mapping.for_topic(topic)
+        mapper = mapping.mapper(topic)
         for message in kafka.read(topic):
             offset, at = message.offset() or 0, message.timestamp()[1]
             for event in mapper(PlainRecord(topic, 0, offset, message.value(), key=message.key(), timestamp=at)):

@@ -46,9 +46,9 @@ class BothPaths(NamedTuple):
     def rules(self) -> tuple[RuleInfo, ...]:
         return self.quick.rules
 
-    def for_topic(self, topic: str) -> Mapper:
-        quick, general = self.quick.for_topic(topic), self.general.for_topic(topic)
-        runs = self.quick.for_runs(topic, quick)
+    def mapper(self, topic: str) -> Mapper:
+        quick, general = self.quick.mapper(topic), self.general.mapper(topic)
+        runs = self.quick.for_topic(topic)
 
         def both(record: Record) -> Mapped:
             made = quick(record)
@@ -75,7 +75,7 @@ def mapping(*bodies: str, head: str = "", context: MappingContext = CONTEXT, sha
 
 def mapper(*bodies: str, head: str = "", context: MappingContext = CONTEXT) -> Mapper:
     """Compile rules on topic `t`."""
-    return mapping(*bodies, head=head, context=context).for_topic("t")
+    return mapping(*bodies, head=head, context=context).mapper("t")
 
 
 def record(

@@ -74,7 +74,7 @@ CONTEXTS = [CONTEXT, MappingContext(ENV, "n", max_event_bytes=400, only_recipien
 def both(text: str, context: MappingContext) -> tuple[Any, Any]:
     ruleset = load_texts([("a.yaml", text.encode())]).rules
     assert len(ruleset.rules) == text.count("- name: ")
-    return tuple(compile_mapping(ruleset, context, generate=generate).for_topic("t") for generate in (True, False))  # type: ignore[return-value]
+    return tuple(compile_mapping(ruleset, context, generate=generate).mapper("t") for generate in (True, False))  # type: ignore[return-value]
 
 
 PAIRS = [
@@ -173,7 +173,7 @@ def test_the_shop_never_needs_the_general_path() -> None:
     assert isinstance(fast, Straight)
     event = fast.make(value, (), one)
     assert [event] == list(
-        compile_mapping(load_rules(CONFIG_RULES).rules, CONTEXT, generate=False).for_topic("orders.v1")(one)
+        compile_mapping(load_rules(CONFIG_RULES).rules, CONTEXT, generate=False).mapper("orders.v1")(one)
     )
 
 

@@ -81,16 +81,16 @@ def test_what_the_key_covers() -> None:
     """Decision 17: namespace, topic, partition, offset, timestamp, rule and event change the key; the body's rest does not."""
     head = "version: 1"
     make = mapping("name: a\ntopics: [t, u]\nproperties: {x: '${ .x }'}", head=head)
-    base = make.for_topic("t")(record({"x": 1}))[0].key  # type: ignore[union-attr]
-    assert make.for_topic("t")(record({"x": 2}))[0].key == base  # type: ignore[union-attr]
-    other = mapping("name: b").for_topic("t")
-    named = mapping("name: a\nevent: other").for_topic("t")
-    elsewhere = mapping("name: a", context=type(CONTEXT)(CONTEXT.env, "cluster-2")).for_topic("t")
+    base = make.mapper("t")(record({"x": 1}))[0].key  # type: ignore[union-attr]
+    assert make.mapper("t")(record({"x": 2}))[0].key == base  # type: ignore[union-attr]
+    other = mapping("name: b").mapper("t")
+    named = mapping("name: a\nevent: other").mapper("t")
+    elsewhere = mapping("name: a", context=type(CONTEXT)(CONTEXT.env, "cluster-2")).mapper("t")
     keys = {
         base,
-        make.for_topic("u")(record({"x": 1}, topic="u"))[0].key,  # type: ignore[union-attr]
-        make.for_topic("t")(record({"x": 1}, offset=8))[0].key,  # type: ignore[union-attr]
-        make.for_topic("t")(record({"x": 1}, timestamp=NOON + 1))[0].key,  # type: ignore[union-attr]
+        make.mapper("u")(record({"x": 1}, topic="u"))[0].key,  # type: ignore[union-attr]
+        make.mapper("t")(record({"x": 1}, offset=8))[0].key,  # type: ignore[union-attr]
+        make.mapper("t")(record({"x": 1}, timestamp=NOON + 1))[0].key,  # type: ignore[union-attr]
         *(maker(record({"x": 1}))[0].key for maker in (other, named, elsewhere)),  # type: ignore[union-attr]
     }
     assert len(keys) == 7

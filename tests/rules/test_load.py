@@ -56,7 +56,7 @@ def test_one_file_alone(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("broken: [")
     loaded = load_rules(tmp_path / "a.yaml")
     assert not loaded.findings
-    assert properties_of(compiled(loaded).for_topic("t")(record(4))) == {"p": 8}
+    assert properties_of(compiled(loaded).mapper("t")(record(4))) == {"p": 8}
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])
@@ -227,7 +227,7 @@ def test_when_with_or_without_braces(when: str) -> None:
     """Decision 1: `when` is jq with or without `${ }` around all of it."""
     loaded = load(rules(f"when: {when}"))
     assert not loaded.findings
-    make = compiled(loaded).for_topic("t")
+    make = compiled(loaded).mapper("t")
     assert make(record({"a": 1}))
     assert not make(record({"a": 2}))
 
@@ -243,7 +243,7 @@ def test_literals_are_literal() -> None:
     text = "properties: {a: web, b: true, c: 5, d: '5', e: '$${x}', f: null, g: [1, {h: x}], i: '.. and so'}"
     loaded = load(rules(text))
     assert not loaded.findings
-    assert properties_of(compiled(loaded).for_topic("t")(record({}))) == {
+    assert properties_of(compiled(loaded).mapper("t")(record({}))) == {
         "a": "web",
         "b": True,
         "c": 5,
@@ -322,4 +322,4 @@ def test_any_text_is_loaded_or_refused(changes: list[tuple[int, int, str]]) -> N
     if not has_errors(loaded.findings):
         mapping = compile_mapping(loaded.rules, CONTEXT)
         for topic in ("orders.v1", "comments.v1", "payments.v1"):
-            mapping.for_topic(topic)(record({"type": "order.placed", "status": "failed"}, topic=topic))
+            mapping.mapper(topic)(record({"type": "order.placed", "status": "failed"}, topic=topic))

@@ -32,7 +32,7 @@ def test_defaults() -> None:
         rules("properties: {b: {c: 2}, f: '${ empty }', g: 3}\nattachments: []\ntenant_id: other", "", head=head)
     )
     assert not loaded.findings
-    make = compiled(loaded).for_topic("t")
+    make = compiled(loaded).mapper("t")
     own, default = make(record({"e": 5}))
     assert properties_of([own]) == {"a": 1, "b": {"c": 2}, "e": 5, "g": 3}
     assert properties_of([default])["b"] == {"c": 1, "d": 1}
@@ -55,7 +55,7 @@ def test_defaults_and_expressions_for_all_properties(default: str, own: str, mad
     """Decision 15: properties merge too where one or both are one expression; what is replaced is not computed."""
     loaded = load(rules(f"properties: {own}", head=f"defaults:\n  properties: {default}"))
     assert not loaded.findings
-    assert properties_of(compiled(loaded).for_topic("t")(record({}))) == made
+    assert properties_of(compiled(loaded).mapper("t")(record({}))) == made
 
 
 @pytest.mark.parametrize("key", ["name", "was", "event", "when", "for_each", "final", "idempotency_key"])

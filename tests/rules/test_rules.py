@@ -115,7 +115,7 @@ def test_final_stops_only_its_own_file() -> None:
     from bridge.rules.read.load import load_texts
 
     files = [("a.yaml", rules("name: a\nfinal: true").encode()), ("b.yaml", rules("name: b").encode())]
-    made = compiled(load_texts(files)).for_topic("t")(record({}))
+    made = compiled(load_texts(files)).mapper("t")(record({}))
     assert outline(made) == ["a>u1", "b>u1"]
 
 
@@ -125,13 +125,13 @@ def test_two_files_may_read_one_topic_differently() -> None:
     files = [("a.yaml", first.encode()), ("b.yaml", rules("name: b\nwhen: .x == 1").encode())]
     loaded = load_texts(files)
     assert [finding.code for finding in loaded.findings] == ["R035"]
-    made_of = compile_mapping(loaded.rules, CONTEXT).for_topic("t")
+    made_of = compile_mapping(loaded.rules, CONTEXT).mapper("t")
     assert outline(made_of(record({"x": 1}))) == ["a>u1", "b>u1"]
     assert outline(made_of(record(raw=b"text"))) == ["a>u1", "None!not_json[None]"]
     assert outline(made_of(record(raw=b""))) == ["None!empty_value[None]"]
     assert [each.files for each in made_of(record(raw=b"text")) if isinstance(each, Fault)] == [("b.yaml",)]
     assert [each.files for each in made_of(record(raw=b"")) if isinstance(each, Fault)] == [("a.yaml", "b.yaml")]
-    alone = compile_mapping(load_texts(files[1:]).rules, CONTEXT).for_topic("t")
+    alone = compile_mapping(load_texts(files[1:]).rules, CONTEXT).mapper("t")
     assert [each.files for each in alone(record(raw=b"text")) if isinstance(each, Fault)] == [()]
 
 
@@ -139,10 +139,10 @@ def test_unmatched() -> None:
     """Decision 14: `unmatched` is per topic: filtered, or kept as a dead letter of no rule."""
     text = rules("topics: [t, u]\nwhen: .a == 1", head="topics: {t: {unmatched: dead_letter}, u: {unmatched: skip}}")
     made_of = compiled(load(text))
-    fault = fault_of(made_of.for_topic("t")(record({"a": 2})))
+    fault = fault_of(made_of.mapper("t")(record({"a": 2})))
     assert (fault.rule, fault.stage, fault.code, fault.on_error) == (None, Stage.UNMATCHED, "unmatched", "dead_letter")
-    assert not made_of.for_topic("u")(record({"a": 2}))
-    assert not made_of.for_topic("nobody")(record({"a": 2}))
+    assert not made_of.mapper("u")(record({"a": 2}))
+    assert not made_of.mapper("nobody")(record({"a": 2}))
 
 
 @pytest.mark.parametrize("on_error", ["dead_letter", "skip", "halt"])
@@ -155,7 +155,7 @@ def test_on_error(on_error: str) -> None:
 def test_a_rule_that_is_switched_off() -> None:
     """Decision 16: `enabled: false` switches a rule off."""
     made_of = mapping("name: a\nenabled: false", "name: b")
-    assert outline(made_of.for_topic("t")(record({}))) == ["b>u1"]
+    assert outline(made_of.mapper("t")(record({}))) == ["b>u1"]
     assert [rule.name for rule in made_of.rules] == ["b"]
 
 
@@ -232,17 +232,17 @@ def test_defs() -> None:
     """`defs` may use the record's variables, and functions of `defs.jq`; both are seen by every expression."""
     head = 'defs: |\n  def greet: hello + " " + .name + $topic;'
     made_of = mapping("when: .name | length > 0\nproperties: {p: '${ greet }'}", head=head, shared='def hello: "Hi";')
-    assert properties_of(made_of.for_topic("t")(record({"name": "Ada "}))) == {"p": "Hi Ada t"}
+    assert properties_of(made_of.mapper("t")(record({"name": "Ada "}))) == {"p": "Hi Ada t"}
 
 
 def test_topics_by_pattern() -> None:
     """A topic is named, or matched whole by `/regex/`; a named entry of `topics` is the closer one."""
     head = "topics: {'/or.*/': {decode: string}, orders.v2: {decode: json}}"
     made_of = mapping("topics: ['/orders\\.v[0-9]/']\nproperties: {p: '${ . }'}", head=head)
-    assert properties_of(made_of.for_topic("orders.v1")(record(raw=b"7"))) == {"p": "7"}
-    assert properties_of(made_of.for_topic("orders.v2")(record(raw=b"7"))) == {"p": 7}
-    assert not made_of.for_topic("orders.v10")(record(raw=b"7"))
-    assert not made_of.for_topic("x.orders.v1")(record(raw=b"7"))
+    assert properties_of(made_of.mapper("orders.v1")(record(raw=b"7"))) == {"p": "7"}
+    assert properties_of(made_of.mapper("orders.v2")(record(raw=b"7"))) == {"p": 7}
+    assert not made_of.mapper("orders.v10")(record(raw=b"7"))
+    assert not made_of.mapper("x.orders.v1")(record(raw=b"7"))
 
 
 @pytest.mark.parametrize("patterns", [("u1",), ("*@example.com", "u*"), ("/u[0-9]/",)])

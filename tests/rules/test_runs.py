@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import pytest
 from hypothesis import given, settings, strategies as st
 
-from bridge.flow import Event, Mapped, MappedRun, Mapper, MappingContext, PlainRecord, Record, RunMapper
+from bridge.flow import Mapped, MappedRun, MappingContext, PlainRecord, RunMapper
 from bridge.jsontext import dumps
 from bridge.rules.map.mapping import compile_mapping
 from bridge.rules.map.runs import by_record
@@ -21,15 +20,11 @@ VALUES = st.one_of(RECORDS.map(dumps), RECORDS.map(dumps), st.none(), st.binary(
 PLENTY = 1 << 30
 
 
-def never(_: Record) -> Mapped:
-    raise AssertionError("asked for one by one")
-
-
-def compiled(body: str, context: MappingContext, asked: Mapper | None = None) -> tuple[Any, RunMapper]:
-    """The mapper of records and that of runs, for one rule on topic `t`; `asked` maps what the latter does not."""
+def compiled(body: str, context: MappingContext) -> tuple[Any, RunMapper]:
+    """The mapper of records and that of runs, for one rule on topic `t`."""
     mapping = compile_mapping(load_texts([("a.yaml", rules(body).encode())]).rules, context)
-    mapper = mapping.for_topic("t")
-    return mapper, mapping.for_runs("t", asked or mapper)
+    mapper = mapping.mapper("t")
+    return mapper, mapping.for_topic("t")
 
 
 CONTEXTS = [CONTEXT, MappingContext(ENV, "n", max_event_bytes=400, only_recipients=("u*", "1*", "a"), max_age_ms=10)]
@@ -40,30 +35,30 @@ def records(values: list[bytes | None], first: int = 7) -> list[PlainRecord]:
     return [PlainRecord("t", 3, first + 2 * n, value, timestamp=NOON + n) for n, value in enumerate(values)]
 
 
-def told(run: MappedRun) -> list[list[Event]]:
-    """What a run says of each of its records."""
-    events = iter(run.events())
-    unwanted = set(run.unwanted)
-    return [[] if place in unwanted else [next(events)] for place in range(run.records)]
+def told(run: MappedRun) -> list[list[Any]]:
+    """What a run says of each of its records, events before faults."""
+    found: list[list[Any]] = [[] for _ in range(run.records)]
+    gone = {*run.unwanted, *(place for place, _ in run.faults)}
+    places = [at for at in range(run.records) if at not in gone] if run.places is None else run.places
+    for place, event in zip(places, run.events(), strict=True):
+        found[place].append(event)
+    for place, fault in run.faults:
+        found[place].append(fault)
+    return found
 
 
 def in_runs(map_run: RunMapper, mapper: Any, made: list[PlainRecord], most: int, room: int) -> list[list[Any]]:
-    """Map everything as delivery does: by the run, and what ends a run one by one."""
+    """Map everything as delivery does: run by run."""
     found: list[list[Any]] = []
     while len(found) < len(made):
         rest = made[len(found) :]
         run = map_run(rest, [record.offset() for record in rest], most, room)
-        assert len(run.bodies) <= most
-        assert run.size == sum(len(body) + 1 for body in run.bodies) <= room
+        assert run.records > 0
+        assert run.size == sum(len(body) + 1 for body in run.bodies)
         assert list(run.bodies) == [event.body for event in run.events()]
         assert +Counter(dict(run.counts)) == Counter((event.rule, event.name) for event in run.events())
-        assert all(event.expires is None for event in run.events())
+        assert [event.expires for event in run.events()] == list(run.expires or [None] * len(run.bodies))
         found += told(run)
-        if run.full:
-            larger = mapper(rest[run.records])
-            assert run.size + len(larger[0].body) + 1 > room
-        if run.records == 0:
-            found.append(list(mapper(rest[0])))
     return found
 
 
@@ -96,30 +91,12 @@ def test_so_it_does_without_a_function_of_its_own(
 
 def test_a_plain_rule_has_a_function_for_runs() -> None:
     """The usual rule takes a whole run at once, tombstones and what it does not want with it; poison ends the run."""
-    mapper, map_run = compiled("when: .n > 0\nproperties: {n: '${ .n }'}", CONTEXT, asked=never)
+    mapper, map_run = compiled("when: .n > 0\nproperties: {n: '${ .n }'}", CONTEXT)
     wanted = b'{"n": 1, "id": "u1"}'
     made = records([wanted, b'{"n": 0, "id": "u1"}', None, wanted, b"poison", wanted])
     run = map_run(made, [record.offset() for record in made], 100, PLENTY)
-    assert (run.records, list(run.unwanted), len(run.bodies), run.full) == (4, [1, 2], 2, False)
+    assert (run.records, list(run.unwanted), len(run.bodies)) == (4, [1, 2], 2)
     assert told(run) == [list(mapper(record)) for record in made[:4]]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "max_age: 5s",
-        "for_each: .a[]?",
-        "event: e${ .s }\nevents: [ea, eb]",
-        "properties: {k: '${ $key }'}",
-        "distinct_id: ${ $offset }",
-        "when: $tombstone or .n > 0",
-    ],
-)
-def test_what_depends_on_more_than_the_value_is_mapped_record_by_record(body: str) -> None:
-    """Events that expire, lists, names from the record and the record's own facts are not for the run's function."""
-    _, map_run = compiled(body, CONTEXT, asked=never)
-    with pytest.raises(AssertionError, match="one by one"):
-        map_run(records([b'{"n": 1, "id": "u1", "s": "a", "a": []}']), [7], 100, PLENTY)
 
 
 def test_records_the_function_is_not_made_for_go_with_the_others() -> None:

@@ -112,9 +112,9 @@ def check(made: Any, record: PlainRecord, limit: int = CONTEXT.max_event_bytes) 
 def test_the_shop_maps_anything(value: bytes | None, topic: str, timestamp: int, headers: Headers | None) -> None:
     """The rules of the demo make events or faults of any record, the same again each time."""
     record = PlainRecord(topic, 0, 1, value, key=value, timestamp=timestamp, headers=headers)
-    made = SHOP.for_topic(topic)(record)
+    made = SHOP.mapper(topic)(record)
     check(made, record)
-    assert SHOP.for_topic(topic)(record) == made
+    assert SHOP.mapper(topic)(record) == made
 
 
 @settings(max_examples=300, deadline=None)
@@ -125,7 +125,7 @@ def test_hostile_rules_map_anything(
 ) -> None:
     """Rules that pass on everything they are given make events or faults of any record."""
     record = PlainRecord(topic, 0, 1, value, key=key, headers=headers)
-    check(HOSTILE.for_topic(topic)(record), record)
+    check(HOSTILE.mapper(topic)(record), record)
 
 
 DEEP = 1000
@@ -155,7 +155,7 @@ DEEP = 1000
 def test_hostile_records(value: bytes) -> None:
     """Deep, huge and broken values are events or faults, in bounded time, the same on every run."""
     record = PlainRecord("t", 0, 1, value)
-    make = HOSTILE.for_topic("t")
+    make = HOSTILE.mapper("t")
     made = make(record)
     check(made, record)
     assert made
@@ -186,7 +186,7 @@ def test_a_record_that_breaks_its_contract() -> None:
         def value(self) -> bytes | None:
             raise RuntimeError("secret")
 
-    (fault,) = HOSTILE.for_topic("t")(Broken("t", 0, 1, b""))
+    (fault,) = HOSTILE.mapper("t")(Broken("t", 0, 1, b""))
     assert isinstance(fault, Fault)
     assert (fault.code, fault.stage) == ("internal_error", Stage.MAP)
     assert "secret" not in fault.message

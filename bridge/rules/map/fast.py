@@ -87,10 +87,10 @@ def _run_mapper(rule: Rule, make: Callable[..., Any], args: Args) -> RunMapper:
     kind = (rule.name, rule.events[0])
 
     def map_run(records: Sequence[Record], offsets: Sequence[int], most: int, room: int) -> MappedRun:
-        unwanted, bodies, size, full = make(records, offsets, most, room, args)
+        unwanted, bodies, size, _ = make(records, offsets, most, room, args)
         count = len(bodies)
         return MappedRun(
-            count + len(unwanted), unwanted, bodies, size, {kind: count}, lambda: _events(*kind, bodies), bool(full)
+            count + len(unwanted), bodies, None, unwanted, (), None, size, {kind: count}, lambda: _events(*kind, bodies)
         )
 
     return map_run

@@ -49,17 +49,17 @@ class CompiledMapping:
     allowed: Allowed
     generate: bool = True
 
-    def for_topic(self, topic: str) -> Mapper:
+    def mapper(self, topic: str) -> Mapper:
         """Return the mapper of a topic's records. It never raises; a topic that no rule selects is filtered."""
         files = [file for file in self.files if _concerns(file, topic)]
         views = tuple(self._view(file, topic, alone=len(files) == 1) for file in files)
         return _mapper(views) if views else lambda _record: _FILTERED
 
-    def for_runs(self, topic: str, mapper: Mapper) -> RunMapper:
-        """Return what maps whole runs of a topic's records; `mapper` is the topic's, for what it does not map itself."""
+    def for_topic(self, topic: str) -> RunMapper:
+        """Return what maps runs of a topic's records."""
         files = [file for file in self.files if _concerns(file, topic)]
         quick = self._for_runs(files[0], topic) if len(files) == 1 and self.generate else None
-        others = by_record(mapper)
+        others = by_record(self.mapper(topic))
         return others if quick is None else quick_first(quick, others)
 
     def _for_runs(self, file: RuleFile, topic: str) -> RunMapper | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bridge.flow import Event, MappedRun, Mapper, Record, RunMapper
+from bridge.flow import Event, Fault, MappedRun, Mapper, Record, RunMapper
 
 __all__ = ["by_record", "quick_first"]
 
@@ -17,27 +17,39 @@ def by_record(mapper: Mapper) -> RunMapper:
         del offsets
         unwanted: list[int] = []
         events: list[Event] = []
-        size = 0
-        full = False
+        places: list[int] = []
+        faults: list[tuple[int, Fault]] = []
+        size = done = 0
+        one_each = True
         for place, record in enumerate(records):
             entries = mapper(record)
+            done = place + 1
             if not entries:
                 unwanted.append(place)
                 continue
-            event = entries[0]
-            if len(entries) > 1 or not isinstance(event, Event) or event.expires is not None:
+            if len(entries) > 1:
+                one_each = False
+            for entry in entries:
+                if isinstance(entry, Event):
+                    events.append(entry)
+                    places.append(place)
+                    size += len(entry.body) + 1
+                else:
+                    faults.append((place, entry))
+            if len(events) >= most or size > room:
                 break
-            larger = size + len(event.body) + 1
-            if larger > room:
-                full = True
-                break
-            size = larger
-            events.append(event)
-            if len(events) >= most:
-                break
-        bodies = [event.body for event in events]
-        counts = Counter([(event.rule, event.name) for event in events])
-        return MappedRun(len(events) + len(unwanted), unwanted, bodies, size, counts, lambda: events, full)
+        expires = [event.expires for event in events]
+        return MappedRun(
+            records=done,
+            bodies=[event.body for event in events],
+            places=None if one_each else places,
+            unwanted=unwanted,
+            faults=faults,
+            expires=expires if any(at is not None for at in expires) else None,
+            size=size,
+            counts=Counter([(event.rule, event.name) for event in events]),
+            events=lambda: events,
+        )
 
     return map_run
 
@@ -47,6 +59,6 @@ def quick_first(quick: RunMapper, others: RunMapper) -> RunMapper:
 
     def map_run(records: Sequence[Record], offsets: Sequence[int], most: int, room: int) -> MappedRun:
         run = quick(records, offsets, most, room)
-        return run if run.records or run.full else others(records, offsets, most, room)
+        return run if run.records else others(records, offsets, most, room)
 
     return map_run

@@ -111,7 +111,7 @@ class Explainer:
     def __init__(self, rules: RuleSet, topic: str, context: MappingContext) -> None:
         from bridge.rules.map.mapping import compile_mapping
 
-        self._mapper = compile_mapping(rules, context).for_topic(topic)
+        self._mapper = compile_mapping(rules, context).mapper(topic)
         self._topic = topic
         self._context = context
         self._allowed = recipient_filter(context.only_recipients)

@@ -114,7 +114,7 @@ def test_what_is_explained_is_what_is_mapped(value: Any) -> None:
     loaded = load(text)
     given_ = record(raw=json.dumps(value).encode("utf-8", "surrogatepass"))
     seen = Explainer(loaded.rules, "t", CONTEXT).explain(given_)
-    assert list(seen.results) == list(compile_mapping(loaded.rules, CONTEXT).for_topic("t")(given_))
+    assert list(seen.results) == list(compile_mapping(loaded.rules, CONTEXT).mapper("t")(given_))
     shown = [item.result for file in seen.files for rule in file.rules for item in rule.items]
     assert [one for one in shown if isinstance(one, Event)] == [one for one in seen.results if isinstance(one, Event)]
     json.dumps(as_json(seen))
