@@ -1,4 +1,4 @@
-"""Whether a call may go out now, and if not, when to look again. Pure: joins the paces and the holds in one decision."""
+"""Whether a call may go out now, and if not, when to look again. Pure: joins rate control and holds in one decision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Closed:
     until: float | None
 
 
-class Gate:
+class Admission:
     """Used by the delivery thread alone."""
 
     def __init__(self, policy: Policy, holds: Holds, now: float) -> None:
@@ -56,7 +56,7 @@ class Gate:
         return Closed("rate_limit", now + wait) if wait > 0 else None
 
     def one_at_a_time(self) -> bool:
-        """Whether the next call is a probe, so that one flight is enough."""
+        """Whether the next call is a probe, so that one batch is enough."""
         return self.breaker.open or self._holds.everything()
 
     def held(self) -> bool:

@@ -1,48 +1,107 @@
-"""A flight: the events of one bulk call, from the moment it is opened until each of them has an outcome. Pure."""
+"""Runs of events, and the batch that takes them to SuprSend in one call. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from typing import NamedTuple
 
 from bridge.delivery.partition import Lane, Partition
 from bridge.flow import Event, Record
 
-Item = tuple[Partition, Record, Event]
-"""One event of one record of one partition."""
-
 MOST_SPANS = 10
 
+Locked = Mapping[Partition, AbstractSet[Lane | None]]
+"""Lanes by their partition."""
 
-class Leg(NamedTuple):
-    """A run of records of one partition that came aboard together, one event each: what it takes to end them at once."""
+
+class Run(NamedTuple):
+    """Events of one partition in columns, ascending by offset. Several events of a record stand one behind the other."""
 
     part: Partition
     records: Sequence[Record]
-    events: Callable[[], Sequence[Event]]
-    """In the records' order; made when they are needed one by one."""
+    """The record of each event."""
     offsets: Sequence[int]
-    """Ascending."""
     lanes: Sequence[Lane | None]
+    """The lane that each event keeps busy; empty where they keep none."""
     bodies: Sequence[bytes]
-    value_bytes: int
-    counts: Mapping[tuple[str, str], int]
-    """Events by rule and name."""
+    expires: Sequence[int | None] | None
+    """When each expires, in milliseconds since 1970; None where none does."""
+    size: int
+    """Bytes of the bodies, each with a comma."""
+    counts: Mapping[tuple[str, str], int] | None
+    """Events by rule and name; None where that has to be counted."""
+    events: Callable[[], Sequence[Event]]
+    """The events themselves; made when somebody asks."""
+
+    @property
+    def every(self) -> range:
+        """The places of all its events."""
+        return range(len(self.offsets))
+
+    def by_rule(self) -> Mapping[tuple[str, str], int]:
+        """Events by rule and name."""
+        return Counter([(event.rule, event.name) for event in self.events()]) if self.counts is None else self.counts
+
+    def pick(self, places: Sequence[int]) -> Run:
+        """The events at some places, ascending."""
+        if len(places) == len(self.offsets):
+            return self
+        bodies = [self.bodies[place] for place in places]
+        events, expires = self.events, self.expires
+        return Run(
+            self.part,
+            [self.records[place] for place in places],
+            [self.offsets[place] for place in places],
+            [self.lanes[place] for place in places] if self.lanes else (),
+            bodies,
+            None if expires is None else [expires[place] for place in places],
+            sum(map(len, bodies)) + len(bodies),
+            None,
+            lambda: _at(events(), places),
+        )
+
+    def other_than(self, places: Sequence[int]) -> list[int]:
+        """The places that are not among these."""
+        gone = set(places)
+        return [place for place in self.every if place not in gone]
+
+    def outside(self, locked: Locked) -> list[int]:
+        """The places of the events whose lane is none of these."""
+        lanes = locked.get(self.part, frozenset[Lane | None]())
+        return [place for place, lane in enumerate(self.lanes) if lane is None or lane not in lanes]
+
+    def expired(self, now_ms: int) -> list[int]:
+        """The places of the events that nobody wants any more."""
+        expires = self.expires
+        return (
+            [] if expires is None else [at for at, until in enumerate(expires) if until is not None and until < now_ms]
+        )
 
 
-_part_of: Callable[[Item], Partition] = itemgetter(0)
+def _at(events: Sequence[Event], places: Sequence[int]) -> list[Event]:
+    return [events[place] for place in places]
 
 
-class Flight:
-    """Used by the delivery thread alone. The bytes of its events never change from one attempt to the next."""
+def records_of(part: Partition, records: Sequence[Record]) -> Run:
+    """Records that end without an event of their own and keep no lane busy."""
+    return Run(part, records, [record.offset() for record in records], (), (), None, 0, None, tuple)
+
+
+def event_of(part: Partition, record: Record, event: Event) -> Run:
+    """An event that is in no batch and keeps no lane busy."""
+    return Run(part, [record], [record.offset()], (), [event.body], None, len(event.body) + 1, None, lambda: (event,))
+
+
+class Batch:
+    """The runs of one bulk call, from the moment it is opened until each of their events has an outcome.
+
+    Used by the delivery thread alone. The bytes of an event never change from one attempt to the next.
+    """
 
     __slots__ = (
-        "_items",
         "attempts",
-        "batch",
+        "count",
         "doubts",
         "failed",
         "first_ms",
@@ -50,10 +109,11 @@ class Flight:
         "healthy",
         "healthy_since",
         "immediate",
-        "legs",
+        "name",
         "opened",
         "oversized",
         "perishable",
+        "runs",
         "sequel",
         "size",
         "started",
@@ -62,23 +122,23 @@ class Flight:
     )
 
     def __init__(self, opened: float) -> None:
-        self._items: list[Item] = []
-        self.legs: list[Leg] = []
-        """Its items by run, as long as nobody has asked for `items`."""
-        self.size = 2
-        """Bytes of the body, brackets and commas included."""
+        self.runs: list[Run] = []
+        self.count = 0
+        """Events in it."""
+        self.size = 1
+        """Bytes of the body, brackets and commas included (of an empty one: 1)."""
         self.opened = opened
-        self.batch = 0
-        """Its name in the log: the number of its first call; 0 before that."""
+        self.name = 0
+        """In the log: the number of its first call; 0 before that."""
         self.started = 0.0
         self.taking = True
-        """Whether records may still join it; ends when it is sealed."""
+        """Whether runs may still be added; ends when it is sealed."""
         self.tries = 0
         """Attempts, whatever came of them."""
         self.attempts = 0
         """Attempts that the API may have applied."""
         self.first_ms: int | None = None
-        """When the first attempt began that may have been applied (wall clock): the 24 h guard runs from here."""
+        """When the first attempt began that may have been applied (wall clock): the 24 h guard counts from here."""
         self.guarded = False
         """Has a record that an earlier owner of its partition may have handed over."""
         self.perishable = False
@@ -94,103 +154,70 @@ class Flight:
         self.healthy_since: float | None = None
         self.immediate = True
         """Goes out without asking the retry budget: a first attempt, or a part of a bisected batch."""
-        self.sequel: Flight | None = None
+        self.sequel: Batch | None = None
         """The other half of a bisection: goes out when this one has ended, so that order holds."""
 
-    @property
-    def count(self) -> int:
-        """How many events it has."""
-        return len(self._items) if self._items else sum([len(leg.offsets) for leg in self.legs])
+    def add(self, run: Run) -> None:
+        """Take in a run."""
+        self.runs.append(run)
+        self.count += len(run.offsets)
+        self.size += run.size
+        if run.expires is not None:
+            self.perishable = True
+        if run.offsets[0] <= run.part.start.bound:
+            self.guarded = True
 
-    @property
-    def items(self) -> list[Item]:
-        """Its events one by one. Whoever asks may change the list, so that from then on there are no `legs`."""
-        for leg in self.legs:
-            self._items += zip(repeat(leg.part), leg.records, leg.events(), strict=False)
-        self.legs = []
-        return self._items
+    def room_for(self, run: Run, most: int, most_bytes: int) -> int:
+        """How many events of the run it takes, with `most` of them and `most_bytes` in all; an empty one takes any."""
+        if self.count + len(run.offsets) <= most and self.size + run.size <= most_bytes:
+            return len(run.offsets)
+        fits, size = 0, self.size
+        for body in run.bodies[: most - self.count]:
+            size += len(body) + 1
+            if size > most_bytes and (self.count or fits):
+                break
+            fits += 1
+        return fits
 
-    def board(self, leg: Leg) -> None:
-        """Take in a run of records. `size` is the caller's."""
-        if self._items:
-            self._items += zip(repeat(leg.part), leg.records, leg.events(), strict=False)
-        else:
-            self.legs.append(leg)
+    def put(self, runs: Iterable[Run]) -> None:
+        """Go on with these runs alone."""
+        self.runs = [run for run in runs if run.offsets]
+        self.count = sum([len(run.offsets) for run in self.runs])
+        self.size = 1 + sum([run.size for run in self.runs])
 
-    def parts(self) -> set[Partition]:
-        """The partitions in it."""
-        return {leg.part for leg in self.legs} if self.legs else set(map(_part_of, self._items))
+    def take(self, places: Callable[[Run], Sequence[int]]) -> list[Run]:
+        """Take out the events at the places that are named of each run; returns them as runs."""
+        found = [(run, places(run)) for run in self.runs]
+        taken = [run.pick(chosen) for run, chosen in found if chosen]
+        if taken:
+            self.put([run.pick(run.other_than(chosen)) if chosen else run for run, chosen in found])
+        return taken
 
-    def reaches(self) -> Iterator[tuple[Partition, int]]:
-        """Its partitions with offsets of theirs, the newest of each among them."""
-        yield from ((leg.part, leg.offsets[-1]) for leg in self.legs)
-        yield from ((part, record.offset()) for part, record, _ in self._items)
+    def take_of(self, part: Partition) -> list[Run]:
+        """Take out everything of a partition."""
+        return self.take(lambda run: run.every if run.part is part else ())
 
-    def ends(self) -> tuple[Record, Record]:
-        """Its first and its last record."""
-        legs, items = self.legs, self._items
-        return (legs[0].records[0], legs[-1].records[-1]) if legs else (items[0][1], items[-1][1])
+    def bisect(self) -> None:
+        """Keep the first half; the sequel has the second (and then what followed)."""
+        left = (self.count + 1) // 2
+        first: list[Run] = []
+        second: list[Run] = []
+        for run in self.runs:
+            cut = min(left, len(run.offsets))
+            left -= cut
+            first.append(run.pick(run.every[:cut]))
+            second.append(run.pick(run.every[cut:]))
+        other = self.apart(second)
+        other.sequel = self.sequel
+        self.put(first)
+        self.sequel = other
+        self.immediate = other.immediate = True
 
-    def body(self) -> bytes:
-        """The bulk call's body."""
-        bodies: list[bytes] = []
-        for leg in self.legs:
-            bodies += leg.bodies
-        bodies += [item[2].body for item in self._items]
-        if not bodies:
-            return b"[]"
-        # The brackets go to the first and the last event, so that the whole is copied once.
-        bodies[0] = b"[" + bodies[0]
-        bodies[-1] += b"]"
-        return b",".join(bodies)
-
-    def spans(self) -> tuple[str, ...]:
-        """For people: `topic:partition:first-last` of each partition in it, the first ten."""
-        ends: dict[tuple[str, int], tuple[int, int]] = {}
-        for part, record, _ in self.items:
-            offset = record.offset()
-            first, last = ends.get(part.name, (offset, offset))
-            ends[part.name] = (min(first, offset), max(last, offset))
-        shown = [f"{topic}:{partition}:{first}-{last}" for (topic, partition), (first, last) in ends.items()]
-        return (*shown[:MOST_SPANS], f"and {len(shown) - MOST_SPANS} more") if len(shown) > MOST_SPANS else tuple(shown)
-
-    def family(self) -> Iterator[Flight]:
-        """The flight itself and the halves that wait for it."""
-        flight: Flight | None = self
-        while flight is not None:
-            yield flight
-            flight = flight.sequel
-
-    def lanes(self, lane_of: Callable[[Record], Lane | None]) -> set[tuple[int, Lane]]:
-        """The lanes (by partition object and lane) that this flight and its sequels still hold."""
-        held = set()
-        for flight in self.family():
-            for part, record, _ in flight.items:
-                lane = lane_of(record)
-                if lane is not None:
-                    held.add((id(part), lane))
-        return held
-
-    def keep(self, items: list[Item]) -> None:
-        """Go on with some of the items only."""
-        self._items = items
-        self.legs = []
-        self.size = 1 + sum([len(item[2].body) + 1 for item in items])
-
-    def split(self) -> None:
-        """Bisect: this flight keeps the first half, its sequel has the second (and then what followed)."""
-        half = (len(self.items) + 1) // 2
-        second = self.apart(self.items[half:])
-        second.sequel = self.sequel
-        self.keep(self.items[:half])
-        self.sequel = second
-        self.immediate = second.immediate = True
-
-    def apart(self, items: list[Item]) -> Flight:
-        """A flight of some of the items, with the same past."""
-        other = Flight(self.opened)
+    def apart(self, runs: Iterable[Run]) -> Batch:
+        """A batch of some runs with the same past."""
+        other = Batch(self.opened)
         other.taking = False
-        other.keep(items)
+        other.put(runs)
         other.tries = self.tries
         other.attempts = self.attempts
         other.first_ms = self.first_ms
@@ -202,12 +229,66 @@ class Flight:
         other.healthy_since = self.healthy_since
         return other
 
+    def lock(self) -> None:
+        """Its lanes are busy with it."""
+        for run in self.runs:
+            run.part.lanes.lock(run.lanes, self)
 
-def newest_of(flights: Iterable[Flight]) -> dict[Partition, int]:
-    """The newest offset of each partition that is in some flights."""
+    def parts(self) -> set[Partition]:
+        """The partitions in it."""
+        return {run.part for run in self.runs}
+
+    def ends(self) -> tuple[Record, Record]:
+        """Its first and its last record."""
+        return self.runs[0].records[0], self.runs[-1].records[-1]
+
+    def keys(self) -> list[str]:
+        """The idempotency keys of its events, in order."""
+        return [event.key for run in self.runs for event in run.events()]
+
+    def body(self) -> bytes:
+        """The bulk call's body."""
+        bodies: list[bytes] = []
+        for run in self.runs:
+            bodies += run.bodies
+        if not bodies:
+            return b"[]"
+        # The brackets go to the first and the last event, so that the whole is copied once.
+        bodies[0] = b"[" + bodies[0]
+        bodies[-1] += b"]"
+        return b",".join(bodies)
+
+    def spans(self) -> tuple[str, ...]:
+        """For people: `topic:partition:first-last` of each partition in it, the first ten."""
+        ends: dict[tuple[str, int], tuple[int, int]] = {}
+        for run in self.runs:
+            name = run.part.name
+            first, last = ends.get(name, (run.offsets[0], run.offsets[-1]))
+            ends[name] = (min(first, run.offsets[0]), max(last, run.offsets[-1]))
+        shown = [f"{topic}:{partition}:{first}-{last}" for (topic, partition), (first, last) in ends.items()]
+        return (*shown[:MOST_SPANS], f"and {len(shown) - MOST_SPANS} more") if len(shown) > MOST_SPANS else tuple(shown)
+
+    def family(self) -> Iterator[Batch]:
+        """The batch itself and the halves that wait for it."""
+        batch: Batch | None = self
+        while batch is not None:
+            yield batch
+            batch = batch.sequel
+
+    def locked(self) -> dict[Partition, set[Lane | None]]:
+        """The lanes that this batch and its sequels keep busy."""
+        lanes: dict[Partition, set[Lane | None]] = {}
+        for batch in self.family():
+            for run in batch.runs:
+                lanes.setdefault(run.part, set()).update(run.lanes)
+        return lanes
+
+
+def newest_of(batches: Iterable[Batch]) -> dict[Partition, int]:
+    """The newest offset of each partition that is in some batches."""
     newest: dict[Partition, int] = {}
-    for flight in flights:
-        for part, offset in flight.reaches():
-            if offset > newest.get(part, -1):
-                newest[part] = offset
+    for batch in batches:
+        for run in batch.runs:
+            if run.offsets[-1] > newest.get(run.part, -1):
+                newest[run.part] = run.offsets[-1]
     return newest

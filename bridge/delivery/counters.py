@@ -25,7 +25,7 @@ class Buckets:
 
 
 @dataclass(slots=True)
-class TopicTally:
+class TopicCounters:
     """Counts of one topic since the process started. Records in work are what was consumed and has not finished."""
 
     consumed: int = 0
@@ -40,16 +40,14 @@ BATCH = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0)
 
 
 @dataclass(slots=True)
-class Tally:
+class Counters:
     """Everything counted. Latencies are taken per call, from its first and its last record: not once per record."""
 
-    topics: dict[str, TopicTally] = field(default_factory=dict)
+    topics: dict[str, TopicCounters] = field(default_factory=dict)
     events: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """By (rule, event name, result): `accepted`, `refused`, `expired`, `dedupe_expired`, `stuck`, `released`."""
+    """By (rule, event name, result): `accepted`, `refused`, `expired`, `storm`, `dead_lettered`."""
     rule_errors: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By (rule, code of the fault)."""
-    rule_matches: Counter[str] = field(default_factory=Counter)
-    """Records of which a rule made at least one event, by rule."""
     requests: Counter[str] = field(default_factory=Counter)
     retries: Counter[str] = field(default_factory=Counter)
     waited: dict[str, float] = field(default_factory=dict)
@@ -66,12 +64,12 @@ class Tally:
     call_seconds: Buckets = field(default_factory=lambda: Buckets(CALL))
     call_records: Buckets = field(default_factory=lambda: Buckets(BATCH))
 
-    def topic(self, name: str) -> TopicTally:
+    def topic(self, name: str) -> TopicCounters:
         """The counts of one topic, made when first asked for."""
-        tally = self.topics.get(name)
-        if tally is None:
-            tally = self.topics[name] = TopicTally()
-        return tally
+        counters = self.topics.get(name)
+        if counters is None:
+            counters = self.topics[name] = TopicCounters()
+        return counters
 
     def wait(self, reason: str, seconds: float) -> None:
         """Calls could not go out for so long, because of that."""

@@ -7,8 +7,9 @@ travels in them, too, so that a replay can run just the rule that failed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count, islice
 
-from bridge.delivery.brake import topic_key
+from bridge.delivery.guards import topic_key
 from bridge.delivery.partition import Partition
 from bridge.flow import Event, Fault, Record, Stage, UnreadableHeaders, headers_of
 
@@ -18,10 +19,12 @@ FIRST_HEADER = PREFIX + "stage"
 UNREADABLE_HEADERS = (PREFIX + "source.headers", b"unreadable")
 """Stands behind all others where the original's headers could not be read, and so are not in the letter."""
 MESSAGE_BYTES = 1_024
+ALL = 1 << 40
+"""More events, and bytes of them, than a record has."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejected:
     """Why one event (or a whole record) cannot be delivered. `cause` is its class: a word of `CAUSES`."""
 
     part: Partition
@@ -69,9 +72,9 @@ CAUSE_OF_STAGE: dict[Stage, str] = {
 }
 
 
-def refusal_of(part: Partition, record: Record, fault: Fault) -> Refusal:
-    """The refusal that a fault of the mapping amounts to."""
-    return Refusal(
+def rejected_of(part: Partition, record: Record, fault: Fault) -> Rejected:
+    """What a fault of the mapping amounts to."""
+    return Rejected(
         part,
         record,
         fault.rule,
@@ -85,37 +88,63 @@ def refusal_of(part: Partition, record: Record, fault: Fault) -> Refusal:
     )
 
 
+def stormy(part: Partition, record: Record, event: Event) -> Rejected:
+    """An event that is one too many for its recipient; it was never sent."""
+    message = "more events for one recipient than `delivery.storm` allows"
+    return Rejected(part, record, event.rule, Stage.DELIVER, "storm", "storm", message, event=event)
+
+
+def too_late(part: Partition, record: Record, event: Event, first_ms: int | None) -> Rejected:
+    """An event whose repeat SuprSend might take for a new one; `first_ms` is when this process handed it over, if it did."""
+    message = "first handed over longer ago than SuprSend remembers its key; to send it now may notify again"
+    return Rejected(
+        part,
+        record,
+        event.rule,
+        Stage.DELIVER,
+        "dedupe_expired",
+        "dedupe_expired",
+        message,
+        event=event,
+        first_ms=first_ms,
+    )
+
+
 def item_of(part: Partition, record: Record, event: Event) -> int | None:
     """Which of its rule's events an event is, so that a replay finds it again though the rule makes another key.
 
-    None where the rules are others already.
+    Items that became faults have numbers, too. None where the rules are others already.
     """
-    of_rule = [entry for entry in part.mapper(record) if entry.rule == event.rule]
-    keys = [entry.key if isinstance(entry, Event) else None for entry in of_rule]
-    return keys.index(event.key) if event.key in keys else None
+    mapped = part.map_run([record], [record.offset()], ALL, ALL)
+    keys = [each.key for each in mapped.events() if each.rule == event.rule]
+    if event.key not in keys:
+        return None
+    failed = {fault.item for _, fault in mapped.faults if fault.rule == event.rule}
+    numbers = (number for number in count() if number not in failed)
+    return next(islice(numbers, keys.index(event.key), None))
 
 
-def dead_letter_headers(refusal: Refusal, *, version: str, rules_hash: str) -> tuple[tuple[str, bytes], ...]:
+def dead_letter_headers(rejected: Rejected, *, version: str, rules_hash: str) -> tuple[tuple[str, bytes], ...]:
     """The headers beside the original ones; absent facts have no header. Values are UTF-8 text."""
-    record, event = refusal.record, refusal.event
+    record, event = rejected.record, rejected.event
     facts: tuple[tuple[str, object], ...] = (
-        ("stage", refusal.stage.value),
-        ("rule", refusal.rule),
-        ("class", refusal.cause),
-        ("code", refusal.code),
-        ("message", refusal.message),
+        ("stage", rejected.stage.value),
+        ("rule", rejected.rule),
+        ("class", rejected.cause),
+        ("code", rejected.code),
+        ("message", rejected.message),
         ("source.topic", record.topic()),
         ("source.partition", record.partition()),
         ("source.offset", record.offset()),
         ("source.timestamp", record.timestamp()[1]),
-        ("files", listed(refusal.files)),
-        ("item", refusal.item if event is None else item_of(refusal.part, record, event)),
-        ("item_key", refusal.item_key),
+        ("files", listed(rejected.files)),
+        ("item", rejected.item if event is None else item_of(rejected.part, record, event)),
+        ("item_key", rejected.item_key),
         ("event", event.name if event else None),
         ("idempotency_key", event.key if event else None),
-        ("attempts", refusal.attempts),
-        ("first_attempt", refusal.first_ms),
-        ("last_attempt", refusal.last_ms),
+        ("attempts", rejected.attempts),
+        ("first_attempt", rejected.first_ms),
+        ("last_attempt", rejected.last_ms),
         ("version", version),
         ("rules_hash", rules_hash),
     )

@@ -7,27 +7,24 @@ finished is contiguous; what is above is released.
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
 
-from bridge.delivery.batch import Flight
-from bridge.delivery.batch_builder import Placer
-from bridge.delivery.batcher import LaneOf
+from bridge.delivery.batch import Run, newest_of
+from bridge.delivery.batcher import Batcher
 from bridge.delivery.calls import Calls
-from bridge.delivery.dead_letters import Refusals
+from bridge.delivery.dead_letters import DeadLetters
 from bridge.delivery.holds import Holds
-from bridge.delivery.partition import Fan, Partition
-from bridge.flow import Record
+from bridge.delivery.partition import Partition
 
 
 class Drains:
     """Used by the delivery thread alone."""
 
-    def __init__(self, placer: Placer, calls: Calls, refusals: Refusals, lane_of: LaneOf, holds: Holds) -> None:
-        self._placer = placer
+    def __init__(self, batcher: Batcher, calls: Calls, dead_letters: DeadLetters, holds: Holds) -> None:
+        self._batcher = batcher
         self._holds = holds
         self._calls = calls
-        self._refusals = refusals
-        self._lane_of = lane_of
+        self._dead_letters = dead_letters
         self._draining: dict[Partition, float] = {}
 
     def any(self) -> bool:
@@ -36,32 +33,24 @@ class Drains:
 
     def begin(self, parts: list[Partition], deadline: float) -> None:
         """Begin to drain; `deadline` is monotonic seconds."""
-        started = self._calls.flights()
+        handed = newest_of(self._calls.batches())
         for part in parts:
-            handed = [item[1].offset() for flight in started for item in flight.items if item[0] is part]
-            begun = [offset for offset, fan in part.fans.items() if fan.left < fan.total]
-            refused = self._refusals.unfinished(part)
-            part.draining = max([part.ledger.top, *handed, *begun, *refused])
+            begun = [offset for offset, fan_out in part.fan_outs.items() if fan_out.begun]
+            rejected = self._dead_letters.unfinished(part)
+            last = max([part.ledger.top, handed.get(part, -1), *begun, *rejected])
             self._draining[part] = deadline
-            self._let_go(part, part.draining)
+            self._let_go(part, last)
 
     def _let_go(self, part: Partition, last: int) -> None:
-        """What has not been handed over and is above the last offset to be sent leaves queues and flights."""
-        for lane, waiting in list(part.waiting.items()):
-            kept = deque(entry for entry in waiting if _offset(entry) <= last)
-            if kept:
-                part.waiting[lane] = kept
-            else:
-                del part.waiting[lane]
-        part.runnable = deque(lane for lane in part.runnable if lane in part.waiting)
-        for flight in self._placer.unstarted():
-            if any(item[0] is part and item[1].offset() > last for item in flight.items):
-                self._drop(flight, part, last)
+        """What has not been handed over and is above the last offset to be sent leaves queues and batches."""
+        part.lanes.drain(last)
 
-    def _drop(self, flight: Flight, part: Partition, last: int) -> None:
-        flight.keep([item for item in flight.items if item[0] is not part or item[1].offset() <= last])
-        still = {lane for held_by, lane in flight.lanes(self._lane_of) if held_by == id(part)}
-        part.lanes = {lane: holder for lane, holder in part.lanes.items() if holder is not flight or lane in still}
+        def above(run: Run) -> range:
+            return run.every[bisect_right(run.offsets, last) :] if run.part is part else range(0)
+
+        for batch in self._batcher.unstarted():
+            if batch.take(above):
+                part.lanes.left(batch, batch.locked().get(part, set()))
 
     def done(self, now: float, shut: bool) -> list[Partition]:
         """Partitions that are drained, or whose time is up, or for which nothing can be sent any more (`shut`)."""
@@ -73,19 +62,14 @@ class Drains:
     def _drained(self, part: Partition, shut: bool) -> bool:
         if not part.live:
             return True
-        if self._calls.in_call(part) or self._refusals.pending(part):
+        if self._calls.in_call(part) or self._dead_letters.pending(part):
             return False
-        if shut or self._placer.paused(part):
+        if shut or self._holds.paused(part.name):
             return True
-        flights = [*self._calls.flights(), *self._placer.unstarted()]
-        if any(item[0] is part for flight in flights for item in flight.items):
+        if any(part in batch.parts() for batch in (*self._calls.batches(), *self._batcher.unstarted())):
             return False
-        return bool(self._holds.on(part.name)) or not (part.ready() or part.waiting)
+        return bool(self._holds.on(part.name)) or not (part.ready() or part.lanes.waiting)
 
     def next_at(self) -> float | None:
         """When the next drain has to end."""
         return min(self._draining.values(), default=None)
-
-
-def _offset(entry: Record | Fan) -> int:
-    return entry.record.offset() if isinstance(entry, Fan) else entry.offset()

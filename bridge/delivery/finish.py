@@ -3,169 +3,106 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Sequence
 
-from bridge.delivery.batch import Flight, Item, Leg
-from bridge.delivery.brake import Brake, topic_key
-from bridge.delivery.counters import Tally
-from bridge.delivery.journal import Journal
-from bridge.delivery.partition import Lane, Partition
+from bridge.delivery.batch import Locked, Run
+from bridge.delivery.counters import Counters
+from bridge.delivery.guards import Brake, topic_key
+from bridge.delivery.partition import FanOut, Partition
 from bridge.flow import RECORD_OVERHEAD, Outcome, Record, Room
 
-_event_of: Callable[[Item], tuple[str, ...]] = itemgetter(2)
-_rule_and_name: Callable[[tuple[str, ...]], tuple[str, str]] = itemgetter(0, 1)
+NOTHING: Locked = {}
+GOOD = frozenset({Outcome.DELIVERED, Outcome.FILTERED})
+"""Outcomes that speak for the rules of a topic."""
 
 
-class Settler:
-    """Ends events and records, frees their lanes and their bytes. Used by the delivery thread alone.
+class Finish:
+    """Ends events and records: lanes, bytes, counters, ledger. Used by the delivery thread alone.
 
-    `woken` collects partitions that have something to take again.
+    Whoever marks the ledger otherwise, frees bytes or counts an outcome is wrong.
     """
 
-    __slots__ = ("_brake", "_lane_of", "_room", "dirty", "journal", "tally", "woken")
+    __slots__ = ("_brake", "_budget", "counters", "dirty", "woken")
 
-    def __init__(self, tally: Tally, room: Room, lane_of: Callable[[Record], Lane | None], brake: Brake) -> None:
-        self.tally = tally
+    def __init__(self, counters: Counters, budget: Room, brake: Brake) -> None:
+        self.counters = counters
         self._brake = brake
-        self._room = room
-        self._lane_of = lane_of
-        self.journal = Journal()
-        self.dirty: set[Partition] = set()
-        """Partitions whose watermark or finished set may have moved."""
+        self._budget = budget
+        self.dirty: dict[Partition, int] = {}
+        """Partitions whose watermark or finished set may have moved, and how many records have ended there since."""
         self.woken: deque[Partition] = deque()
+        """Partitions that have something to take again."""
 
-    def record(self, part: Partition, record: Record, outcome: Outcome) -> None:
-        """The whole record ends."""
-        offset = record.offset()
-        del part.ledger.unfinished[offset]
-        part.ledger.top = max(part.ledger.top, offset)
-        part.finished += 1
-        self._room.free(part.name[0], len(record) + RECORD_OVERHEAD)
-        self.tally.topic(part.name[0]).finished[outcome] += 1
-        self.dirty.add(part)
-        if outcome is Outcome.DELIVERED or outcome is Outcome.FILTERED:
-            self._brake.passed(topic_key(part.name[0]), 1)
+    def finish(self, run: Run, outcome: Outcome, result: str = "", still: Locked = NOTHING) -> None:
+        """Every event of the run has ended so, and its lanes are free, save those in `still`.
 
-    def filtered(self, part: Partition, records: list[Record]) -> None:
-        """Many records end at once that no rule wanted."""
-        ledger = part.ledger
-        unfinished = ledger.unfinished
-        freed = 0
-        for record in records:
-            del unfinished[record.offset()]
-            freed += len(record)
-        ledger.top = max(ledger.top, records[-1].offset())
-        self._left(part, len(records), freed, Outcome.FILTERED)
-
-    def _left(self, part: Partition, records: int, value_bytes: int, outcome: Outcome) -> None:
-        part.finished += records
-        self._room.free(part.name[0], value_bytes + records * RECORD_OVERHEAD)
-        self.tally.topic(part.name[0]).finished[outcome] += records
-        self.dirty.add(part)
-        self._brake.passed(topic_key(part.name[0]), records)
-
-    def event(self, item: Item, outcome: Outcome, result: str) -> None:
-        """One event ends; with the last one, its record. Its lane is freed by `free`."""
-        part, record, event = item
-        self.tally.events[event.rule, event.name, result] += 1
-        self.part_of_record(part, record, outcome)
-
-    def part_of_record(self, part: Partition, record: Record, outcome: Outcome) -> None:
-        """An event or a fault of the record ends."""
+        A record ends with the last of its events and faults, and has the worst of their outcomes. A run without bodies
+        stands for records, or faults of them; else `result` is what `events_total` calls it.
+        """
+        if result:
+            events = self.counters.events
+            for (rule, name), count in run.by_rule().items():
+                events[rule, name, result] += count
+                if outcome is Outcome.DELIVERED:
+                    self._brake.passed(rule, count)
+        part, offsets = run.part, run.offsets
         if not part.live:
-            self.tally.late_results += 1
-            return
-        fan = part.fans.get(record.offset())
-        if fan is not None:
-            total = fan.ended(outcome)
-            if total is None:
-                return
-            del part.fans[record.offset()]
-            outcome = total
-        self.record(part, record, outcome)
-
-    def delivered(self, items: Sequence[Item]) -> None:
-        """Every one of these events was accepted. The hot path: everything that can be is done per run of a partition."""
-        self._accepted(Counter(map(_rule_and_name, map(_event_of, items))))
-        start = 0
-        total = len(items)
-        while start < total:
-            part = items[start][0]
-            stop = start + 1
-            while stop < total and items[stop][0] is part:
-                stop += 1
-            self._delivered_of(part, items[start:stop] if stop - start < total else items)
-            start = stop
-
-    def _delivered_of(self, part: Partition, items: Sequence[Item]) -> None:
-        if not part.live:
-            self.tally.late_results += len(items)
-            return
-        if part.fans:
-            for item in items:
-                self.part_of_record(part, item[1], Outcome.DELIVERED)
-            return
-        unfinished = part.ledger.unfinished
-        top = part.ledger.top
-        freed = 0
-        for item in items:
-            record = item[1]
-            offset = record.offset()
-            del unfinished[offset]
-            freed += len(record)
-            top = max(top, offset)
-        part.ledger.top = top
-        self._left(part, len(items), freed, Outcome.DELIVERED)
-
-    def free(self, items: Sequence[Item], still: set[tuple[int, Lane]] | None = None) -> None:
-        """The lanes of these items are free, save those that unfinished items of the flight `still` hold."""
-        lane_of = self._lane_of
-        for part, record, _ in items:
-            lane = lane_of(record)
-            if not (still and (id(part), lane) in still):
-                self._free(part, lane)
-
-    def _free(self, part: Partition, lane: Lane | None) -> None:
-        if lane is None or part.lanes.pop(lane, None) is None:
-            return
-        if part.waiting and lane in part.waiting:
-            part.runnable.append(lane)
-            self.woken.append(part)
-        elif part.serial:
-            self.woken.append(part)
-
-    def ended(self, flight: Flight) -> None:
-        """Every event of the flight was accepted at once."""
-        if flight.legs and flight.sequel is None:
-            for leg in flight.legs:
-                self._leg_ended(leg)
-            return
-        self.delivered(flight.items)
-        self.free(flight.items, flight.sequel.lanes(self._lane_of) if flight.sequel is not None else None)
-
-    def _leg_ended(self, leg: Leg) -> None:
-        """The hot path: a whole run of a partition, each record with its one event."""
-        part, offsets, lanes = leg.part, leg.offsets, leg.lanes
-        self._accepted(leg.counts)
-        if part.live:
-            unfinished = part.ledger.unfinished
-            for offset in offsets:
-                del unfinished[offset]
-            part.ledger.top = max(part.ledger.top, offsets[-1])
-            self._left(part, len(offsets), leg.value_bytes, Outcome.DELIVERED)
+            self.counters.late_results += len(offsets)
+        elif part.fan_outs and not part.fan_outs.keys().isdisjoint(offsets):
+            self._end_parts(part, offsets, outcome)
         else:
-            self.tally.late_results += len(offsets)
-        if part.serial or (part.waiting and not part.waiting.keys().isdisjoint(lanes)):
-            for lane in lanes:
-                self._free(part, lane)
-        else:
-            free = part.lanes.pop
-            for lane in lanes:
-                free(lane, None)
+            self._end(part, offsets, outcome)
+        self.unlock(run, still)
 
-    def _accepted(self, counts: Mapping[tuple[str, str], int]) -> None:
-        events = self.tally.events
-        for (rule, name), n in counts.items():
-            events[rule, name, "accepted"] += n
-            self._brake.passed(rule, n)
+    def _end_parts(self, part: Partition, offsets: Sequence[int], outcome: Outcome) -> None:
+        """Of some of these records only a part ends."""
+        fan_outs = part.fan_outs
+        ended: dict[Outcome, list[int]] = {}
+        for offset, parts in Counter(offsets).items():
+            fan_out = fan_outs.get(offset)
+            total = outcome if fan_out is None else fan_out.ended(outcome, parts)
+            if total is not None:
+                fan_outs.pop(offset, None)
+                ended.setdefault(total, []).append(offset)
+        for total, whole in ended.items():
+            self._end(part, whole, total)
+
+    def _end(self, part: Partition, offsets: Sequence[int], outcome: Outcome) -> None:
+        """Whole records end, ascending."""
+        topic, records = part.name[0], len(offsets)
+        self._budget.free(topic, part.ledger.finish(offsets) + records * RECORD_OVERHEAD)
+        self.counters.topic(topic).finished[outcome] += records
+        self.dirty[part] = self.dirty.get(part, 0) + records
+        if outcome in GOOD:
+            self._brake.passed(topic_key(topic), records)
+
+    def unlock(self, run: Run, still: Locked = NOTHING) -> None:
+        """The lanes of a run are free, save those in `still`."""
+        if run.lanes and run.part.lanes.unlock(run.lanes, still.get(run.part, ())):
+            self.woken.append(run.part)
+
+    def fan_out(self, part: Partition, offset: int, parts: int) -> None:
+        """A record became so many events and faults: it ends with the last of them."""
+        part.fan_outs[offset] = FanOut(parts)
+
+    def last_of(self, part: Partition, offset: int) -> None:
+        """Whatever is known of a record's events, it ends with the next thing of it that does."""
+        part.fan_outs[offset].left = 1
+
+    def forget(self, part: Partition, offset: int) -> None:
+        """A record that was not handed over is to become something else."""
+        part.fan_outs.pop(offset, None)
+
+    def release(self, part: Partition, records: Sequence[Record]) -> None:
+        """These are not ours any more, or will be read again: they leave, and the ledger is the caller's."""
+        self._budget.free(part.name[0], sum(map(len, records)) + RECORD_OVERHEAD * len(records))
+        self.counters.topic(part.name[0]).finished[Outcome.RELEASED] += len(records)
+        self.counters.released += len(records)
+
+    def moved(self, part: Partition) -> None:
+        """What is to be said of the partition may be another, though nothing ended."""
+        self.dirty.setdefault(part, 0)
+
+    def wake(self, part: Partition) -> None:
+        """The partition may have something to take again."""
+        self.woken.append(part)

@@ -168,6 +168,10 @@ class Holds:
         """What holds exactly that scope."""
         return self._by_scope.get(scope, {})
 
+    def paused(self, scope: TopicPartition) -> bool:
+        """Whether an operator paused the partition."""
+        return Reason.OPERATOR in self.on(scope)
+
     def all(self) -> tuple[Hold, ...]:
         """Every hold in force, oldest first."""
         held = [hold for holds in self._by_scope.values() for hold in holds.values()]

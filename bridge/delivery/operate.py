@@ -5,14 +5,13 @@ All are called by the delivery thread between two turns. `Declined` says in one 
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 
-from bridge.delivery.batch import Flight, Item
+from bridge.delivery.batch import Run
 from bridge.delivery.core import Delivery
-from bridge.delivery.dead_letter_headers import Refusal
+from bridge.delivery.dead_letter_headers import Rejected
 from bridge.delivery.holds import KINDS, Hold, Reason
-from bridge.delivery.partition import Fan, Lane, Partition
+from bridge.delivery.partition import Lane, Partition
 from bridge.delivery.pauses import Book
 from bridge.flow import Event, GoPast, Mapping, Record, Stage, TopicPartition
 
@@ -32,67 +31,51 @@ def reload(delivery: Delivery, mapping: Mapping) -> None:
             _remap_braked(delivery, hold.scope)
             delivery.holds.lift(hold.scope, hold.reason)
     for part in delivery.parts.values():
-        delivery.settler.woken.append(part)
+        delivery.finish.wake(part)
 
 
 def _put_back(delivery: Delivery, part: Partition) -> None:
-    """Empty the flights that have not gone out, and the lanes they held, of this partition's records."""
-    placer, lane_of = delivery.placer, delivery.calls.lane_of
-    started = {item[1].offset() for flight in delivery.calls.flights() for item in flight.items if item[0] is part}
-    started |= delivery.refusals.on_their_way(part)
-    records: dict[int, Record] = {}
+    """Empty the batches that have not gone out, and the lanes that they keep busy, of this partition's records."""
+    batcher, finish = delivery.batcher, delivery.finish
+    started = {
+        offset for batch in delivery.calls.batches() for run in batch.runs if run.part is part for offset in run.offsets
+    }
+    started |= delivery.dead_letters.on_their_way(part)
     fixed = _fixed(delivery, part, started)
-    for flight in placer.unstarted():
-        mine = [
-            item
-            for item in flight.items
-            if item[0] is part and _fresh(part, item[1], started) and item[1].offset() > fixed.get(lane_of(item[1]), -1)
+
+    def fresh(run: Run) -> list[int]:
+        if run.part is not part:
+            return []
+        return [
+            place
+            for place, offset in enumerate(run.offsets)
+            if _fresh(part, offset, started) and offset > fixed.get(run.lanes[place], -1)
         ]
-        records.update((record.offset(), record) for _, record, _ in mine)
-        gone = {id(item) for item in mine}
-        flight.keep([item for item in flight.items if id(item) not in gone])
-    unstarted = placer.unstarted()
-    freed = [lane for lane in part.waiting if not _out(part.lanes.get(lane), unstarted)]
-    for lane in freed:
-        kept: deque[Record | Fan] = deque()
-        for entry in part.waiting.pop(lane):
-            record = entry.record if isinstance(entry, Fan) else entry
-            if isinstance(entry, Fan) and not _fresh(part, record, started):
-                kept.append(entry)
-            else:
-                records[record.offset()] = record
-        if kept:
-            part.waiting[lane] = kept
-            part.runnable.append(lane)
-    for record in records.values():
-        part.fans.pop(record.offset(), None)
-    part.lanes = {lane: holder for lane, holder in part.lanes.items() if (id(part), lane) in holder.lanes(lane_of)}
-    part.runnable = deque(lane for lane in dict.fromkeys(part.runnable) if lane in part.waiting)
-    part.unsent.extendleft(records[offset] for offset in sorted(records, reverse=True))
+
+    records: dict[int, Record] = {}
+    for batch in batcher.unstarted():
+        for run in batch.take(fresh):
+            records.update(zip(run.offsets, run.records, strict=True))
+    part.lanes.put_back(records, lambda offset: not _fresh(part, offset, started), batcher.unstarted())
+    for offset in records:
+        finish.forget(part, offset)
 
 
 def _fixed(delivery: Delivery, part: Partition, started: set[int]) -> dict[Lane | None, int]:
     """Per lane, the last record that keeps its place because something of it has ended: so do all before it."""
-    lane_of = delivery.calls.lane_of
-    unsent = [item[1] for flight in delivery.placer.unstarted() for item in flight.items if item[0] is part]
-    overhang = [waiting[0].record for waiting in part.waiting.values() if waiting and isinstance(waiting[0], Fan)]
+    unsent = [run for batch in delivery.batcher.unstarted() for run in batch.runs if run.part is part]
     fixed: dict[Lane | None, int] = {}
-    for record in (*unsent, *overhang):
-        lane = lane_of(record)
-        if lane is not None and not _fresh(part, record, started):
-            fixed[lane] = max(record.offset(), fixed.get(lane, -1))
+    for run in (*unsent, *part.lanes.rests.values()):
+        for offset, lane in zip(run.offsets, run.lanes, strict=True):
+            if lane is not None and not _fresh(part, offset, started):
+                fixed[lane] = max(offset, fixed.get(lane, -1))
     return fixed
 
 
-def _fresh(part: Partition, record: Record, started: set[int]) -> bool:
+def _fresh(part: Partition, offset: int, started: set[int]) -> bool:
     """Whether nothing of the record was handed over or ended, so that it may become something else."""
-    fan = part.fans.get(record.offset())
-    return record.offset() not in started and (fan is None or fan.left == fan.total)
-
-
-def _out(holder: Flight | None, unstarted: list[Flight]) -> bool:
-    """Whether a flight that was handed to the API holds the lane."""
-    return holder is not None and not any(holder is flight for flight in unstarted)
+    fan_out = part.fan_outs.get(offset)
+    return offset not in started and (fan_out is None or not fan_out.begun)
 
 
 def _remap_braked(delivery: Delivery, scope: TopicPartition) -> None:
@@ -100,14 +83,13 @@ def _remap_braked(delivery: Delivery, scope: TopicPartition) -> None:
     part = delivery.parts.get(scope)
     if part is None:
         return
-    unsent = {record.offset(): record for record in part.unsent}
-    for refusal in delivery.refusals.take_braked(scope):
-        offset = refusal.record.offset()
-        if refusal.event is None and offset not in part.fans:
-            unsent[offset] = refusal.record
+    again: list[Record] = []
+    for rejected in delivery.dead_letters.take_braked(scope):
+        if rejected.event is None and rejected.record.offset() not in part.fan_outs:
+            again.append(rejected.record)
         else:
-            delivery.refusals.write(refusal)
-    part.unsent = deque(unsent[offset] for offset in sorted(unsent))
+            delivery.dead_letters.write(rejected)
+    part.lanes.merge(again)
 
 
 def keep_to_workspace(delivery: Delivery, own: str, other: str | None, now_ms: int) -> None:
@@ -133,13 +115,13 @@ def resume(delivery: Delivery, scope: TopicPartition) -> list[Reason]:
     for reason in lifted:
         delivery.holds.lift(scope, reason)
         if reason is Reason.BRAKE:
-            delivery.refusals.loosen(scope)
+            delivery.dead_letters.loosen(scope)
         elif reason is Reason.DEDUPE_EXPIRED and part is not None:
-            part.consented = max(part.ledger.newest, part.start.bound)
-        elif reason is Reason.STORM and delivery.placer.storm is not None:
-            delivery.placer.storm.reset()
+            part.consent()
+        elif reason is Reason.STORM and delivery.batcher.storm is not None:
+            delivery.batcher.storm.reset()
     if part is not None:
-        delivery.settler.woken.append(part)
+        delivery.finish.wake(part)
     return lifted
 
 
@@ -150,8 +132,8 @@ def accept_rewind(delivery: Delivery, token: str) -> TopicPartition:
             delivery.holds.lift(hold.scope, Reason.REWIND)
             part = delivery.parts.get(hold.scope)
             if part is not None:
-                part.consented = max(part.ledger.newest, part.start.bound)
-                delivery.settler.woken.append(part)
+                part.consent()
+                delivery.finish.wake(part)
             return hold.scope
     message = "no partition waits for that token: it stands for other offsets, or was accepted already"
     raise Declined(message)
@@ -165,24 +147,24 @@ def skip(delivery: Delivery, scope: TopicPartition, offset: int, reason: str, no
         message = f"{scope[0]}:{scope[1]}:{offset} is not unfinished here: nothing to skip"
         raise Declined(message)
     if any(
-        item[0] is part and item[1] is record for flight in delivery.calls.in_flight.values() for item in flight.items
+        run.part is part and offset in run.offsets for batch in delivery.calls.in_flight.values() for run in batch.runs
     ):
         message = f"{scope[0]}:{scope[1]}:{offset} is in a call right now: ask again when it was answered"
         raise Declined(message)
-    if delivery.refusals.writing(part, record):
+    if delivery.dead_letters.writing(part, record):
         message = f"{scope[0]}:{scope[1]}:{offset} is on its way to the dead-letter topic already: nothing to skip"
         raise Declined(message)
-    whole = Refusal(part, record, None, Stage.DELIVER, "skipped_by_operator", "skipped", reason, last_ms=now_ms)
-    refused = delivery.refusals.take(part, record)
-    for refusal in _skipped(whole, refused, _take_out(delivery, part, record)):
-        delivery.refusals.write(refusal)
+    whole = Rejected(part, record, None, Stage.DELIVER, "skipped_by_operator", "skipped", reason, last_ms=now_ms)
+    refused = delivery.dead_letters.take(part, record)
+    for rejected in _skipped(delivery, whole, refused, _take_out(delivery, part, offset)):
+        delivery.dead_letters.write(rejected)
     for held in (Reason.HALT, Reason.BRAKE, Reason.DEDUPE_EXPIRED, Reason.STORM, Reason.OVERSIZED):
         hold = delivery.holds.on(scope).get(held)
         if hold is not None and hold.offset == offset:
             delivery.holds.lift(scope, held)
             if held is Reason.BRAKE:
-                delivery.refusals.hold_braked(scope, now_ms)
-    delivery.settler.woken.append(part)
+                delivery.dead_letters.hold_braked(scope, now_ms)
+    delivery.finish.wake(part)
 
 
 def go_past(delivery: Delivery, scope: TopicPartition, first: int, to: int) -> None:
@@ -205,44 +187,35 @@ def go_past(delivery: Delivery, scope: TopicPartition, first: int, to: int) -> N
     delivery.order(GoPast(*scope, part.epoch, first, to))
 
 
-def _skipped(whole: Refusal, refused: list[Refusal], events: list[Event]) -> list[Refusal]:
+def _skipped(delivery: Delivery, whole: Rejected, refused: list[Rejected], events: list[Event]) -> list[Rejected]:
     """The letters of a skip: one, or of a record with several events one for each that has not ended.
 
     Each names its item and key: a letter about all would have those sent again, under other keys, that were delivered.
     """
-    fan = whole.part.fans.get(whole.record.offset())
-    if fan is None:
+    offset = whole.record.offset()
+    fan_out = whole.part.fan_outs.get(offset)
+    if fan_out is None:
         return [whole]
-    if len(refused) + len(events) != fan.left:
-        fan.left = 1
+    if len(refused) + len(events) != fan_out.left:
+        delivery.finish.last_of(whole.part, offset)
         return [whole]
     why = {"cause": whole.cause, "code": whole.code, "message": whole.message, "last_ms": whole.last_ms}
-    kept = [replace(refusal, **why) for refusal in refused]  # type: ignore[arg-type] # the names are those of Refusal
+    kept = [replace(rejected, **why) for rejected in refused]  # type: ignore[arg-type] # the names are those of Rejected
     return [*kept, *(replace(whole, rule=event.rule, event=event) for event in events)]
 
 
-def _take_out(delivery: Delivery, part: Partition, record: Record) -> list[Event]:
+def _take_out(delivery: Delivery, part: Partition, offset: int) -> list[Event]:
     """Take a record out of everything; the events of it that were not accepted."""
-    events: list[Event] = []
-    part.unsent = deque(entry for entry in part.unsent if entry is not record)
-    for lane in list(part.waiting):
-        entries = part.waiting[lane]
-        events += [
-            event for entry in entries if isinstance(entry, Fan) and entry.record is record for event in entry.events
-        ]
-        part.waiting[lane] = deque(
-            entry for entry in entries if (entry.record if isinstance(entry, Fan) else entry) is not record
-        )
-    calls, lane_of = delivery.calls, delivery.calls.lane_of
-    for root in (*delivery.placer.unstarted(), *calls.in_flight.values(), *(entry[2] for entry in calls.resting)):
-        gone: list[Item] = []
-        for flight in root.family():
-            mine = [item for item in flight.items if item[0] is part and item[1] is record]
-            if mine:
-                flight.keep([item for item in flight.items if item[0] is not part or item[1] is not record])
-                gone += mine
-        if gone:
-            # A half that goes out before may hold the same lane.
-            delivery.settler.free(gone, root.lanes(lane_of))
-            events += [event for _, _, event in gone]
-    return events
+
+    def of_record(run: Run) -> list[int]:
+        return [place for place, at in enumerate(run.offsets) if at == offset] if run.part is part else []
+
+    taken = part.lanes.take_out(offset)
+    calls = delivery.calls
+    for root in (*delivery.batcher.unstarted(), *calls.in_flight.values(), *(entry[2] for entry in calls.resting)):
+        gone = [run for batch in root.family() for run in batch.take(of_record)]
+        for run in gone:
+            # A half that goes out before may keep the same lane busy.
+            delivery.finish.unlock(run, root.locked())
+        taken += gone
+    return [event for run in taken for event in run.events()]

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bridge.delivery.brake import BrakeLimits
+from bridge.delivery.guards import BrakeLimits, OnDedupeExpired, StormLimits
 from bridge.delivery.rate_control import Backoff
-from bridge.delivery.storm import StormLimits
 
 Ordering = Literal["key", "partition", "none"]
-OnDedupeExpired = Literal["dead_letter", "hold", "send"]
 
 HOUR_MS = 3_600_000
 
@@ -45,8 +43,8 @@ class Policy:
     unreadable_in_row: int = 10
     accepted_rewinds: frozenset[str] = frozenset()
     """Tokens of rewinds that a person has accepted in the settings."""
-    note_bytes: int = 3_000
-    """A partition whose coded runs are longer than this (three quarters of the room) reads no more for now."""
+    metadata_bytes: int = 3_000
+    """A partition whose commit metadata codes more than this (three quarters of what fits) reads no more for now."""
 
     @property
     def give_up_ms(self) -> int:

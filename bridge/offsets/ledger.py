@@ -20,8 +20,7 @@ class Ledger:
     """Used by the delivery thread alone.
 
     `unfinished` maps offset → record, ascending, for everything accepted that has no outcome yet (None for what was
-    given back and is to be read again). To finish one is `del unfinished[offset]` and `top = max(top, offset)`,
-    done in bulk by the caller.
+    given back and is to be read again).
     """
 
     __slots__ = (
@@ -108,6 +107,13 @@ class Ledger:
             return offset < start.offset
         index = bisect_right(start.unfinished, offset, key=itemgetter(0)) - 1
         return index < 0 or offset > start.unfinished[index][1]
+
+    def finish(self, offsets: Sequence[int]) -> int:
+        """These, ascending, have an outcome; returns how many bytes their values have."""
+        pop = self.unfinished.pop
+        self.top = max(self.top, offsets[-1])
+        # What was given back is None, and is not handed in here.
+        return sum([len(pop(offset)) for offset in offsets])  # type: ignore[arg-type,misc]
 
     def end(self, offset: int) -> None:
         """The reader stands at `offset`: with nothing unfinished that is what may be committed."""

@@ -91,7 +91,7 @@ class App:
         self._facts.mapping = RulesView(mapping.rules_hash, time.time())
         self._snapshot = Snapshot(taken_at=time.time())
         self._swapping = threading.Lock()
-        self._journal = self.road.delivery.settler.journal
+        self._journal = self.road.delivery.journal
         self._log_lines = LogLines(logs, (self.kafka.counters.journal, self._journal, self.pauses.journal))
         self._secrets = SecretWatch(logs, secrets_by_setting(settings))
         self._ask_for_payloads()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bridge.delivery.batch import Flight
+from bridge.delivery.batch import Batch
 from bridge.delivery.core import Delivery
 from bridge.delivery.holds import KINDS, Hold, Reason
 from bridge.delivery.partition import Partition
@@ -42,8 +42,8 @@ class ProcessFacts:
 
 def snapshot_of(delivery: Delivery, process: ProcessFacts, now: float, now_ms: int) -> Snapshot:
     """Everything at this moment."""
-    counted, counters = copied(delivery.tally), copied(process.counters)
-    calls, gate = delivery.calls, delivery.gate
+    counted, counters = copied(delivery.counters), copied(process.counters)
+    calls, admission = delivery.calls, delivery.admission
     return Snapshot(
         taken_at=now_ms / 1000,
         topics=tuple(_topic(delivery, topic) for topic in dict.fromkeys((*process.topics, *counted.topics))),
@@ -53,7 +53,7 @@ def snapshot_of(delivery: Delivery, process: ProcessFacts, now: float, now_ms: i
         rules=delivery.mapping.rules,
         delivery=counted,
         consumer=counters,
-        calls=CallsView(len(calls.in_flight), gate.limit.value, gate.breaker.open),
+        calls=CallsView(len(calls.in_flight), admission.limit.value, admission.breaker.open),
         kafka=KafkaView(delivery.kafka, process.group),
         mapping=process.mapping,
         holds=tuple(hold_view(hold) for hold in delivery.holds.all()),
@@ -153,14 +153,14 @@ def _waiting(delivery: Delivery, now: float) -> tuple[WaitingView, ...]:
     """What is unfinished and for how long, oldest first: what a stall would be waiting for."""
     calls = delivery.calls
     entries = [
-        WaitingView("call", f"call {number}: {len(flight.items)} events", now - flight.started)
-        for number, flight in calls.in_flight.items()
+        WaitingView("call", f"call {number}: {batch.count} events", now - batch.started)
+        for number, batch in calls.in_flight.items()
     ]
-    resting = sorted((flight for _, _, flight in calls.resting), key=lambda flight: flight.opened)
-    entries += [WaitingView("retry", _retried(flight), now - flight.opened) for flight in resting[:MOST_WAITING]]
+    resting = sorted((batch for _, _, batch in calls.resting), key=lambda batch: batch.opened)
+    entries += [WaitingView("retry", _retried(batch), now - batch.opened) for batch in resting[:MOST_WAITING]]
     return tuple(sorted(entries, key=lambda entry: -entry.seconds)[:MOST_WAITING])
 
 
-def _retried(flight: Flight) -> str:
-    beside = f", {flight.healthy} of them while others were accepted" if flight.healthy else ""
-    return f"{', '.join(flight.spans())}: {len(flight.items)} events, {flight.tries} attempts{beside}"
+def _retried(batch: Batch) -> str:
+    beside = f", {batch.healthy} of them while others were accepted" if batch.healthy else ""
+    return f"{', '.join(batch.spans())}: {batch.count} events, {batch.tries} attempts{beside}"

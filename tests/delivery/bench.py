@@ -228,11 +228,11 @@ class Bench:
         return sum(len(part.ledger.unfinished) for part in self.delivery.parts.values())
 
     def outcomes(self) -> dict[Outcome, int]:
-        return dict(self.delivery.tally.topic(TOPIC).finished)
+        return dict(self.delivery.counters.topic(TOPIC).finished)
 
     def conserved(self) -> None:
         """Everything consumed has an outcome or is in work; the same holds for the room's bytes."""
-        tally = self.delivery.tally.topic(TOPIC)
+        tally = self.delivery.counters.topic(TOPIC)
         assert tally.consumed == sum(tally.finished.values()) + self.in_work()
         held = sum(
             len(record) + RECORD_OVERHEAD

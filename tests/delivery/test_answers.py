@@ -108,7 +108,7 @@ def test_a_setup_error_holds_everything_and_heals_by_a_probe(answer: Reply) -> N
     assert not bench.delivery.holds.everything()
     bench.settle()
     assert bench.outcomes() == {Outcome.DELIVERED: 3}
-    assert bench.delivery.tally.dedupe_expired == 0
+    assert bench.delivery.counters.dedupe_expired == 0
 
 
 def test_a_throttled_probe_waits_as_long_as_a_failed_one() -> None:
@@ -176,7 +176,7 @@ def test_one_that_always_fails_does_not_keep_the_breaker_open() -> None:
         for call in bench.start():
             bench.answer(call, reply(500))
         bench.pass_time(40.0)
-    assert bench.delivery.gate.breaker.open
+    assert bench.delivery.admission.breaker.open
     bench.feed([record(1)])
     for _ in range(4):
         for call in bench.start():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from bridge.delivery.brake import Brake, BrakeLimits
+from bridge.delivery.guards import Brake, BrakeLimits
 
 
 def test_a_run_of_refusals_brakes() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.delivery.brake import BrakeLimits
+from bridge.delivery.guards import BrakeLimits
 from bridge.delivery.holds import Reason
 from bridge.delivery.policy import Policy
 from bridge.flow import Fault, Mapped, Mapper, Record, Stage
@@ -17,8 +17,8 @@ SCOPE = (TOPIC, 0)
 class _SomeUnreadable(WordRules):
     """The word `u` cannot be decoded: no rule is reached."""
 
-    def for_topic(self, topic: str) -> Mapper:
-        words = super().for_topic(topic)
+    def mapper(self, topic: str) -> Mapper:
+        words = super().mapper(topic)
 
         def mapper(each: Record) -> Mapped:
             if each.value() == b"u":

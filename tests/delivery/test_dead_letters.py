@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.delivery import operate
-from bridge.delivery.brake import BrakeLimits
+from bridge.delivery.guards import BrakeLimits
 from bridge.delivery.holds import Reason
 from bridge.delivery.policy import Policy
 from bridge.flow import DeadLetter, DeadLetterWritten, Outcome

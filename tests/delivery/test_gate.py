@@ -24,8 +24,8 @@ def test_a_call_whose_every_event_fails_by_its_own_result_stops_nothing() -> Non
         for call in bench.start():
             bench.answer(call, results("transient"))
         bench.pass_time(60.0)
-    assert not bench.delivery.gate.breaker.open
-    assert bench.delivery.gate.limit.value == 16, "one event that fails alone says nothing of the API's load"
+    assert not bench.delivery.admission.breaker.open
+    assert bench.delivery.admission.limit.value == 16, "one event that fails alone says nothing of the API's load"
     bench.feed([record(100)])
     for _ in range(5):
         bench.pass_time(60.0)
@@ -39,8 +39,8 @@ def test_several_events_that_all_fail_together_slow_the_calls_down() -> None:
     bench = fed(10, batch_events=5)
     first, _ = bench.start()
     bench.answer(first, results(*["transient"] * 5))
-    assert bench.delivery.gate.limit.value == 8
-    assert not bench.delivery.gate.breaker.open
+    assert bench.delivery.admission.limit.value == 8
+    assert not bench.delivery.admission.breaker.open
 
 
 def test_such_an_answer_closes_an_open_breaker() -> None:
@@ -48,11 +48,11 @@ def test_such_an_answer_closes_an_open_breaker() -> None:
     bench = fed(5, batch_events=1, breaker_failures=5)
     for call in bench.start():
         bench.answer(call, reply(503))
-    assert bench.delivery.gate.breaker.open
+    assert bench.delivery.admission.breaker.open
     bench.pass_time(60.0)
     (probe,) = bench.start()
     bench.answer(probe, results("transient"))
-    assert not bench.delivery.gate.breaker.open
+    assert not bench.delivery.admission.breaker.open
     bench.pass_time(60.0)
     assert len(bench.start()) == 5
 

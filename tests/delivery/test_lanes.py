@@ -9,7 +9,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bridge.delivery import operate
-from bridge.delivery.brake import BrakeLimits
+from bridge.delivery.guards import BrakeLimits
 from bridge.delivery.policy import Ordering, Policy
 from bridge.delivery.rate_control import Backoff
 from bridge.flow import DeadLetter, DeadLetterWritten, Outcome
@@ -208,7 +208,7 @@ def test_a_refused_lane_mate_counts_as_a_break_of_order() -> None:
     bench.feed([record(0, key=b"a"), record(1, key=b"a")])
     (call,) = bench.start()
     bench.answer(call, results("transient", "ok"))
-    assert bench.delivery.tally.order_breaks == 1
+    assert bench.delivery.counters.order_breaks == 1
 
 
 def test_nothing_goes_out_before_its_bound_is_acknowledged() -> None:

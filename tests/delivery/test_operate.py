@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.delivery import operate
-from bridge.delivery.brake import BrakeLimits
+from bridge.delivery.guards import BrakeLimits
 from bridge.delivery.holds import Reason, rewind_token
 from bridge.delivery.policy import Policy
 from bridge.flow import EndReached, GiveBack, GoPast, Outcome, Pause, PlainRecord, Records, Resume, Sought, Start
@@ -230,7 +230,7 @@ def test_what_was_given_back_is_read_whatever_the_span() -> None:
 def test_a_long_note_of_the_earlier_owner_does_not_stop_the_reading() -> None:
     """What has to be read again so that the note shrinks is read, however long the note is."""
     unfinished = tuple((offset, offset) for offset in range(0, 400, 2))
-    bench = Bench(Policy(linger=0.0, note_bytes=100))
+    bench = Bench(Policy(linger=0.0, metadata_bytes=100))
     bench.assign(start=Start(0, delivered=400, unfinished=unfinished))
     bench.pass_time(1.0)
     assert not any(isinstance(order, Pause) for order in bench.collect())
@@ -443,7 +443,7 @@ def test_a_rewind_that_the_settings_accept_does_not_hold() -> None:
     bench.assign(start=Start(5, hold="rewind", detail=detail))
     assert not bench.delivery.holds.all()
     assert any(isinstance(order, Resume) for order in bench.collect()), "the Kafka thread began held"
-    told = [entry for entry in bench.delivery.settler.journal.take() if entry.event == "rewind"]
+    told = [entry for entry in bench.delivery.journal.take() if entry.event == "rewind"]
     assert [(entry.level, entry.facts["accepted"]) for entry in told] == [("warning", True)]
     bench.feed([record(5)])
     bench.settle()

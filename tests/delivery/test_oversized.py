@@ -69,7 +69,7 @@ def test_one_event_that_is_too_large_for_a_box_holds_its_partition_alone() -> No
     for word in ("413", "bytes", "delivery.batch_bytes", "suprsend.max_event_bytes", "a page"):
         assert word in hold.detail
     assert bench.outcomes() == {Outcome.DELIVERED: 4}
-    assert not bench.delivery.gate.closed(0, bench.now)
+    assert not bench.delivery.admission.closed(0, bench.now)
     assert bench.write_dead_letters() == []
     culprit.clear()
     bench.pass_time(30.0)

@@ -71,7 +71,7 @@ def test_the_deadline_ends_a_drain() -> None:
     (done,) = drained(bench.collect())
     assert (done.progress.watermark, done.handed) == (0, 1)
     bench.accept(call)
-    assert bench.delivery.tally.late_results == 2
+    assert bench.delivery.counters.late_results == 2
     assert bench.outcomes() == {Outcome.RELEASED: 2}
     bench.conserved()
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hypothesis import given, settings, strategies as st
 
-from bridge.delivery.batch import Flight
+from bridge.delivery.batch import Batch
 from bridge.delivery.policy import Policy
 from bridge.flow import RECORD_OVERHEAD, Outcome, Start
 from tests.delivery.bench import TOPIC, Bench, record
 
 
 def finished(bench: Bench) -> dict[Outcome, int]:
-    return {outcome: n for outcome, n in bench.delivery.tally.topic(TOPIC).finished.items() if n}
+    return {outcome: n for outcome, n in bench.delivery.counters.topic(TOPIC).finished.items() if n}
 
 
 def test_a_run_of_plain_records_goes_out_and_ends_as_a_whole() -> None:
@@ -20,15 +20,15 @@ def test_a_run_of_plain_records_goes_out_and_ends_as_a_whole() -> None:
     bench.assign()
     bench.feed([record(offset, b"e", key=b"%d" % offset) for offset in range(100)])
     (call,) = bench.start()
-    flight: Flight = bench.delivery.calls.in_flight[call.number]
+    batch: Batch = bench.delivery.calls.in_flight[call.number]
     assert call.offsets == list(range(100))
-    assert [len(leg.offsets) for leg in flight.legs] == [100]
-    assert len(bench.part().lanes) == 100
+    assert [len(run.offsets) for run in batch.runs] == [100]
+    assert len(bench.part().lanes.busy) == 100
     bench.accept(call)
-    assert bench.part().lanes == {}
+    assert bench.part().lanes.busy == {}
     assert bench.part().ledger.watermark == 100
     assert finished(bench) == {Outcome.DELIVERED: 100}
-    assert bench.delivery.tally.events.total() == 100
+    assert bench.delivery.counters.events.total() == 100
     assert bench.room.taken_bytes == bench.room.freed_bytes
 
 
@@ -69,11 +69,11 @@ def test_records_above_the_bound_stay_behind() -> None:
     bench.feed([record(offset, b"e", key=b"%d" % offset) for offset in range(10)])
     (call,) = bench.start()
     assert call.offsets == list(range(7))
-    assert [each.offset() for each in bench.part().unsent] == [7, 8, 9]
+    assert [each.offset() for each in bench.part().lanes.unsent] == [7, 8, 9]
 
 
 def test_what_an_earlier_owner_may_have_sent_is_guarded_record_by_record() -> None:
-    """A run that begins at or below the bound of the start knows that its flight is guarded."""
+    """A run that begins at or below the bound of the start knows that its batch is guarded."""
     bench = Bench(Policy(linger=0.0))
     bench.assign(start=Start(0, bound=2, bound_at=bench.now_ms))
     bench.feed([record(offset, b"e", key=b"%d" % offset) for offset in range(6)])
@@ -90,7 +90,7 @@ def test_an_answer_after_the_loss_of_the_partition_ends_nothing() -> None:
     (call,) = bench.start()
     bench.lose(0)
     bench.accept(call)
-    assert bench.delivery.tally.late_results == 5
+    assert bench.delivery.counters.late_results == 5
     assert finished(bench) == {Outcome.RELEASED: 5}
 
 
@@ -125,20 +125,22 @@ def test_whatever_becomes_of_them_nothing_is_lost_or_sent_twice(
         of_lane = [offset for offset in sent if made[offset][1] == lane]
         assert of_lane == sorted(of_lane)
     assert bench.part().ledger.watermark == len(made)
-    assert bench.part().lanes == {}
+    assert bench.part().lanes.busy == {}
     assert bench.room.taken_bytes == bench.room.freed_bytes
     assert sum(len(value) + RECORD_OVERHEAD for value, _ in made) == bench.room.freed_bytes
 
 
-def test_a_body_is_the_same_from_runs_and_from_single_events() -> None:
-    """The bytes of a call do not depend on whether somebody looked at its events."""
+def test_looking_at_a_batch_changes_nothing() -> None:
+    """Whoever asks for the events of a call one by one leaves its runs, and its bytes, as they are."""
     bench = Bench(Policy(linger=0.0))
     bench.assign()
     bench.feed([record(offset, b"e", key=b"%d" % offset) for offset in range(3)])
     (call,) = bench.start()
-    flight = bench.delivery.calls.in_flight[call.number]
-    assert len(flight.items) == flight.count == 3
-    assert flight.legs == []
-    assert flight.body() == call.body
+    batch = bench.delivery.calls.in_flight[call.number]
+    (run,) = batch.runs
+    assert batch.keys() == [event.key for event in run.events()]
+    assert len(run.events()) == batch.count == 3
+    assert batch.runs == [run]
+    assert batch.body() == call.body
     bench.accept(call)
     assert bench.part().ledger.watermark == 3

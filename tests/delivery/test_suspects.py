@@ -91,7 +91,7 @@ def test_alone_in_work_a_batch_is_taken_apart_and_the_record_stays_and_is_told(o
         bench.pass_time(1.0)
     assert not [order for order in bench.collect() if isinstance(order, DeadLetter)]
     assert bench.outcomes() == {Outcome.DELIVERED: 5 if ordering == "partition" else 7}
-    told = [entry.facts for entry in bench.delivery.settler.journal.take() if entry.event == "record_failing"]
+    told = [entry.facts for entry in bench.delivery.journal.take() if entry.event == "record_failing"]
     assert {(line["topic"], line["partition"], line["offset"]) for line in told} == {("t", 0, 5)}
     assert 10 < len(told) <= 3_000 / 60, "told again and again, but once a minute at most"
     bench.settle()

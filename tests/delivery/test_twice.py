@@ -19,6 +19,6 @@ def test_a_record_that_comes_twice_counts_once() -> None:
     bench.feed([record(offset) for offset in range(3)])
     bench.accept(second)
     assert bench.start() == []
-    tally = bench.delivery.tally.topic("t")
+    tally = bench.delivery.counters.topic("t")
     assert (tally.consumed, tally.finished[Outcome.DELIVERED]) == (4, 4)
     assert bench.room.taken_bytes == bench.room.freed_bytes

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bridge.flow import Event, Fault, Mapped, Mapper, OnError, Record, RuleInfo, RunMapper, Stage
 from bridge.rules.map.key import key_maker
-from bridge.rules.map.runs import by_record
+from tests.by_record import by_record
 
 ON_ERROR: dict[str, OnError] = {"d": "dead_letter", "s": "skip", "h": "halt", "o": "drop"}
 
@@ -35,11 +35,11 @@ class WordRules:
     def rules(self) -> tuple[RuleInfo, ...]:
         return (RuleInfo("words", ("t",), ("said",)),)
 
-    def for_runs(self, topic: str, mapper: Mapper) -> RunMapper:
-        del topic
-        return by_record(mapper)
+    def for_topic(self, topic: str) -> RunMapper:
+        return by_record(self.mapper(topic))
 
-    def for_topic(self, topic: str) -> Mapper:
+    def mapper(self, topic: str) -> Mapper:
+        """What one record becomes."""
         make_key = key_maker(self.namespace, topic, "words", "said")
         version = self.version
 

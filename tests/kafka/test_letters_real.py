@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.delivery.dead_letter_headers import dead_letter_headers, refusal_of
+from bridge.delivery.dead_letter_headers import dead_letter_headers, rejected_of
 from bridge.delivery.partition import Partition
 from bridge.flow import (
     DeadLetter,
@@ -20,7 +20,6 @@ from bridge.flow import (
     PlainRecord,
     Record,
     Stage,
-    Start,
     UnreadableHeaders,
     headers_of,
 )
@@ -29,10 +28,10 @@ from bridge.kafka.client.dead_letter_producer import DeadLetterProducer
 from bridge.kafka.tools.dead_letter_topic import opened
 from bridge.kafka.tools.inspect import record_at
 from bridge.replay.letter import Letter, again, read
-from bridge.rules.map.runs import by_record
 from tests.brokers.node import free_ports
 from tests.brokers.real import RealKafka, Sent
 from tests.brokers.unchecked import Raw, produce_raw
+from tests.by_record import partition
 from tests.kafka.desk import desk, settings
 from tests.road.bridge_process import until
 
@@ -74,7 +73,7 @@ def _part(topic: str) -> Partition:
     def mapper(_: Record) -> Mapped:
         return ()
 
-    return Partition((topic, 0), 1, Start(0), mapper, by_record(mapper), serial=False)
+    return partition((topic, 0), mapper)
 
 
 def test_headers_that_cannot_be_read_are_not_in_the_letter_and_it_says_so(kafka: RealKafka) -> None:
@@ -88,7 +87,9 @@ def test_headers_that_cannot_be_read_are_not_in_the_letter_and_it_says_so(kafka:
             # Asked more often than CPython needs to make a call quick, and again by the Kafka thread.
             with pytest.raises(UnreadableHeaders):
                 headers_of(record)
-            refusal = refusal_of(_part(topic), record, Fault(None, Stage.DECODE, "not_json", "no", None, "dead_letter"))
+            refusal = rejected_of(
+                _part(topic), record, Fault(None, Stage.DECODE, "not_json", "no", None, "dead_letter")
+            )
             side.dead_letter(ticket, record, dead_letter_headers(refusal, version="1", rules_hash="h"))
         side.until(lambda: len(side.written) == 40)
         assert set(side.written.values()) == {None}

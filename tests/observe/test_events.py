@@ -47,7 +47,7 @@ def told(written: Written, bench: Bench) -> None:
 def test_a_refused_call_is_told_with_its_records(tmp_path: Path) -> Lines:
     """Lines of a call name its records by topic, partition and offsets, and halves have counters of their own."""
     bench = Bench(Policy(linger=0.0, ordering="none"))
-    written = Written(tmp_path, bench.delivery.settler.journal)
+    written = Written(tmp_path, bench.delivery.journal)
     bench.assign()
     bench.feed([record(5), record(6)])
     (call,) = bench.start()
@@ -72,7 +72,7 @@ def test_a_refused_call_is_told_with_its_records(tmp_path: Path) -> Lines:
 def test_a_record_that_fails_and_fails_is_told_with_its_place_and_what_is_proven(tmp_path: Path) -> Lines:
     """Where nothing else is accepted it is no dead letter, but a line says which record it is and since when."""
     bench = Bench(Policy(linger=0.0, stuck_attempts=3, retry_floor=100.0))
-    written = Written(tmp_path, bench.delivery.settler.journal)
+    written = Written(tmp_path, bench.delivery.journal)
     bench.assign()
     bench.feed([record(5)])
     for _ in range(3):
@@ -90,7 +90,7 @@ def test_a_record_that_fails_and_fails_is_told_with_its_place_and_what_is_proven
 def test_an_outage_opens_and_closes_the_circuit(tmp_path: Path) -> Lines:
     """The circuit is told when it opens, with why, and when it closes; an unreadable answer with its shape."""
     bench = Bench(Policy(linger=0.0, breaker_failures=2))
-    written = Written(tmp_path, bench.delivery.settler.journal)
+    written = Written(tmp_path, bench.delivery.journal)
     bench.assign()
     bench.feed([record(0)])
     for answer in (reply(200, {"no": "records"}), reply(503), results("ok")):
@@ -107,7 +107,7 @@ def test_an_outage_opens_and_closes_the_circuit(tmp_path: Path) -> Lines:
 def test_a_dead_letter_that_cannot_be_written_is_told(tmp_path: Path) -> Lines:
     """Kafka's words are in the line; the hold and its end are told once each."""
     bench = Bench()
-    written = Written(tmp_path, bench.delivery.settler.journal)
+    written = Written(tmp_path, bench.delivery.journal)
     bench.assign()
     bench.feed([record(0, b"d")])
     bench.start()
@@ -129,7 +129,7 @@ def test_a_dead_letter_that_cannot_be_written_is_told(tmp_path: Path) -> Lines:
 def test_a_hold_that_ends_before_anybody_looks_is_told(tmp_path: Path) -> Lines:
     """Keys refused, and accepted by another call in the same moment: both are in the log, in that order."""
     bench = Bench(Policy(linger=0.0, ordering="none", batch_events=1))
-    written = Written(tmp_path, bench.delivery.settler.journal)
+    written = Written(tmp_path, bench.delivery.journal)
     bench.assign()
     bench.feed([record(0), record(1)])
     first, second = bench.start()
@@ -148,7 +148,7 @@ def test_a_hold_that_ends_before_anybody_looks_is_told(tmp_path: Path) -> Lines:
 def test_partitions_come_and_go_in_one_line_a_topic(tmp_path: Path) -> Lines:
     """What happens to many partitions at once is one line, with where each is read from; a rewind has its own."""
     bench = Bench()
-    written = Written(tmp_path, bench.delivery.settler.journal)
+    written = Written(tmp_path, bench.delivery.journal)
     for partition in (2, 0, 1):
         bench.assign(partition, start=Start(10 * partition))
     bench.assign(3, start=Start(4, hold="rewind", detail="t[3]: set back", age="; old"))
@@ -185,11 +185,11 @@ def test_kafkas_state_is_told_when_it_changes(tmp_path: Path) -> Lines:
 def test_a_flood_is_counted(tmp_path: Path) -> Lines:
     """Of thousands of dead letters a few lines are written, and all others are counted, whoever left them out."""
     bench = Bench(Policy(linger=0.0, batch_events=1_000))
-    written = Written(tmp_path, bench.delivery.settler.journal)
+    written = Written(tmp_path, bench.delivery.journal)
     bench.assign()
     total = 3_000
     for at in range(total):
-        bench.delivery.settler.journal.note("dead_letter", "warning", topic="t", partition=0, offset=at)
+        bench.delivery.journal.note("dead_letter", "warning", topic="t", partition=0, offset=at)
     lines = written.lines()
     shown = sum(line["event"] == "dead_letter" for line in lines)
     assert shown == 20
@@ -204,7 +204,7 @@ PAYLOAD = b'{"customer":{"email":"ann@example.com"},"note":"a private word"}'
 def test_no_payload_unless_asked_for(tmp_path: Path, asked: bool) -> None:
     """Without `log_payloads` nothing of any record is in the log; with it, what was dead-lettered, redacted."""
     bench = Bench()
-    journal = bench.delivery.settler.journal
+    journal = bench.delivery.journal
     journal.payloads = journal.sent = asked
     written = Written(tmp_path, journal, log_payloads=asked, redact=["**.email"])
     bench.assign()
@@ -227,7 +227,7 @@ def test_no_payload_unless_asked_for(tmp_path: Path, asked: bool) -> None:
 def test_payloads_are_told_with_their_place(tmp_path: Path) -> Lines:
     """A payload that is too large is told by its size."""
     bench = Bench()
-    journal = bench.delivery.settler.journal
+    journal = bench.delivery.journal
     journal.payloads = True
     written = Written(tmp_path, journal, log_payloads=True)
     journal.show("record", b"x" * 20_000, rule="r", topic="t", partition=0, offset=3)

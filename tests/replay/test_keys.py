@@ -9,15 +9,14 @@ from typing import Final
 
 from hypothesis import example, given, settings, strategies as st
 
-from bridge.delivery.dead_letter_headers import Refusal, dead_letter_headers, refusal_of
-from bridge.delivery.partition import Partition
-from bridge.flow import Event, Fault, Headers, Mapper, PlainRecord, Stage, Start, Verdict
+from bridge.delivery.dead_letter_headers import Rejected, dead_letter_headers, rejected_of
+from bridge.flow import Event, Fault, Headers, Mapper, PlainRecord, Stage, Verdict
 from bridge.jsontext import dumps, loads
 from bridge.replay.letter import Letter, read
 from bridge.replay.plan import Limits, Rules
 from bridge.replay.run import Answer, Replay
 from bridge.rules.map.mapping import compile_mapping
-from bridge.rules.map.runs import by_record
+from tests.by_record import partition
 from tests.rules.given import CONTEXT, NOON, load
 
 STAGES: Final = ("event", "distinct_id", "idempotency_key", "tenant_id", "properties", "size")
@@ -52,7 +51,7 @@ def mapper_of(broken: Broken, own: str) -> Mapper:
     key = f'if {failing["idempotency_key"]} then error("no") else {own} end'
     loaded = load(RULE.format(own=f"idempotency_key: '${{ {key} }}'" if own else "", **failing))
     assert not [finding for finding in loaded.findings if finding.severity == "error"], loaded.findings
-    return compile_mapping(loaded.rules, CONTEXT).for_topic("t")
+    return compile_mapping(loaded.rules, CONTEXT).mapper("t")
 
 
 class Topic:
@@ -82,18 +81,18 @@ class Topic:
 
     def deliver(self, mapper: Mapper) -> None:
         """What the bridge does with the record."""
-        part = Partition(("t", 0), 1, Start(0), mapper, by_record(mapper), serial=False)
+        part = partition(("t", 0), mapper)
         for entry in mapper(self.record):
             if isinstance(entry, Fault):
-                self.letter(refusal_of(part, self.record, entry))
+                self.letter(rejected_of(part, self.record, entry))
             elif self.send([entry])[0].verdict is Verdict.INVALID:
                 self.letter(
-                    Refusal(part, self.record, "r", Stage.DELIVER, "invalid", "400", "no", event=entry, first_ms=NOON)
+                    Rejected(part, self.record, "r", Stage.DELIVER, "invalid", "400", "no", event=entry, first_ms=NOON)
                 )
 
-    def letter(self, refusal: Refusal) -> None:
+    def letter(self, rejected: Rejected) -> None:
         """Write one."""
-        self.put(list(dead_letter_headers(refusal, version="1", rules_hash="h")))
+        self.put(list(dead_letter_headers(rejected, version="1", rules_hash="h")))
 
     def put(self, headers: Headers) -> None:
         """Write one, and read it back."""

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given, strategies as st
 
-from bridge.delivery.dead_letter_headers import Refusal, dead_letter_headers
-from bridge.delivery.partition import Partition
-from bridge.flow import Event, Fault, Headers, Mapped, PlainRecord, Record, Stage, Start
+from bridge.delivery.dead_letter_headers import Rejected, dead_letter_headers
+from bridge.flow import Event, Fault, Headers, Mapped, PlainRecord, Record, Stage
 from bridge.replay.keys import rekeyed, renewed
 from bridge.replay.letter import Letter, Mark, Place, Result, again, mark_headers, read
 from bridge.replay.plan import Limits, Rules, planned
@@ -20,8 +19,8 @@ from bridge.replay.progress import Open
 from bridge.replay.run import Replay
 from bridge.replay.wanted import Wanted
 from bridge.rules.map.key import derived_insert_id
-from bridge.rules.map.runs import by_record
 from bridge.suprsend.event import event_body
+from tests.by_record import partition
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000
@@ -84,8 +83,8 @@ def letter(
     def mapper(_: Record) -> Mapped:
         return mapped
 
-    part = Partition(("orders", 3), 1, Start(0), mapper, by_record(mapper), serial=False)
-    refusal = Refusal(
+    part = partition(("orders", 3), mapper)
+    rejected = Rejected(
         part,
         source(headers=headers),
         **({"rule": "r"} | more),
@@ -95,7 +94,7 @@ def letter(
         message="m",
         event=of,
     )
-    written = dead_letter_headers(refusal, version="1", rules_hash="h")
+    written = dead_letter_headers(rejected, version="1", rules_hash="h")
     found = read(PlainRecord("dead", 0, 7, b"v", key=b"k", headers=[*(headers or ()), *written]))
     assert isinstance(found, Letter)
     return found

@@ -63,8 +63,8 @@ class Letters:
         else:
             items = [item for item in range(len(rec.words)) if rec.open >> item & 1]
         # What a person did may have ordered it under an assignment that has ended since.
-        refusal, _ = member.delivery.refusals._out[letter.ticket]
-        track = self._world.tracks[refusal.part.epoch]
+        rejected, _ = member.delivery.dead_letters._out[letter.ticket]
+        track = self._world.tracks[rejected.part.epoch]
         self._ordered[member.name, letter.ticket] = (rec, items, track)
         for item in items:
             self._world.truth.leave_lane(track, rec, item)
@@ -73,7 +73,7 @@ class Letters:
         for item, known in rec.keys.items():
             if known == key:
                 return item
-        made = SimRules({}, repaired=True).for_topic(TOPIC)(rec.record)
+        made = SimRules({}, repaired=True).mapper(TOPIC)(rec.record)
         for item, event in enumerate(made):
             if isinstance(event, Event) and event.key == key:
                 return item

@@ -186,7 +186,7 @@ class Member(Consumer):
             for record in part.ledger.unfinished.values()
             if record is not None
         ]
-        tally = delivery.tally.topic(TOPIC)
+        tally = delivery.counters.topic(TOPIC)
         if tally.consumed != sum(tally.finished.values()) + len(in_work):
             message = f"conservation: {tally.consumed} consumed, {tally.finished} finished, {len(in_work)} in work"
             raise Violation(message)

@@ -8,7 +8,7 @@ from typing import cast
 
 from bridge.flow import Event, Fault, Mapped, Mapper, Record, RuleInfo, RunMapper, Stage
 from bridge.rules.map.key import KeyMaker, key_maker
-from bridge.rules.map.runs import by_record
+from tests.by_record import by_record
 from tests.delivery.words import ON_ERROR
 from tests.simulation.records import Produced, Rec
 
@@ -42,11 +42,11 @@ class SimRules:
     def rules(self) -> tuple[RuleInfo, ...]:
         return (RuleInfo("words", ("t",), ("said",)),)
 
-    def for_runs(self, topic: str, mapper: Mapper) -> RunMapper:
-        del topic
-        return by_record(mapper)
+    def for_topic(self, topic: str) -> RunMapper:
+        return by_record(self.mapper(topic))
 
-    def for_topic(self, topic: str) -> Mapper:
+    def mapper(self, topic: str) -> Mapper:
+        """What one record becomes."""
         made = self._made
         find = made.get
         make = self._maker(topic)

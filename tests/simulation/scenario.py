@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
-from bridge.delivery.brake import BrakeLimits
-from bridge.delivery.policy import OnDedupeExpired, Ordering, Policy
+from bridge.delivery.guards import BrakeLimits, OnDedupeExpired, StormLimits
+from bridge.delivery.policy import Ordering, Policy
 from bridge.delivery.rate_control import Backoff
-from bridge.delivery.storm import StormLimits
 from bridge.offsets.begin import OnGap, StartFrom
 from tests.simulation.records import STUCK
 
@@ -68,7 +67,7 @@ class Scenario:
 WORDS = ("e", "e", "e", "e", "e", "e", "e", "e e", "e e e", "", "s", "e s")
 RARE_WORDS = ("ex", "ex", "d", "e ex", "e d e", "t3000", "t60000 e", "o e", "h", STUCK)
 
-PATIENT: dict[str, Any] = {"span": 10_000, "note_bytes": 3_000, "retry_share": 0.1, "retry_floor": 0.5}
+PATIENT: dict[str, Any] = {"span": 10_000, "metadata_bytes": 3_000, "retry_share": 0.1, "retry_floor": 0.5}
 
 
 def _policy(rng: Random) -> Policy:
@@ -98,7 +97,7 @@ def _policy(rng: Random) -> Policy:
         stuck_attempts=5,
         stuck_seconds=20.0,
         unreadable_in_row=4,
-        note_bytes=rng.choice((60, 3_000)),
+        metadata_bytes=rng.choice((60, 3_000)),
     )
 
 

@@ -278,8 +278,15 @@ class Trouble:
         if not member.delivery.parts:
             return
         part = world.rng.choice(list(member.delivery.parts.values()))
-        flights = member.delivery.calls.in_flight.values()
-        halves = [item for each in flights if each.sequel is not None for item in each.sequel.items if item[0].live]
+        batches = member.delivery.calls.in_flight.values()
+        halves = [
+            (run.part, offset)
+            for each in batches
+            if each.sequel is not None
+            for run in each.sequel.runs
+            if run.part.live
+            for offset in run.offsets
+        ]
         if halves:
             part = world.rng.choice(halves)[0]
         offsets = [offset for offset, record in part.ledger.unfinished.items() if record is not None]
@@ -287,7 +294,7 @@ class Trouble:
         if not offsets or track is None or not world.faults.take("operator: skip"):
             return
         sent = [offset for offset in offsets if part.ledger.unfinished[offset].rec.keys]  # type: ignore[union-attr]
-        waiting = [item[1].offset() for item in halves if item[0] is part]
+        waiting = [offset for each, offset in halves if each is part]
         offset = world.rng.choice(waiting or world.rng.choice((offsets[:1], offsets, sent or offsets, sent or offsets)))
         self.put_aside(member, part, offset)
 

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import pytest
 
-from bridge.delivery.brake import BrakeLimits
 from bridge.delivery.core import Delivery
+from bridge.delivery.guards import BrakeLimits
 from bridge.delivery.policy import Policy
 from bridge.delivery.rate_control import Backoff, Limit
 from bridge.flow import (
@@ -54,7 +54,7 @@ POLICY = Policy(
     probe_interval=0.001,
     brake=BrakeLimits(1 << 40, 1.0, 1 << 40),
     span=FAR,
-    note_bytes=FAR,
+    metadata_bytes=FAR,
 )
 
 
@@ -89,7 +89,7 @@ class Driver:
         rules = WordRules()
         now = time.monotonic()
         self.delivery = Delivery(POLICY, rules, make_judge(), Room(1 << 40), Random(SEED), now, version="1")
-        self.delivery.gate.limit = Limit(SIDE_BY_SIDE, SIDE_BY_SIDE, lowest=SIDE_BY_SIDE)
+        self.delivery.admission.limit = Limit(SIDE_BY_SIDE, SIDE_BY_SIDE, lowest=SIDE_BY_SIDE)
         self.fed = 0
         self.watermark = 0
         self.dead: set[int] = set()
@@ -118,7 +118,7 @@ class Driver:
                 self.unsure.update(json_keys(sent))
             delivery.answered(number, reply, now, now_ms)
         self.held = max(self.held, transport._budget.held)
-        if feed and len(delivery.parts["t", 0].unsent if delivery.parts else ()) < RUN:
+        if feed and len(delivery.parts["t", 0].lanes.unsent if delivery.parts else ()) < RUN:
             self._inbox.append(Records("t", 0, 1, [self._record() for _ in range(RUN)]))
         items, self._inbox = self._inbox, []
         delivery.take(items, now, now_ms)
@@ -152,7 +152,7 @@ def json_keys(body: bytes) -> list[str]:
 
 
 def _key(offset: int) -> str:
-    (event,) = WordRules().for_topic("t")(PlainRecord("t", 0, offset, b"e", timestamp=1_700_000_000_000))
+    (event,) = WordRules().mapper("t")(PlainRecord("t", 0, offset, b"e", timestamp=1_700_000_000_000))
     return event.key  # type: ignore[union-attr]
 
 

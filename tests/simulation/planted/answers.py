@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from bridge.delivery.batch import Flight
+from bridge.delivery.batch import Batch
 from bridge.delivery.calls import Calls
-from bridge.delivery.finish import Settler
-from bridge.delivery.partition import Fan
-from bridge.delivery.stuck import Suspects
+from bridge.delivery.finish import Finish
+from bridge.delivery.partition import FanOut
+from bridge.delivery.stuck import Stuck
 from bridge.flow import Judged, Outcome, Reply, Verdict
 from tests.simulation.planted.table import ACCEPTED, instead, judging, planted
 
@@ -61,13 +61,12 @@ def batch_dead_lettered_as_a_whole() -> AbstractContextManager[Any]:
 @planted
 def accepted_items_sent_again() -> AbstractContextManager[Any]:
     """After a mixed answer the whole batch is sent again."""
-    right = Flight.keep
 
-    def mixed(self: Any, flight: Flight, *args: Any) -> None:
-        items = flight.items
-        RIGHT_MIXED(self, flight, *args)
-        if flight.items:
-            right(flight, items)
+    def mixed(self: Any, batch: Batch, *args: Any) -> None:
+        runs = batch.runs
+        RIGHT_MIXED(self, batch, *args)
+        if batch.count:
+            batch.put(runs)
 
     return instead(Calls, "_mixed", mixed)
 
@@ -75,24 +74,25 @@ def accepted_items_sent_again() -> AbstractContextManager[Any]:
 @planted
 def second_half_lost() -> AbstractContextManager[Any]:
     """A bisection forgets the second half."""
-    right = Flight.split
+    right = Batch.bisect
 
-    def split(self: Flight) -> None:
+    def bisect(self: Batch) -> None:
         right(self)
         self.sequel = None
 
-    return instead(Flight, "split", split)
+    return instead(Batch, "bisect", bisect)
 
 
 @planted
 def one_event_finishes_the_record() -> AbstractContextManager[Any]:
     """The first of several events ends the record."""
 
-    def ended(self: Fan, outcome: Outcome) -> Outcome | None:
-        self.left -= 1
-        return outcome if self.left == self.total - 1 else None
+    def ended(self: FanOut, outcome: Outcome, parts: int = 1) -> Outcome | None:
+        first = self.left == self.total
+        self.left -= parts
+        return outcome if first else None
 
-    return instead(Fan, "ended", ended)
+    return instead(FanOut, "ended", ended)
 
 
 @planted
@@ -127,21 +127,21 @@ def results_shifted_by_one() -> AbstractContextManager[Any]:
 @planted
 def stuck_at_once() -> AbstractContextManager[Any]:
     """An event that failed twice while others were accepted is given up."""
-    return instead(Suspects, "failed", lambda self, flight, judged, now: flight.tries >= 2)
+    return instead(Stuck, "failed", lambda self, batch, judged, now: batch.tries >= 2)
 
 
 @planted
 def outcome_of_a_fenced_partition_counts() -> AbstractContextManager[Any]:
     """What an earlier assignment sent finishes records that were released already."""
 
-    def delivered(self: Any, part: Any, items: Any) -> None:
-        part.live, live = True, part.live
+    def finish(self: Any, run: Any, *args: Any) -> None:
+        run.part.live, live = True, run.part.live
         try:
-            RIGHT_DELIVERED(self, part, items)
+            RIGHT_FINISH(self, run, *args)
         finally:
-            part.live = live
+            run.part.live = live
 
-    return instead(Settler, "_delivered_of", delivered)
+    return instead(Finish, "finish", finish)
 
 
-RIGHT_DELIVERED = Settler._delivered_of
+RIGHT_FINISH = Finish.finish

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from bridge.delivery.batch_builder import Placer
 from bridge.delivery.calls import Calls
 from bridge.delivery.core import Delivery
+from bridge.delivery.guards import Repeats
 from bridge.flow import Bounded
 from bridge.offsets import begin as start, commit_metadata as note, ownership as claims
 from bridge.offsets.commit_metadata import Origin
@@ -122,7 +122,7 @@ def clock_of_the_newest_commit() -> AbstractContextManager[Any]:
 @planted
 def guard_of_24_hours_off() -> AbstractContextManager[Any]:
     """What SuprSend has forgotten is sent again."""
-    return instead(Placer, "expired_for_dedupe", lambda self, part, record, first_ms, now_ms: False)
+    return instead(Repeats, "too_late", lambda self, run, first_ms, now_ms: [])
 
 
 @planted
@@ -141,9 +141,9 @@ def offset_goes_back_by_one() -> AbstractContextManager[Any]:
 def clock_of_the_latest_attempt() -> AbstractContextManager[Any]:
     """The guard of 24 hours runs from the newest attempt, not from the first."""
 
-    def begin(self: Any, flight: Any, now: float, now_ms: int) -> Any:
-        flight.first_ms = None
-        return RIGHT_START(self, flight, now, now_ms)
+    def begin(self: Any, batch: Any, now: float, now_ms: int) -> Any:
+        batch.first_ms = None
+        return RIGHT_START(self, batch, now, now_ms)
 
     return instead(Calls, "_start", begin)
 

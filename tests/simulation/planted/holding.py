@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from bridge.delivery.admission import Gate
+from bridge.delivery.admission import Admission
 from bridge.delivery.calls import Calls
-from bridge.delivery.covers import Covers
 from bridge.delivery.probes import Probes
+from bridge.delivery.send_limit import SendLimits
 from bridge.flow import Verdict
 from tests.simulation.planted.table import instead, judging, planted
 
@@ -22,7 +22,7 @@ def page_is_taken_for_never_applied() -> AbstractContextManager[Any]:
 @planted
 def probe_goes_before_a_commit_covers_it() -> AbstractContextManager[Any]:
     """The bound went back, and the next probe does not wait for it to come again."""
-    return instead(Probes, "_covered", lambda self, flight: True)
+    return instead(Probes, "_covered", lambda self, batch: True)
 
 
 @planted
@@ -32,20 +32,22 @@ def commit_from_before_the_hold_covers() -> AbstractContextManager[Any]:
     def acknowledged(self: Any, part: Any, item: Any) -> None:
         RIGHT_ACKNOWLEDGED(self, part, item._replace(number=part.number))
 
-    return instead(Covers, "acknowledged", acknowledged)
+    return instead(SendLimits, "acknowledged", acknowledged)
 
 
 @planted
 def nothing_is_covered_again_behind_a_hold() -> AbstractContextManager[Any]:
     """The bound goes back for good: what is read later waits for ever."""
-    right = Covers.orders
-    return instead(Covers, "orders", lambda self, *args: [each for each in right(self, *args) if each.last is not None])
+    right = SendLimits.orders
+    return instead(
+        SendLimits, "orders", lambda self, *args: [each for each in right(self, *args) if each.last is not None]
+    )
 
 
 @planted
 def partition_of_what_was_too_large_stays_held() -> AbstractContextManager[Any]:
     """The event got through at last, and nobody lifts the hold."""
-    return instead(Gate, "lift_oversized", lambda self, scope: None)
+    return instead(Admission, "lift_oversized", lambda self, scope: None)
 
 
 @planted
@@ -58,22 +60,22 @@ def what_is_too_large_for_a_box_is_dead_lettered() -> AbstractContextManager[Any
 def what_got_through_goes_on_holding_its_partition() -> AbstractContextManager[Any]:
     """SuprSend itself answered that the event failed, and its partition still waits for a box on the way."""
 
-    def mixed(self: Any, flight: Any, *args: Any) -> None:
-        part, flight.oversized = flight.oversized, None
-        RIGHT_MIXED(self, flight, *args)
-        if part is not None and flight.items:
-            flight.oversized = part
+    def mixed(self: Any, batch: Any, *args: Any) -> None:
+        part, batch.oversized = batch.oversized, None
+        RIGHT_MIXED(self, batch, *args)
+        if part is not None and batch.count:
+            batch.oversized = part
         elif part is not None:
-            self._gate.lift_oversized(part.name)
+            self._admission.lift_oversized(part.name)
 
     return instead(Calls, "_mixed", mixed)
 
 
 RIGHT_MIXED = Calls._mixed
-RIGHT_ACKNOWLEDGED = Covers.acknowledged
+RIGHT_ACKNOWLEDGED = SendLimits.acknowledged
 
 
 @planted
 def spent_cover_feeds_no_probe() -> AbstractContextManager[Any]:
     """What is covered for a probe is filtered, and no probe ever goes out."""
-    return instead(Covers, "_feeds", Covers._may_feed)
+    return instead(SendLimits, "_feeds", SendLimits._may_feed)

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from bridge.delivery import operate
-from bridge.delivery.dead_letters import Refusals
+from bridge.delivery.dead_letters import DeadLetters
+from bridge.delivery.guards import StormGuard
 from bridge.delivery.holds import KINDS, Kind, Reason
-from bridge.delivery.storm import StormGuard
 from bridge.kafka.client.refetch import Seeks
 from bridge.offsets import go_past as passing
 from bridge.offsets.commits import Committer
@@ -22,9 +22,9 @@ def other_workspace_is_used_at_once() -> AbstractContextManager[Any]:
 
 
 @planted
-def skip_leaves_it_in_its_flight() -> AbstractContextManager[Any]:
+def skip_leaves_it_in_its_batch() -> AbstractContextManager[Any]:
     """What an operator skips is dead-lettered, and sent all the same."""
-    return instead(operate, "_take_out", lambda delivery, part, record: [])
+    return instead(operate, "_take_out", lambda delivery, part, offset: [])
 
 
 @planted
@@ -32,13 +32,13 @@ def skip_leaves_it_in_the_other_half() -> AbstractContextManager[Any]:
     """What an operator skips stays in a half of a split batch that waits for another."""
     right = operate._take_out
 
-    def take_out(delivery: Any, part: Any, record: Any) -> Any:
-        sequels = [(flight, flight.sequel) for flight in delivery.calls.in_flight.values()]
-        for flight, _ in sequels:
-            flight.sequel = None
-        events = right(delivery, part, record)
-        for flight, sequel in sequels:
-            flight.sequel = sequel
+    def take_out(delivery: Any, part: Any, offset: int) -> Any:
+        sequels = [(batch, batch.sequel) for batch in delivery.calls.in_flight.values()]
+        for batch, _ in sequels:
+            batch.sequel = None
+        events = right(delivery, part, offset)
+        for batch, sequel in sequels:
+            batch.sequel = sequel
         return events
 
     return instead(operate, "_take_out", take_out)
@@ -47,19 +47,19 @@ def skip_leaves_it_in_the_other_half() -> AbstractContextManager[Any]:
 @planted
 def release_of_the_brake_drops_what_it_kept() -> AbstractContextManager[Any]:
     """What the brake kept back is forgotten when it is released."""
-    right = Refusals.loosen
+    right = DeadLetters.loosen
 
     def loosen(self: Any, scope: Any) -> None:
-        self._braked = [refusal for refusal in self._braked if refusal.part.name != scope]
+        self._braked = [each for each in self._braked if each.part.name != scope]
         right(self, scope)
 
-    return instead(Refusals, "loosen", loosen)
+    return instead(DeadLetters, "loosen", loosen)
 
 
 @planted
 def reload_drops_what_the_brake_kept() -> AbstractContextManager[Any]:
     """A reload forgets what the brake kept back."""
-    return instead(operate, "_remap_braked", lambda delivery, scope: delivery.refusals.take_braked(scope))
+    return instead(operate, "_remap_braked", lambda delivery, scope: delivery.dead_letters.take_braked(scope))
 
 
 @planted
@@ -87,8 +87,9 @@ def reload_forgets_the_waiting() -> AbstractContextManager[Any]:
     right = operate._put_back
 
     def put_back(delivery: Any, part: Any) -> None:
-        part.waiting.clear()
-        part.runnable.clear()
+        part.lanes.waiting.clear()
+        part.lanes.rests.clear()
+        part.lanes.runnable.clear()
         right(delivery, part)
 
     return instead(operate, "_put_back", put_back)

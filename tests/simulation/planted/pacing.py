@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from bridge.delivery import admission as gate
-from bridge.delivery.admission import Gate
+from bridge.delivery.admission import Admission
 from bridge.delivery.calls import Calls
 from bridge.delivery.rate_control import Breaker, Limit, retry_after_seconds
 from tests.simulation.planted.table import instead, planted
@@ -56,16 +56,16 @@ RIGHT_TROUBLED = Limit.troubled
 @planted
 def hold_of_the_setup_heals_never() -> AbstractContextManager[Any]:
     """An accepted probe does not lift the hold."""
-    return instead(Gate, "_lift", lambda self, *reasons: None)
+    return instead(Admission, "_lift", lambda self, *reasons: None)
 
 
 @planted
-def retried_flight_is_lost() -> AbstractContextManager[Any]:
-    """A flight that fails while it waits for a half before it forgets that half."""
+def retried_batch_is_lost() -> AbstractContextManager[Any]:
+    """A batch that fails while it waits for a half before it forgets that half."""
     right = Calls._sequel
 
-    def sequel(self: Any, flight: Any) -> None:
-        if flight.tries < 3:
-            right(self, flight)
+    def sequel(self: Any, batch: Any) -> None:
+        if batch.tries < 3:
+            right(self, batch)
 
     return instead(Calls, "_sequel", sequel)

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from bridge.delivery.batch_builder import Placer
 from bridge.delivery.calls import Calls
 from bridge.delivery.core import Delivery
+from bridge.delivery.holds import Holds
 from bridge.delivery.pauses import Book, Page
 from tests.simulation.pauses import Pauses
 from tests.simulation.planted.table import instead, planted
@@ -71,17 +71,17 @@ def pause_replaces_the_rewind() -> AbstractContextManager[Any]:
 @planted
 def retries_go_out_in_a_pause() -> AbstractContextManager[Any]:
     """What was handed over once is tried again, whoever paused its partition."""
-    return instead(Placer, "paused", lambda self, part: False)
+    return instead(Holds, "paused", lambda self, scope: False)
 
 
 @planted
 def what_waited_for_a_resume_goes_before_a_commit_covers_it() -> AbstractContextManager[Any]:
     """The bound went back in the pause, and what was set aside does not wait for it to come again."""
 
-    def prune(self: Any, flight: Any, now: float, now_ms: int) -> bool:
-        for part in flight.parts():
+    def prune(self: Any, batch: Any, now: float, now_ms: int) -> bool:
+        for part in batch.parts():
             part.behind = False
-        return RIGHT_PRUNE(self, flight, now, now_ms)
+        return RIGHT_PRUNE(self, batch, now, now_ms)
 
     return instead(Calls, "_prune", prune)
 

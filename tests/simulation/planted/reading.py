@@ -8,6 +8,7 @@ from typing import Any
 
 from bridge.delivery.core import Delivery
 from bridge.delivery.drain import Drains
+from bridge.delivery.reading import Reading
 from bridge.kafka.client.refetch import Seeks
 from bridge.offsets import begin as start
 from bridge.offsets.ledger import Ledger
@@ -59,13 +60,13 @@ def given_back_is_forgotten() -> AbstractContextManager[Any]:
 @planted
 def seek_not_waited_for() -> AbstractContextManager[Any]:
     """After a give-back, what the reader had read before its seek is taken in, ahead of what comes again."""
-    right = Delivery._give_back
+    right = Reading._give_back
 
-    def give_back(self: Any, part: Any, *args: Any) -> None:
-        right(self, part, *args)
+    def give_back(self: Any, part: Any) -> Iterator[Any]:
+        yield from right(self, part)
         part.seek = None
 
-    return instead(Delivery, "_give_back", give_back)
+    return instead(Reading, "_give_back", give_back)
 
 
 @planted
@@ -99,7 +100,7 @@ def end_counts_while_seeking() -> AbstractContextManager[Any]:
         part = self._of(item.topic, item.partition, item.epoch)
         if part is not None:
             part.ledger.end(item.offset)
-            self.settler.dirty.add(part)
+            self.finish.moved(part)
 
     return instead(Delivery, "_end", end)
 
@@ -112,15 +113,15 @@ def compacted_after_given_back_waits_for_ever() -> AbstractContextManager[Any]:
 
 @planted
 def fence_keeps_the_bytes() -> AbstractContextManager[Any]:
-    """A partition that goes keeps the room of its records."""
+    """A partition that goes keeps the bytes of its records."""
     right = Delivery._fence
 
     def fence(self: Any, part: Any) -> Any:
-        freed = self.room.freed_bytes
+        freed = self.budget.freed_bytes
         try:
             return right(self, part)
         finally:
-            self.room.freed_bytes = freed
+            self.budget.freed_bytes = freed
 
     return instead(Delivery, "_fence", fence)
 
@@ -133,6 +134,6 @@ def drain_sends_what_lies_above() -> AbstractContextManager[Any]:
     def begin(self: Any, parts: Any, deadline: float) -> None:
         right(self, parts, deadline)
         for part in parts:
-            part.draining = None
+            part.lanes.until = None
 
     return instead(Drains, "begin", begin)

@@ -8,12 +8,13 @@ from itertools import count
 from typing import Any
 
 from bridge.delivery import operate
-from bridge.delivery.batch import Flight
-from bridge.delivery.batcher import Batcher, Run
+from bridge.delivery.batch import Batch
+from bridge.delivery.batcher import Batcher
 from bridge.delivery.calls import Calls
 from bridge.delivery.core import Delivery
-from bridge.delivery.dead_letters import Refusals
-from bridge.delivery.finish import Settler
+from bridge.delivery.dead_letters import DeadLetters, run_of
+from bridge.delivery.finish import Finish
+from bridge.delivery.partition import Lanes
 from bridge.flow import Outcome
 from tests.simulation.planted.table import instead, planted
 from tests.simulation.rules import SimRules
@@ -37,9 +38,9 @@ def process_in_the_key() -> AbstractContextManager[Any]:
 @planted
 def bytes_differ_on_retry() -> AbstractContextManager[Any]:
     """The attempt is part of the body."""
-    right = Flight.body
+    right = Batch.body
     return instead(
-        Flight,
+        Batch,
         "body",
         lambda self: right(self).replace(b'"w":', b'"tries":%d,"w":' % self.tries if self.tries else b'"w":'),
     )
@@ -49,11 +50,8 @@ def bytes_differ_on_retry() -> AbstractContextManager[Any]:
 def lane_freed_before_the_other_half() -> AbstractContextManager[Any]:
     """After a bisection, the accepted half frees the lanes that the other half still holds."""
 
-    def ended(self: Any, flight: Flight) -> None:
-        self.delivered(flight.items)
-        self.free(flight.items)
-
-    return instead(Settler, "ended", ended)
+    right = Finish.finish
+    return instead(Finish, "finish", lambda self, run, outcome, result="", still=(): right(self, run, outcome, result))
 
 
 @planted
@@ -61,9 +59,10 @@ def lane_freed_on_failure() -> AbstractContextManager[Any]:
     """A failed call frees its lanes, so that successors overtake it."""
     right = Calls._rest
 
-    def rest(self: Any, flight: Flight, *args: Any) -> None:
-        self._settler.free(flight.items)
-        right(self, flight, *args)
+    def rest(self: Any, batch: Batch, *args: Any) -> None:
+        for run in batch.runs:
+            self._finish.unlock(run)
+        right(self, batch, *args)
 
     return instead(Calls, "_rest", rest)
 
@@ -71,73 +70,86 @@ def lane_freed_on_failure() -> AbstractContextManager[Any]:
 @planted
 def lanes_not_looked_at() -> AbstractContextManager[Any]:
     """Records of one key go out side by side."""
-    right = Delivery.__init__
+    right = Lanes.__init__
 
-    def begin(self: Any, *args: Any, **more: Any) -> None:
-        right(self, *args, **more)
-        self.batcher._lanes_of = lambda records: [None] * len(records)
+    def begin(self: Any, _: Any, **more: Any) -> None:
+        right(self, lambda records: [None] * len(records), **more)
 
-    return instead(Delivery, "__init__", begin)
+    return instead(Lanes, "__init__", begin)
 
 
 @planted
-def runs_go_aboard_whatever_their_lanes() -> AbstractContextManager[Any]:
-    """A run of plain events is taken as a whole though one of its lanes is busy."""
-    return instead(Batcher, "_together", lambda self, part, run, flight: True)
+def runs_are_added_whatever_their_lanes() -> AbstractContextManager[Any]:
+    """A run is taken as a whole though one of its lanes is busy."""
+    return instead(Lanes, "must_wait", lambda self, raw, batch: [])
 
 
 @planted
 def run_not_cut_where_its_mapping_ended() -> AbstractContextManager[Any]:
     """Records behind the last that was mapped count as sent with the run."""
-    return instead(Run, "cut", lambda self, count: None)
+    right = Lanes.took
+    return instead(
+        Lanes, "took", lambda self, raw, waits, taken: right(self, raw, waits, len(raw.records) - len(waits))
+    )
 
 
 @planted
 def guard_not_asked_for_runs() -> AbstractContextManager[Any]:
-    """What an earlier owner may have handed over is taken aboard like everything else."""
-    return instead(Batcher, "_guarded", lambda self, part: -1)
+    """What an earlier owner may have handed over is sent like everything else."""
+    right = Batcher._guard
+
+    def guard(self: Any, part: Any, raw: Any, mapped: Any, run: Any, now_ms: int) -> Any:
+        start, part.start = part.start, replace(part.start, bound=-1)
+        try:
+            return right(self, part, raw, mapped, run, now_ms)
+        finally:
+            part.start = start
+
+    return instead(Batcher, "_guard", guard)
 
 
 @planted
 def runs_reach_beyond_the_bound() -> AbstractContextManager[Any]:
     """A run is taken as far as there is room, not only as far as a commit covers it."""
-    right = Batcher._next_run
-    return instead(Batcher, "_next_run", lambda self, unsent, most, last: right(self, unsent, most, 1 << 60))
+    right = Lanes.next_unsent
+    return instead(Lanes, "next_unsent", lambda self, most, limit, apart: right(self, most, 1 << 60, apart))
 
 
 @planted
 def dead_letter_finished_at_once() -> AbstractContextManager[Any]:
     """A refused record is finished before its dead letter is acknowledged."""
-    right = Refusals._write
+    right = DeadLetters._write
 
-    def write(self: Any, refusal: Any, failures: int) -> None:
-        right(self, refusal, failures)
+    def write(self: Any, rejected: Any, failures: int) -> None:
+        right(self, rejected, failures)
         self._out.pop(self._tickets)
-        self._settler.part_of_record(refusal.part, refusal.record, Outcome.DEAD_LETTERED)
+        self._finish.finish(run_of(rejected), Outcome.DEAD_LETTERED)
 
-    return instead(Refusals, "_write", write)
+    return instead(DeadLetters, "_write", write)
 
 
 @planted
 def failed_dead_letter_dropped() -> AbstractContextManager[Any]:
     """A dead letter that could not be written is taken for written."""
-    right = Refusals.written
-    return instead(Refusals, "written", lambda self, ticket, error, now, now_ms: right(self, ticket, None, now, now_ms))
+    right = DeadLetters.written
+    return instead(
+        DeadLetters, "written", lambda self, ticket, error, now, now_ms: right(self, ticket, None, now, now_ms)
+    )
 
 
 @planted
 def reload_maps_what_was_sent() -> AbstractContextManager[Any]:
     """A reload maps records again of which something was handed over."""
-    return instead(operate, "_fresh", lambda part, record, started: True)
+    return instead(operate, "_fresh", lambda part, offset, started: True)
 
 
 @planted
 def halves_side_by_side() -> AbstractContextManager[Any]:
     """The halves of a bisection go out together, so that the second overtakes a first one that fails."""
 
-    def push(self: Any, flight: Any, at: float) -> None:
-        sequel, flight.sequel = flight.sequel, None
-        RIGHT_PUSH(self, flight, at)
+    def push(self: Any, batch: Any, at: float) -> None:
+        sequel, batch.sequel = batch.sequel, None
+        RIGHT_PUSH(self, batch, at)
         if sequel is not None:
             push(self, sequel, at)
 
@@ -159,9 +171,9 @@ def strict_order_not_looked_at() -> AbstractContextManager[Any]:
 def too_old_is_sent() -> AbstractContextManager[Any]:
     """`max_age` is looked at when a record is mapped, not before each attempt."""
 
-    def prune(self: Any, flight: Any, now: float, now_ms: int) -> bool:
-        flight.keep([(part, record, event._replace(expires=None)) for part, record, event in flight.items])
-        return RIGHT_PRUNE(self, flight, now, now_ms)
+    def prune(self: Any, batch: Any, now: float, now_ms: int) -> bool:
+        batch.put([run._replace(expires=None) for run in batch.runs])
+        return RIGHT_PRUNE(self, batch, now, now_ms)
 
     return instead(Calls, "_prune", prune)
 
@@ -169,7 +181,7 @@ def too_old_is_sent() -> AbstractContextManager[Any]:
 @planted
 def failed_dead_letter_not_tried_again() -> AbstractContextManager[Any]:
     """A dead letter that could not be written is kept, and that is all."""
-    return instead(Refusals, "retry", lambda self, now: None)
+    return instead(DeadLetters, "retry", lambda self, now: None)
 
 
 @planted
@@ -180,7 +192,7 @@ def dead_letter_of_a_fenced_partition_forgotten() -> AbstractContextManager[Any]
         failing = error is not None and len(self._out) > 1
         RIGHT_WRITTEN(self, ticket, None if failing else error, now, now_ms)
 
-    return instead(Refusals, "written", written)
+    return instead(DeadLetters, "written", written)
 
 
-RIGHT_WRITTEN = Refusals.written
+RIGHT_WRITTEN = DeadLetters.written

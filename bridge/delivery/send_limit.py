@@ -2,58 +2,58 @@
 
 Else the commit's bound is the newest record read, so that a kill leaves no doubt. In a hold that would put the 24 h
 clock on records that wait in front of it: it goes back, as at a clean stop, and goes on behind the hold. While
-everything is held a probe goes out; while a partition is, what was in flights already, unless somebody paused it.
+everything is held a probe goes out; while a partition is, what was in batches already, unless somebody paused it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bridge.delivery.batch import Flight, newest_of
-from bridge.delivery.batch_builder import Placer
+from bridge.delivery.batch import Batch, newest_of
+from bridge.delivery.batcher import Batcher
 from bridge.delivery.calls import Calls
-from bridge.delivery.dead_letters import Refusals
+from bridge.delivery.dead_letters import DeadLetters
 from bridge.delivery.holds import Holds
 from bridge.delivery.partition import Partition
 from bridge.delivery.policy import Policy
 from bridge.flow import Bounded, Cover
 
 
-class Covers:
+class SendLimits:
     """Used by the delivery thread alone."""
 
-    def __init__(self, policy: Policy, holds: Holds, calls: Calls, placer: Placer, refusals: Refusals) -> None:
+    def __init__(self, policy: Policy, holds: Holds, calls: Calls, batcher: Batcher, dead_letters: DeadLetters) -> None:
         self._policy = policy
         self._holds = holds
         self._calls = calls
-        self._placer = placer
+        self._batcher = batcher
         self._probes = calls.probes
-        self._refusals = refusals
+        self._dead_letters = dead_letters
         self._on = False
         self._hungry: Partition | None = None
         """Whose next records are covered, too, since a probe needs new ones."""
         self._unsettled: set[Partition] = set()
-        """Partitions on which a hold was put or lifted, or that still have something in flights in theirs."""
+        """Partitions on which a hold was put or lifted, or that still have something in batches in theirs."""
 
     def handed(self, part: Partition) -> int:
         """The newest offset that may have been applied, in this assignment or an earlier owner's; -1 if none.
 
-        What is finished above the watermark does not count: it stands in the note, as far as that has room.
+        What is finished above the watermark does not count: it stands in the metadata, as far as that has room.
         """
         return self._handed(part, newest_of(self._maybe_applied()))
 
     def _handed(self, part: Partition, applied: Mapping[Partition, int]) -> int:
-        offsets = [offset for offset, fan in part.fans.items() if fan.left < fan.total]
-        offsets += self._refusals.unfinished(part)
-        if len(part.ledger.runs()) > self._policy.note_bytes:
+        offsets = [offset for offset, fan_out in part.fan_outs.items() if fan_out.begun]
+        offsets += self._dead_letters.unfinished(part)
+        if len(part.ledger.runs()) > self._policy.metadata_bytes:
             offsets.append(part.ledger.top)
         finished = min(part.ledger.top, part.ledger.watermark - 1)
         return max((part.start.bound, applied.get(part, -1), finished, *offsets))
 
-    def _maybe_applied(self) -> Iterator[Flight]:
+    def _maybe_applied(self) -> Iterator[Batch]:
         calls = self._calls
-        yield from (flight for root in calls.in_flight.values() for flight in root.family())
-        yield from (flight for _, _, root in calls.resting for flight in root.family() if flight.first_ms is not None)
+        yield from (batch for root in calls.in_flight.values() for batch in root.family())
+        yield from (batch for _, _, root in calls.resting for batch in root.family() if batch.first_ms is not None)
 
     def orders(self, parts: Iterable[Partition], changed: Sequence[Partition]) -> list[Cover]:
         """What the commits are to say from now on; to be called whenever something may have changed.
@@ -81,7 +81,7 @@ class Covers:
         if self._on and fed and not self._probes.moved:
             return []
         parts = [part for part in parts if part.number >= 0]
-        self._look_at_flights(parts)
+        self._look_at_batches(parts)
         self._on, self._probes.moved = True, False
         if not self._probes.hungry:
             self._hungry = None
@@ -89,8 +89,8 @@ class Covers:
             self._hungry = next((part for part in parts if self._may_feed(part)), None)
         return [self._order(part, last) for part, last in self._wanted(parts) if part.covered != last]
 
-    def _look_at_flights(self, parts: Iterable[Partition]) -> None:
-        """From now on a flight goes only as far as commits cover it; what waited apart for that waits no longer."""
+    def _look_at_batches(self, parts: Iterable[Partition]) -> None:
+        """From now on a batch goes only as far as commits cover it; what waited apart for that waits no longer."""
         self._probes.lowered.update(parts)
         for part in parts:
             if part.behind:
@@ -99,7 +99,7 @@ class Covers:
 
     def _feeds(self, part: Partition) -> bool:
         """Whether a probe may still come of what is covered: records that no rule wants make none."""
-        spent = part.covered is not None and bool(part.unsent) and part.unsent[0].offset() > part.covered
+        spent = part.covered is not None and bool(part.lanes.unsent) and part.lanes.unsent[0].offset() > part.covered
         return self._may_feed(part) and (not spent or self._probes.filling)
 
     def _may_feed(self, part: Partition) -> bool:
@@ -117,11 +117,11 @@ class Covers:
         self._probes.moved = False
         applied = newest_of(self._maybe_applied())
         called = newest_of(self._calls.in_flight.values())
-        going = newest_of([*self._calls.flights(), *self._placer.unstarted()])
+        going = newest_of([*self._calls.batches(), *self._batcher.unstarted()])
         orders: list[Cover] = []
         for part in sorted(self._unsettled, key=lambda part: part.name):
             held = part.live and part.number >= 0 and bool(self._holds.on(part.name))
-            goes = called if self._placer.paused(part) else going
+            goes = called if self._holds.paused(part.name) else going
             last = max(self._handed(part, applied), goes.get(part, -1)) if held else None
             if part.live and part.covered != last and (part.covered is not None or _read_above(part, last)):
                 orders.append(self._order(part, last))
@@ -161,5 +161,5 @@ def _read_above(part: Partition, last: int | None) -> bool:
 
 def _next_of(part: Partition, policy: Policy) -> list[int]:
     """The last of the next records that would share a call, as a list; empty if there are none."""
-    unsent = part.unsent
+    unsent = part.lanes.unsent
     return [unsent[min(len(unsent), policy.batch_events) - 1].offset()] if unsent else []

@@ -1,0 +1,222 @@
+"""Three guards against more notifications, or more dead letters, than anybody wants. Pure.
+
+The *brake* stands in front of the dead-letter topic: too many refusals of one rule stop it instead of draining a topic. It
+gates the dead-letter *write*, not the answer, and covers every way to be refused: decoding, mapping, unmatched, the API's
+word. The idea is arroyo's dead-letter limits (a ratio and a run).
+
+The *storm guard* counts the events of one rule for one recipient, in the records' own time. A catch-up after a long stop is
+no storm, since its records are as far apart as they ever were. Counts live in the process and are bounded: whoever was not
+heard of for longest is forgotten first, and may then get more, not less.
+
+The *24 h guard* knows what may have been handed over so long ago that SuprSend has forgotten its key.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import Literal
+
+from bridge.delivery.batch import Run
+from bridge.delivery.holds import Hold, Reason
+from bridge.delivery.partition import Partition
+from bridge.flow import Event
+from bridge.offsets.handed_since import since_of
+
+OnDedupeExpired = Literal["dead_letter", "hold", "send"]
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeLimits:
+    """`row` refusals in a row, or `ratio` of the last `window` records of a rule."""
+
+    row: int = 50
+    ratio: float = 0.2
+    window: int = 1_000
+
+
+def topic_key(topic: str) -> str:
+    """What records are counted under that reached no rule."""
+    return f"topic {topic}"
+
+
+class Brake:
+    """Counts per rule, in this process. Used by the delivery thread alone."""
+
+    __slots__ = ("_limits", "_rules")
+
+    def __init__(self, limits: BrakeLimits) -> None:
+        self._limits = limits
+        self._rules: dict[str, _Count] = {}
+
+    def passed(self, rule: str, records: int) -> None:
+        """So many of the rule's records went well; of no interest until one of them is refused."""
+        count = self._rules.get(rule)
+        if count is not None:
+            count.add(records, refused=False, window=self._limits.window)
+
+    def refused(self, rule: str) -> bool:
+        """One of its records is to be dead-lettered; True if that is one too many: hold instead of writing."""
+        count = self._rules.setdefault(rule, _Count())
+        count.add(1, refused=True, window=self._limits.window)
+        limits = self._limits
+        return count.row >= limits.row or (
+            count.total >= limits.window and count.refused >= limits.ratio * limits.window
+        )
+
+    def reset(self, rule: str | None = None) -> None:
+        """Begin to count anew, for one rule or for all: after a reload, resume or skip."""
+        if rule is None:
+            self._rules.clear()
+        else:
+            self._rules.pop(rule, None)
+
+
+class _Count:
+    """Runs of equal results over the last records, so that a good batch of 100 costs one entry."""
+
+    __slots__ = ("refused", "row", "runs", "total")
+
+    def __init__(self) -> None:
+        self.row = 0
+        self.refused = 0
+        self.total = 0
+        self.runs: deque[tuple[int, bool]] = deque()
+
+    def add(self, records: int, *, refused: bool, window: int) -> None:
+        if not records:
+            return
+        self.row = self.row + records if refused else 0
+        self.total += records
+        self.refused += records if refused else 0
+        runs = self.runs
+        if runs and runs[-1][1] == refused:
+            runs[-1] = (runs[-1][0] + records, refused)
+        else:
+            runs.append((records, refused))
+        while self.total > window:
+            oldest, bad = runs[0]
+            gone = min(oldest, self.total - window)
+            self.total -= gone
+            self.refused -= gone if bad else 0
+            if gone == oldest:
+                runs.popleft()
+            else:
+                runs[0] = (oldest - gone, bad)
+
+
+MOST_AHEAD_MS = 86_400_000
+"""A record's time that is further ahead of the clock is none (microseconds, say): the clock is taken instead."""
+MOST_KEPT = 200_000
+"""Events remembered in all, some 100 bytes each."""
+
+
+@dataclass(frozen=True, slots=True)
+class StormLimits:
+    """More than `events` for one recipient and rule within `per_ms` are too many."""
+
+    events: int
+    per_ms: int
+    action: Literal["dead_letter", "hold"] = "dead_letter"
+
+
+class StormGuard:
+    """Used by the delivery thread alone."""
+
+    __slots__ = ("_kept", "_limits", "_most", "_seen")
+
+    def __init__(self, limits: StormLimits, most: int = MOST_KEPT) -> None:
+        self._limits = limits
+        self._most = most
+        self._kept = 0
+        self._seen: OrderedDict[tuple[str, str], list[tuple[int, int]]] = OrderedDict()
+        """By rule and recipient what was let through, as (time, hash of the key), ascending."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether a storm is held, for a person to look at."""
+        return self._limits.action == "hold"
+
+    def admits(self, event: Event, at_ms: int) -> bool:
+        """Whether the event may go out; `at_ms` is its record's time. One that was let through before always may.
+
+        A record is mapped again after a reload, or when it was given back: it must not count twice.
+        """
+        whom = (event.rule, event.recipient)
+        entry = (at_ms, hash(event.key))
+        seen = self._seen.get(whom)
+        if seen is None:
+            seen = self._seen[whom] = []
+        self._seen.move_to_end(whom)
+        place = bisect_right(seen, entry)
+        if place and seen[place - 1] == entry:
+            return True
+        since = bisect_right(seen, (at_ms - self._limits.per_ms, 1 << 63))
+        until = bisect_right(seen, (at_ms, 1 << 63))
+        if until - since >= self._limits.events:
+            return False
+        insort(seen, entry)
+        self._kept += 1
+        self._trim(seen, at_ms)
+        return True
+
+    def _trim(self, seen: list[tuple[int, int]], at_ms: int) -> None:
+        """Let go of what can matter no more (partitions may be twice the span apart), and of the longest unheard.
+
+        Counted from the record at hand: from the newest, one whose clock is ahead would make all later ones forgotten.
+        """
+        old = bisect_right(seen, (at_ms - 2 * self._limits.per_ms, 1 << 63))
+        if old:
+            del seen[:old]
+            self._kept -= old
+        while self._kept > self._most and len(self._seen) > 1:
+            self._kept -= len(self._seen.popitem(last=False)[1])
+
+    def reset(self) -> None:
+        """Begin to count anew: somebody looked at it and said go on."""
+        self._seen.clear()
+        self._kept = 0
+
+
+class Repeats:
+    """The 24 h guard. Used by the delivery thread alone; `give_up_ms` is how long SuprSend surely knows a key."""
+
+    __slots__ = ("_give_up_ms", "_what")
+
+    def __init__(self, give_up_ms: int, what: OnDedupeExpired) -> None:
+        self._give_up_ms = give_up_ms
+        self._what = what
+
+    @property
+    def hold(self) -> bool:
+        """Whether a person is to decide."""
+        return self._what == "hold"
+
+    def too_late(self, run: Run, first_ms: int | None, now_ms: int) -> list[int]:
+        """The places of events of which a further attempt could notify again: the first one is (nearly) out of the 24 hours.
+
+        `first_ms` is when this process handed them over, if it did; what an earlier owner may have handed over has its
+        own time.
+        """
+        part, offsets = run.part, run.offsets
+        own = first_ms is not None and now_ms - first_ms > self._give_up_ms
+        if self._what == "send" or not (own or offsets[0] <= part.start.bound):
+            return []
+        return [place for place, offset in enumerate(offsets) if self._is_late(part, offset, now_ms, own=own)]
+
+    def _is_late(self, part: Partition, offset: int, now_ms: int, *, own: bool) -> bool:
+        if offset <= part.consented:
+            return False
+        return now_ms - handed_over_at(part, offset) > self._give_up_ms if offset <= part.start.bound else own
+
+    def hold_for(self, part: Partition, offset: int, now_ms: int) -> Hold:
+        """The hold in which a person is to decide on that record."""
+        detail = "first handed over longer ago than SuprSend remembers: to send it now may notify again"
+        return Hold(Reason.DEDUPE_EXPIRED, part.name, now_ms, detail, offset)
+
+
+def handed_over_at(part: Partition, offset: int) -> int:
+    """When an earlier owner may first have handed the record over, in milliseconds; for one up to the start's bound."""
+    since = since_of(part.start.steps, offset)
+    return part.start.bound_at if since is None else since
