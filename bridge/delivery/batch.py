@@ -83,9 +83,9 @@ def _at(events: Sequence[Event], places: Sequence[int]) -> list[Event]:
     return [events[place] for place in places]
 
 
-def records_of(part: Partition, records: Sequence[Record]) -> Run:
-    """Records that end without an event of their own and keep no lane busy."""
-    return Run(part, records, [record.offset() for record in records], (), (), None, 0, None, tuple)
+def records_at(part: Partition, offsets: Sequence[int]) -> Run:
+    """Records, or faults of them, that end without an event and keep no lane busy."""
+    return Run(part, (), offsets, (), (), None, 0, None, tuple)
 
 
 def event_of(part: Partition, record: Record, event: Event) -> Run:

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bridge.delivery.batch import Batch, Run, records_of
+from bridge.delivery.batch import Batch, Run, records_at
 from bridge.delivery.dead_letter_headers import rejected_of, stormy, too_late
 from bridge.delivery.dead_letters import DeadLetters
 from bridge.delivery.finish import Finish
@@ -123,21 +123,19 @@ class Batcher:
         lanes = part.lanes
         batch = self._batch(lanes.since)
         while lanes.unsent:
-            room = self._policy.batch_events - batch.count
-            # Some more than there is room for: one in a few is wanted by no rule.
-            raw = lanes.next_unsent(room + room // 4, part.bound, part.start.bound)
+            raw = lanes.next_unsent(self._policy.batch_events - batch.count, part.bound, part.start.bound)
             if raw is None:
                 return
             waits = lanes.must_wait(raw, batch)
             ready = raw.without(waits) if waits else raw
             if ready.records:
                 taken, run = self._map(part, ready, batch, now_ms)
-                lanes.took(raw, waits, taken)
+                lanes.took(raw, waits, taken, len(run.offsets))
                 self._add(part, run, now, now_ms)
                 if self.open is not batch or self._holds.on(part.name):
                     return
             elif waits:
-                lanes.took(raw, waits, 0)
+                lanes.took(raw, waits, 0, 0)
             else:
                 return
 
@@ -153,8 +151,8 @@ class Batcher:
             self._fan_out(part, raw, mapped, taken)
         unwanted = mapped.unwanted if taken == mapped.records else [at for at in mapped.unwanted if at < taken]
         if unwanted:
-            records = raw.records
-            self._finish.finish(records_of(part, [records[place] for place in unwanted]), Outcome.FILTERED)
+            offsets = raw.offsets
+            self._finish.finish(records_at(part, [offsets[place] for place in unwanted]), Outcome.FILTERED)
         return taken, run
 
     def _guard(self, part: Partition, raw: Raw, mapped: MappedRun, run: Run, now_ms: int) -> tuple[int, Run]:
@@ -250,7 +248,7 @@ class Batcher:
         if outcome is None:
             self._dead_letters.refuse(rejected_of(part, record, fault), now_ms)
         else:
-            self._finish.finish(records_of(part, [record]), outcome)
+            self._finish.finish(records_at(part, [record.offset()]), outcome)
 
     def _add(self, part: Partition, run: Run, now: float, now_ms: int) -> None:
         """Add a run to the open batch. What goes beyond its room begins the next one, or waits for its lane."""

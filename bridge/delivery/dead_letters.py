@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from bridge.delivery.batch import Run, event_of, records_of
+from bridge.delivery.batch import Run, event_of, records_at
 from bridge.delivery.dead_letter_headers import Rejected, dead_letter_headers
 from bridge.delivery.finish import Finish
 from bridge.delivery.guards import Brake
@@ -161,4 +161,4 @@ class DeadLetters:
 
 def run_of(rejected: Rejected) -> Run:
     part, record, event = rejected.part, rejected.record, rejected.event
-    return records_of(part, [record]) if event is None else event_of(part, record, event)
+    return records_at(part, [record.offset()]) if event is None else event_of(part, record, event)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Sequence, Set as AbstractSet
-from itertools import islice, pairwise
+from itertools import compress, islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.flow import Outcome, Record, RunMapper, Start, TopicPartition
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Lane = bytes
 WHOLE: Lane = b"\x00whole partition"
 """The one lane of a partition under `ordering: partition`."""
+
+MOST_PER_EVENT = 8.0
+"""However few records are wanted, no more are looked at for one event at a time."""
 
 LanesOf = Callable[[Sequence[Record]], list[Lane | None]]
 """The lanes of records; None carries no order."""
@@ -73,11 +76,14 @@ class Raw(NamedTuple):
 
     def without(self, places: Sequence[int], count: int | None = None) -> Raw:
         """The first `count` (all where it is None) without the records at some places, ascending."""
-        left = Raw(self.records[:count], self.offsets[:count], self.lanes[:count])
-        for column in left:
-            for place in reversed(places):
-                del column[place]
-        return left
+        if not places:
+            return Raw(self.records[:count], self.offsets[:count], self.lanes[:count])
+        stays = bytearray(b"\1") * (len(self.records) if count is None else count)
+        for place in places:
+            stays[place] = 0
+        return Raw(
+            list(compress(self.records, stays)), list(compress(self.offsets, stays)), list(compress(self.lanes, stays))
+        )
 
 
 class Lanes:
@@ -90,6 +96,7 @@ class Lanes:
         "_of",
         "_strict",
         "busy",
+        "per_event",
         "queued",
         "rests",
         "runnable",
@@ -118,6 +125,8 @@ class Lanes:
         """When the oldest of `unsent` was read (or later)."""
         self.until: int | None = None
         """While revoked: only offsets up to this one are still sent."""
+        self.per_event = 1.0
+        """Records that one event took lately: a rule that wants one in two makes it 2, a fan-out less than 1."""
         self.queued = False
         """Whether the partition stands in the ring of those that have something to take."""
 
@@ -168,13 +177,13 @@ class Lanes:
 
     # What may be taken.
 
-    def next_unsent(self, most: int, limit: int, apart: int) -> Raw | None:
-        """The next records as read, ascending, `most` of them and none above the send limit; None if there are none.
+    def next_unsent(self, events: int, limit: int, apart: int) -> Raw | None:
+        """The next records as read, ascending, about as many as make so many events; None if there are none.
 
-        They do not reach over the offset `apart`.
+        None of them is above the send limit, and they do not reach over the offset `apart`.
         """
         unsent = self.unsent
-        records = list(islice(unsent, most))
+        records = list(islice(unsent, 1 + int(events * self.per_event * 1.1)))
         offsets = [record.offset() for record in records]
         last = self._last(limit)
         if offsets[0] <= apart:
@@ -211,8 +220,9 @@ class Lanes:
                 seen.add(lane)
         return wait
 
-    def took(self, raw: Raw, waits: Sequence[int], taken: int) -> None:
-        """Of a run from `next_unsent`, `taken` records that need not wait became something; those among them wait now."""
+    def took(self, raw: Raw, waits: Sequence[int], taken: int, events: int) -> None:
+        """Of a run from `next_unsent`, `taken` records that need not wait became events; those among them wait now."""
+        self.per_event += 0.25 * (min(MOST_PER_EVENT, taken / (events or 1)) - self.per_event)
         for place in waits:
             if place <= taken:
                 lane = raw.lanes[place]
