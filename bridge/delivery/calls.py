@@ -16,11 +16,10 @@ from bridge.delivery.dead_letters import DeadLetters
 from bridge.delivery.finish import Finish
 from bridge.delivery.guards import Repeats
 from bridge.delivery.holds import Holds
-from bridge.delivery.journal import Fact, Journal
-from bridge.delivery.log_lines import PARTLY, log_batch, log_circuit, show_sent
+from bridge.delivery.journal import PARTLY, Fact, Journal, log_batch, log_circuit, show_sent
 from bridge.delivery.partition import Lane, Partition
 from bridge.delivery.policy import Policy
-from bridge.delivery.probes import Probes
+from bridge.delivery.send_limit import Probes
 from bridge.delivery.stuck import Stuck
 from bridge.flow import Event, Judge, Judged, Outcome, Record, Reply, Stage, Verdict
 

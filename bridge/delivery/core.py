@@ -20,8 +20,7 @@ from bridge.delivery.drain import Drains
 from bridge.delivery.finish import Finish
 from bridge.delivery.guards import Brake, Repeats
 from bridge.delivery.holds import Hold, Holds, Reason, rewind_token
-from bridge.delivery.journal import Journal
-from bridge.delivery.log_lines import log_partition
+from bridge.delivery.journal import Journal, log_partition
 from bridge.delivery.partition import WHOLE, Lanes, LanesOf, Partition
 from bridge.delivery.pauses import Book
 from bridge.delivery.policy import Policy

@@ -9,8 +9,7 @@ from bridge.delivery.dead_letter_headers import Rejected, dead_letter_headers
 from bridge.delivery.finish import Finish
 from bridge.delivery.guards import Brake
 from bridge.delivery.holds import Hold, Holds, Reason
-from bridge.delivery.journal import Journal
-from bridge.delivery.log_lines import log_dead_letter, log_unwritten
+from bridge.delivery.journal import Journal, log_dead_letter, log_unwritten
 from bridge.delivery.partition import Partition
 from bridge.delivery.rate_control import Backoff
 from bridge.flow import DeadLetter, Outcome, Record, TopicPartition

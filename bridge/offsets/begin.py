@@ -33,8 +33,7 @@ from itertools import chain
 from typing import Literal, NamedTuple
 
 from bridge.flow import Start, TopicPartition
-from bridge.offsets.commit_metadata import UNKNOWN, Began, Note, Origin, decode, runs_of
-from bridge.offsets.ownership import FOREIGN, Claim, claim_of
+from bridge.offsets.commit_metadata import FOREIGN, UNKNOWN, Began, Claim, Note, Origin, claim_of, decode, runs_of
 
 StartFrom = Literal["latest", "earliest"] | int
 """Where a new group begins; an int is a time in milliseconds since 1970."""

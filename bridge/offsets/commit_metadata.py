@@ -12,12 +12,17 @@ Behind the steps are facts, `0,N,0,0` each: what the commit is about, so that me
 not believed there. N is `(16 + kind) << 64 | value`; kinds that are unknown are read past. A bridge of before the facts
 takes them for steps beyond BOUND and drops them. Where RUNS did not fit they are closed by all of the rest as
 unfinished: nothing behind them is taken for finished offsets by any reader.
+
+Whose a commit is (`claim_of`): whatever carries a group's offsets to another place (MirrorMaker, a cloned group, a tool that
+copies a commit) carries the metadata with them, and what that calls finished are other records there. What is unknown on
+either side claims nothing: earlier versions did not say where they wrote, and brokers may not tell a topic's id.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -296,3 +301,38 @@ def _ranges(start: int, lengths: list[int]) -> tuple[list[tuple[int, int]], int]
             unfinished.append((at, at + lengths[index] - 1))
         at += lengths[index] + lengths[index + 1]
     return unfinished, at
+
+
+class Claim(Enum):
+    """What a commit's note says of whose it is."""
+
+    OURS = auto()
+    NONE = auto()
+    """There is no note: somebody else made the commit."""
+    COMMIT = auto()
+    """It was written for another offset."""
+    TOPIC = auto()
+    CLUSTER = auto()
+
+
+FOREIGN = {
+    Claim.COMMIT: "it was written for another offset",
+    Claim.TOPIC: "it was written for another topic of that name",
+    Claim.CLUSTER: "it was written in another cluster",
+}
+"""Why the note of a commit does not count, in words."""
+
+
+def claim_of(note: Note | None, here: Origin) -> Claim:
+    """Whose the commit is. A commit that was carried from another cluster seldom has its offset there, so that is first."""
+    if note is None:
+        return Claim.NONE
+    if _differ(note.origin.cluster, here.cluster):
+        return Claim.CLUSTER
+    if not note.fits:
+        return Claim.COMMIT
+    return Claim.TOPIC if _differ(note.origin.topic, here.topic) else Claim.OURS
+
+
+def _differ(one: int, other: int) -> bool:
+    return bool(one and other) and one != other

@@ -10,7 +10,7 @@ from bridge.delivery.calls import Calls
 from bridge.delivery.core import Delivery
 from bridge.delivery.guards import Repeats
 from bridge.flow import Bounded
-from bridge.offsets import begin as start, commit_metadata as note, ownership as claims
+from bridge.offsets import begin as start, commit_metadata as note
 from bridge.offsets.commit_metadata import Origin
 from bridge.offsets.commits import Commit, Committer
 from bridge.offsets.handed_since import Coverage
@@ -189,14 +189,14 @@ def refused_partition_rests_for_ever() -> AbstractContextManager[Any]:
 @planted
 def metadata_of_another_commit_believed() -> AbstractContextManager[Any]:
     """What a note says is believed beside any offset."""
-    right = claims.claim_of
+    right = note.claim_of
     return instead(start, "claim_of", lambda note, here: right(note and replace(note, fits=True), here))
 
 
 @planted
 def runs_of_another_cluster_believed() -> AbstractContextManager[Any]:
     """What was finished in another cluster counts as finished in this one."""
-    right = claims.claim_of
+    right = note.claim_of
     return instead(start, "claim_of", lambda note, here: right(note, Origin()))
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from bridge.delivery.admission import Admission
 from bridge.delivery.calls import Calls
-from bridge.delivery.probes import Probes
-from bridge.delivery.send_limit import SendLimits
+from bridge.delivery.send_limit import Probes, SendLimits
 from bridge.flow import Verdict
 from tests.simulation.planted.table import instead, judging, planted
 
