@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bridge.delivery.core import LANES
-from bridge.delivery.partition import Lanes, Partition
+from bridge.delivery.lanes import Lanes
+from bridge.delivery.partition import Partition
 from bridge.flow import Event, Fault, MappedRun, Mapper, Record, RunMapper, Start, TopicPartition
 
 

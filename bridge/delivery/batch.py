@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from typing import NamedTuple
 
-from bridge.delivery.partition import Lane, Partition
+from bridge.delivery.lanes import Lane, Lanes
+from bridge.delivery.partition import Partition
 from bridge.flow import Event, Record
 
 MOST_SPANS = 10
@@ -282,6 +283,10 @@ class Batch:
             for run in batch.runs:
                 lanes.setdefault(run.part, set()).update(run.lanes)
         return lanes
+
+    def locks(self, lanes: Lanes) -> set[Lane | None]:
+        """Which of a partition's lanes this batch and its sequels keep busy."""
+        return next((held for part, held in self.locked().items() if part.lanes is lanes), set())
 
 
 def newest_of(batches: Iterable[Batch]) -> dict[Partition, int]:

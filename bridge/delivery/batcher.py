@@ -18,7 +18,8 @@ from bridge.delivery.dead_letters import DeadLetters
 from bridge.delivery.finish import Finish
 from bridge.delivery.guards import MOST_AHEAD_MS, Repeats, StormGuard, handed_over_at
 from bridge.delivery.holds import Hold, Holds, Reason
-from bridge.delivery.partition import Lane, Partition, Raw
+from bridge.delivery.lanes import Lane, Raw
+from bridge.delivery.partition import Partition
 from bridge.delivery.policy import Policy
 from bridge.flow import Fault, MappedRun, OnError, Outcome, Record
 
@@ -107,11 +108,12 @@ class Batcher:
         lanes, apart, most = part.lanes, part.start.bound, self._policy.batch_events
         while (entry := lanes.next_waiting(lane, most, apart, self.open)) is not None:
             batch = self._batch(now)
-            if isinstance(entry, Run):
-                self._add(part, entry, now, now_ms)
-                continue
-            taken, run = self._map(part, entry, batch, now_ms)
-            lanes.took_waiting(lane, taken)
+            if isinstance(entry, Raw):
+                taken, run = self._map(part, entry, batch, now_ms)
+                lanes.took_waiting(lane, taken)
+            else:
+                assert isinstance(entry, Run)
+                run = entry
             self._add(part, run, now, now_ms)
             if self._holds.on(part.name):
                 return False

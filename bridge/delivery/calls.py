@@ -17,7 +17,8 @@ from bridge.delivery.finish import Finish
 from bridge.delivery.guards import Repeats
 from bridge.delivery.holds import Holds
 from bridge.delivery.journal import PARTLY, Fact, Journal, log_batch, log_circuit, show_sent
-from bridge.delivery.partition import Lane, Partition
+from bridge.delivery.lanes import Lane
+from bridge.delivery.partition import Partition
 from bridge.delivery.policy import Policy
 from bridge.delivery.send_limit import Probes
 from bridge.delivery.stuck import Stuck
@@ -72,7 +73,7 @@ class Calls:
         """Why no call may go out, as of the last look."""
         self._looked = 0.0
         """When `starts` was last asked."""
-        self.probes = Probes(self, admission, batcher)
+        self.probes: Probes = Probes(self, admission, batcher)
 
     def starts(self, now: float, now_ms: int) -> list[tuple[int, bytes]]:
         """The calls to start now, as (number, body)."""

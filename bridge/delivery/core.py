@@ -21,7 +21,8 @@ from bridge.delivery.finish import Finish
 from bridge.delivery.guards import Brake, Repeats
 from bridge.delivery.holds import Hold, Holds, Reason, rewind_token
 from bridge.delivery.journal import Journal, log_partition
-from bridge.delivery.partition import WHOLE, Lanes, LanesOf, Partition
+from bridge.delivery.lanes import WHOLE, Lanes, LanesOf
+from bridge.delivery.partition import Partition
 from bridge.delivery.pauses import Book
 from bridge.delivery.policy import Policy
 from bridge.delivery.reading import Reading, progress_of

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from bridge.delivery.admission import Admission
 from bridge.delivery.batch import Batch, newest_of
@@ -21,11 +21,20 @@ from bridge.delivery.partition import Partition
 from bridge.delivery.policy import Policy
 from bridge.flow import Bounded, Cover
 
-if TYPE_CHECKING:
-    from bridge.delivery.calls import Calls
-
 NEW_SECONDS = 3600.0
 """Where answers are refused behind calls that may have been applied, a probe is a new batch this seldom."""
+
+
+class Started(Protocol):
+    """The batches that were handed to the API (`Calls`)."""
+
+    in_flight: dict[int, Batch]
+    resting: list[tuple[float, int, Batch]]
+
+    @property
+    def probes(self) -> Probes: ...
+    def batches(self) -> list[Batch]: ...
+    def unpark(self, part: Partition) -> None: ...
 
 
 class Probes:
@@ -34,7 +43,7 @@ class Probes:
     Used by the delivery thread alone.
     """
 
-    def __init__(self, calls: Calls, admission: Admission, batcher: Batcher) -> None:
+    def __init__(self, calls: Started, admission: Admission, batcher: Batcher) -> None:
         self._calls = calls
         self._admission = admission
         self._batcher = batcher
@@ -130,7 +139,9 @@ class Probes:
 class SendLimits:
     """What commits are to call handed over. Used by the delivery thread alone."""
 
-    def __init__(self, policy: Policy, holds: Holds, calls: Calls, batcher: Batcher, dead_letters: DeadLetters) -> None:
+    def __init__(
+        self, policy: Policy, holds: Holds, calls: Started, batcher: Batcher, dead_letters: DeadLetters
+    ) -> None:
         self._policy = policy
         self._holds = holds
         self._calls = calls
