@@ -1,15 +1,18 @@
-"""The road of a record, from top to bottom:
+"""The way of a record, from top to bottom:
 
-    source       `kafka.client.thread` polls, splits what came into runs per partition and hands them to `intake`
-    lanes        `delivery.batcher`: records stay raw until a call has room for them, and wait while their lane is busy
-    decode       `rules.map`: bytes → value
-    map          `rules.map`: value → events, or faults
-    batch        `delivery.batch_builder`: closed when it is full or `linger` old
-    deliver      `suprsend.transport` sends it; `suprsend.answers` judges each of its events; `delivery.calls` decides
-    dead letter  `delivery.dead_letters` → `kafka.client.thread` → acknowledged → back here
-    finish       `delivery.finish`: the record has its outcome
-    offsets      `offsets.ledger`: everything below the watermark has an outcome
-    commit       `offsets.commits`, which the Kafka thread asks what to store and commit
+    source     `kafka.client.thread.KafkaThread` polls, splits what came into runs per partition, hands them to `intake`
+    lanes      `delivery.lanes`: what comes behind a call that keeps its lane busy waits; the rest goes on as a run
+    decode     bytes → values, inside the topic's run mapper of `rules.map`
+    map        values → events, what nobody wants, and faults: in columns, once per record
+    batch      `delivery.batcher`: the run joins the open batch, which is sealed when it is full or `linger` old
+    deliver    `suprsend.transport` sends it, `suprsend.answers` judges each of its events, `delivery.calls` decides
+    dead letter  `delivery.dead_letters` → the Kafka thread → acknowledged → back here
+    finish     `delivery.finish`: the record ends, its lane, its bytes and its place in the ledger are free
+    offsets    `offsets.ledger`: everything below the watermark has an outcome
+    commit     `Progress` goes to `offsets.commits`, which the Kafka thread asks what to store and commit
+
+In short: source → lanes → decode → map → batch → deliver → (dead letter) → finish → offsets → commit. Lanes are asked
+before the rules: a record stays raw until a batch has room for it, so that a reload maps it anew.
 
 Two threads: Kafka's (every consumer and producer call and callback) and this one (every decision and every HTTP call),
 joined by `intake` and `orders`, which carry many things at a time. The process's main thread (signals, admin server,
@@ -37,7 +40,7 @@ LONGEST_WAIT = 1.0
 
 
 class Reader(Protocol):
-    """The Kafka thread, as the road drives it."""
+    """The Kafka thread, as the engine drives it."""
 
     def start(self) -> None: ...
     def wake(self) -> None:
@@ -66,7 +69,7 @@ class Road:
         mapping: Mapping,
         judge: Judge,
         transport: Transport,
-        room: Room,
+        budget: Room,
         *,
         publish: Ask,
         seed: int | None = None,
@@ -77,7 +80,7 @@ class Road:
         """For the Kafka thread, which takes from its left."""
         self._inbox: deque[Intake] = deque()
         self._asked: deque[Ask] = deque()
-        self.delivery = Delivery(policy, mapping, judge, room, Random(seed), time.monotonic(), version=__version__)
+        self.delivery = Delivery(policy, mapping, judge, budget, Random(seed), time.monotonic(), version=__version__)
         """The delivery thread's; others may look at it only when that has ended."""
         self._reader: Reader | None = None
         self._ending = False
