@@ -14,6 +14,7 @@ from bridge.delivery.calls import Calls
 from bridge.delivery.core import Delivery
 from bridge.delivery.dead_letters import DeadLetters, run_of
 from bridge.delivery.finish import Finish
+from bridge.delivery.guards import Repeats
 from bridge.delivery.lanes import Lanes
 from bridge.flow import Outcome
 from tests.simulation.planted.table import instead, planted
@@ -96,18 +97,44 @@ def run_not_cut_where_its_mapping_ended() -> AbstractContextManager[Any]:
 
 
 @planted
+def halt_cuts_nothing() -> AbstractContextManager[Any]:
+    """A fault that halts holds the partition, and what came with it in its run goes on all the same."""
+    right = Batcher._stop
+
+    def stop(self: Any, part: Any, raw: Any, mapped: Any, *args: Any) -> Any:
+        return right(self, part, raw, mapped, *args)._replace(place=mapped.records)
+
+    return instead(Batcher, "_stop", stop)
+
+
+@planted
+def rest_of_a_record_is_lost() -> AbstractContextManager[Any]:
+    """Of a record with more events than its call has room for, those that should wait are forgotten."""
+    return instead(Lanes, "wait_first", lambda self, lane, rest: None)
+
+
+@planted
+def rest_of_a_record_does_not_wait() -> AbstractContextManager[Any]:
+    """What goes beyond the room of a call goes into the next one, beside the first in its lane."""
+    right = Batcher._add
+
+    def add(self: Any, part: Any, run: Any, *args: Any) -> None:
+        right(self, part, run, *args)
+        for lane in list(part.lanes.rests):
+            right(self, part, part.lanes.rests.pop(lane), *args)
+
+    return instead(Batcher, "_add", add)
+
+
+@planted
 def guard_not_asked_for_runs() -> AbstractContextManager[Any]:
     """What an earlier owner may have handed over is sent like everything else."""
-    right = Batcher._guard
-
-    def guard(self: Any, part: Any, raw: Any, mapped: Any, run: Any, now_ms: int) -> Any:
-        start, part.start = part.start, replace(part.start, bound=-1)
-        try:
-            return right(self, part, raw, mapped, run, now_ms)
-        finally:
-            part.start = start
-
-    return instead(Batcher, "_guard", guard)
+    right = Repeats.too_late
+    return instead(
+        Repeats,
+        "too_late",
+        lambda self, run, first_ms, now_ms: [] if first_ms is None else right(self, run, first_ms, now_ms),
+    )
 
 
 @planted
