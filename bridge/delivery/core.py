@@ -14,7 +14,7 @@ from random import Random
 from bridge.delivery.admission import Admission
 from bridge.delivery.batcher import Batcher
 from bridge.delivery.calls import Calls
-from bridge.delivery.counters import Counters
+from bridge.delivery.counters import DeliveryCounters
 from bridge.delivery.dead_letters import DeadLetters
 from bridge.delivery.drain import Drains
 from bridge.delivery.finish import Finish
@@ -71,7 +71,7 @@ class Delivery:
         self.mapping = mapping
         self._mappers: dict[str, RunMapper] = {}
         self.budget = budget
-        self.counters = Counters()
+        self.counters = DeliveryCounters()
         self.journal = Journal()
         self.holds = Holds()
         self.pauses = Book()

@@ -40,7 +40,7 @@ BATCH = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0)
 
 
 @dataclass(slots=True)
-class Counters:
+class DeliveryCounters:
     """Everything counted. Latencies are taken per call, from its first and its last record: not once per record."""
 
     topics: dict[str, TopicCounters] = field(default_factory=dict)

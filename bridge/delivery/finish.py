@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 
 from bridge.delivery.batch import Locked, Run
-from bridge.delivery.counters import Counters
+from bridge.delivery.counters import DeliveryCounters
 from bridge.delivery.guards import Brake, topic_key
 from bridge.delivery.partition import FanOut, Partition
 from bridge.flow import RECORD_OVERHEAD, Outcome, Record, Room
@@ -24,7 +24,7 @@ class Finish:
 
     __slots__ = ("_brake", "_budget", "counters", "dirty", "woken")
 
-    def __init__(self, counters: Counters, budget: Room, brake: Brake) -> None:
+    def __init__(self, counters: DeliveryCounters, budget: Room, brake: Brake) -> None:
         self.counters = counters
         self._brake = brake
         self._budget = budget
