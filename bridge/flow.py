@@ -337,17 +337,17 @@ class Start:
 
     `delivered` is the highest finished offset, -1 if unknown. `unfinished` are the ranges (first, last) at or above
     `offset` and below `delivered` that have no outcome yet; what lies between them is finished and is skipped, what
-    is above `delivered` is not. Offsets up to `bound` may have been handed to the API at `bound_at` (milliseconds)
+    is above `delivered` is not. Offsets up to `send_limit` may have been handed to the API at `send_limit_at` (milliseconds)
     or before.
     """
 
     offset: int
     delivered: int = -1
     unfinished: tuple[tuple[int, int], ...] = ()
-    bound: int = -1
-    bound_at: int = 0
+    send_limit: int = -1
+    send_limit_at: int = 0
     steps: tuple[tuple[int, int], ...] = ()
-    """Since when each may have been handed over: (last offset, milliseconds), ascending; empty: all since `bound_at`."""
+    """Since when each may have been handed over: (last offset, milliseconds), ascending; empty: all since `send_limit_at`."""
     leader_epoch: int = -1
     """Of the newest record that the commit speaks of, -1 if unknown: commits from here on bear this one or a newer one."""
     hold: str | None = None
@@ -399,16 +399,16 @@ class Sought(NamedTuple):
     sure: bool = True
 
 
-class Bounded(NamedTuple):
-    """A commit was acknowledged: offsets up to `bound` may now be handed to the API.
+class SendLimitCommitted(NamedTuple):
+    """A commit was acknowledged: offsets up to `send_limit` may now be handed to the API.
 
-    `number` is that of the last `Cover` that the commit goes by; -1 where nothing is committed at all (a dry run).
+    `number` is that of the last `CommitSendLimit` that the commit goes by; -1 where nothing is committed at all (a dry run).
     """
 
     topic: str
     partition: int
     epoch: int
-    bound: int
+    send_limit: int
     number: int = 0
 
 
@@ -449,7 +449,9 @@ class KafkaState(NamedTuple):
         return self.joined and not self.unbegun
 
 
-Intake = Assigned | Records | EndReached | Sought | Bounded | Revoking | Lost | DeadLetterWritten | KafkaState
+Intake = (
+    Assigned | Records | EndReached | Sought | SendLimitCommitted | Revoking | Lost | DeadLetterWritten | KafkaState
+)
 """From the Kafka thread to the delivery thread."""
 
 
@@ -507,10 +509,10 @@ class GiveBack(NamedTuple):
     offset: int
 
 
-class Cover(NamedTuple):
+class CommitSendLimit(NamedTuple):
     """Commit that offsets up to `last` may have been handed to the API, and no others; None: all that was read.
 
-    It holds until the next one, whose `number` is one more. Answered by `Bounded`.
+    It holds until the next one, whose `number` is one more. Answered by `SendLimitCommitted`.
     """
 
     topic: str
@@ -533,12 +535,12 @@ class GoPast(NamedTuple):
     to: int
 
 
-Order = Progress | Drained | DeadLetter | Pause | Resume | GiveBack | Cover | GoPast
+Order = Progress | Drained | DeadLetter | Pause | Resume | GiveBack | CommitSendLimit | GoPast
 """From the delivery thread to the Kafka thread."""
 
 
 @dataclass(slots=True)
-class Room:
+class Budget:
     """How much more may be read. Each counter is written by one thread, so that no lock is needed.
 
     The Kafka thread takes `len(record) + RECORD_OVERHEAD` for each record that it hands over (`take`); the delivery

@@ -23,7 +23,7 @@ from bridge.delivery.policy import Policy
 from bridge.flow import (
     RECORD_OVERHEAD,
     Assigned,
-    Bounded,
+    Budget,
     Event,
     MappedRun,
     Mapping,
@@ -32,9 +32,9 @@ from bridge.flow import (
     Record,
     Records,
     Reply,
-    Room,
     RuleInfo,
     RunMapper,
+    SendLimitCommitted,
     Start,
 )
 from bridge.jsontext import dumps, loads
@@ -159,9 +159,11 @@ class Core:
 
     def __init__(self) -> None:
         self._now = 1.0
-        self._room = Room(1 << 30)
+        self._room = Budget(1 << 30)
         self._delivery = Delivery(Policy(), Ready(), make_judge(), self._room, Random(1), self._now, version="0")
-        self._delivery.take([Assigned(TOPIC, 0, 1, Start(0)), Bounded(TOPIC, 0, 1, 1 << 40)], self._now, MADE_MS)
+        self._delivery.take(
+            [Assigned(TOPIC, 0, 1, Start(0)), SendLimitCommitted(TOPIC, 0, 1, 1 << 40)], self._now, MADE_MS
+        )
         self._offsets = count(step=RECORDS)
         self._reply = answer()
         self._fed: Records | None = None

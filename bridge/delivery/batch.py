@@ -165,7 +165,7 @@ class Batch:
         self.size += run.size
         if run.expires is not None:
             self.perishable = True
-        if run.offsets[0] <= run.part.start.bound:
+        if run.offsets[0] <= run.part.start.send_limit:
             self.guarded = True
 
     def room_for(self, run: Run, most: int, most_bytes: int) -> int:

@@ -105,7 +105,7 @@ class Batcher:
 
     def _take_waiting(self, part: Partition, lane: Lane, now: float, now_ms: int) -> bool:
         """Records that waited for their lane, as far as one batch takes them; False if something holds the partition."""
-        lanes, apart, most = part.lanes, part.start.bound, self._policy.batch_events
+        lanes, apart, most = part.lanes, part.start.send_limit, self._policy.batch_events
         while (entry := lanes.next_waiting(lane, most, apart, self.open)) is not None:
             batch = self._batch(now)
             if isinstance(entry, Raw):
@@ -125,7 +125,7 @@ class Batcher:
         lanes = part.lanes
         batch = self._batch(lanes.since)
         while lanes.unsent:
-            raw = lanes.next_unsent(self._policy.batch_events - batch.count, part.bound, part.start.bound)
+            raw = lanes.next_unsent(self._policy.batch_events - batch.count, part.send_limit, part.start.send_limit)
             if raw is None:
                 return
             waits = lanes.must_wait(raw, batch)
@@ -147,7 +147,7 @@ class Batcher:
         most, room = policy.batch_events - batch.count, policy.batch_bytes - batch.size
         mapped = part.map_run(raw.records, raw.offsets, most, room)
         taken, run = mapped.records, _run_of(part, raw, mapped)
-        if mapped.faults or self.storm is not None or raw.offsets[0] <= part.start.bound:
+        if mapped.faults or self.storm is not None or raw.offsets[0] <= part.start.send_limit:
             taken, run = self._guard(part, raw, mapped, run, now_ms)
         elif mapped.places is not None:
             self._fan_out(part, raw, mapped, taken)
@@ -255,7 +255,7 @@ class Batcher:
     def _add(self, part: Partition, run: Run, now: float, now_ms: int) -> None:
         """Add a run to the open batch. What goes beyond its room begins the next one, or waits for its lane."""
         policy = self._policy
-        if run.expires is not None or (run.offsets and run.offsets[0] <= part.start.bound):
+        if run.expires is not None or (run.offsets and run.offsets[0] <= part.start.send_limit):
             run = self._without_old(part, run, now_ms)
         while run.offsets:
             if self.open is None:

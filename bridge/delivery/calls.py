@@ -151,7 +151,7 @@ class Calls:
         waiting = {
             part
             for part, newest in newest_of(family).items()
-            if self._is_paused(part) or (part.behind and part.live and newest > part.bound)
+            if self._is_paused(part) or (part.behind and part.live and newest > part.send_limit)
         }
         first_ms = min((each.first_ms for each in family if each.first_ms is not None), default=None)
         for part in sorted(waiting, key=lambda part: part.name):

@@ -31,7 +31,7 @@ from bridge.delivery.stuck import Stuck
 from bridge.flow import (
     RECORD_OVERHEAD,
     Assigned,
-    Bounded,
+    Budget,
     DeadLetterWritten,
     Drained,
     EndReached,
@@ -44,8 +44,8 @@ from bridge.flow import (
     Records,
     Reply,
     Revoking,
-    Room,
     RunMapper,
+    SendLimitCommitted,
     Sought,
     TopicPartition,
 )
@@ -65,7 +65,7 @@ class Delivery:
     """The core. Used by the delivery thread alone."""
 
     def __init__(
-        self, policy: Policy, mapping: Mapping, judge: Judge, budget: Room, rng: Random, now: float, *, version: str
+        self, policy: Policy, mapping: Mapping, judge: Judge, budget: Budget, rng: Random, now: float, *, version: str
     ) -> None:
         self.policy = policy
         self.mapping = mapping
@@ -126,7 +126,7 @@ class Delivery:
         for item in items:
             if isinstance(item, Records):
                 self._records(item, now)
-            elif isinstance(item, Bounded):
+            elif isinstance(item, SendLimitCommitted):
                 self._bounded(item)
             elif isinstance(item, EndReached):
                 self._end(item)
@@ -215,7 +215,7 @@ class Delivery:
         self.send_limits.look_again(part)
         self.batcher.queue(part)
 
-    def _bounded(self, item: Bounded) -> None:
+    def _bounded(self, item: SendLimitCommitted) -> None:
         part = self._of(item.topic, item.partition, item.epoch)
         if part is not None:
             self.send_limits.acknowledged(part, item)

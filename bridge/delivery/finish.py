@@ -9,7 +9,7 @@ from bridge.delivery.batch import Locked, Run
 from bridge.delivery.counters import DeliveryCounters
 from bridge.delivery.guards import Brake, topic_key
 from bridge.delivery.partition import FanOut, Partition
-from bridge.flow import RECORD_OVERHEAD, Outcome, Record, Room
+from bridge.flow import RECORD_OVERHEAD, Budget, Outcome, Record
 
 NOTHING: Locked = {}
 GOOD = frozenset({Outcome.DELIVERED, Outcome.FILTERED})
@@ -24,7 +24,7 @@ class Finish:
 
     __slots__ = ("_brake", "_budget", "counters", "dirty", "woken")
 
-    def __init__(self, counters: DeliveryCounters, budget: Room, brake: Brake) -> None:
+    def __init__(self, counters: DeliveryCounters, budget: Budget, brake: Brake) -> None:
         self.counters = counters
         self._brake = brake
         self._budget = budget

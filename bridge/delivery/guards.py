@@ -201,14 +201,14 @@ class Repeats:
         """
         part, offsets = run.part, run.offsets
         own = first_ms is not None and now_ms - first_ms > self._give_up_ms
-        if self._what == "send" or not (own or offsets[0] <= part.start.bound):
+        if self._what == "send" or not (own or offsets[0] <= part.start.send_limit):
             return []
         return [place for place, offset in enumerate(offsets) if self._is_late(part, offset, now_ms, own=own)]
 
     def _is_late(self, part: Partition, offset: int, now_ms: int, *, own: bool) -> bool:
         if offset <= part.consented:
             return False
-        return now_ms - handed_over_at(part, offset) > self._give_up_ms if offset <= part.start.bound else own
+        return now_ms - handed_over_at(part, offset) > self._give_up_ms if offset <= part.start.send_limit else own
 
     def hold_for(self, part: Partition, offset: int, now_ms: int) -> Hold:
         """The hold in which a person is to decide on that record."""
@@ -217,6 +217,6 @@ class Repeats:
 
 
 def handed_over_at(part: Partition, offset: int) -> int:
-    """When an earlier owner may first have handed the record over, in milliseconds; for one up to the start's bound."""
+    """When an earlier owner may first have handed the record over, in milliseconds; for one up to the start's send limit."""
     since = since_of(part.start.steps, offset)
-    return part.start.bound_at if since is None else since
+    return part.start.send_limit_at if since is None else since

@@ -49,7 +49,6 @@ class Partition:
 
     __slots__ = (
         "behind",
-        "bound",
         "consented",
         "covered",
         "epoch",
@@ -65,6 +64,7 @@ class Partition:
         "paused",
         "said",
         "seek",
+        "send_limit",
         "start",
     )
 
@@ -82,15 +82,15 @@ class Partition:
         """`finish`. By offset."""
         self.consented = -1
         """Up to this offset an operator let events go out that SuprSend may have forgotten it has seen."""
-        self.bound = -1
+        self.send_limit = -1
         """`send_limit`. Offsets up to here may be handed to the API: a commit that says so was acknowledged."""
         self.covered: int | None = None
         """`send_limit`. While it is held, or everything: the newest offset that the commit is to call handed over."""
         self.behind = False
-        """`send_limit`. It is held, or was and commits do not cover all of it again: what lies above `bound` in batches
+        """`send_limit`. It is held, or was and commits do not cover all of it again: what lies above `send_limit` in batches
         waits apart."""
         self.number = 0
-        """`send_limit`. Of the last `Cover`: what was acknowledged before it counts no more; -1 where nothing is committed."""
+        """`send_limit`. Of the last `CommitSendLimit`: what was acknowledged before it counts no more; -1 where nothing is committed."""
         self.paused = False
         """`reading`. The reader was told to stop."""
         self.seek: int | None = None
@@ -104,8 +104,8 @@ class Partition:
 
     def ready(self) -> bool:
         """Whether something may be taken into a batch now (holds aside)."""
-        return self.lanes.ready(self.bound)
+        return self.lanes.ready(self.send_limit)
 
     def consent(self) -> None:
         """Somebody lets everything that was read, or handed over by an earlier owner, go out whatever SuprSend remembers."""
-        self.consented = max(self.ledger.newest, self.start.bound)
+        self.consented = max(self.ledger.newest, self.start.send_limit)

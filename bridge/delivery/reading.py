@@ -9,7 +9,7 @@ from bridge.delivery.finish import Finish
 from bridge.delivery.holds import Holds
 from bridge.delivery.partition import Partition
 from bridge.delivery.policy import Policy
-from bridge.flow import GiveBack, Order, Pause, Progress, Resume, Room, Sought
+from bridge.flow import Budget, GiveBack, Order, Pause, Progress, Resume, Sought
 
 ENOUGH = 2_000
 """So many unsent records keep every call busy, at least."""
@@ -18,7 +18,7 @@ ENOUGH = 2_000
 class Reading:
     """Used by the delivery thread alone."""
 
-    def __init__(self, policy: Policy, finish: Finish, holds: Holds, budget: Room, now: float) -> None:
+    def __init__(self, policy: Policy, finish: Finish, holds: Holds, budget: Budget, now: float) -> None:
         self._policy = policy
         self._finish = finish
         self._holds = holds
@@ -122,7 +122,7 @@ def _beyond_share(parts: Collection[Partition], enough: int) -> int:
         return 0
     blocked: Counter[str] = Counter()
     for part in parts:
-        blocked[part.name[0]] += part.lanes.blocked(part.bound)
+        blocked[part.name[0]] += part.lanes.blocked(part.send_limit)
     return sum(max(0, count - enough // len(topics)) for count in blocked.values())
 
 

@@ -19,7 +19,7 @@ from bridge.delivery.dead_letters import DeadLetters
 from bridge.delivery.holds import Holds
 from bridge.delivery.partition import Partition
 from bridge.delivery.policy import Policy
-from bridge.flow import Bounded, Cover
+from bridge.flow import CommitSendLimit, SendLimitCommitted
 
 NEW_SECONDS = 3600.0
 """Where answers are refused behind calls that may have been applied, a probe is a new batch this seldom."""
@@ -122,7 +122,7 @@ class Probes:
         """Whether commits say of each of its records that it may have been handed over."""
         lowered = self.lowered
         return not lowered or all(
-            run.part not in lowered or run.offsets[-1] <= run.part.bound for run in batch.runs if run.part.live
+            run.part not in lowered or run.offsets[-1] <= run.part.send_limit for run in batch.runs if run.part.live
         )
 
     def _take(self, batch: Batch | None) -> Batch | None:
@@ -167,14 +167,14 @@ class SendLimits:
         if len(part.ledger.runs()) > self._policy.metadata_bytes:
             offsets.append(part.ledger.top)
         finished = min(part.ledger.top, part.ledger.watermark - 1)
-        return max((part.start.bound, applied.get(part, -1), finished, *offsets))
+        return max((part.start.send_limit, applied.get(part, -1), finished, *offsets))
 
     def _maybe_applied(self) -> Iterator[Batch]:
         calls = self._calls
         yield from (batch for root in calls.in_flight.values() for batch in root.family())
         yield from (batch for _, _, root in calls.resting for batch in root.family() if batch.first_ms is not None)
 
-    def orders(self, parts: Iterable[Partition], changed: Sequence[Partition]) -> list[Cover]:
+    def orders(self, parts: Iterable[Partition], changed: Sequence[Partition]) -> list[CommitSendLimit]:
         """What the commits are to say from now on; to be called whenever something may have changed.
 
         `changed` are the partitions on which a hold was put or lifted since the last call.
@@ -195,7 +195,7 @@ class SendLimits:
             self._unsettled.add(part)
             self._probes.moved = True
 
-    def _in_hold(self, parts: Iterable[Partition]) -> list[Cover]:
+    def _in_hold(self, parts: Iterable[Partition]) -> list[CommitSendLimit]:
         fed = not self._probes.hungry or (self._hungry is not None and self._feeds(self._hungry))
         if self._on and fed and not self._probes.moved:
             return []
@@ -231,13 +231,13 @@ class SendLimits:
             fed = _next_of(part, self._policy) if part is self._hungry else []
             yield part, max((self._handed(part, applied), probed.get(part, -1), *fed))
 
-    def _of_partitions(self) -> list[Cover]:
+    def _of_partitions(self) -> list[CommitSendLimit]:
         """Back in a partition that is held, down to what still goes out while that lasts; on where it is not any more."""
         self._probes.moved = False
         applied = newest_of(self._maybe_applied())
         called = newest_of(self._calls.in_flight.values())
         going = newest_of([*self._calls.batches(), *self._batcher.unstarted()])
-        orders: list[Cover] = []
+        orders: list[CommitSendLimit] = []
         for part in sorted(self._unsettled, key=lambda part: part.name):
             held = part.live and part.number >= 0 and bool(self._holds.on(part.name))
             goes = called if self._holds.paused(part.name) else going
@@ -251,17 +251,17 @@ class SendLimits:
                 self._unsettled.discard(part)
         return orders
 
-    def _order(self, part: Partition, last: int | None) -> Cover:
+    def _order(self, part: Partition, last: int | None) -> CommitSendLimit:
         part.covered, part.number = last, part.number + 1
         if last is not None:
-            part.bound = min(part.bound, last)
-        return Cover(*part.name, part.epoch, part.number, last)
+            part.send_limit = min(part.send_limit, last)
+        return CommitSendLimit(*part.name, part.epoch, part.number, last)
 
-    def acknowledged(self, part: Partition, item: Bounded) -> None:
+    def acknowledged(self, part: Partition, item: SendLimitCommitted) -> None:
         """A commit of the partition is in Kafka; what an order since then has overtaken says nothing."""
         if item.number not in (part.number, -1):
             return
-        part.bound = max(part.bound, item.bound)
+        part.send_limit = max(part.send_limit, item.send_limit)
         if item.number < 0:
             part.covered, part.number = None, item.number
         if part.behind:
@@ -275,7 +275,7 @@ class SendLimits:
 def _read_above(part: Partition, last: int | None) -> bool:
     """Whether commits may call more handed over than that; where they do not, none is made that changes nothing."""
     newest = part.ledger.newest
-    return last is not None and max(part.bound, newest if newest >= part.start.offset else -1) > last
+    return last is not None and max(part.send_limit, newest if newest >= part.start.offset else -1) > last
 
 
 def _next_of(part: Partition, policy: Policy) -> list[int]:

@@ -8,14 +8,14 @@
 | nothing, on some | no mark, and no commit says since when the group reads | the beginning |
 | nothing | this process had committed there: the topic was made anew | the beginning, whatever mark the old one left |
 | nothing | a mark: the offsets expired or were deleted | not beyond the mark; held as `rewind` where it is below |
-| ours, beyond where the log was cut off | the note speaks of records there | the cut, held as `rewind`; what is deleted behind it is lost |
-| ours, beyond where the log was cut off | the note speaks of none there | the cut: what was only reached may be another's |
-| ours, below where the log was cut off | the note speaks of records beyond it | there, with what it says of those below |
-| ours | the note speaks of offsets beyond the end: the log was cut off | the same |
-| ours | | there, with its note |
-| of another cluster | `kafka.moved_from` names it | there; its note does not count |
+| ours, beyond where the log was cut off | the metadata speaks of records there | the cut, held as `rewind`; what is deleted behind it is lost |
+| ours, beyond where the log was cut off | the metadata speaks of none there | the cut: what was only reached may be another's |
+| ours, below where the log was cut off | the metadata speaks of records beyond it | there, with what it says of those below |
+| ours | the metadata speaks of offsets beyond the end: the log was cut off | the same |
+| ours | | there, with its metadata |
+| of another cluster | `kafka.moved_from` names it | there; its metadata does not count |
 | of another cluster | else | there, held as `rewind`: keys begin with the cluster's id, so repeats would notify |
-| not ours (no note, or one of another commit or topic) | at or below the mark, or no mark though the topic's group is ours | there, held as `rewind` |
+| not ours (no metadata, or one of another commit or topic) | at or below the mark, or no mark though the topic's group is ours | there, held as `rewind` |
 | not ours | else | there: the group is new to us, or somebody skipped ahead |
 | below the beginning | | the beginning; the gap is counted, and held as `retention_gap` unless the settings say go on |
 | nothing | a mark that ends before the beginning | the same: the gap begins behind the mark |
@@ -33,7 +33,17 @@ from itertools import chain
 from typing import Literal, NamedTuple
 
 from bridge.flow import Start, TopicPartition
-from bridge.offsets.commit_metadata import FOREIGN, UNKNOWN, Began, Claim, Note, Origin, claim_of, decode, runs_of
+from bridge.offsets.commit_metadata import (
+    FOREIGN,
+    UNKNOWN,
+    Began,
+    Claim,
+    CommitMetadata,
+    Origin,
+    claim_of,
+    decode,
+    runs_of,
+)
 
 StartFrom = Literal["latest", "earliest"] | int
 """Where a new group begins; an int is a time in milliseconds since 1970."""
@@ -103,7 +113,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What is known of the group on the partition's topic: whether any commit is there, any with our note, and `began`."""
+    """What is known of the group on the partition's topic: whether any commit is there, any with our metadata, and `began`."""
 
     has_commits: bool
     is_ours: bool
@@ -128,14 +138,14 @@ class Resolved(NamedTuple):
     began: Began | None = None
     """What every commit of the topic says of the group's beginning there."""
     foreign: str | None = None
-    """Why the note of the commit does not count, where it has one that is not ours."""
+    """Why the metadata of the commit does not count, where it has one that is not ours."""
 
 
 def group_of(committed: Mapping[int, Committed], here: Origin = UNKNOWN) -> Group:
     """What the commits of all partitions of a topic say of the group; `here` is what is known of the topic now."""
-    notes = [note for each in committed.values() if (note := note_of(each, here)) is not None]
-    told = [note.began for note in notes if note.began is not None]
-    return Group(has_commits=bool(committed), is_ours=bool(notes), began=min(told, default=None))
+    ours = [metadata for each in committed.values() if (metadata := own_metadata(each, here)) is not None]
+    told = [metadata.began for metadata in ours if metadata.began is not None]
+    return Group(has_commits=bool(committed), is_ours=bool(ours), began=min(told, default=None))
 
 
 def begins(start_from: StartFrom, now_ms: int, partitions: int) -> Began:
@@ -154,10 +164,10 @@ def _is_added(name: TopicPartition, began: Began) -> bool:
     return name[1] >= began.partitions
 
 
-def note_of(committed: Committed, here: Origin = UNKNOWN) -> Note | None:
-    """What we noted for exactly this commit; None where somebody else made it, or carried the note to it."""
-    note = decode(committed.metadata, committed.offset)
-    return note if claim_of(note, here) is Claim.OURS else None
+def own_metadata(committed: Committed, here: Origin = UNKNOWN) -> CommitMetadata | None:
+    """What we committed for exactly this commit; None where somebody else made it, or carried the metadata to it."""
+    metadata = decode(committed.metadata, committed.offset)
+    return metadata if claim_of(metadata, here) is Claim.OURS else None
 
 
 def resolve(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) -> Resolved:
@@ -165,28 +175,30 @@ def resolve(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) ->
     committed = known.committed
     if committed is None:
         return _without_commit(known, group, start_from, on_gap)
-    note = decode(committed.metadata, committed.offset)
-    claim = claim_of(note, known.origin)
+    metadata = decode(committed.metadata, committed.offset)
+    claim = claim_of(metadata, known.origin)
     if claim is Claim.CLUSTER:
-        moved = note is not None and note.origin.cluster == known.moved_from and committed.offset <= known.high
+        moved = metadata is not None and metadata.origin.cluster == known.moved_from and committed.offset <= known.high
         found = _moved(known, committed, on_gap) if moved else _of_another_cluster(known, committed.offset)
     else:
-        found = _of_this_cluster(known, committed, note if claim is Claim.OURS else None, group, on_gap)
+        found = _of_this_cluster(known, committed, metadata if claim is Claim.OURS else None, group, on_gap)
     return found._replace(foreign=FOREIGN.get(claim))
 
 
-def _of_this_cluster(known: Known, committed: Committed, note: Note | None, group: Group, on_gap: OnGap) -> Resolved:
-    if note is not None and known.epoch_end is not None:
-        return _checked(known, committed, note, on_gap)
+def _of_this_cluster(
+    known: Known, committed: Committed, metadata: CommitMetadata | None, group: Group, on_gap: OnGap
+) -> Resolved:
+    if metadata is not None and known.epoch_end is not None:
+        return _checked(known, committed, metadata, on_gap)
     if committed.offset > known.high:
         return _beyond_the_end(known, committed.offset)
-    if note is None and _rewound(known, group, committed.offset):
+    if metadata is None and _rewound(known, group, committed.offset):
         why = f"the committed offset {committed.offset} was set by somebody else"
         return _rewind(known, committed.offset, why)
-    if note is not None and max(note.delivered, note.bound) >= known.high:
-        cut_off = _cut_off(note, committed.offset, known.high)
+    if metadata is not None and max(metadata.delivered, metadata.send_limit) >= known.high:
+        cut_off = _cut_off(metadata, committed.offset, known.high)
         return _go_on(known, committed, cut_off, on_gap)._replace(fresh=True, doubtful=True)
-    return _go_on(known, committed, note, on_gap)
+    return _go_on(known, committed, metadata, on_gap)
 
 
 def _moved(known: Known, committed: Committed, on_gap: OnGap) -> Resolved:
@@ -210,7 +222,7 @@ def _of_another_cluster(known: Known, committed: int) -> Resolved:
     return Resolved(Start(offset, hold="rewind", detail=text, age=count), "", fresh=True, remade=True)
 
 
-def _checked(known: Known, committed: Committed, note: Note, on_gap: OnGap) -> Resolved:
+def _checked(known: Known, committed: Committed, metadata: CommitMetadata, on_gap: OnGap) -> Resolved:
     """The broker has told where its log leaves the commit's leader epoch: what lies behind that was read of no log of now.
 
     An offset that was reached behind the last record read (markers, what was rolled back) may be of a newer epoch than
@@ -218,16 +230,16 @@ def _checked(known: Known, committed: Committed, note: Note, on_gap: OnGap) -> R
     """
     end = known.epoch_end
     assert end is not None
-    spoken = max(note.delivered, note.bound) + 1
+    spoken = max(metadata.delivered, metadata.send_limit) + 1
     if end >= max(committed.offset, spoken):
-        return _go_on(known, committed, note, on_gap)
+        return _go_on(known, committed, metadata, on_gap)
     if end < min(committed.offset, spoken):
-        return _cut_below(known, committed, note, end)
+        return _cut_below(known, committed, metadata, end)
     kept = committed._replace(offset=min(committed.offset, end))
-    return _go_on(known, kept, _cut_off(note, kept.offset, end), on_gap)._replace(fresh=True, remade=end < spoken)
+    return _go_on(known, kept, _cut_off(metadata, kept.offset, end), on_gap)._replace(fresh=True, remade=end < spoken)
 
 
-def _cut_below(known: Known, committed: Committed, note: Note, end: int) -> Resolved:
+def _cut_below(known: Known, committed: Committed, metadata: CommitMetadata, end: int) -> Resolved:
     """The log was cut off below the commit, and has perhaps grown past it again; or it is another one by now.
 
     Only where the topic is surely the same is what lies before the cut surely what was read.
@@ -237,7 +249,7 @@ def _cut_below(known: Known, committed: Committed, note: Note, end: int) -> Reso
         why = f"the broker's log never had the leader epoch {epoch} of the committed offset {offset}: the topic was made anew"
         return _rewind(known, known.low, why)
     why = f"the committed offset is {offset}, and the broker's log of then (leader epoch {epoch}) ends at {end}"
-    if not note.origin.topic or note.origin.topic != known.origin.topic:
+    if not metadata.origin.topic or metadata.origin.topic != known.origin.topic:
         return _rewind(known, known.low, f"{why}: it was cut off, or the topic was made anew")
     first, lost = max(end, known.low), max(0, known.low - end)
     deleted = f"; of the new ones Kafka has deleted {lost} before they were read (offsets {end} to {first - 1})"
@@ -250,15 +262,21 @@ def _cut_below(known: Known, committed: Committed, note: Note, end: int) -> Reso
     return Resolved(Start(first, hold="rewind", detail=text, age=count), "", fresh=True, lost=lost)
 
 
-def _go_on(known: Known, committed: Committed, note: Note | None, on_gap: OnGap) -> Resolved:
+def _go_on(known: Known, committed: Committed, metadata: CommitMetadata | None, on_gap: OnGap) -> Resolved:
     if committed.offset < known.low:
-        return _gap(known, committed, note, on_gap)
-    if note is None:
+        return _gap(known, committed, metadata, on_gap)
+    if metadata is None:
         return Resolved(Start(committed.offset), "", fresh=True)
     start = Start(
-        committed.offset, note.delivered, note.unfinished, note.bound, note.at_ms, note.steps, committed.epoch
+        committed.offset,
+        metadata.delivered,
+        metadata.unfinished,
+        metadata.send_limit,
+        metadata.at_ms,
+        metadata.steps,
+        committed.epoch,
     )
-    return Resolved(start, note.runs, fresh=False)
+    return Resolved(start, metadata.runs, fresh=False)
 
 
 def _without_commit(known: Known, group: Group, start_from: StartFrom, on_gap: OnGap) -> Resolved:
@@ -340,35 +358,44 @@ def _beyond_the_end(known: Known, offset: int) -> Resolved:
     return _rewind(known, known.low, why)._replace(doubtful=True)
 
 
-def _cut_off(note: Note, offset: int, high: int) -> Note:
-    """The log ends below what the note speaks of: offsets from its end on will be those of other records."""
+def _cut_off(metadata: CommitMetadata, offset: int, high: int) -> CommitMetadata:
+    """The log ends below what the metadata speaks of: offsets from its end on will be those of other records."""
     last = high - 1
-    delivered = min(note.delivered, last)
-    unfinished = tuple((first, min(end, last)) for first, end in note.unfinished if first <= last)
+    delivered = min(metadata.delivered, last)
+    unfinished = tuple((first, min(end, last)) for first, end in metadata.unfinished if first <= last)
     runs = _coded(offset, unfinished, delivered) if delivered >= offset else ""
     if not runs:
         delivered, unfinished = -1, ()
-    below = sum(end < last for end, _ in note.steps)
-    steps = tuple((min(end, last), since) for end, since in note.steps[: below + 1])
+    below = sum(end < last for end, _ in metadata.steps)
+    steps = tuple((min(end, last), since) for end, since in metadata.steps[: below + 1])
     return replace(
-        note, bound=min(note.bound, last), delivered=delivered, unfinished=unfinished, runs=runs, steps=steps
+        metadata,
+        send_limit=min(metadata.send_limit, last),
+        delivered=delivered,
+        unfinished=unfinished,
+        runs=runs,
+        steps=steps,
     )
 
 
-def _gap(known: Known, committed: Committed, note: Note | None, on_gap: OnGap) -> Resolved:
+def _gap(known: Known, committed: Committed, metadata: CommitMetadata | None, on_gap: OnGap) -> Resolved:
     low = known.low
-    finished = 0 if note is None else _finished_below(committed.offset, low, note)
+    finished = 0 if metadata is None else _finished_below(committed.offset, low, metadata)
     found = _overtaken(known, committed.offset, on_gap, finished)
-    if note is None or note.delivered < low:
-        if note is not None and note.bound >= low:
-            bounded = replace(found.start, bound=note.bound, bound_at=note.at_ms, steps=note.steps)
+    if metadata is None or metadata.delivered < low:
+        if metadata is not None and metadata.send_limit >= low:
+            bounded = replace(
+                found.start, send_limit=metadata.send_limit, send_limit_at=metadata.at_ms, steps=metadata.steps
+            )
             found = found._replace(start=replace(bounded, leader_epoch=committed.epoch))
         return found
-    unfinished = tuple((max(first, low), last) for first, last in note.unfinished if last >= low)
+    unfinished = tuple((max(first, low), last) for first, last in metadata.unfinished if last >= low)
     hold, text = found.start.hold, found.start.detail
-    start = Start(low, note.delivered, unfinished, note.bound, note.at_ms, note.steps, hold=hold, detail=text)
+    start = Start(
+        low, metadata.delivered, unfinished, metadata.send_limit, metadata.at_ms, metadata.steps, hold=hold, detail=text
+    )
     start = replace(start, leader_epoch=committed.epoch)
-    return found._replace(start=start, runs=_coded(low, unfinished, note.delivered))
+    return found._replace(start=start, runs=_coded(low, unfinished, metadata.delivered))
 
 
 def _overtaken(known: Known, first: int, on_gap: OnGap, finished: int = 0) -> Resolved:
@@ -383,9 +410,9 @@ def _overtaken(known: Known, first: int, on_gap: OnGap, finished: int = 0) -> Re
     return Resolved(Start(low, hold=hold, detail=text), "", fresh=True, lost=lost)
 
 
-def _finished_below(offset: int, low: int, note: Note) -> int:
-    end = min(low, note.delivered + 1)
-    unfinished = sum(max(0, min(last, end - 1) - first + 1) for first, last in note.unfinished if first < end)
+def _finished_below(offset: int, low: int, metadata: CommitMetadata) -> int:
+    end = min(low, metadata.delivered + 1)
+    unfinished = sum(max(0, min(last, end - 1) - first + 1) for first, last in metadata.unfinished if first < end)
     return max(0, end - offset - unfinished)
 
 

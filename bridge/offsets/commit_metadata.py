@@ -1,4 +1,4 @@
-"""The note in a commit's metadata: what is finished above the watermark, so that the next owner skips it. Pure.
+"""A commit's metadata: what is finished above the watermark, so that the next owner skips it. Pure.
 
 Text: `b1;AT_MS;BOUND;DELIVERED;RUNS`. RUNS are the lengths, in base 36, of alternating runs of offsets from the
 committed offset up to DELIVERED: unfinished, finished, unfinished, … An offset that does not exist (a marker, a
@@ -78,15 +78,15 @@ class Began(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """A decoded note. `unfinished` are ranges (first, last) between the committed offset and `delivered`.
+class CommitMetadata:
+    """What the metadata of a commit says. `unfinished` are ranges (first, last) between the committed offset and `delivered`.
 
-    `bound` is the newest offset that may have been handed to the API, the oldest since `at_ms`; -1 if none. `runs` is
-    the code of `unfinished`; `steps` say since when each may have been handed over. `offset` is the commit that the note
+    `send_limit` is the newest offset that may have been handed to the API, the oldest since `at_ms`; -1 if none. `runs` is
+    the code of `unfinished`; `steps` say since when each may have been handed over. `offset` is the commit that the metadata
     was written for, None where it does not say; with another than that all of the others mean nothing (`fits`).
     """
 
-    bound: int
+    send_limit: int
     at_ms: int
     delivered: int
     unfinished: tuple[tuple[int, int], ...]
@@ -162,7 +162,7 @@ def _base36(number: int) -> str:
 def text_of(
     *,
     at_ms: int,
-    bound: int,
+    send_limit: int,
     delivered: int,
     runs: str,
     committed: int,
@@ -175,7 +175,7 @@ def text_of(
 
     At most `room` bytes as long as the fields and the facts, about 160, leave something of it.
     """
-    head = f"{VERSION};{at_ms};{bound};{delivered};"
+    head = f"{VERSION};{at_ms};{send_limit};{delivered};"
     facts = _facts_text(committed, origin, began)
     left = room - len(head) - len(_END_OF_RUNS) - len(facts) - 1
     runs = _closed(runs, committed, delivered, left)
@@ -223,7 +223,7 @@ def _facts_text(committed: int, origin: Origin, began: Began | None) -> str:
     return "".join(f",0,{_base36((_FIRST_KIND + kind) << _KIND_BITS | value)},0,0" for kind, value in facts.items())
 
 
-def decode(text: str | None, committed: int) -> Note | None:
+def decode(text: str | None, committed: int) -> CommitMetadata | None:
     """Read the metadata of a commit at offset `committed`; None where it is not ours or not whole.
 
     One that was written for another commit is read, too, and does not fit.
@@ -232,7 +232,7 @@ def decode(text: str | None, committed: int) -> Note | None:
     if len(fields) != 5 or fields[0] != VERSION:
         return None
     try:
-        at_ms, bound, delivered = (int(field) for field in fields[1:4])
+        at_ms, send_limit, delivered = (int(field) for field in fields[1:4])
         lengths = [int(length, 36) for length in fields[4].split(",")] if fields[4] else []
     except ValueError:
         return None
@@ -245,13 +245,13 @@ def decode(text: str | None, committed: int) -> Note | None:
         unfinished.append((at, delivered))
     moves, facts = _behind(lengths[end + 2 :])
     offset, origin, began = _told(facts)
-    return Note(
-        bound=bound,
+    return CommitMetadata(
+        send_limit=send_limit,
         at_ms=at_ms,
         delivered=delivered,
         unfinished=tuple(unfinished),
         runs=runs,
-        steps=_steps(moves, committed, bound, at_ms),
+        steps=_steps(moves, committed, send_limit, at_ms),
         offset=offset,
         fits=offset is None or offset == committed,
         origin=origin,
@@ -282,7 +282,7 @@ def _told(facts: Mapping[int, int]) -> tuple[int | None, Origin, Began | None]:
     )
 
 
-def _steps(moves: _Moves, committed: int, bound: int, at_ms: int) -> Steps:
+def _steps(moves: _Moves, committed: int, send_limit: int, at_ms: int) -> Steps:
     """When each offset may first have been handed over; one time for all where nothing is said."""
     steps: list[tuple[int, int]] = []
     at, since = committed, at_ms
@@ -290,7 +290,7 @@ def _steps(moves: _Moves, committed: int, bound: int, at_ms: int) -> Steps:
         at += offsets
         steps.append((at, since))
         since += seconds * _SECOND_MS
-    return (*((last, when) for last, when in steps if last < bound), (bound, since))
+    return (*((last, when) for last, when in steps if last < send_limit), (send_limit, since))
 
 
 def _ranges(start: int, lengths: list[int]) -> tuple[list[tuple[int, int]], int]:
@@ -304,11 +304,11 @@ def _ranges(start: int, lengths: list[int]) -> tuple[list[tuple[int, int]], int]
 
 
 class Claim(Enum):
-    """What a commit's note says of whose it is."""
+    """What a commit's metadata says of whose it is."""
 
     OURS = auto()
     NONE = auto()
-    """There is no note: somebody else made the commit."""
+    """There is no metadata: somebody else made the commit."""
     COMMIT = auto()
     """It was written for another offset."""
     TOPIC = auto()
@@ -320,18 +320,18 @@ FOREIGN = {
     Claim.TOPIC: "it was written for another topic of that name",
     Claim.CLUSTER: "it was written in another cluster",
 }
-"""Why the note of a commit does not count, in words."""
+"""Why the metadata of a commit does not count, in words."""
 
 
-def claim_of(note: Note | None, here: Origin) -> Claim:
+def claim_of(metadata: CommitMetadata | None, here: Origin) -> Claim:
     """Whose the commit is. A commit that was carried from another cluster seldom has its offset there, so that is first."""
-    if note is None:
+    if metadata is None:
         return Claim.NONE
-    if _differ(note.origin.cluster, here.cluster):
+    if _differ(metadata.origin.cluster, here.cluster):
         return Claim.CLUSTER
-    if not note.fits:
+    if not metadata.fits:
         return Claim.COMMIT
-    return Claim.TOPIC if _differ(note.origin.topic, here.topic) else Claim.OURS
+    return Claim.TOPIC if _differ(metadata.origin.topic, here.topic) else Claim.OURS
 
 
 def _differ(one: int, other: int) -> bool:

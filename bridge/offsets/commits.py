@@ -1,8 +1,8 @@
-"""What to commit and when: the watermark of every partition, with the note that travels beside it. Pure.
+"""What to commit and when: the watermark of every partition, with the metadata that travels beside it. Pure.
 
 The Kafka thread tells what was read and what the delivery thread finished, asks `due` and reports what became of each
 commit. A commit goes out every 100 ms or 5,000 offsets, and at once when records were read that no acknowledged commit
-covers: only what is covered (`bound`) may be handed to the API. One request carries all that moved. Several may be on
+covers: only what is covered (`send_limit`) may be handed to the API. One request carries all that moved. Several may be on
 their way, at most one for a partition, and each partition goes on by its own answer, or without one after a while: what
 becomes of one never waits for another. Nothing here looks at partitions that did not move.
 """
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from bridge.flow import Bounded, Cover, Progress, Start, TopicPartition
+from bridge.flow import CommitSendLimit, Progress, SendLimitCommitted, Start, TopicPartition
 from bridge.offsets.commit_metadata import MAX_BYTES, UNKNOWN, Began, Origin, text_of
-from bridge.offsets.handed_since import Coverage
+from bridge.offsets.handed_since import HandedSince
 
 _LEAST_ROOM = 125
-"""Less than the fields and the facts of a note take: where these are refused, none is written."""
+"""Less than the fields and the facts of metadata take: where these are refused, none is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class Commit(NamedTuple):
     epoch: int
     offset: int
     metadata: str
-    bound: int
+    send_limit: int
     leader_epoch: int
     room: int
     """What the metadata was allowed to take."""
     number: int = 0
-    """Of the last `Cover` that it goes by."""
+    """Of the last `CommitSendLimit` that it goes by."""
 
     @property
     def name(self) -> TopicPartition:
@@ -58,7 +58,7 @@ class Commit(NamedTuple):
 
 
 State = tuple[int, int, str, int, int]
-"""Offset, delivered, runs, bound: what a commit says; and the number of the `Cover` it goes by."""
+"""Offset, delivered, runs, send limit: what a commit says; and the number of the `CommitSendLimit` it goes by."""
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class _Part:
     offset: int
     delivered: int
     runs: str
-    bound: int
+    send_limit: int
     """The newest offset that may have been handed over: of an earlier owner, or read in this assignment."""
     limit: int
     """The highest offset that may be committed: behind the newest record read, or an end that was reached."""
@@ -80,7 +80,7 @@ class _Part:
     """The newest offset that commits speak of: of an earlier owner, read, or gone past."""
     began: Began | None
     retry: float
-    covered: Coverage = field(default_factory=Coverage)
+    covered: HandedSince = field(default_factory=HandedSince)
     under_way: bool = False
     resting: bool = False
     """After a refusal, for a while."""
@@ -92,7 +92,7 @@ class _Part:
 
     @property
     def state(self) -> State:
-        return self.offset, self.delivered, self.runs, self.bound, self.number
+        return self.offset, self.delivered, self.runs, self.send_limit, self.number
 
 
 class Committer:
@@ -131,18 +131,18 @@ class Committer:
             offset=start.offset,
             delivered=start.delivered,
             runs=runs,
-            bound=start.bound,
+            send_limit=start.send_limit,
             limit=start.offset,
             held=start.hold is not None,
             acknowledged=None,
             issued=None,
             leader_epoch=start.leader_epoch,
-            spoken=max(start.delivered, start.bound),
+            spoken=max(start.delivered, start.send_limit),
             began=began,
             retry=self._pace.retry,
         )
-        if start.bound >= 0:
-            part.covered = Coverage(start.steps or ((start.bound, start.bound_at),))
+        if start.send_limit >= 0:
+            part.covered = HandedSince(start.steps or ((start.send_limit, start.send_limit_at),))
         if not fresh:
             part.acknowledged = part.issued = part.state
         self.forget((name,))
@@ -175,21 +175,21 @@ class Committer:
             part.newest = max(part.newest, newest)
             if newest >= part.spoken:
                 part.spoken, part.leader_epoch = newest, max(part.leader_epoch, leader_epoch)
-            if newest > part.bound and part.cover is None:
-                part.bound = newest
+            if newest > part.send_limit and part.cover is None:
+                part.send_limit = newest
                 self._mark(name, part)
 
-    def cover(self, order: Cover) -> None:
-        """From now on the notes call offsets up to `order.last` handed over and no more, or all that was read."""
+    def cover(self, order: CommitSendLimit) -> None:
+        """From now on the metadata calls offsets up to `order.last` handed over and no more, or all that was read."""
         name = (order.topic, order.partition)
         part = self._of(name, order.epoch)
         if part is None:
             return
         part.cover, part.number = order.last, order.number
-        bound = max(part.bound, part.newest) if order.last is None else order.last
-        if bound < part.bound:
-            part.covered.take_back(bound)
-        part.bound = bound
+        send_limit = max(part.send_limit, part.newest) if order.last is None else order.last
+        if send_limit < part.send_limit:
+            part.covered.take_back(send_limit)
+        part.send_limit = send_limit
         self._mark(name, part)
 
     def end(self, name: TopicPartition, offset: int) -> None:
@@ -281,7 +281,7 @@ class Committer:
                 return commit
         return None
 
-    def acknowledged(self, commit: Commit) -> Bounded | None:
+    def acknowledged(self, commit: Commit) -> SendLimitCommitted | None:
         """A commit is in Kafka; returns what may now be handed over, if that is more."""
         part = self._answered(commit)
         if part is None:
@@ -291,9 +291,9 @@ class Committer:
         part.retry = self._pace.retry
         self._stands(commit.name, part)
         self._mark(commit.name, part)
-        if before is not None and before[3] >= commit.bound and before[4] == commit.number:
+        if before is not None and before[3] >= commit.send_limit and before[4] == commit.number:
             return None
-        return Bounded(*commit.name, part.epoch, commit.bound, commit.number)
+        return SendLimitCommitted(*commit.name, part.epoch, commit.send_limit, commit.number)
 
     def refused(self, commit: Commit, now: float) -> None:
         """A commit was refused, or never answered: it is made again, later."""
@@ -323,7 +323,7 @@ class Committer:
             return False
         self.room = self.room // 2 if self.room > _LEAST_ROOM else 0
         if not self.room:
-            # What was committed with a note says more than will be told from now on.
+            # What was committed with metadata says more than will be told from now on.
             for name, each in self._parts.items():
                 each.issued = None
                 self._mark(name, each)
@@ -343,14 +343,14 @@ class Committer:
     def final(self, name: TopicPartition, now: float, now_ms: int, handed: int | None) -> Commit | None:
         """The last commit before the partition is given up; None where Kafka has it already.
 
-        `handed` is the newest offset that really was handed to the API, where the drain could tell: the note then
+        `handed` is the newest offset that really was handed to the API, where the drain could tell: the metadata then
         says no more than that. It does not wait for the one under way: Kafka's client sends them in order.
         """
         part = self._parts.get(name)
         if part is None or part.held:
             return None
         if handed is not None:
-            part.bound = handed
+            part.send_limit = handed
             part.covered.take_back(handed)
         if part.state == part.acknowledged:
             return None
@@ -373,7 +373,7 @@ class Committer:
     def marks(self) -> dict[TopicPartition, int]:
         """By partition the highest offset whose outcome is in an acknowledged commit.
 
-        Where commits bear no note that is the one below the committed offset: a mark above it would make our own commit
+        Where commits bear no metadata that is the one below the committed offset: a mark above it would make our own commit
         look like somebody else's who went back.
         """
         acknowledged = {name: part.acknowledged for name, part in self._parts.items()}
@@ -391,7 +391,7 @@ class Committer:
         """Keep the sets true after anything that may change what is to be committed of a partition."""
         issued = part.issued
         moved = not part.held and part.state != issued
-        uncovered = moved and not part.resting and (issued is None or part.bound > issued[3])
+        uncovered = moved and not part.resting and (issued is None or part.send_limit > issued[3])
         ready = moved and not (part.under_way or part.resting)
         advanced = issued is None or part.offset - issued[0] >= self._pace.records
         for names, belongs in (
@@ -407,7 +407,7 @@ class Committer:
 
     def _issue(self, name: TopicPartition, part: _Part, now: float, now_ms: int) -> Commit:
         metadata = self._metadata(name[0], part, now_ms) if self.room else ""
-        told = (part.bound, part.leader_epoch, self.room, part.number)
+        told = (part.send_limit, part.leader_epoch, self.room, part.number)
         commit = Commit(*name, part.epoch, part.offset, metadata, *told)
         part.issued = part.state
         part.under_way = True
@@ -417,10 +417,10 @@ class Committer:
         return commit
 
     def _metadata(self, topic: str, part: _Part, now_ms: int) -> str:
-        steps = part.covered.told(part.offset, part.bound, now_ms)
+        steps = part.covered.told(part.offset, part.send_limit, now_ms)
         return text_of(
             at_ms=steps[0][1] if steps else now_ms,
-            bound=part.bound,
+            send_limit=part.send_limit,
             delivered=part.delivered,
             runs=part.runs,
             committed=part.offset,

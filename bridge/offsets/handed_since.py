@@ -14,7 +14,7 @@ OLD_MS = 24 * 60 * 60 * 1_000
 _FIRST_SPACING_MS = 1_000
 
 
-class Coverage:
+class HandedSince:
     """Kept beside the commits of one assignment. Used by the Kafka thread alone.
 
     Exact while there are few steps; the longer the watermark stands still, the more of them become one.
@@ -26,17 +26,17 @@ class Coverage:
         self._steps = list(steps)
         self._spacing = 0
 
-    def told(self, offset: int, bound: int, now_ms: int) -> Steps:
-        """The steps that a commit at `offset` says, which lets everything up to `bound` be handed over from now on."""
+    def told(self, offset: int, send_limit: int, now_ms: int) -> Steps:
+        """The steps that a commit at `offset` says, which lets everything up to `send_limit` be handed over from now on."""
         steps = self._steps
         if steps and steps[0][0] < offset:
             steps[:] = [step for step in steps if step[0] >= offset]
         if steps and steps[-1][1] > now_ms:
             # The clock was set back: nothing was handed over in what is the future now.
             steps[:] = [(last, min(since, now_ms)) for last, since in steps]
-        if bound > (steps[-1][0] if steps else offset - 1):
+        if send_limit > (steps[-1][0] if steps else offset - 1):
             near = bool(steps) and now_ms - steps[-1][1] < self._spacing
-            steps.append((bound, steps.pop()[1] if near else now_ms))
+            steps.append((send_limit, steps.pop()[1] if near else now_ms))
             self._keep_few(now_ms)
         return tuple(steps)
 

@@ -11,7 +11,7 @@ from bridge.delivery import operate
 from bridge.delivery.core import Delivery
 from bridge.delivery.journal import trace_of
 from bridge.delivery.pauses import Book
-from bridge.flow import Room
+from bridge.flow import Budget
 from bridge.kafka.client.pauses import PauseGroup, Pauses
 from bridge.kafka.client.thread import KafkaThread
 from bridge.kafka.config import clients_of
@@ -69,17 +69,17 @@ class App:
         self._namespace = settings.delivery.namespace or ""
         self._rules: RuleSet = usable_rules(Path(settings.rules.path), settings.kafka.topics)
         mapping = mapping_of(self._rules, context_of(settings, self._env, self._namespace))
-        budget = memory_of(settings)
-        room = Room(budget)
+        memory = memory_of(settings)
+        budget = Budget(memory)
         transport = dry or CurlTransport(endpoint_of(settings), self._workspace)
-        self.road = Road(policy_of(settings), mapping, judge_of(settings), transport, room, publish=self._publish)
+        self.road = Road(policy_of(settings), mapping, judge_of(settings), transport, budget, publish=self._publish)
         named = settings.delivery.namespace is not None
-        clients = clients_of(settings.kafka, small=budget < DEFAULT_MEMORY, dry_run=dry is not None, named=named)
+        clients = clients_of(settings.kafka, small=memory < DEFAULT_MEMORY, dry_run=dry is not None, named=named)
         group = PauseGroup(clients.admin, clients.group_id) if dry is None else None
         self.pauses = Pauses(group, settings.kafka.topics, self._pauses_changed)
         self.kafka = KafkaThread(
             clients,
-            room,
+            budget,
             self.road.intake,
             self.road.orders,
             on_cluster=self._cluster_known,

@@ -31,7 +31,7 @@ from typing import Protocol
 from bridge import __version__
 from bridge.delivery.core import Delivery
 from bridge.delivery.policy import Policy
-from bridge.flow import Intake, Judge, Mapping, Order, Room, Transport
+from bridge.flow import Budget, Intake, Judge, Mapping, Order, Transport
 
 TURN_CALLS = 4
 """Calls that are filled before answers are looked at again: few, so that what is in work stays in the CPU's caches."""
@@ -69,7 +69,7 @@ class Road:
         mapping: Mapping,
         judge: Judge,
         transport: Transport,
-        budget: Room,
+        budget: Budget,
         *,
         publish: Ask,
         seed: int | None = None,

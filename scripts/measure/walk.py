@@ -128,7 +128,7 @@ class Member:
         self.bench = Bench(Policy(linger=0.0, progress_interval=0.0), self.mapping)  # type: ignore[arg-type]
         self.commits = Committer()
         self.commits.assigned(PART, 1, Start(0), runs="", fresh=True)
-        self.bench.assign(bound=-1)
+        self.bench.assign(send_limit=-1)
         self.commit()
 
     def read(self, record: Watched) -> None:

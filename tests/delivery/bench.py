@@ -14,8 +14,8 @@ from bridge.delivery.policy import Policy
 from bridge.flow import (
     RECORD_OVERHEAD,
     Assigned,
-    Bounded,
-    Cover,
+    Budget,
+    CommitSendLimit,
     DeadLetter,
     DeadLetterWritten,
     Drained,
@@ -28,7 +28,7 @@ from bridge.flow import (
     Records,
     Reply,
     Revoking,
-    Room,
+    SendLimitCommitted,
     Sought,
     Start,
 )
@@ -87,7 +87,7 @@ class Bench:
 
     def __init__(self, policy: Policy | None = None, rules: WordRules | None = None) -> None:
         self.now = 100.0
-        self.room = Room(1 << 30)
+        self.room = Budget(1 << 30)
         self.delivery = Delivery(
             policy or Policy(linger=0.0),
             rules or WordRules(),
@@ -111,9 +111,12 @@ class Bench:
     def part(self, partition: int = 0) -> Partition:
         return self.delivery.parts[TOPIC, partition]
 
-    def assign(self, partition: int = 0, *, epoch: int = 1, start: Start | None = None, bound: int = FAR) -> None:
-        """Assign a partition and acknowledge its bound."""
-        self.take(Assigned(TOPIC, partition, epoch, start or Start(0)), Bounded(TOPIC, partition, epoch, bound))
+    def assign(self, partition: int = 0, *, epoch: int = 1, start: Start | None = None, send_limit: int = FAR) -> None:
+        """Assign a partition and acknowledge its send limit."""
+        self.take(
+            Assigned(TOPIC, partition, epoch, start or Start(0)),
+            SendLimitCommitted(TOPIC, partition, epoch, send_limit),
+        )
 
     def say(self, partition: int | None, *, paused: bool) -> None:
         """Somebody pauses or resumes a partition, or with None the topic."""
@@ -173,9 +176,9 @@ class Bench:
         made.clear()
         self.orders += new
         for order in new:
-            if isinstance(order, Cover):
-                bound = FAR if order.last is None else order.last
-                self.take(Bounded(order.topic, order.partition, order.epoch, bound, order.number))
+            if isinstance(order, CommitSendLimit):
+                send_limit = FAR if order.last is None else order.last
+                self.take(SendLimitCommitted(order.topic, order.partition, order.epoch, send_limit, order.number))
         return new
 
     def write_dead_letters(self, error: str | None = None) -> list[DeadLetter]:

@@ -214,7 +214,7 @@ def test_a_refused_lane_mate_counts_as_a_break_of_order() -> None:
 def test_nothing_goes_out_before_its_bound_is_acknowledged() -> None:
     """Records wait for the commit that says they may have been handed over."""
     bench = Bench()
-    bench.assign(bound=0)
+    bench.assign(send_limit=0)
     bench.feed([record(0), record(1)])
     (call,) = bench.start()
     assert call.offsets == [0]

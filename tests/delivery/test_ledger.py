@@ -23,10 +23,12 @@ def next_start(ledger: Ledger) -> Start:
     """What the next owner learns from a commit of this moment."""
     runs = ledger.runs()
     watermark = ledger.watermark
-    text = text_of(at_ms=1, bound=ledger.newest, delivered=ledger.top if runs else -1, runs=runs, committed=watermark)
+    text = text_of(
+        at_ms=1, send_limit=ledger.newest, delivered=ledger.top if runs else -1, runs=runs, committed=watermark
+    )
     note = decode(text, watermark)
     assert note is not None
-    return Start(watermark, note.delivered, note.unfinished, note.bound, note.at_ms)
+    return Start(watermark, note.delivered, note.unfinished, note.send_limit, note.at_ms)
 
 
 class LedgerMachine(RuleBasedStateMachine):

@@ -265,9 +265,9 @@ def test_records_that_were_finished_before_move_the_watermark() -> None:
 
 @pytest.mark.parametrize("hours", [22, 24])
 def test_what_suprsend_may_have_forgotten_is_not_sent_again(hours: int) -> None:
-    """Below the bound of an earlier owner: 22 hours later it is sent, 24 hours later it is dead-lettered."""
+    """Below the send limit of an earlier owner: 22 hours later it is sent, 24 hours later it is dead-lettered."""
     bench = Bench()
-    bench.assign(start=Start(0, bound=0, bound_at=EPOCH_MS + int(bench.now * 1000) - hours * HOUR_MS))
+    bench.assign(start=Start(0, send_limit=0, send_limit_at=EPOCH_MS + int(bench.now * 1000) - hours * HOUR_MS))
     bench.feed([record(0), record(1)])
     (call,) = bench.start()
     assert call.offsets == ([0, 1] if hours == 22 else [1])
@@ -280,7 +280,7 @@ def test_each_record_of_an_earlier_owner_has_its_own_time() -> None:
     bench = Bench()
     now_ms = EPOCH_MS + int(bench.now * 1000)
     old, new = now_ms - 30 * HOUR_MS, now_ms - 2 * HOUR_MS
-    bench.assign(start=Start(0, bound=2, bound_at=old, steps=((0, old), (2, new))))
+    bench.assign(start=Start(0, send_limit=2, send_limit_at=old, steps=((0, old), (2, new))))
     bench.feed([record(0), record(1), record(2), record(3)])
     (call,) = bench.start()
     assert call.offsets == [1, 2, 3]
@@ -296,7 +296,7 @@ def test_each_record_of_an_earlier_owner_has_its_own_time() -> None:
 def test_who_prefers_a_repeat_to_a_loss_can_say_so() -> None:
     """With `on_dedupe_expired: send` an expired repeat goes out, in the core as in a call, and nothing is held."""
     bench = Bench(Policy(linger=0.0, on_dedupe_expired="send"))
-    bench.assign(start=Start(0, bound=0, bound_at=EPOCH_MS + int(bench.now * 1000) - 99 * HOUR_MS))
+    bench.assign(start=Start(0, send_limit=0, send_limit_at=EPOCH_MS + int(bench.now * 1000) - 99 * HOUR_MS))
     bench.feed([record(0), record(1)])
     (call,) = bench.start()
     assert call.offsets == [0, 1]
@@ -313,7 +313,7 @@ def test_who_prefers_a_repeat_to_a_loss_can_say_so() -> None:
 def test_the_guard_holds_while_nothing_can_be_sent() -> None:
     """A record of an earlier owner that waits in a call for a day, never applied here, is not sent after it."""
     bench = Bench()
-    bench.assign(start=Start(0, bound=0, bound_at=EPOCH_MS + int(bench.now * 1000) - 10 * HOUR_MS))
+    bench.assign(start=Start(0, send_limit=0, send_limit_at=EPOCH_MS + int(bench.now * 1000) - 10 * HOUR_MS))
     bench.feed([record(0)])
     (call,) = bench.start()
     bench.answer(call, reply(401))

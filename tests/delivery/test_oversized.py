@@ -148,7 +148,7 @@ def test_suprsends_own_413_of_one_event_is_a_dead_letter() -> None:
 def test_a_box_that_takes_no_large_call_does_not_lift_a_hold_of_everything() -> None:
     """A page says nothing of whether the set-up was mended."""
     bench = Bench()
-    bench.assign(start=Start(0, bound=0, bound_at=EPOCH_MS + int(bench.now * 1000)))
+    bench.assign(start=Start(0, send_limit=0, send_limit_at=EPOCH_MS + int(bench.now * 1000)))
     bench.feed([record(0), record(1)])
     (call,) = bench.start()
     bench.answer(call, reply(403, HTML))

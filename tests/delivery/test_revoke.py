@@ -159,7 +159,7 @@ def test_a_loss_in_the_middle_of_a_drain() -> None:
 def test_a_clean_handover_keeps_the_bound_of_the_earlier_owner() -> None:
     """What an earlier owner may have handed over counts as handed over still, though it did not come up here."""
     bench = Bench()
-    bench.assign(start=Start(5, bound=40, bound_at=1))
+    bench.assign(start=Start(5, send_limit=40, send_limit_at=1))
     bench.revoke(0)
     (done,) = drained(bench.collect())
     assert done.handed == 40

@@ -65,7 +65,7 @@ def test_a_lane_that_waits_is_woken_by_the_end_of_a_run() -> None:
 def test_records_above_the_bound_stay_behind() -> None:
     """Of a run only what a commit covers goes out."""
     bench = Bench(Policy(linger=0.0))
-    bench.assign(bound=6)
+    bench.assign(send_limit=6)
     bench.feed([record(offset, b"e", key=b"%d" % offset) for offset in range(10)])
     (call,) = bench.start()
     assert call.offsets == list(range(7))
@@ -73,9 +73,9 @@ def test_records_above_the_bound_stay_behind() -> None:
 
 
 def test_what_an_earlier_owner_may_have_sent_is_guarded_record_by_record() -> None:
-    """A run that begins at or below the bound of the start knows that its batch is guarded."""
+    """A run that begins at or below the send limit of the start knows that its batch is guarded."""
     bench = Bench(Policy(linger=0.0))
-    bench.assign(start=Start(0, bound=2, bound_at=bench.now_ms))
+    bench.assign(start=Start(0, send_limit=2, send_limit_at=bench.now_ms))
     bench.feed([record(offset, b"e", key=b"%d" % offset) for offset in range(6)])
     (call,) = bench.start()
     assert call.offsets == list(range(6))

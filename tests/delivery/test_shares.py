@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.delivery.policy import Policy
-from bridge.flow import Assigned, Bounded, PlainRecord, Records, Start
+from bridge.flow import Assigned, PlainRecord, Records, SendLimitCommitted, Start
 from tests.delivery.bench import FAR, TOPIC, Bench
 
 OTHER = "other"
@@ -23,7 +23,7 @@ def test_what_waits_for_its_partition_stops_no_other_topic(topics: list[str]) ->
     """Records that wait behind a call of their partition count for no more than their topic's share of what is enough."""
     bench = Bench(Policy(linger=0.0, ordering="partition"))
     for topic in topics:
-        bench.take(Assigned(topic, 0, 1, Start(0)), Bounded(topic, 0, 1, FAR))
+        bench.take(Assigned(topic, 0, 1, Start(0)), SendLimitCommitted(topic, 0, 1, FAR))
     hand_over(bench, TOPIC, 0, 5_000)
     assert bench.start()
     bench.delivery.orders(bench.now)
@@ -34,7 +34,7 @@ def test_every_topic_is_stopped_by_what_may_be_sent() -> None:
     """Where no call is free for them, unsent records of any topic are enough."""
     bench = Bench(Policy(linger=0.0, ordering="partition"))
     for topic in (TOPIC, OTHER):
-        bench.take(Assigned(topic, 0, 1, Start(0)), Bounded(topic, 0, 1, FAR))
+        bench.take(Assigned(topic, 0, 1, Start(0)), SendLimitCommitted(topic, 0, 1, FAR))
         hand_over(bench, topic, 0, 2_500)
     bench.delivery.orders(bench.now)
     assert not bench.room.open

@@ -11,7 +11,7 @@ from typing import Any, Self
 from bridge.flow import (
     RECORD_OVERHEAD,
     Assigned,
-    Bounded,
+    Budget,
     DeadLetter,
     DeadLetterWritten,
     Drained,
@@ -24,7 +24,7 @@ from bridge.flow import (
     Record,
     Records,
     Revoking,
-    Room,
+    SendLimitCommitted,
     Sought,
     TopicPartition,
 )
@@ -42,7 +42,7 @@ class Part:
         self.epoch = item.epoch
         self.start = item.start
         self.ledger = Ledger(item.start)
-        self.bound = -1
+        self.send_limit = -1
         self.seek: int | None = None
         """Given back from here on: what comes before the Kafka thread has sought it does not count."""
 
@@ -56,7 +56,7 @@ class Desk:
     """Stands for the delivery thread. Tests change the public fields and wait with `until`."""
 
     def __init__(self, clients: Clients, *, budget: int = 64 * 1024 * 1024, pauses: Pauses | None = None) -> None:
-        self.room = Room(budget)
+        self.room = Budget(budget)
         self.orders: deque[Order] = deque()
         self.seen: list[Intake] = []
         self.records: list[Record] = []
@@ -166,9 +166,9 @@ class Desk:
                 part = self.parts[item.topic, item.partition]
                 part.seek = None
                 part.ledger.sure = item.sure
-            case Bounded():
+            case SendLimitCommitted():
                 part = self.parts[item.topic, item.partition]
-                part.bound = max(part.bound, item.bound)
+                part.send_limit = max(part.send_limit, item.send_limit)
             case Revoking():
                 self._drain(item)
             case Lost():
@@ -185,14 +185,16 @@ class Desk:
         self._finish()
         for name in item.partitions:
             part = self.parts.pop(name)
-            self.order(Drained(self._progress(name, part), max(part.ledger.top, part.start.bound)))
+            self.order(Drained(self._progress(name, part), max(part.ledger.top, part.start.send_limit)))
 
     def _finish(self) -> None:
         if self.stalled:
             return
         for name, part in self.parts.items():
             ledger = part.ledger
-            done = [offset for offset in ledger.unfinished if offset <= part.bound and (*name, offset) not in self.keep]
+            done = [
+                offset for offset in ledger.unfinished if offset <= part.send_limit and (*name, offset) not in self.keep
+            ]
             for offset in done:
                 record = ledger.unfinished.pop(offset)
                 assert record is not None

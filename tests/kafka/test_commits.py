@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge.flow import Bounded, Progress, Start
+from bridge.flow import Progress, SendLimitCommitted, Start
 from bridge.offsets.commit_metadata import Began, Origin, decode, runs_of
 from bridge.offsets.commits import Commit, Committer, Pace
 
@@ -23,7 +23,7 @@ def progress(watermark: int, delivered: int = -1, runs: str = "", epoch: int = 1
     return Progress(*NAME, epoch, watermark, delivered, runs)
 
 
-def acknowledge(committer: Committer, commits: list[Commit]) -> list[Bounded]:
+def acknowledge(committer: Committer, commits: list[Commit]) -> list[SendLimitCommitted]:
     found = [committer.acknowledged(each) for each in commits]
     return [each for each in found if each is not None]
 
@@ -38,7 +38,7 @@ def test_a_new_start_is_committed_at_once() -> None:
 
 def test_a_start_from_a_commit_commits_nothing_until_something_changes() -> None:
     """A partition that goes on where it was has nothing to commit."""
-    committer = started(Start(7, bound=9, bound_at=5), fresh=False)
+    committer = started(Start(7, send_limit=9, send_limit_at=5), fresh=False)
     assert committer.wait(0.0) is None
     assert not committer.due(0.0, 1_000)
 
@@ -50,12 +50,12 @@ def test_what_was_read_is_covered_at_once_and_handed_over_when_acknowledged() ->
     (commit,) = committer.due(0.0, 1_000)
     note = decode(commit.metadata, 0)
     assert note is not None
-    assert (commit.offset, note.bound, note.at_ms) == (0, 41, 1_000)
+    assert (commit.offset, note.send_limit, note.at_ms) == (0, 41, 1_000)
     committer.read(NAME, 50)
     assert not committer.due(1.0, 1_001), "one of the partition is under way"
-    assert acknowledge(committer, [commit]) == [Bounded(*NAME, 1, 41)]
+    assert acknowledge(committer, [commit]) == [SendLimitCommitted(*NAME, 1, 41)]
     (again,) = committer.due(1.0, 1_002)
-    assert acknowledge(committer, [again]) == [Bounded(*NAME, 1, 50)]
+    assert acknowledge(committer, [again]) == [SendLimitCommitted(*NAME, 1, 50)]
 
 
 def test_an_answer_speaks_of_the_commit_that_was_made_and_of_no_other() -> None:
@@ -91,7 +91,7 @@ def test_the_answer_to_a_commit_of_an_earlier_assignment_changes_nothing_of_the_
     assert committer.acknowledged(late) is None
     assert committer.asked(NAME, late.offset, late.metadata) is None
     assert committer.outstanding()
-    assert committer.acknowledged(present) == Bounded(*NAME, 2, 7)
+    assert committer.acknowledged(present) == SendLimitCommitted(*NAME, 2, 7)
 
 
 def test_one_partition_never_waits_for_the_answer_of_another() -> None:
@@ -102,18 +102,18 @@ def test_one_partition_never_waits_for_the_answer_of_another() -> None:
     committer.read(NAME, 0)
     committer.read(other, 0)
     mute, first = committer.due(0.0, 0)
-    assert acknowledge(committer, [first]) == [Bounded(*other, 2, 0)]
+    assert acknowledge(committer, [first]) == [SendLimitCommitted(*other, 2, 0)]
     for turn in range(1, 9):
         committer.read(NAME, turn)
         committer.read(other, turn)
         (commit,) = committer.due(turn * 10.0, 0)
-        assert acknowledge(committer, [commit]) == [Bounded(*other, 2, turn)]
+        assert acknowledge(committer, [commit]) == [SendLimitCommitted(*other, 2, turn)]
     wait = committer.wait(89.0)
     assert wait is not None
     assert wait == 1.0
     assert not committer.due(90.0, 0), "taken for refused: it rests first"
     (again,) = committer.due(91.0, 0)
-    assert (again.name, again.bound) == (NAME, 8)
+    assert (again.name, again.send_limit) == (NAME, 8)
     assert committer.asked(NAME, mute.offset, mute.metadata) is None
 
 
@@ -153,7 +153,7 @@ def test_commits_bear_the_epoch_of_the_newest_record_read() -> None:
 
 def test_a_commit_bears_no_epoch_older_than_what_it_speaks_of() -> None:
     """Begun with a commit without an epoch, there is none until something newer is read than that speaks of."""
-    committer = started(Start(5, delivered=9, bound=12), fresh=False)
+    committer = started(Start(5, delivered=9, send_limit=12), fresh=False)
     committer.read(NAME, 6, 1)
     committer.progress(progress(6, delivered=9))
     (commit,) = committer.due(0.0, 0)
@@ -282,7 +282,7 @@ def test_a_refused_commit_is_made_again_later() -> None:
     committer.refused(commit, 0.0)
     assert not committer.due(0.01, 0)
     (again,) = committer.due(0.2, 0)
-    assert again.bound == commit.bound
+    assert again.send_limit == commit.send_limit
 
 
 def test_a_partition_that_starts_held_commits_nothing_until_released() -> None:
@@ -305,7 +305,7 @@ def test_a_clean_end_takes_the_bound_back_to_what_was_handed_over() -> None:
     assert commit is not None
     note = decode(commit.metadata, 40)
     assert note is not None
-    assert (commit.offset, note.bound) == (40, 39)
+    assert (commit.offset, note.send_limit) == (40, 39)
 
 
 def test_the_time_of_the_first_attempt_is_kept_while_the_record_is_unfinished() -> None:
@@ -317,7 +317,7 @@ def test_the_time_of_the_first_attempt_is_kept_while_the_record_is_unfinished() 
     (commit,) = committer.due(10.0, 90_000)
     note = decode(commit.metadata, 0)
     assert note is not None
-    assert (note.bound, note.at_ms) == (5, 1_000)
+    assert (note.send_limit, note.at_ms) == (5, 1_000)
     acknowledge(committer, [commit])
     committer.progress(progress(3))
     (later,) = committer.due(20.0, 99_000)
@@ -338,8 +338,8 @@ def test_a_restart_does_not_make_what_was_read_later_older() -> None:
     (commit,) = committer.due(20.0, 22 * hour)
     note = decode(commit.metadata, 0)
     assert note is not None
-    assert (note.at_ms, note.bound, note.steps) == (hour, 9, ((0, hour), (5, 21 * hour), (9, 22 * hour)))
-    start = Start(0, note.delivered, note.unfinished, note.bound, note.at_ms, note.steps)
+    assert (note.at_ms, note.send_limit, note.steps) == (hour, 9, ((0, hour), (5, 21 * hour), (9, 22 * hour)))
+    start = Start(0, note.delivered, note.unfinished, note.send_limit, note.at_ms, note.steps)
     heir = started(start, fresh=False)
     heir.read(NAME, 12)
     (later,) = heir.due(30.0, 23 * hour)
@@ -375,10 +375,12 @@ class Commits(RuleBasedStateMachine):
         self.watermark = offset
         self.newest = offset - 1
         self.delivered, self.runs = (note.delivered, note.runs) if note else (-1, "")
-        bound = note.bound if note else -1
+        send_limit = note.send_limit if note else -1
         at_ms = note.at_ms if note else 0
-        self.handed = bound
-        start = Start(offset, self.delivered, note.unfinished if note else (), bound, at_ms, note.steps if note else ())
+        self.handed = send_limit
+        start = Start(
+            offset, self.delivered, note.unfinished if note else (), send_limit, at_ms, note.steps if note else ()
+        )
         self.committer.assigned(NAME, self.epoch, start, runs=self.runs, fresh=note is None)
 
     @rule(count=st.integers(1, 50))
@@ -413,8 +415,8 @@ class Commits(RuleBasedStateMachine):
         assert note.delivered == self.delivered
         assert note.runs == self.runs
         assert [last for last, _ in note.steps] == sorted({last for last, _ in note.steps})
-        assert note.steps[-1][0] == note.bound
-        assert note.bound == max(self.newest, self.handed)
+        assert note.steps[-1][0] == note.send_limit
+        assert note.send_limit == max(self.newest, self.handed)
         if self.kafka[1] and not self.outstanding:
             assert commit.offset >= self.kafka[0], "never backwards"
 
@@ -432,7 +434,7 @@ class Commits(RuleBasedStateMachine):
             note = decode(self.kafka[1], self.kafka[0])
             assert note is not None
             assert bounded.epoch == self.epoch
-            assert bounded.bound <= note.bound, "handed over only what Kafka has been told"
+            assert bounded.send_limit <= note.send_limit, "handed over only what Kafka has been told"
 
     @invariant()
     def one_outstanding(self) -> None:

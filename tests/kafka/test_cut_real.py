@@ -79,7 +79,7 @@ def kafka(start_kafka: StartKafka) -> RealKafka:
 
 @pytest.mark.timeout(300)
 def test_a_log_that_was_cut_and_grew_again_is_noticed(kafka: RealKafka) -> None:
-    """Every new record is sent, above finished runs and bounds of those that are gone; only a commit beyond holds."""
+    """Every new record is sent, above finished runs and send limits of those that are gone; only a commit beyond holds."""
     sent(kafka, OLD)
     with reading(kafka, "down") as down, reading(kafka, "running") as running:
         read_all(kafka, down, "down")

@@ -61,7 +61,7 @@ def test_a_member_that_comes_a_moment_later_sends_nothing_from_before_the_first_
     kafka.produce(topic, history)
     began = Began(time.time_ns() // 1_000_000 + 1, 2)
     # What the first member leaves behind where it had begun with one of the two.
-    note = text_of(at_ms=began.at_ms, bound=-1, delivered=-1, runs="", committed=5, began=began)
+    note = text_of(at_ms=began.at_ms, send_limit=-1, delivered=-1, runs="", committed=5, began=began)
     kafka.reset_offsets(group, topic, {0: 5}, note)
     while time.time_ns() // 1_000_000 <= began.at_ms:
         time.sleep(0.001)

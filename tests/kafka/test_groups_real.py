@@ -127,12 +127,12 @@ def test_a_revoke_drains_commits_and_then_fences(kafka: RealKafka, protocol: dic
     offset, metadata = kafka.committed(group, topic)[0]
     note = decode(metadata, offset)
     assert note is not None
-    assert (offset, note.delivered, note.bound) == (3, 9, 9)
+    assert (offset, note.delivered, note.send_limit) == (3, 9, 9)
     assert note.unfinished == ((3, 3), (7, 7))
     with desk(kafka.bootstrap, [topic], group, **more, **protocol) as heir:
         heir.until(lambda: lag(kafka, group, topic) == 0, what="lag 0")
         assert [record.offset() for record in heir.records] == [3, 7], "what was finished is not read again"
-        assert heir.parts[topic, 0].start.bound == 9
+        assert heir.parts[topic, 0].start.send_limit == 9
 
 
 def test_a_drain_that_is_not_answered_ends_by_itself(kafka: RealKafka) -> None:
@@ -266,7 +266,7 @@ def test_a_commit_beyond_the_end_holds(kafka: RealKafka) -> None:
     """A log that is shorter than what is committed (recreated, truncated) is not read again unasked."""
     topic, group, more = make(kafka, 1)
     kafka.produce(topic, [b"new"])
-    kafka.reset_offsets(group, topic, {0: 50}, text_of(at_ms=1, bound=49, delivered=-1, runs="", committed=50))
+    kafka.reset_offsets(group, topic, {0: 50}, text_of(at_ms=1, send_limit=49, delivered=-1, runs="", committed=50))
     with desk(kafka.bootstrap, [topic], group, **more) as side:
         side.until(lambda: side.parts, 30)
         start = side.parts[topic, 0].start
@@ -407,7 +407,7 @@ def test_a_commit_of_another_cluster_holds_unless_the_group_was_moved_from_there
         side.until(lambda: lag(kafka, group, topic) == 0, what="the commit")
     kafka.produce(topic, numbered(10, 20))
     origin = Origin(digest_of("the other cluster"), 7)
-    carried = text_of(at_ms=1, bound=19, delivered=19, runs="0,a", committed=12, origin=origin)
+    carried = text_of(at_ms=1, send_limit=19, delivered=19, runs="0,a", committed=12, origin=origin)
     kafka.reset_offsets(group, topic, {0: 12}, carried)
     with desk(kafka.bootstrap, [topic], group, **more) as side:
         side.until(lambda: side.parts, what="the partition")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.flow import Bounded, GiveBack, Pause, Resume
+from bridge.flow import GiveBack, Pause, Resume, SendLimitCommitted
 from bridge.kafka.config import clients_of
 from bridge.kafka.tools.mock import MockCluster
 from bridge.offsets.commits import Commit, Committer
@@ -139,7 +139,7 @@ def test_an_exception_in_a_callback_loses_nothing(cluster: MockCluster) -> None:
     fail = [True]
     commit = Committer.acknowledged
 
-    def broken(self: Committer, made: Commit) -> Bounded | None:
+    def broken(self: Committer, made: Commit) -> SendLimitCommitted | None:
         if fail.pop() if fail else False:
             raise RuntimeError("a bug")
         return commit(self, made)

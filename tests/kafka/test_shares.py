@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.flow import Pause, Resume, Room
+from bridge.flow import Budget, Pause, Resume
 from bridge.kafka.client.reader import eased, over, share
 from bridge.kafka.tools.mock import MockCluster
 from tests.brokers.real import RealKafka, Sent
@@ -21,9 +21,9 @@ TOPICS = tuple("abcdefgh")
 usage = st.dictionaries(st.sampled_from(TOPICS), st.integers(0, 2 * BUDGET), min_size=1)
 
 
-def room_of(used: dict[str, int], budget: int = BUDGET) -> Room:
+def room_of(used: dict[str, int], budget: int = BUDGET) -> Budget:
     """A room in which each topic has so many bytes in work."""
-    room = Room(budget)
+    room = Budget(budget)
     for topic, taken in used.items():
         room.take(topic, taken, 0)
     return room
@@ -40,7 +40,7 @@ def test_one_topic_alone_may_take_all(used: int) -> None:
 def test_something_is_left_for_the_others(reads: list[tuple[str, int]], count: int) -> None:
     """However the topics take what they may, the budget holds, and one that took nothing may always read."""
     topics = set(TOPICS[:count])
-    room = Room(BUDGET)
+    room = Budget(BUDGET)
     for topic, taken in reads:
         if topic in topics and topic not in over(room, topics):
             room.take(topic, taken, 1)

@@ -14,8 +14,8 @@ OURS = Group(has_commits=True, is_ours=True)
 FOREIGN = Group(has_commits=True, is_ours=False)
 
 
-def note(committed: int, bound: int = 24, delivered: int = -1, runs: str = "") -> str:
-    return text_of(at_ms=1_000, bound=bound, delivered=delivered, runs=runs, committed=committed)
+def note(committed: int, send_limit: int = 24, delivered: int = -1, runs: str = "") -> str:
+    return text_of(at_ms=1_000, send_limit=send_limit, delivered=delivered, runs=runs, committed=committed)
 
 
 def start(
@@ -57,10 +57,10 @@ def test_a_partition_that_was_added_starts_at_its_beginning() -> None:
 def test_a_commit_of_ours_is_gone_on_from_with_its_note() -> None:
     """What the note says is finished, and may have been handed over, is known again."""
     runs = runs_of(20, [20, 21, 24], 25)
-    found = start((20, note(20, bound=30, delivered=25, runs=runs)))
+    found = start((20, note(20, send_limit=30, delivered=25, runs=runs)))
     assert found.start.offset == 20
     assert found.start.unfinished == ((20, 21), (24, 24))
-    assert (found.start.delivered, found.start.bound, found.start.bound_at) == (25, 30, 1_000)
+    assert (found.start.delivered, found.start.send_limit, found.start.send_limit_at) == (25, 30, 1_000)
     assert (found.runs, found.fresh, found.start.hold) == (runs, False, None)
 
 
@@ -106,7 +106,7 @@ def test_retention_that_overtook_the_group_is_counted_exactly_and_held() -> None
     found = start((4, note(4)))
     assert (found.start.offset, found.start.hold, found.lost) == (10, "retention_gap", 6)
     assert "6 records" in found.start.detail
-    assert (found.start.bound, found.start.bound_at) == (24, 1_000)
+    assert (found.start.send_limit, found.start.send_limit_at) == (24, 1_000)
 
 
 def test_retention_that_overtook_the_group_is_gone_over_by_choice() -> None:
@@ -118,10 +118,10 @@ def test_retention_that_overtook_the_group_is_gone_over_by_choice() -> None:
 def test_what_was_finished_before_retention_deleted_it_is_not_lost() -> None:
     """Only records without an outcome count as lost, and what is finished above the gap stays known."""
     runs = runs_of(4, [4, 7, 12, 13], 20)
-    found = start((4, note(4, bound=20, delivered=20, runs=runs)))
+    found = start((4, note(4, send_limit=20, delivered=20, runs=runs)))
     assert found.lost == 2
     assert found.start.unfinished == ((12, 13),)
-    told = decode(note(10, bound=20, delivered=20, runs=found.runs), 10)
+    told = decode(note(10, send_limit=20, delivered=20, runs=found.runs), 10)
     assert told is not None
     assert told.unfinished == ((12, 13),)
 
@@ -198,10 +198,10 @@ def test_what_a_note_says_of_records_that_were_cut_off_does_not_count_for_those_
     """A log that ends before what the note speaks of was cut off: the end is doubted, then believed."""
     runs = runs_of(20, [20, 21, 24], 29)
     steps = ((22, 1_000), (29, 5_000), (40, 9_000))
-    metadata = text_of(at_ms=1_000, bound=40, delivered=29, runs=runs, steps=steps, committed=20)
+    metadata = text_of(at_ms=1_000, send_limit=40, delivered=29, runs=runs, steps=steps, committed=20)
     found = start((20, metadata), high=26)
     assert (found.start.offset, found.start.delivered, found.start.unfinished) == (20, 25, ((20, 21), (24, 24)))
-    assert (found.start.bound, found.start.steps) == (25, ((22, 1_000), (25, 5_000)))
+    assert (found.start.send_limit, found.start.steps) == (25, ((22, 1_000), (25, 5_000)))
     assert (found.runs, found.fresh, found.doubtful, found.start.hold) == (
         runs_of(20, [20, 21, 24], 25),
         True,
@@ -209,14 +209,19 @@ def test_what_a_note_says_of_records_that_were_cut_off_does_not_count_for_those_
         None,
     )
     nothing = start((20, metadata), high=20)
-    assert (nothing.start.delivered, nothing.start.unfinished, nothing.start.bound, nothing.runs) == (-1, (), 19, "")
+    assert (nothing.start.delivered, nothing.start.unfinished, nothing.start.send_limit, nothing.runs) == (
+        -1,
+        (),
+        19,
+        "",
+    )
 
 
 def test_a_note_that_was_written_for_another_commit_is_not_ours() -> None:
     """Whoever carried it there, with offsets that mean other records: what it calls finished does not count."""
-    carried = note(15, bound=40, delivered=30, runs="0,g")
+    carried = note(15, send_limit=40, delivered=30, runs="0,g")
     found = start((20, carried), FOREIGN)
-    assert (found.start.offset, found.start.delivered, found.start.bound, found.runs) == (20, -1, -1, "")
+    assert (found.start.offset, found.start.delivered, found.start.send_limit, found.runs) == (20, -1, -1, "")
     assert start((20, carried), OURS).start.hold == "rewind"
     assert group_of({0: Committed(20, carried)}) == FOREIGN
 
@@ -226,7 +231,7 @@ HERE, THERE = Origin(cluster=1, topic=1), Origin(cluster=2, topic=2)
 
 def located(origin: Origin, *, committed: int = 20) -> str:
     """A note that calls everything above its commit finished."""
-    return text_of(at_ms=1_000, bound=40, delivered=30, runs="0,b", committed=committed, origin=origin)
+    return text_of(at_ms=1_000, send_limit=40, delivered=30, runs="0,b", committed=committed, origin=origin)
 
 
 def found_at(metadata: str, *, here: Origin = HERE, moved_from: int = 0, offset: int = 20, high: int = 100) -> Resolved:
@@ -238,7 +243,12 @@ def found_at(metadata: str, *, here: Origin = HERE, moved_from: int = 0, offset:
 def test_a_commit_of_another_cluster_holds(committed: int) -> None:
     """Wherever its offset was there: nothing that it calls finished counts, and nothing goes out before a person says so."""
     found = found_at(located(THERE, committed=committed))
-    assert (found.start.offset, found.start.hold, found.start.delivered, found.start.bound) == (20, "rewind", -1, -1)
+    assert (found.start.offset, found.start.hold, found.start.delivered, found.start.send_limit) == (
+        20,
+        "rewind",
+        -1,
+        -1,
+    )
     assert (found.runs, found.fresh, found.remade) == ("", True, True)
     assert "another cluster" in found.start.detail
     assert "this one's id is here" in found.start.detail
@@ -314,17 +324,17 @@ def test_a_start_is_always_inside_the_log(
     assert found.lost >= 0
 
 
-def spoken(offset: int, *, topic: int = 7, bound: int = 59) -> tuple[int, str]:
-    """A commit whose note speaks of records up to `bound`, some of them finished."""
+def spoken(offset: int, *, topic: int = 7, send_limit: int = 59) -> tuple[int, str]:
+    """A commit whose note speaks of records up to `send_limit`, some of them finished."""
     runs = runs_of(offset, [offset, 41], 55)
     origin = Origin(0, topic)
-    return offset, text_of(at_ms=1_000, bound=bound, delivered=55, runs=runs, committed=offset, origin=origin)
+    return offset, text_of(at_ms=1_000, send_limit=send_limit, delivered=55, runs=runs, committed=offset, origin=origin)
 
 
 def test_a_log_that_was_not_cut_is_gone_on_with() -> None:
     """Where the commit's leader epoch ends behind all that the commit speaks of, that is believed as it is."""
     found = start(spoken(40), end=60)
-    assert (found.start.offset, found.start.delivered, found.start.bound, found.fresh) == (40, 55, 59, False)
+    assert (found.start.offset, found.start.delivered, found.start.send_limit, found.fresh) == (40, 55, 59, False)
     assert found.start.leader_epoch == 3
 
 
@@ -332,15 +342,15 @@ def test_a_log_that_was_not_cut_is_gone_on_with() -> None:
 def test_an_end_that_a_new_leader_tells_too_low_is_corrected_by_its_epochs(high: int) -> None:
     """The end of the commit's leader epoch is the leader's own word: nothing was cut, whatever end is told beside it."""
     found = start(spoken(40), end=60, high=high)
-    assert (found.start.offset, found.start.bound, found.doubtful) == (40, 59, False)
+    assert (found.start.offset, found.start.send_limit, found.doubtful) == (40, 59, False)
 
 
 def test_a_cut_above_the_commit_makes_nothing_finished_nor_attempted_there() -> None:
-    """Above the cut no run and no bound counts, though the log has grown past both: every new record is sent."""
+    """Above the cut no run and no send limit counts, though the log has grown past both: every new record is sent."""
     found = start(spoken(40), end=50)
     assert (found.start.offset, found.start.hold, found.fresh) == (40, None, True)
     assert found.start.delivered < 50
-    assert found.start.bound == 49
+    assert found.start.send_limit == 49
     assert found.start.unfinished[0] == (40, 41)
 
 
@@ -354,7 +364,7 @@ def test_a_cut_below_the_commit_holds_at_the_cut_and_offers_what_is_new() -> Non
     """The hold is at the end that the broker tells, names it, and says that what comes from there on is new."""
     found = start(spoken(40), end=30, topic=7)
     assert (found.start.offset, found.start.hold, found.fresh) == (30, "rewind", True)
-    assert found.start.bound == -1
+    assert found.start.send_limit == -1
     assert "ends at 30" in found.start.detail
     assert "new" in found.start.detail
 
@@ -386,9 +396,9 @@ def test_a_leader_epoch_that_the_log_never_had_is_another_log() -> None:
 
 def test_an_offset_behind_the_last_record_is_no_sign_of_a_cut() -> None:
     """Markers behind the last record may be of a newer epoch: they are read again, and nobody is asked anything."""
-    commit = text_of(at_ms=1_000, bound=37, delivered=-1, runs="", committed=40, origin=Origin(0, 7))
+    commit = text_of(at_ms=1_000, send_limit=37, delivered=-1, runs="", committed=40, origin=Origin(0, 7))
     found = start((40, commit), end=38, topic=7)
-    assert (found.start.offset, found.start.hold, found.start.bound) == (38, None, 37)
+    assert (found.start.offset, found.start.hold, found.start.send_limit) == (38, None, 37)
     assert not found.remade
 
 
@@ -435,7 +445,7 @@ def test_when_a_group_begins_is_decided_by_its_first_start(start_from: StartFrom
 def test_the_oldest_beginning_of_several_counts() -> None:
     """Two first members that could not know of each other may have decided twice."""
     commits = {
-        number: Committed(5, text_of(at_ms=1, bound=-1, delivered=-1, runs="", committed=5, began=began))
+        number: Committed(5, text_of(at_ms=1, send_limit=-1, delivered=-1, runs="", committed=5, began=began))
         for number, began in enumerate([None, Began(9, 2), Began(4, 2)])
     }
     assert group_of(commits) == Group(has_commits=True, is_ours=True, began=Began(4, 2))

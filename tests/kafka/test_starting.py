@@ -206,7 +206,7 @@ class Silent:
 def test_marks_that_nobody_tells_are_done_without_where_the_commit_is_our_own(clock: SimpleNamespace) -> None:
     """After ten seconds, with a warning; a partition without such a commit waits, and people are told."""
     brokers = Leaders(1, 1)
-    brokers.commits = {0: text_of(at_ms=1, bound=-1, delivered=-1, runs="", committed=5)}
+    brokers.commits = {0: text_of(at_ms=1, send_limit=-1, delivered=-1, runs="", committed=5)}
     shadow = Silent()
     inquiry, manner = inquiry_of(brokers, shadow)
     while clock.now < 1_010.0:

@@ -291,7 +291,7 @@ def test_metadata_that_is_not_ours_is_told(kafka: RealKafka, tmp_path: Path) -> 
     with desk(kafka.bootstrap, [topic], group, dead_letter_topic=letters) as side:
         side.until(lambda: len(side.finished) == 4, what="the first records")
     kafka.produce(topic, [Sent(b"%d" % n) for n in range(4, 10)])
-    carried = text_of(at_ms=1, bound=9, delivered=9, runs="0,4", committed=6)
+    carried = text_of(at_ms=1, send_limit=9, delivered=9, runs="0,4", committed=6)
     kafka.reset_offsets(group, topic, {0: 5}, carried)
     with desk(kafka.bootstrap, [topic], group, dead_letter_topic=letters) as side:
         side.until(lambda: len(side.finished) == 5, what="all from the offset on")

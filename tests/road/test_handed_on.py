@@ -122,7 +122,7 @@ def _nothing_handed(kafka: RealKafka, world: World) -> bool:
     """Whether the commits call nothing handed over that is unfinished."""
     found = kafka.committed(world.group, world.topics[0]).values()
     notes = [(offset, decode(metadata, offset)) for offset, metadata in found]
-    return all(note is not None and note.bound < offset for offset, note in notes)
+    return all(note is not None and note.send_limit < offset for offset, note in notes)
 
 
 @pytest.mark.timeout(420)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bridge.flow import (
-    Cover,
+    Budget,
+    CommitSendLimit,
     DeadLetter,
     DeadLetterWritten,
     Drained,
@@ -23,7 +24,6 @@ from bridge.flow import (
     Progress,
     Resume,
     Revoking,
-    Room,
 )
 from bridge.offsets.commits import Commit, Committer, Pace
 from tests.simulation.group import TOO_LONG, Answer, Request
@@ -62,7 +62,7 @@ class Consumer:
         self.day_behind = False
         """Its clock was once more than a day behind that of the producers."""
         self.generation = world.kafka.generation
-        self.room = Room(world.scenario.room)
+        self.room = Budget(world.scenario.room)
         self.committer = Committer(Pace())
         self.shadow = Shadow(world)
         self.reader = Reader(self)
@@ -173,7 +173,7 @@ class Consumer:
                     self.drained[order.progress.partition] = order
             elif isinstance(order, Progress):
                 self._progress(order, sequence)
-            elif isinstance(order, Cover):
+            elif isinstance(order, CommitSendLimit):
                 self.committer.cover(order)
             else:
                 self._control(order)

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Violation(AssertionError):  # noqa: N818 (the word of the invariants)
-    """An invariant is broken; the message opens with its name (`I1` … `I8`, `bound`, `conservation`, …)."""
+    """An invariant is broken; the message opens with its name (`I1` … `I8`, `send_limit`, `conservation`, …)."""
 
 
 @dataclass(frozen=True, slots=True)

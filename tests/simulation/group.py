@@ -191,7 +191,7 @@ class Kafka(Topic):
             log.quiet, log.cut_at = False, NEVER
         else:
             # Kafka does not know that the commit speaks of a log that is no more; below the cut it speaks of this one.
-            self.truth.covered(commit.partition, min(commit.bound, log.cut_at - 1))
+            self.truth.covered(commit.partition, min(commit.send_limit, log.cut_at - 1))
 
     def known_finished(self, number: int) -> set[int]:
         """What the commit in force has to say is finished, and what else it says (what expired, say)."""
@@ -299,7 +299,7 @@ def _answer(commit: Commit, error: str | None) -> Answer:
 def _all_finished(origin: Origin, committed: int, last: int, now_ms: int) -> str:
     """A note that calls everything from its commit on finished."""
     runs = runs_of(committed, (), last)
-    return text_of(at_ms=now_ms, bound=last, delivered=last, runs=runs, committed=committed, origin=origin)
+    return text_of(at_ms=now_ms, send_limit=last, delivered=last, runs=runs, committed=committed, origin=origin)
 
 
 def is_carried(committed: Committed) -> bool:

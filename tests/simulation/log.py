@@ -214,5 +214,5 @@ class Topic:
         """The offset up to which commits speak of the log."""
         if log.committed is None or log.issued is None or not log.committed.metadata:
             return 0 if log.committed is None else log.committed.offset
-        _, _, bound, delivered, _ = log.committed.metadata.split(";")
-        return max(log.committed.offset, int(bound) + 1, int(delivered) + 1)
+        _, _, send_limit, delivered, _ = log.committed.metadata.split(";")
+        return max(log.committed.offset, int(send_limit) + 1, int(delivered) + 1)

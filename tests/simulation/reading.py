@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from bridge.flow import RECORD_OVERHEAD, Assigned, Bounded, EndReached, Lost, Records, Sought
+from bridge.flow import RECORD_OVERHEAD, Assigned, EndReached, Lost, Records, SendLimitCommitted, Sought
 from bridge.kafka.client.refetch import Seeks
-from bridge.offsets.begin import Group, Known, Resolved, begins, group_of, note_of, resolve, since_when
+from bridge.offsets.begin import Group, Known, Resolved, begins, group_of, own_metadata, resolve, since_when
 from bridge.offsets.commit_metadata import Began, Origin
 from tests.simulation.faults import Violation
 from tests.simulation.group import HERE, is_ours
@@ -162,7 +162,7 @@ class Reader:
 
     def _epoch_end(self, log: Log) -> int | None:
         committed = log.committed
-        if committed is None or committed.epoch < 0 or note_of(committed, self._origin()) is None:
+        if committed is None or committed.epoch < 0 or own_metadata(committed, self._origin()) is None:
             return None
         return log.end_of(committed.epoch)
 
@@ -176,7 +176,7 @@ class Reader:
             # Nobody can tell what of the log before the cut is still as it was, where the topic may be another one.
             world.truth.reset(number, start.offset)
         if log.quiet:
-            world.truth.bound[number] = max(world.truth.bound[number], start.bound)
+            world.truth.send_limit[number] = max(world.truth.send_limit[number], start.send_limit)
         if log.committed is None and world.scenario.start_from == "latest" and resolved.began is not None:
             self._check_first(number, start.offset, resolved.began, first_contact=first_contact)
         base = set() if start.hold == "rewind" else world.kafka.known_finished(number)
@@ -188,15 +188,15 @@ class Reader:
         track.rewound = log.set_back
         reading = self.readings[number] = Reading(track, start.offset, start.leader_epoch, held=start.hold is not None)
         reading.paused = consumer.pauses.book.paused((TOPIC, number)) is not None
-        reading.newest = max(reading.newest, start.delivered, start.bound)
+        reading.newest = max(reading.newest, start.delivered, start.send_limit)
         name = (TOPIC, number)
         consumer.committer.located(TOPIC, self._origin())
         runs, fresh, began = resolved.runs, resolved.fresh, resolved.began
         consumer.committer.assigned(name, track.epoch, start, runs=runs, fresh=fresh, began=began)
         world.tracks[track.epoch] = track
         consumer.intake.append(Assigned(*name, track.epoch, start, reading.paused))
-        if start.bound >= 0:
-            consumer.intake.append(Bounded(*name, track.epoch, start.bound))
+        if start.send_limit >= 0:
+            consumer.intake.append(SendLimitCommitted(*name, track.epoch, start.send_limit))
 
     def _check_first(self, number: int, offset: int, began: Began, *, first_contact: bool) -> None:
         """What is from before the group's first start is not read, and of what came since only what was not known of."""

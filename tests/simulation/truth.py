@@ -32,7 +32,7 @@ class Truth:
         self.committed: list[int] = []
         self.checked: list[int] = []
         self.runs: list[tuple[int, str]] = []
-        self.bound: list[int] = []
+        self.send_limit: list[int] = []
         self.spoken: list[int] = []
         """The highest offset of each log as it is now that a note ever called delivered or handed over, or that was gone past."""
         self.incarnation: list[int] = []
@@ -51,7 +51,7 @@ class Truth:
         self.committed.append(0)
         self.checked.append(0)
         self.runs.append((-1, ""))
-        self.bound.append(-1)
+        self.send_limit.append(-1)
         self.spoken.append(-1)
         self.incarnation.append(0)
 
@@ -73,7 +73,7 @@ class Truth:
         self.committed[partition] = min(self.committed[partition], end)
         self.checked[partition] = min(self.checked[partition], end)
         self.runs[partition] = (-1, "")
-        self.bound[partition] = min(self.bound[partition], end - 1)
+        self.send_limit[partition] = min(self.send_limit[partition], end - 1)
         self.spoken[partition] = min(self.spoken[partition], end - 1)
 
     def between(self, partition: int, first: int, last: int) -> Sequence[Rec]:
@@ -97,7 +97,7 @@ class Truth:
         """Somebody set the committed offset back."""
         self.committed[partition] = self.checked[partition] = offset
         self.runs[partition] = (-1, "")
-        self.bound[partition] = self.spoken[partition] = -1
+        self.send_limit[partition] = self.spoken[partition] = -1
 
     # what a member reads and sends
 
@@ -164,9 +164,9 @@ class Truth:
             if not track.open.get(rec.offset, 0) >> item & 1:
                 message = f"I7 {rec} item {item} has its outcome in epoch {track.epoch} and is sent again"
                 raise Violation(message)
-            covered = rec.offset <= self.bound[rec.partition]
+            covered = rec.offset <= self.send_limit[rec.partition]
             if not covered and not rec.gone and track.incarnation == self.incarnation[rec.partition]:
-                message = f"bound: {rec} is sent, the commit covers only {self.bound[rec.partition]}"
+                message = f"send limit: {rec} is sent, the commit covers only {self.send_limit[rec.partition]}"
                 raise Violation(message)
             if rec.expires is not None and rec.expires.get(item, now_ms) < now_ms:
                 message = f"max_age: {rec} item {item} is sent though nobody wants it any more"
@@ -298,18 +298,18 @@ class Truth:
         if not metadata:
             self._without_note(commit)
             return
-        _, _, bound, delivered, runs = metadata.split(";")
+        _, _, send_limit, delivered, runs = metadata.split(";")
         if (offset, runs) != self.runs[partition]:
             self.runs[partition] = (offset, runs)
             for first, last in finished_runs(offset, runs, int(delivered)):
                 self._none_lost(partition, first, last, now_ms, "is called finished")
-        self.bound[partition] = int(bound)
-        self.spoken[partition] = max(self.spoken[partition], int(bound), int(delivered))
+        self.send_limit[partition] = int(send_limit)
+        self.spoken[partition] = max(self.spoken[partition], int(send_limit), int(delivered))
 
-    def covered(self, partition: int, bound: int) -> None:
+    def covered(self, partition: int, send_limit: int) -> None:
         """Kafka has a commit that lets records up to an offset go out, whatever else it says."""
-        self.bound[partition] = max(self.bound[partition], bound)
-        self.spoken[partition] = max(self.spoken[partition], bound)
+        self.send_limit[partition] = max(self.send_limit[partition], send_limit)
+        self.spoken[partition] = max(self.spoken[partition], send_limit)
 
     def _without_note(self, commit: Commit) -> None:
         """Only where Kafka takes none: how long ago a record was first sent is forgotten by a restart then."""
@@ -318,7 +318,7 @@ class Truth:
             raise Violation(message)
         self.twice_allowed = True
         self.runs[commit.partition] = (-1, "")
-        self.bound[commit.partition] = 1 << 62
+        self.send_limit[commit.partition] = 1 << 62
 
     def _none_lost(self, partition: int, first: int, last: int, now_ms: int, how: str) -> None:
         for rec in self.between(partition, first, last):

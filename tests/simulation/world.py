@@ -249,7 +249,7 @@ class World:
             self._kafka_turn(member)
 
     def _finish(self) -> None:
-        """No more faults: within a bound everything is delivered and committed."""
+        """No more faults: within a send limit everything is delivered and committed."""
         self.faults.over = True
         self.trouble.ends()
         self.repaired = True

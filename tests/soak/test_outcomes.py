@@ -36,7 +36,7 @@ def test_a_commit_calls_finished_what_its_note_does_not_leave_out(first: int, un
     """Below the committed offset everything is finished, above it what the note says, and nothing beyond the note."""
     left = sorted(each for each in unfinished if first <= each <= top)
     runs = runs_of(first, left, top)
-    commit = Commit("t", 0, first, text_of(at_ms=1, bound=top, delivered=top, runs=runs, committed=first), 1)
+    commit = Commit("t", 0, first, text_of(at_ms=1, send_limit=top, delivered=top, runs=runs, committed=first), 1)
     found = {at for low, high in commit.finished_ranges() for at in range(low, high + 1)}
     assert found == set(range(first)) | (set(range(first, top + 1)) - set(left))
 

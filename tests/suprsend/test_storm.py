@@ -18,15 +18,15 @@ from bridge.delivery.policy import Policy
 from bridge.delivery.rate_control import Backoff, Limit
 from bridge.flow import (
     Assigned,
-    Bounded,
-    Cover,
+    Budget,
+    CommitSendLimit,
     DeadLetter,
     DeadLetterWritten,
     Intake,
     PlainRecord,
     Progress,
     Records,
-    Room,
+    SendLimitCommitted,
     Start,
 )
 from bridge.suprsend.answers import make_judge
@@ -88,7 +88,7 @@ class Driver:
         self.transport = CurlTransport(endpoint, lambda: shown)
         rules = WordRules()
         now = time.monotonic()
-        self.delivery = Delivery(POLICY, rules, make_judge(), Room(1 << 40), Random(SEED), now, version="1")
+        self.delivery = Delivery(POLICY, rules, make_judge(), Budget(1 << 40), Random(SEED), now, version="1")
         self.delivery.admission.limit = Limit(SIDE_BY_SIDE, SIDE_BY_SIDE, lowest=SIDE_BY_SIDE)
         self.fed = 0
         self.watermark = 0
@@ -99,7 +99,7 @@ class Driver:
         self.unsure: set[str] = set()
         """Keys of calls that had no answer in time: what came too late was not read."""
         self._out: dict[int, tuple[float, bytes]] = {}
-        self._inbox: list[Intake] = [Assigned("t", 0, 1, Start(0)), Bounded("t", 0, 1, FAR)]
+        self._inbox: list[Intake] = [Assigned("t", 0, 1, Start(0)), SendLimitCommitted("t", 0, 1, FAR)]
 
     def turn(self, *, feed: bool) -> None:
         """One turn of the road."""
@@ -140,9 +140,9 @@ class Driver:
             elif isinstance(order, Progress):
                 assert order.watermark >= self.watermark
                 self.watermark = order.watermark
-            elif isinstance(order, Cover):
-                bound = FAR if order.last is None else order.last
-                self._inbox.append(Bounded("t", 0, 1, bound, order.number))
+            elif isinstance(order, CommitSendLimit):
+                send_limit = FAR if order.last is None else order.last
+                self._inbox.append(SendLimitCommitted("t", 0, 1, send_limit, order.number))
         orders.clear()
 
 

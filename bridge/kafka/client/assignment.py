@@ -16,7 +16,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bridge.flow import (
     Assigned,
-    Bounded,
     Drained,
     EndReached,
     GiveBack,
@@ -26,6 +25,7 @@ from bridge.flow import (
     Pause,
     Resume,
     Revoking,
+    SendLimitCommitted,
     Sought,
     TopicPartition as Name,
 )
@@ -254,7 +254,7 @@ class Assignment:
         start = resolved.start
         held = start.hold is not None
         lost, why = resolved.lost, start.detail
-        newest = max(start.delivered, start.bound, start.offset - 1)
+        newest = max(start.delivered, start.send_limit, start.offset - 1)
         state = PartitionState(
             name, next(_EPOCHS), start.offset, start.leader_epoch, newest, started=True, held=held, lost=lost, why=why
         )
@@ -271,8 +271,8 @@ class Assignment:
         if resolved.foreign is not None:
             self._count_foreign(name, start.offset, resolved.foreign)
         items: list[Intake] = [Assigned(*name, state.epoch, start, state.paused)]
-        if start.bound >= 0:
-            items.append(Bounded(*name, state.epoch, start.bound))
+        if start.send_limit >= 0:
+            items.append(SendLimitCommitted(*name, state.epoch, start.send_limit))
         return items
 
     def _count_foreign(self, name: Name, offset: int, why: str) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bridge.delivery.journal import Fact
-from bridge.flow import Bounded, TopicPartition as Name
+from bridge.flow import SendLimitCommitted, TopicPartition as Name
 from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.resolve_start import OwnCommits, metadata_of
 from bridge.kafka.errors import COMMIT_ACTIONS, METADATA_REFUSED, METADATA_SHORTENED, TOO_LONG, CommitAction, plain
@@ -33,7 +33,7 @@ class Offsets:
     def __init__(
         self,
         consumer: Callable[[], Consumer],
-        bounded: Callable[[list[Bounded]], None],
+        bounded: Callable[[list[SendLimitCommitted]], None],
         refused: Callable[[KafkaError | None, CommitAction | None], None],
         counters: KafkaCounters,
         now_ms: Callable[[], int],
@@ -91,7 +91,7 @@ class Offsets:
     def _answered(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
         """Take in the answer for each partition; an answer for a partition that was not committed means nothing."""
         now = time.monotonic()
-        bounds: list[Bounded] = []
+        bounds: list[SendLimitCommitted] = []
         written = False
         for part in parts:
             failure = part.error or error
@@ -102,9 +102,9 @@ class Offsets:
                 self._not_written(commit, failure, now)
                 continue
             written = True
-            bound = self._written(commit, now)
-            if bound is not None:
-                bounds.append(bound)
+            send_limit = self._written(commit, now)
+            if send_limit is not None:
+                bounds.append(send_limit)
         if bounds:
             self._bounded(bounds)
         if written:
@@ -112,7 +112,7 @@ class Offsets:
         elif not parts and error is not None:
             self._count(error, None)
 
-    def _written(self, commit: Commit, now: float) -> Bounded | None:
+    def _written(self, commit: Commit, now: float) -> SendLimitCommitted | None:
         self._counters.commits["ok"] += 1
         self._known[commit.name] = commit.offset
         self._committed_at = now

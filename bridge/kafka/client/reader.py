@@ -18,7 +18,7 @@ from typing import Final, cast
 
 from confluent_kafka import Consumer, KafkaError, Message
 
-from bridge.flow import RECORD_OVERHEAD, Bounded, EndReached, Intake, Record, Records, Room, Sought
+from bridge.flow import RECORD_OVERHEAD, Budget, EndReached, Intake, Record, Records, SendLimitCommitted, Sought
 from bridge.kafka.client.assignment import Assignment
 from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.partition_state import PartitionState
@@ -58,7 +58,7 @@ class Reader:
         self,
         assignment: Assignment,
         committer: Committer,
-        room: Room,
+        room: Budget,
         intake: Callable[[list[Intake]], None],
         failed: Callable[[KafkaError, tuple[str, int], int], None],
         counters: KafkaCounters,
@@ -217,7 +217,7 @@ class Reader:
         self._room.take(name[0], taken, len(run))
         items.append(Records(*name, state.epoch, records))
         if not self._guarded:
-            items.append(Bounded(*name, state.epoch, newest, -1))
+            items.append(SendLimitCommitted(*name, state.epoch, newest, -1))
 
     def _arrived(self, state: PartitionState, offset: int | None, items: list[Intake]) -> bool:
         """Whether what came of a partition may be taken in; says so where it is the end of a seek."""
@@ -268,18 +268,18 @@ def _runs(messages: list[Message]) -> Iterator[list[Message]]:
         start = stop
 
 
-def topics_matter(room: Room) -> bool:
+def topics_matter(room: Budget) -> bool:
     """Whether so much is in work that one topic could have more than its share. Cheap: asked before each poll."""
     return (_TIMES_LEFT + 1) * room.used() >= _TIMES_LEFT * room.budget_bytes
 
 
-def share(room: Room, topics: int) -> int:
+def share(room: Budget, topics: int) -> int:
     """Bytes that each of so many topics may have in work at present."""
     left = room.budget_bytes - room.used()
     return max(_TIMES_LEFT * left, room.budget_bytes // (_LEAST_PART * topics))
 
 
-def over(room: Room, topics: set[str]) -> set[str]:
+def over(room: Budget, topics: set[str]) -> set[str]:
     """Those of the topics that have their share or more; none where there is only one."""
     if len(topics) < 2 or not topics_matter(room):
         return set()
@@ -287,7 +287,7 @@ def over(room: Room, topics: set[str]) -> set[str]:
     return {topic for topic in topics if room.used_by(topic) >= limit}
 
 
-def eased(room: Room, paused_topics: Iterable[str], topics: int) -> set[str]:
+def eased(room: Budget, paused_topics: Iterable[str], topics: int) -> set[str]:
     """The stopped topics to be read again: those at half of their share, or all where only one topic is left."""
     if topics < 2:
         return set(paused_topics)

@@ -30,11 +30,11 @@ from bridge.offsets.begin import (
     age_of,
     begins,
     group_of,
-    note_of,
+    own_metadata,
     resolve,
     since_when,
 )
-from bridge.offsets.commit_metadata import Began, Note
+from bridge.offsets.commit_metadata import Began, CommitMetadata
 
 _LATEST: Final = -1
 _EARLIEST: Final = -2
@@ -271,9 +271,9 @@ class StartResolver:
         late = self._seen_at.get(name, at) > at + _FIRST_CONTACT_SECONDS
         return replace(group, began=began) if late or isinstance(self._manner.start_from, int) else group
 
-    def _note(self, name: Name) -> Note | None:
+    def _note(self, name: Name) -> CommitMetadata | None:
         committed = self._commits.get(name[0], {}).get(name[1])
-        return None if committed is None else note_of(committed, self._manner.place.origins.of(name[0]))
+        return None if committed is None else own_metadata(committed, self._manner.place.origins.of(name[0]))
 
     def _epoch_to_check(self, name: Name) -> int | None:
         """The leader epoch whose end has to be known; None where the commit has none, is not ours, or it is known."""

@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bridge.flow import (
-    Bounded,
-    Cover,
+    Budget,
+    CommitSendLimit,
     DeadLetter,
     DeadLetterWritten,
     Drained,
@@ -24,7 +24,7 @@ from bridge.flow import (
     Pause,
     Progress,
     Resume,
-    Room,
+    SendLimitCommitted,
     TopicPartition as Name,
 )
 from bridge.kafka.client.assignment import Assignment
@@ -70,7 +70,7 @@ class Session:
     def __init__(
         self,
         clients: Clients,
-        room: Room,
+        room: Budget,
         intake: Callable[[list[Intake]], None],
         orders: deque[Order],
         health: BrokerHealth,
@@ -272,7 +272,7 @@ class Session:
             Pause: lambda order: assignment.paused(self._consumer, order),
             Resume: lambda order: assignment.resumed(self._consumer, order),
             GiveBack: assignment.given_back,
-            Cover: self._committer.cover,
+            CommitSendLimit: self._committer.cover,
             GoPast: assignment.gone_past,
         }
 
@@ -301,7 +301,7 @@ class Session:
         self._serve()
         self._reader.polled = time.monotonic()
 
-    def _bounded(self, bounds: list[Bounded]) -> None:
+    def _bounded(self, bounds: list[SendLimitCommitted]) -> None:
         self._intake(list(bounds))
 
     def _on_statistics(self, text: str) -> None:

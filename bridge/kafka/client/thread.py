@@ -11,7 +11,7 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
-from bridge.flow import Intake, KafkaState, Order, Room
+from bridge.flow import Budget, Intake, KafkaState, Order
 from bridge.kafka.client.broker_health import BrokerHealth
 from bridge.kafka.client.connections import Links
 from bridge.kafka.client.counters import KafkaCounters
@@ -46,7 +46,7 @@ class KafkaThread:
     def __init__(
         self,
         clients: Clients,
-        room: Room,
+        room: Budget,
         intake: Callable[[list[Intake]], None],
         orders: deque[Order],
         *,

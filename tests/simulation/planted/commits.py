@@ -9,11 +9,11 @@ from typing import Any
 from bridge.delivery.calls import Calls
 from bridge.delivery.core import Delivery
 from bridge.delivery.guards import Repeats
-from bridge.flow import Bounded
+from bridge.flow import SendLimitCommitted
 from bridge.offsets import begin as start, commit_metadata as note
 from bridge.offsets.commit_metadata import Origin
 from bridge.offsets.commits import Commit, Committer
-from bridge.offsets.handed_since import Coverage
+from bridge.offsets.handed_since import HandedSince
 from bridge.offsets.ledger import Ledger
 from tests.simulation.planted.table import instead, planted
 
@@ -101,7 +101,7 @@ def bound_after_the_send() -> AbstractContextManager[Any]:
 
     def assigned(self: Any, item: Any, *args: Any) -> None:
         right(self, item, *args)
-        self.parts[item.topic, item.partition].bound = 1 << 60
+        self.parts[item.topic, item.partition].send_limit = 1 << 60
 
     return instead(Delivery, "_assigned", assigned)
 
@@ -116,7 +116,7 @@ def bound_of_the_earlier_owner_forgotten() -> AbstractContextManager[Any]:
 @planted
 def clock_of_the_newest_commit() -> AbstractContextManager[Any]:
     """The note's time is that of each commit, not of the first that covered the oldest unfinished record."""
-    return instead(Coverage, "told", lambda self, offset, bound, now_ms: ((bound, now_ms),))
+    return instead(HandedSince, "told", lambda self, offset, send_limit, now_ms: ((send_limit, now_ms),))
 
 
 @planted
@@ -164,11 +164,11 @@ def late_answer_acknowledges() -> AbstractContextManager[Any]:
     """The answer to a commit of an earlier assignment lets the present one hand over what was read since."""
     right = Committer.acknowledged
 
-    def acknowledged(self: Any, commit: Commit) -> Bounded | None:
+    def acknowledged(self: Any, commit: Commit) -> SendLimitCommitted | None:
         part = self._parts.get(commit.name)
         found = right(self, commit)
         if found is None and part is not None and part.epoch != commit.epoch:
-            return Bounded(*commit.name, part.epoch, part.bound)
+            return SendLimitCommitted(*commit.name, part.epoch, part.send_limit)
         return found
 
     return instead(Committer, "acknowledged", acknowledged)
@@ -231,13 +231,13 @@ def held_partition_commits() -> AbstractContextManager[Any]:
 @planted
 def steps_one_record_off() -> AbstractContextManager[Any]:
     """The time of the newest records counts for all that the commit covers."""
-    right = Coverage.told
+    right = HandedSince.told
 
-    def told(self: Any, offset: int, bound: int, now_ms: int) -> Any:
-        steps = right(self, offset, bound, now_ms)
-        return ((bound, steps[-1][1]),) if steps else steps
+    def told(self: Any, offset: int, send_limit: int, now_ms: int) -> Any:
+        steps = right(self, offset, send_limit, now_ms)
+        return ((send_limit, steps[-1][1]),) if steps else steps
 
-    return instead(Coverage, "told", told)
+    return instead(HandedSince, "told", told)
 
 
 @planted

@@ -20,13 +20,13 @@ def page_is_taken_for_never_applied() -> AbstractContextManager[Any]:
 
 @planted
 def probe_goes_before_a_commit_covers_it() -> AbstractContextManager[Any]:
-    """The bound went back, and the next probe does not wait for it to come again."""
+    """The send limit went back, and the next probe does not wait for it to come again."""
     return instead(Probes, "_covered", lambda self, batch: True)
 
 
 @planted
 def commit_from_before_the_hold_covers() -> AbstractContextManager[Any]:
-    """A commit that was on its way when the bound went back still lets everything go out."""
+    """A commit that was on its way when the send limit went back still lets everything go out."""
 
     def acknowledged(self: Any, part: Any, item: Any) -> None:
         RIGHT_ACKNOWLEDGED(self, part, item._replace(number=part.number))
@@ -36,7 +36,7 @@ def commit_from_before_the_hold_covers() -> AbstractContextManager[Any]:
 
 @planted
 def nothing_is_covered_again_behind_a_hold() -> AbstractContextManager[Any]:
-    """The bound goes back for good: what is read later waits for ever."""
+    """The send limit goes back for good: what is read later waits for ever."""
     right = SendLimits.orders
     return instead(
         SendLimits, "orders", lambda self, *args: [each for each in right(self, *args) if each.last is not None]

@@ -76,7 +76,7 @@ def retries_go_out_in_a_pause() -> AbstractContextManager[Any]:
 
 @planted
 def what_waited_for_a_resume_goes_before_a_commit_covers_it() -> AbstractContextManager[Any]:
-    """The bound went back in the pause, and what was set aside does not wait for it to come again."""
+    """The send limit went back in the pause, and what was set aside does not wait for it to come again."""
 
     def prune(self: Any, batch: Any, now: float, now_ms: int) -> bool:
         for part in batch.parts():

@@ -83,7 +83,7 @@ def cut_logs_are_not_noticed() -> AbstractContextManager[Any]:
 
 @planted
 def only_the_committed_offset_is_checked() -> AbstractContextManager[Any]:
-    """Where the cut is above the commit, runs and bounds above it are believed."""
+    """Where the cut is above the commit, runs and send limits above it are believed."""
     right = start._checked
 
     def checked(known: Any, committed: Any, note: Any, on_gap: Any) -> Any:
@@ -100,7 +100,7 @@ def bound_above_the_cut_is_kept() -> AbstractContextManager[Any]:
     right = start._cut_off
 
     def cut_off(note: Any, offset: int, high: int) -> Any:
-        return replace(right(note, offset, high), bound=note.bound, steps=note.steps)
+        return replace(right(note, offset, high), send_limit=note.send_limit, steps=note.steps)
 
     return instead(start, "_cut_off", cut_off)
 

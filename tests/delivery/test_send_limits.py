@@ -8,7 +8,7 @@ import pytest
 
 from bridge.delivery import operate
 from bridge.delivery.policy import Policy
-from bridge.flow import Assigned, Bounded, Cover, Drained, Outcome, Progress, Start
+from bridge.flow import Assigned, CommitSendLimit, Drained, Outcome, Progress, SendLimitCommitted, Start
 from bridge.offsets.commit_metadata import decode
 from bridge.offsets.commits import Committer, Pace
 from tests.delivery.bench import EPOCH_MS, FAR, TOPIC, Bench, Call, record, refused, reply, results
@@ -25,7 +25,7 @@ def page(status: int = 403) -> Any:
 
 def _covers(bench: Bench) -> list[int | None]:
     bench.collect()
-    return [order.last for order in bench.orders if isinstance(order, Cover)]
+    return [order.last for order in bench.orders if isinstance(order, CommitSendLimit)]
 
 
 def _one_each(calls: int) -> Bench:
@@ -150,10 +150,10 @@ def test_a_probe_that_shows_the_set_up_is_right_lets_everything_go_on() -> None:
     (probe,) = bench.start()
     bench.accept(probe)
     assert not bench.delivery.holds.all()
-    (order,) = [order for order in bench.delivery.orders(bench.now) if isinstance(order, Cover)]
+    (order,) = [order for order in bench.delivery.orders(bench.now) if isinstance(order, CommitSendLimit)]
     assert order.last is None
     assert bench.delivery.starts(bench.now, bench.now_ms) == []
-    bench.take(Bounded(*NAME, 1, FAR, order.number))
+    bench.take(SendLimitCommitted(*NAME, 1, FAR, order.number))
     bench.settle()
     assert bench.outcomes() == {Outcome.DELIVERED: 10}
 
@@ -201,16 +201,16 @@ def test_a_probe_waits_for_the_commit_that_covers_it() -> None:
     bench.feed([record(0), record(1)])
     (call,) = bench.start()
     bench.answer(call, refused(401))
-    orders = [order for order in bench.delivery.orders(bench.now) if isinstance(order, Cover)]
+    orders = [order for order in bench.delivery.orders(bench.now) if isinstance(order, CommitSendLimit)]
     assert [order.last for order in orders] == [-1]
     bench.delivery.orders(bench.now).clear()
     bench.pass_time(30.0)
     assert bench.delivery.starts(bench.now, bench.now_ms) == []
-    (cover,) = [order for order in bench.delivery.orders(bench.now) if isinstance(order, Cover)]
+    (cover,) = [order for order in bench.delivery.orders(bench.now) if isinstance(order, CommitSendLimit)]
     assert cover.last == 1
-    bench.take(Bounded(*NAME, 1, 1, cover.number - 1))
+    bench.take(SendLimitCommitted(*NAME, 1, 1, cover.number - 1))
     assert bench.delivery.starts(bench.now, bench.now_ms) == []
-    bench.take(Bounded(*NAME, 1, 1, cover.number))
+    bench.take(SendLimitCommitted(*NAME, 1, 1, cover.number))
     assert len(bench.delivery.starts(bench.now, bench.now_ms)) == 1
 
 
@@ -222,9 +222,9 @@ def test_a_partition_that_comes_during_a_hold_is_covered_no_further_than_it_was(
     (call,) = bench.start()
     bench.answer(call, refused(401))
     bench.collect()
-    bench.take(Assigned(TOPIC, 1, 2, Start(5, bound=7, bound_at=EPOCH_MS)))
-    (order,) = [order for order in bench.collect() if isinstance(order, Cover)]
-    assert order == Cover(TOPIC, 1, 2, 1, 7)
+    bench.take(Assigned(TOPIC, 1, 2, Start(5, send_limit=7, send_limit_at=EPOCH_MS)))
+    (order,) = [order for order in bench.collect() if isinstance(order, CommitSendLimit)]
+    assert order == CommitSendLimit(TOPIC, 1, 2, 1, 7)
 
 
 def test_a_probe_comes_of_later_records_where_no_rule_wants_the_first() -> None:
@@ -246,7 +246,7 @@ def test_a_probe_comes_of_later_records_where_no_rule_wants_the_first() -> None:
         sent = bench.start()
         bench.pass_time(1.0)
     assert [call.offsets for call in sent] == [[6]]
-    covers = [order.last for order in bench.orders if isinstance(order, Cover) and order.partition == 1]
+    covers = [order.last for order in bench.orders if isinstance(order, CommitSendLimit) and order.partition == 1]
     assert covers == [0, 2, 4, 6]
 
 
@@ -280,32 +280,32 @@ def _committer() -> Committer:
     return committer
 
 
-def _commit(committer: Committer, now: float, now_ms: int) -> tuple[list[Bounded], list[Any]]:
+def _commit(committer: Committer, now: float, now_ms: int) -> tuple[list[SendLimitCommitted], list[Any]]:
     made = committer.due(now, now_ms)
     answers = [committer.acknowledged(commit) for commit in made]
     return [each for each in answers if each is not None], [decode(each.metadata, each.offset) for each in made]
 
 
 def test_a_committer_goes_back_and_on_by_order() -> None:
-    """The bound and its time go back, stay while records are read, and move on to all of them."""
+    """The send limit and its time go back, stay while records are read, and move on to all of them."""
     committer = _committer()
     committer.read(NAME, 99)
     bounded, (note,) = _commit(committer, 1.0, 1_000)
-    assert bounded == [Bounded(*NAME, 1, 99)]
-    assert (note.bound, note.at_ms) == (99, 1_000)
-    committer.cover(Cover(*NAME, 1, 1, -1))
+    assert bounded == [SendLimitCommitted(*NAME, 1, 99)]
+    assert (note.send_limit, note.at_ms) == (99, 1_000)
+    committer.cover(CommitSendLimit(*NAME, 1, 1, -1))
     committer.read(NAME, 150)
     bounded, (note,) = _commit(committer, 2.0, 2_000)
-    assert bounded == [Bounded(*NAME, 1, -1, 1)]
-    assert (note.bound, note.at_ms) == (-1, 2_000)
-    committer.cover(Cover(*NAME, 1, 2, 9))
+    assert bounded == [SendLimitCommitted(*NAME, 1, -1, 1)]
+    assert (note.send_limit, note.at_ms) == (-1, 2_000)
+    committer.cover(CommitSendLimit(*NAME, 1, 2, 9))
     bounded, (note,) = _commit(committer, 3.0, 90_000_000)
-    assert bounded == [Bounded(*NAME, 1, 9, 2)]
-    assert (note.bound, note.at_ms) == (9, 90_000_000)
-    committer.cover(Cover(*NAME, 1, 3, None))
+    assert bounded == [SendLimitCommitted(*NAME, 1, 9, 2)]
+    assert (note.send_limit, note.at_ms) == (9, 90_000_000)
+    committer.cover(CommitSendLimit(*NAME, 1, 3, None))
     bounded, (note,) = _commit(committer, 4.0, 90_001_000)
-    assert bounded == [Bounded(*NAME, 1, 150, 3)]
-    assert note.bound == 150
+    assert bounded == [SendLimitCommitted(*NAME, 1, 150, 3)]
+    assert note.send_limit == 150
 
 
 def test_an_order_that_changes_nothing_is_acknowledged_all_the_same() -> None:
@@ -313,11 +313,11 @@ def test_an_order_that_changes_nothing_is_acknowledged_all_the_same() -> None:
     committer = _committer()
     committer.read(NAME, 5)
     _commit(committer, 1.0, 1_000)
-    committer.cover(Cover(*NAME, 9, 1, -1))
+    committer.cover(CommitSendLimit(*NAME, 9, 1, -1))
     assert _commit(committer, 2.0, 2_000) == ([], [])
-    committer.cover(Cover(*NAME, 1, 1, 5))
+    committer.cover(CommitSendLimit(*NAME, 1, 1, 5))
     bounded, _ = _commit(committer, 3.0, 3_000)
-    assert bounded == [Bounded(*NAME, 1, 5, 1)]
+    assert bounded == [SendLimitCommitted(*NAME, 1, 5, 1)]
 
 
 def _calls(bench: Bench) -> list[Call]:
@@ -349,10 +349,10 @@ def _two(calls: int = 2) -> Bench:
     return bench
 
 
-def _orders(bench: Bench) -> list[Cover]:
+def _orders(bench: Bench) -> list[CommitSendLimit]:
     """The covers of this moment, which no commit says yet."""
     made = bench.delivery.orders(bench.now)
-    covers = [order for order in made if isinstance(order, Cover)]
+    covers = [order for order in made if isinstance(order, CommitSendLimit)]
     made.clear()
     return covers
 
@@ -371,9 +371,9 @@ def test_a_paused_partition_goes_back_to_what_may_have_been_applied() -> None:
     calls = {(call.events[0]["p"], call.events[0]["o"]): call for call in bench.start()}
     assert set(calls) == {(0, 0), (1, 0), (0, 1), (1, 1)}
     bench.say(0, paused=True)
-    assert _orders(bench) == [Cover(TOPIC, 0, 1, 1, 1)]
+    assert _orders(bench) == [CommitSendLimit(TOPIC, 0, 1, 1, 1)]
     bench.answer(calls[0, 1], refused(429))
-    assert _orders(bench) == [Cover(TOPIC, 0, 1, 2, 0)]
+    assert _orders(bench) == [CommitSendLimit(TOPIC, 0, 1, 2, 0)]
     bench.answer(calls[0, 0], page(503))
     bench.accept(calls[1, 0])
     assert _orders(bench) == []
@@ -403,9 +403,9 @@ def test_behind_a_pause_nothing_goes_out_before_a_commit_covers_it() -> None:
             bench.accept(call)
     (on,) = _orders(bench)
     assert (back.last, on.last) == (-1, None)
-    bench.take(Bounded(*NAME, 1, 4, back.number))
+    bench.take(SendLimitCommitted(*NAME, 1, 4, back.number))
     assert bench.start_once() == []
-    bench.take(Bounded(*NAME, 1, 4, on.number))
+    bench.take(SendLimitCommitted(*NAME, 1, 4, on.number))
     assert [call.offsets for call in bench.start_once()] == [[0]]
     bench.settle()
     assert bench.outcomes()[Outcome.DELIVERED] == 10
@@ -421,7 +421,7 @@ def test_of_a_call_of_several_partitions_only_what_is_not_covered_waits() -> Non
     bench.answer(call, refused(429))
     bench.say(0, paused=True)
     (back,) = _orders(bench)
-    bench.take(Bounded(*NAME, 1, -1, back.number))
+    bench.take(SendLimitCommitted(*NAME, 1, -1, back.number))
     bench.say(0, paused=False)
     bench.pass_time(60.0)
     (call,) = bench.start_once()
@@ -432,7 +432,7 @@ def test_of_a_call_of_several_partitions_only_what_is_not_covered_waits() -> Non
 
 
 def test_behind_a_halt_what_is_in_flights_goes_on_and_stays_covered() -> None:
-    """A hold of one partition lets its flights go: the bound is the last of them, and nothing of what waits behind."""
+    """A hold of one partition lets its flights go: the send limit is the last of them, and nothing of what waits behind."""
     bench = Bench(Policy(linger=0.0, batch_events=1, initial_in_flight=3, max_in_flight=3))
     bench.assign()
     bench.feed([record(0), record(1), record(2, b"h"), record(3), record(4)])
@@ -462,7 +462,7 @@ def test_a_partition_that_is_held_behind_a_hold_of_everything_stays_back() -> No
     bench.collect()
     bench.pass_time(30.0)
     _accept_all(bench)
-    last = {order.partition: order.last for order in bench.orders if isinstance(order, Cover)}
+    last = {order.partition: order.last for order in bench.orders if isinstance(order, CommitSendLimit)}
     assert last == {0: -1, 1: None}
     assert bench.progress(1).watermark == 5
     bench.say(0, paused=False)
@@ -475,7 +475,7 @@ def test_what_is_read_while_a_partition_is_held_is_not_called_handed_over() -> N
     """Where nothing was read nothing is to be taken back, and no commit is made for it; what comes later is."""
     bench = Bench()
     bench.say(0, paused=True)
-    bench.assign(start=Start(5), bound=-1)
+    bench.assign(start=Start(5), send_limit=-1)
     assert _orders(bench) == []
     bench.feed([record(5), record(6)])
     assert [order.last for order in _orders(bench)] == [-1]
@@ -484,7 +484,7 @@ def test_what_is_read_while_a_partition_is_held_is_not_called_handed_over() -> N
 def test_where_nothing_is_committed_a_hold_takes_nothing_back() -> None:
     """A dry run: no commit follows a resume, and what waits goes out all the same."""
     bench = _two()
-    bench.take(Bounded(*NAME, 1, 4, -1))
+    bench.take(SendLimitCommitted(*NAME, 1, 4, -1))
     bench.start()
     bench.say(0, paused=True)
     assert _orders(bench) == []
@@ -512,14 +512,14 @@ def test_a_hold_of_days_and_a_kill_put_nothing_aside(hold: str) -> None:
     for order in bench.collect():
         if isinstance(order, Progress):
             committer.progress(order)
-        elif isinstance(order, Cover):
+        elif isinstance(order, CommitSendLimit):
             committer.cover(order)
     (commit,) = committer.due(2.0, EPOCH_MS + 1_000)
     note = decode(commit.metadata, commit.offset)
     assert note is not None
     later = Bench(Policy(linger=0.0))
     later.pass_time(2 * DAY)
-    start = Start(commit.offset, note.delivered, note.unfinished, note.bound, note.at_ms, note.steps)
+    start = Start(commit.offset, note.delivered, note.unfinished, note.send_limit, note.at_ms, note.steps)
     later.assign(start=start)
     later.feed([record(offset) for offset in range(commit.offset, 9)])
     later.settle()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 
 from bridge.offsets.commit_metadata import MAX_BYTES, Began, Origin, decode, digest_of, runs_of, text_of
-from bridge.offsets.handed_since import MOST_STEPS, OLD_MS, Coverage, since_of
-from tests.delivery import former_note
+from bridge.offsets.handed_since import MOST_STEPS, OLD_MS, HandedSince, since_of
+from tests.delivery import former_metadata
 
 
 def finished_of(text: str, committed: int) -> set[int]:
@@ -18,13 +18,13 @@ def finished_of(text: str, committed: int) -> set[int]:
 
 
 @given(st.integers(0, 10**12), st.sets(st.integers(0, 300)), st.integers(-1, 300), st.integers(-1, 400))
-def test_the_next_owner_skips_exactly_what_is_finished(base: int, gaps: set[int], top: int, bound: int) -> None:
+def test_the_next_owner_skips_exactly_what_is_finished(base: int, gaps: set[int], top: int, send_limit: int) -> None:
     """A note decodes to exactly the finished offsets, whatever they are."""
     unfinished = sorted(base + gap for gap in gaps)
     watermark = unfinished[0] if unfinished else base
     delivered = base + top
     runs = runs_of(watermark, unfinished, delivered)
-    text = text_of(at_ms=5, bound=base + bound, delivered=delivered, runs=runs, committed=watermark)
+    text = text_of(at_ms=5, send_limit=base + send_limit, delivered=delivered, runs=runs, committed=watermark)
     expected = set(range(watermark, delivered + 1)) - set(unfinished)
     assert finished_of(text, watermark) == expected
 
@@ -37,7 +37,7 @@ def test_a_note_never_outgrows_its_room_and_never_skips_what_is_unfinished(steps
         unfinished.append(unfinished[-1] + step)
     delivered = unfinished[-1] + 1
     runs = runs_of(base, unfinished, delivered)
-    text = text_of(at_ms=10**13, bound=10**18, delivered=delivered, runs=runs, committed=base)
+    text = text_of(at_ms=10**13, send_limit=10**18, delivered=delivered, runs=runs, committed=base)
     assert len(text) <= MAX_BYTES
     assert not finished_of(text, base) & set(unfinished)
 
@@ -97,10 +97,10 @@ def test_the_former_version_understands_what_is_written_now(
     steps = steps_of(watermark, moves)
     origin = Origin(digest_of(cluster), digest_of(topic))
     room = MAX_BYTES >> halvings
-    bound, at_ms = steps[-1] if steps else (-1, 5)
+    send_limit, at_ms = steps[-1] if steps else (-1, 5)
     text = text_of(
         at_ms=steps[0][1] if steps else at_ms,
-        bound=bound,
+        send_limit=send_limit,
         delivered=delivered,
         runs=runs,
         committed=watermark,
@@ -109,11 +109,11 @@ def test_the_former_version_understands_what_is_written_now(
         began=began,
         room=room,
     )
-    note, former = decode(text, watermark), former_note.decode(text, watermark)
+    note, former = decode(text, watermark), former_metadata.decode(text, watermark)
     assert len(text) <= room
     assert note is not None
     assert former is not None
-    assert (note.bound, note.at_ms, note.delivered, note.unfinished, note.runs, note.steps) == (
+    assert (note.send_limit, note.at_ms, note.delivered, note.unfinished, note.runs, note.steps) == (
         *(former.bound, former.at_ms, former.delivered, former.unfinished, former.runs, former.steps),
     )
     assert (note.offset, note.fits, note.origin, note.began) == (watermark, True, origin, began)
@@ -126,21 +126,21 @@ def test_what_the_former_version_wrote_is_understood(
 ) -> None:
     """A note without facts means what it meant, and claims nothing of cluster, topic or commit."""
     watermark, delivered = base + min(gaps, default=0), base + top
-    runs = former_note.runs_of(watermark, sorted(base + gap for gap in gaps), delivered)
+    runs = former_metadata.runs_of(watermark, sorted(base + gap for gap in gaps), delivered)
     steps = steps_of(watermark, moves)
-    bound, at_ms = steps[-1] if steps else (-1, 5)
-    text = former_note.text_of(
+    send_limit, at_ms = steps[-1] if steps else (-1, 5)
+    text = former_metadata.text_of(
         at_ms=steps[0][1] if steps else at_ms,
-        bound=bound,
+        bound=send_limit,
         delivered=delivered,
         runs=runs,
         steps=steps,
         committed=watermark,
     )
-    note, former = decode(text, watermark), former_note.decode(text, watermark)
+    note, former = decode(text, watermark), former_metadata.decode(text, watermark)
     assert note is not None
     assert former is not None
-    assert (note.bound, note.at_ms, note.delivered, note.unfinished, note.runs, note.steps) == (
+    assert (note.send_limit, note.at_ms, note.delivered, note.unfinished, note.runs, note.steps) == (
         *(former.bound, former.at_ms, former.delivered, former.unfinished, former.runs, former.steps),
     )
     assert (note.offset, note.fits, note.origin, note.began) == (None, True, Origin(), None)
@@ -153,7 +153,7 @@ def test_in_any_room_nothing_unfinished_is_skipped_and_the_facts_are_told(gaps: 
     origin, began = Origin(digest_of("a"), digest_of("b")), Began(1_700_000_000_000, 12)
     text = text_of(
         at_ms=1_700_000_000_000,
-        bound=top,
+        send_limit=top,
         delivered=top,
         runs=runs_of(watermark, sorted(gaps), top),
         committed=watermark,
@@ -171,7 +171,7 @@ def test_in_any_room_nothing_unfinished_is_skipped_and_the_facts_are_told(gaps: 
 
 def test_a_note_beside_another_commit_does_not_fit() -> None:
     """What was written for offset 10 says so wherever it is found; the reader decides what that means."""
-    text = text_of(at_ms=1, bound=20, delivered=15, runs="2,4", committed=10, origin=Origin(1, 2))
+    text = text_of(at_ms=1, send_limit=20, delivered=15, runs="2,4", committed=10, origin=Origin(1, 2))
     for committed, fits in ((10, True), (9, False), (0, False), (11, False)):
         note = decode(text, committed)
         assert note is not None
@@ -180,7 +180,7 @@ def test_a_note_beside_another_commit_does_not_fit() -> None:
 
 def test_facts_of_later_versions_are_read_past() -> None:
     """An unknown kind changes nothing of what is known."""
-    text = text_of(at_ms=1, bound=20, delivered=15, runs="2,4", committed=10, origin=Origin(1, 2))
+    text = text_of(at_ms=1, send_limit=20, delivered=15, runs="2,4", committed=10, origin=Origin(1, 2))
     later = (99 << 64) + 7
     digits = ""
     while later:
@@ -193,7 +193,7 @@ def test_the_text_of_a_note_never_changes_its_form() -> None:
     """Golden: what stands in Kafka for years."""
     text = text_of(
         at_ms=1_700_000_000_000,
-        bound=99,
+        send_limit=99,
         delivered=60,
         runs="1,2,3,5",
         committed=50,
@@ -241,14 +241,16 @@ def test_steps_travel_in_the_note_and_change_nothing_else_of_it(
 
     def told(*steps_told: tuple[int, int]) -> str:
         at_ms = steps[0][1]
-        return text_of(at_ms=at_ms, bound=last, delivered=delivered, runs=runs, steps=steps_told, committed=watermark)
+        return text_of(
+            at_ms=at_ms, send_limit=last, delivered=delivered, runs=runs, steps=steps_told, committed=watermark
+        )
 
     note, plain = decode(told(*steps), watermark), decode(told(), watermark)
     assert note is not None
     assert plain is not None
     assert plain.steps == ((last, steps[0][1]),)
-    assert (note.unfinished, note.delivered, note.bound, note.at_ms, note.runs) == (
-        *(plain.unfinished, plain.delivered, plain.bound, plain.at_ms),
+    assert (note.unfinished, note.delivered, note.send_limit, note.at_ms, note.runs) == (
+        *(plain.unfinished, plain.delivered, plain.send_limit, plain.at_ms),
         runs,
     )
     for offset, at in steps:
@@ -277,7 +279,7 @@ def test_an_older_bridge_reads_a_note_with_steps_as_one_without(gaps: set[int], 
     pairs = runs.split(",")
     kept = ",".join(pairs[: min(len(pairs), cut) // 2 * 2])
     steps = ((watermark + 3, 0), (watermark + 500, HOUR))
-    text = text_of(at_ms=0, bound=watermark + 500, delivered=top, runs=kept, steps=steps, committed=watermark)
+    text = text_of(at_ms=0, send_limit=watermark + 500, delivered=top, runs=kept, steps=steps, committed=watermark)
     assert older_bridge(text, watermark) == finished_of(text, watermark)
     assert not finished_of(text, watermark) & gaps
 
@@ -289,7 +291,7 @@ def test_long_runs_leave_less_room_for_steps(length: int) -> None:
     delivered = unfinished[-1] + 1
     runs = runs_of(0, unfinished, delivered)
     steps = tuple((10**9 * (at + 1), HOUR * at) for at in range(MOST_STEPS))
-    text = text_of(at_ms=0, bound=steps[-1][0], delivered=delivered, runs=runs, steps=steps, committed=0)
+    text = text_of(at_ms=0, send_limit=steps[-1][0], delivered=delivered, runs=runs, steps=steps, committed=0)
     assert len(text) <= MAX_BYTES
     note = decode(text, 0)
     assert note is not None
@@ -303,18 +305,18 @@ def test_long_runs_leave_less_room_for_steps(length: int) -> None:
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(-HOUR, 12 * HOUR), st.integers(0, 30)), max_size=400))
 def test_coverage_is_early_by_little_and_never_late(moves: list[tuple[int, int, int]]) -> None:
     """Whatever is read when, few steps are kept, and none says later than the commit that first covered an offset."""
-    coverage = Coverage()
+    coverage = HandedSince()
     truth: dict[int, int] = {}
-    offset, bound, now = 0, -1, 1_700_000_000_000
+    offset, send_limit, now = 0, -1, 1_700_000_000_000
     for more, wait, finished in moves:
         now += wait
         truth = {each: min(since, now) for each, since in truth.items()}
-        truth |= dict.fromkeys(range(max(bound + 1, offset), bound + more + 1), now)
-        bound += more
-        offset = min(offset + finished, bound + 1)
-        steps = coverage.told(offset, bound, now)
+        truth |= dict.fromkeys(range(max(send_limit + 1, offset), send_limit + more + 1), now)
+        send_limit += more
+        offset = min(offset + finished, send_limit + 1)
+        steps = coverage.told(offset, send_limit, now)
         assert len(steps) <= MOST_STEPS
-        for each in range(offset, bound + 1):
+        for each in range(offset, send_limit + 1):
             found = since_of(steps, each)
             assert found is not None
             assert found <= truth[each]
@@ -322,7 +324,7 @@ def test_coverage_is_early_by_little_and_never_late(moves: list[tuple[int, int, 
 
 def test_coverage_of_a_watermark_that_stands_still_for_days_stays_fine_enough() -> None:
     """A record that is unfinished for a week makes newer ones at most half an hour older than they are."""
-    coverage = Coverage()
+    coverage = HandedSince()
     minute = 60_000
     for at in range(7 * 24 * 60):
         steps = coverage.told(0, at, at * minute)

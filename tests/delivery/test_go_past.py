@@ -10,12 +10,12 @@ from bridge.offsets.go_past import Stand, passed
 ORIGIN = Origin(7, 9)
 
 
-def _stand(committed: int, finished: set[int], *, bound: int, steps: tuple[tuple[int, int], ...] = ()) -> Stand:
+def _stand(committed: int, finished: set[int], *, send_limit: int, steps: tuple[tuple[int, int], ...] = ()) -> Stand:
     delivered = max(finished, default=-1)
     unfinished = [offset for offset in range(committed, delivered) if offset not in finished]
     text = text_of(
         at_ms=steps[0][1] if steps else 1_000,
-        bound=bound,
+        send_limit=send_limit,
         delivered=delivered,
         runs=runs_of(committed, unfinished, delivered) if delivered >= committed else "",
         committed=committed,
@@ -29,21 +29,21 @@ def _stand(committed: int, finished: set[int], *, bound: int, steps: tuple[tuple
 
 
 def test_what_is_finished_stays_so_and_the_rest_of_the_note_is_kept() -> None:
-    """Behind the new offset the same offsets are finished; bound, times, origin and beginning are those of before."""
-    stand = _stand(10, {11, 12, 20, 22, 23, 30}, bound=40, steps=((15, 1_000), (25, 61_000), (40, 121_000)))
+    """Behind the new offset the same offsets are finished; send limit, times, origin and beginning are those of before."""
+    stand = _stand(10, {11, 12, 20, 22, 23, 30}, send_limit=40, steps=((15, 1_000), (25, 61_000), (40, 121_000)))
     note = decode(passed(stand, 21), 21)
     assert note is not None
     assert note.fits
     after = Stand(21, note)
     assert [offset for offset in range(21, 45) if after.finished(offset)] == [22, 23, 30]
-    assert (note.bound, note.origin, note.began) == (40, ORIGIN, Began(3, 4))
+    assert (note.send_limit, note.origin, note.began) == (40, ORIGIN, Began(3, 4))
     assert note.steps == ((25, 61_000), (40, 121_000))
     assert note.at_ms == 61_000
 
 
 def test_at_most_so_many_are_lost_as_have_no_outcome() -> None:
     """What an earlier owner finished is not lost, though it cannot be read any more."""
-    stand = _stand(10, {11, 12, 20}, bound=20)
+    stand = _stand(10, {11, 12, 20}, send_limit=20)
     assert stand.lost(10, 13) == 1
     assert stand.lost(11, 13) == 0
     assert stand.lost(19, 25) == 5
@@ -56,7 +56,7 @@ def test_any_note_passes_any_stretch() -> None:
     for _ in range(2_000):
         committed = rng.randrange(50)
         finished = {committed + 1 + rng.randrange(60) for _ in range(rng.randrange(20))}
-        stand = _stand(committed, finished, bound=rng.randrange(120))
+        stand = _stand(committed, finished, send_limit=rng.randrange(120))
         to = committed + 1 + rng.randrange(90)
         text = passed(stand, to)
         note = decode(text, to)
@@ -72,7 +72,7 @@ def test_any_note_passes_any_stretch() -> None:
 
 def test_a_log_that_was_cut_off_below_what_a_commit_speaks_of_is_another_one() -> None:
     """Where the commit's leader epoch ended before any offset it speaks of, what it calls finished is not to be believed."""
-    stand = _stand(10, {12, 15}, bound=20)
+    stand = _stand(10, {12, 15}, send_limit=20)
     assert stand.cut(9)
     assert stand.cut(20)
     assert not stand.cut(21)
