@@ -204,7 +204,8 @@ class Lanes:
 
     def took(self, raw: Raw, waits: Sequence[int], taken: int, events: int) -> None:
         """Of a run from `next_unsent`, `taken` records that need not wait became events; those among them wait now."""
-        self.per_event += 0.25 * (min(MOST_PER_EVENT, taken / (events or 1)) - self.per_event)
+        if taken:
+            self.per_event += 0.25 * (min(MOST_PER_EVENT, taken / (events or 1)) - self.per_event)
         for place in waits:
             if place <= taken:
                 lane = raw.lanes[place]
@@ -309,7 +310,8 @@ class Lanes:
             elif rest is not None:
                 records[rest.offsets[0]] = rest.records[0]
                 del self.rests[lane]
-        self.busy = {lane: batch for lane, batch in self.busy.items() if lane in batch.locks(self)}
+        locked = {batch: batch.locks(self) for batch in set(self.busy.values())}
+        self.busy = {lane: batch for lane, batch in self.busy.items() if lane in locked[batch]}
         self._only_waiting()
         self.unsent.extendleft(records[offset] for offset in sorted(records, reverse=True))
 
