@@ -51,13 +51,13 @@ class Batcher:
         self.open: Batch | None = None
         self.sealed: deque[Batch] = deque()
         """Full batches, in order, as they are to go out."""
-        self._ring: deque[Partition] = deque()
+        self._ring: dict[Partition, None] = {}
+        """Partitions that have something to take, in the order of their turns."""
 
     def queue(self, part: Partition) -> None:
         """The partition may have something to take."""
-        if not part.lanes.queued and part.live and part.ready():
-            part.lanes.enqueue(queued=True)
-            self._ring.append(part)
+        if part not in self._ring and part.live and part.ready():
+            self._ring[part] = None
 
     def has_more(self) -> bool:
         """Whether the last `fill` ended with enough batches before everything was taken."""
@@ -71,8 +71,8 @@ class Batcher:
         """Take records until `wanted` batches are sealed or nothing may be taken."""
         ring = self._ring
         while ring and len(self.sealed) < wanted:
-            part = ring.popleft()
-            part.lanes.enqueue(queued=False)
+            part = next(iter(ring))
+            del ring[part]
             if part.live and not self._holds.on(part.name):
                 self._turn(part, now, now_ms)
                 self.queue(part)

@@ -79,7 +79,6 @@ class Lanes:
         "_strict",
         "busy",
         "per_event",
-        "queued",
         "rests",
         "runnable",
         "serial",
@@ -109,8 +108,6 @@ class Lanes:
         """While revoked: only offsets up to this one are still sent."""
         self.per_event = 1.0
         """Records that one event took lately: a rule that wants one in two makes it 2, a fan-out less than 1."""
-        self.queued = False
-        """Whether the partition stands in the ring of those that have something to take."""
 
     def ready(self, limit: int) -> bool:
         """Whether something may be taken into a batch now (holds aside), `limit` being the partition's send limit."""
@@ -130,10 +127,6 @@ class Lanes:
     def blocked(self, limit: int) -> int:
         """Unsent records that wait for their partition's one lane."""
         return len(self.unsent) if self.serial and self.busy and not self.ready(limit) else 0
-
-    def enqueue(self, *, queued: bool) -> None:
-        """It went into the ring, or out of it."""
-        self.queued = queued
 
     def turned(self, now: float) -> None:
         """Everything that could be taken was."""

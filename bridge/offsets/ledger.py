@@ -113,7 +113,7 @@ class Ledger:
         pop = self.unfinished.pop
         self.top = max(self.top, offsets[-1])
         # What was given back is None, and is not handed in here.
-        return sum([len(pop(offset)) for offset in offsets])  # type: ignore[arg-type,misc]
+        return sum(map(len, map(pop, offsets)))  # type: ignore[arg-type]
 
     def end(self, offset: int) -> None:
         """The reader stands at `offset`: with nothing unfinished that is what may be committed."""
