@@ -132,6 +132,10 @@ class Ledger:
         self.unfinished.update(given)
         self._given = deque(sorted({*self._given, *given}))
 
+    def sought(self, *, sure: bool) -> None:
+        """The reader went back; not `sure` where it may stand elsewhere."""
+        self.sure = sure
+
     @property
     def given(self) -> int | None:
         """The lowest offset that was given back and not read again yet."""
