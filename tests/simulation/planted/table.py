@@ -25,7 +25,7 @@ class Shown(NamedTuple):
 SHOWN: dict[str, Shown] = {
     "note_of_a_log_that_was_cut": Shown("I1", 700, 900),
     "bound_above_the_cut_is_kept": Shown("I5"),
-    "only_the_committed_offset_is_checked": Shown("I5"),
+    "only_the_committed_offset_is_checked": Shown("I5", 1_500, 20_150),
     "beyond_the_end_is_the_end": Shown("I1"),
     "commit_beyond_the_cut_is_gone_on_from": Shown("I1", 3_000),
     "deleted_behind_a_cut_is_not_counted": Shown("lost:", 3_000, 30_978),
