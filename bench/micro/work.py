@@ -38,8 +38,8 @@ from bridge.flow import (
     Start,
 )
 from bridge.jsontext import dumps, loads
+from bridge.rules.map.codegen import Columns, rule_code
 from bridge.rules.map.decode import decoder
-from bridge.rules.map.fast import Straight, fast_rule
 from bridge.rules.map.mapping import compile_mapping
 from bridge.rules.read.load import load_rules
 from bridge.suprsend.answers import make_judge
@@ -92,15 +92,13 @@ def decode() -> Work:
 
 def build() -> Work:
     """Values to events: the rule's generated function, with key and serialisation."""
-    fast = fast_rule(load_rules(RULES).rules.rules[0], TOPIC, CONTEXT, lambda _: True)
-    assert isinstance(fast, Straight)
-    make, reset = fast.make, fast.reset
-    pairs = [(order(number), record) for number, record in enumerate(records())]
+    make = rule_code(load_rules(RULES).rules.rules[0], TOPIC, CONTEXT, lambda _: True)
+    given = [(order(number), record) for number, record in enumerate(records())]
 
     def work() -> None:
-        reset()
-        for value, record in pairs:
-            make(value, (), record)
+        columns = Columns([], [], set())
+        for place, (value, record) in enumerate(given):
+            make(value, (), record, "0", place, place, columns)
 
     return work
 

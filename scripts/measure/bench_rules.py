@@ -18,10 +18,9 @@ import jq
 
 from bridge.flow import MappingContext, PlainRecord, Record
 from bridge.jsontext import dumps, loads
-from bridge.rules.map.fast import Straight, fast_rule
+from bridge.rules.map.codegen import Columns, rule_code
 from bridge.rules.map.key import key_maker
 from bridge.rules.map.mapping import compile_mapping
-from bridge.rules.map.scope import args_maker
 from bridge.rules.read.load import load_rules
 
 RULES = Path(__file__).parents[2] / "config" / "rules"
@@ -104,17 +103,12 @@ def with_libjq() -> Callable[[Any, Record], bytes | None]:
 
 def compiled() -> Callable[[Any, Record], bytes | None]:
     """Return the generated function of the rule itself."""
-    rule = load_rules(RULES).rules.rules[0]
-    fast = fast_rule(rule, "orders.v1", CONTEXT, lambda _recipient: True)
-    assert isinstance(fast, Straight)
-    make, reset = fast.make, fast.reset
-    args = args_maker((), key_json=False, unwrap_key=False)(PlainRecord("", 0, 0, None))
+    make = rule_code(load_rules(RULES).rules.rules[0], "orders.v1", CONTEXT, lambda _recipient: True)
+    columns = Columns([], [], set())
+    events = columns.events
 
     def mapped(value: Any, record: Record) -> bytes | None:
-        if record.offset() == 0:
-            reset()
-        event = make(value, args, record)
-        return None if event is None else event.body
+        return events.pop()[3] if make(value, (), record, "0", record.offset(), 0, columns) else None
 
     return mapped
 

@@ -8,7 +8,9 @@ from bridge.findings import Finding, render
 from bridge.flow import Event, Fault, Headers, Mapped, Mapper, MappingContext, PlainRecord, Record, RuleInfo
 from bridge.jsontext import dumps, loads
 from bridge.rules.map.mapping import CompiledMapping, compile_mapping
+from bridge.rules.model import RuleSet
 from bridge.rules.read.load import Loaded, load_texts
+from tests.rules.reference.interpreter import reference
 
 ENV = "workspace-key-0123456789"
 CONTEXT = MappingContext(env=ENV, namespace="cluster-1")
@@ -36,39 +38,46 @@ ROOM = 1 << 40
 """Bytes that no run of a test needs."""
 
 
-class BothPaths(NamedTuple):
-    """Rules compiled twice: every record of a test takes the generated functions and the general path."""
+class Held(NamedTuple):
+    """Compiled rules, each record of a test mapped by the reference interpreter too, and as a run."""
 
-    quick: CompiledMapping
-    general: CompiledMapping
+    mapping: CompiledMapping
+    ruleset: RuleSet
 
     @property
     def rules(self) -> tuple[RuleInfo, ...]:
-        return self.quick.rules
+        return self.mapping.rules
 
     def mapper(self, topic: str) -> Mapper:
-        quick, general = self.quick.mapper(topic), self.general.mapper(topic)
-        runs = self.quick.for_topic(topic)
+        """What maps single records of a topic."""
+        generated, plain = self.mapping.mapper(topic), reference(self.ruleset, self.mapping.context, topic)
+        runs = self.mapping.for_topic(topic)
 
-        def both(record: Record) -> Mapped:
-            made = quick(record)
-            assert list(made) == list(general(record))
+        def held(record: Record) -> Mapped:
+            made = generated(record)
+            assert list(made) == list(plain(record))
             run = runs([record], [record.offset()], 1, ROOM)
-            if run.records:
-                assert list(run.events()) == list(made)
-                assert list(run.bodies) == [event.body for event in run.events()]
+            assert run.records == 1
+            assert list(run.events()) == [one for one in made if isinstance(one, Event)]
+            assert list(run.bodies) == [event.body for event in run.events()]
+            assert [fault for _, fault in run.faults] == [one for one in made if isinstance(one, Fault)]
             return made
 
-        return both
+        return held
 
 
-def compiled(loaded: Loaded, context: MappingContext = CONTEXT) -> BothPaths:
+def held(ruleset: RuleSet, context: MappingContext = CONTEXT) -> Held:
+    """Compile rules, whatever findings they have."""
+    return Held(compile_mapping(ruleset, context), ruleset)
+
+
+def compiled(loaded: Loaded, context: MappingContext = CONTEXT) -> Held:
     """Compile rules that must have been loaded without a finding."""
     assert not loaded.findings, render(loaded.findings, "text", loaded.sources)
-    return BothPaths(compile_mapping(loaded.rules, context), compile_mapping(loaded.rules, context, generate=False))
+    return held(loaded.rules, context)
 
 
-def mapping(*bodies: str, head: str = "", context: MappingContext = CONTEXT, shared: str | None = None) -> BothPaths:
+def mapping(*bodies: str, head: str = "", context: MappingContext = CONTEXT, shared: str | None = None) -> Held:
     """Compile rules that must load without a finding."""
     return compiled(load(rules(*bodies, head=head), shared=shared), context)
 

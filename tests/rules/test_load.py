@@ -10,9 +10,8 @@ from hypothesis import given, settings, strategies as st
 
 from bridge.findings import has_errors
 from bridge.rules.lint.check import CODES
-from bridge.rules.map.mapping import compile_mapping
 from bridge.rules.read.load import load_rules, load_texts
-from tests.rules.given import CONTEXT, codes, compiled, load, only, properties_of, record, rules
+from tests.rules.given import codes, compiled, held, load, only, properties_of, record, rules
 from tests.rules.paths import CONFIG_RULES
 
 ONE = rules("name: {}")
@@ -320,6 +319,6 @@ def test_any_text_is_loaded_or_refused(changes: list[tuple[int, int, str]]) -> N
         assert finding.code in CODES or finding.code.startswith("Y")
         assert 0 <= finding.line <= len(lines)
     if not has_errors(loaded.findings):
-        mapping = compile_mapping(loaded.rules, CONTEXT)
+        mapping = held(loaded.rules)
         for topic in ("orders.v1", "comments.v1", "payments.v1"):
             mapping.mapper(topic)(record({"type": "order.placed", "status": "failed"}, topic=topic))

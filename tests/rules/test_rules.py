@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 
 from bridge.flow import Event, Fault, MappingContext, Stage
-from bridge.rules.map.mapping import compile_mapping
 from bridge.rules.read.load import load_texts
 from tests.rules.given import (
-    CONTEXT,
     ENV,
     NOON,
     body,
     compiled,
     event_of,
     fault_of,
+    held,
     load,
     mapper,
     mapping,
@@ -125,13 +124,13 @@ def test_two_files_may_read_one_topic_differently() -> None:
     files = [("a.yaml", first.encode()), ("b.yaml", rules("name: b\nwhen: .x == 1").encode())]
     loaded = load_texts(files)
     assert [finding.code for finding in loaded.findings] == ["R035"]
-    made_of = compile_mapping(loaded.rules, CONTEXT).mapper("t")
+    made_of = held(loaded.rules).mapper("t")
     assert outline(made_of(record({"x": 1}))) == ["a>u1", "b>u1"]
     assert outline(made_of(record(raw=b"text"))) == ["a>u1", "None!not_json[None]"]
     assert outline(made_of(record(raw=b""))) == ["None!empty_value[None]"]
     assert [each.files for each in made_of(record(raw=b"text")) if isinstance(each, Fault)] == [("b.yaml",)]
     assert [each.files for each in made_of(record(raw=b"")) if isinstance(each, Fault)] == [("a.yaml", "b.yaml")]
-    alone = compile_mapping(load_texts(files[1:]).rules, CONTEXT).mapper("t")
+    alone = held(load_texts(files[1:]).rules).mapper("t")
     assert [each.files for each in alone(record(raw=b"text")) if isinstance(each, Fault)] == [()]
 
 
@@ -281,10 +280,10 @@ def test_the_same_record_gives_the_same_bytes() -> None:
 
 
 def test_filtered_costs_nothing() -> None:
-    """What is filtered is one shared empty result."""
-    make = mapper("when: .a == 1")
-    assert make(record({"a": 2})) is make(record({"a": 3}))
-    assert make(tombstone()) is make(record({"a": 3}))
+    """What is filtered is a place in the run, and no object."""
+    map_run = mapping("when: .a == 1").mapping.for_topic("t")
+    run = map_run([record({"a": 2}), tombstone(), record({"a": 3})], [7, 8, 9], 100, 0)
+    assert (run.records, list(run.unwanted), run.bodies, run.faults, run.events()) == (3, [0, 1, 2], [], (), [])
 
 
 def test_faults_quote_no_payload() -> None:

@@ -10,9 +10,8 @@ from hypothesis import example, given, settings, strategies as st
 from bridge.flow import Event, Fault, Headers, MappingContext, PlainRecord, Stage
 from bridge.jsontext import dumps, loads
 from bridge.rules.map.faults import FAULTS
-from bridge.rules.map.mapping import compile_mapping
 from bridge.rules.read.load import load_rules, load_texts
-from tests.rules.given import CONTEXT, ENV, body, mapper, rules
+from tests.rules.given import CONTEXT, ENV, body, held, mapper, rules
 from tests.rules.paths import CONFIG_RULES
 
 SCALARS = st.one_of(
@@ -76,7 +75,7 @@ HEADERS: st.SearchStrategy[Headers | None] = st.one_of(
     st.none(), st.lists(st.tuples(st.text(max_size=5), st.one_of(st.none(), st.binary(max_size=5))), max_size=3)
 )
 
-SHOP = compile_mapping(load_rules(CONFIG_RULES).rules, CONTEXT)
+SHOP = held(load_rules(CONFIG_RULES).rules)
 EVERYTHING = rules(
     "name: every-variable\nwhen: $tombstone or true\nproperties: '${ {k: $key, h: $headers, o: $offset, v: .} }'",
     'name: fan\nfor_each: .. | select(type == "string")\ndistinct_id: ${ $item }\nidempotency_key: ${ $item }',
@@ -84,7 +83,7 @@ EVERYTHING = rules(
     head="topics: {t: {unmatched: dead_letter}, d: {decode: debezium}, c: {decode: cloudevents}, s: {decode: string}}\n"
     "defaults: {topics: [t, d, c, s]}".replace("defaults: {topics: [t, d, c, s]}", ""),
 ).replace("topics: [t]", "topics: [t, d, c, s]")
-HOSTILE = compile_mapping(load_texts([("a.yaml", EVERYTHING.encode())]).rules, MappingContext(ENV, "n"))
+HOSTILE = held(load_texts([("a.yaml", EVERYTHING.encode())]).rules, MappingContext(ENV, "n"))
 
 
 def check(made: Any, record: PlainRecord, limit: int = CONTEXT.max_event_bytes) -> None:
@@ -186,7 +185,7 @@ def test_a_record_that_breaks_its_contract() -> None:
         def value(self) -> bytes | None:
             raise RuntimeError("secret")
 
-    (fault,) = HOSTILE.mapper("t")(Broken("t", 0, 1, b""))
+    (fault,) = HOSTILE.mapping.mapper("t")(Broken("t", 0, 1, b""))
     assert isinstance(fault, Fault)
     assert (fault.code, fault.stage) == ("internal_error", Stage.MAP)
     assert "secret" not in fault.message

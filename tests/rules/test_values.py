@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.rules.map.makers import NOTHING
+from bridge.rules.map.slow_path import NOTHING
 from tests.rules.given import CONTEXT, body, event_of, fault_of, load, mapper, only, properties_of, record, rules
 
 

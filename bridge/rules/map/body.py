@@ -1,21 +1,32 @@
 """Values of an event → JSON as SuprSend gets it: whole numbers as integers, nothing that JSON cannot hold.
 
 The serialiser's own output is right for nearly every value. A few cheap looks tell whether it may not be: only then
-the value is walked.
+the value is walked. Begin with `exact_json`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from bridge.jq import number_text
 from bridge.jq.runtime.values import whole
 from bridge.jsontext import Fragment, dumps
 from bridge.rules.map.faults import MapError
-from bridge.suprsend.limits import MAX_DEPTH
+from bridge.suprsend.event import event_body
+from bridge.suprsend.limits import MAX_DEPTH, time_ms
 
-__all__ = ["CARE", "PLAIN_LEAST", "PLAIN_MOST", "exact", "exact_computed", "exact_json"]
+__all__ = [
+    "CARE",
+    "PLAIN_LEAST",
+    "PLAIN_MOST",
+    "bad_text",
+    "exact",
+    "exact_computed",
+    "exact_json",
+    "refused_body",
+]
 
 CARE: Final = frozenset({float, list, dict})
 """The types whose values may not be serialised as they are."""
@@ -56,19 +67,34 @@ def exact_json(value: Any, *, drop_nulls: bool = False, computes: bool = True, l
     return body
 
 
-def exact(value: Any, level: int) -> Any:
-    """Return what the serialiser prints right for a value of a type in CARE, none of whose numbers is computed.
+class _Refused:
+    """A value that cannot be sent. The serialiser refuses what holds it, and `refused_body` says what is wrong.
 
-    Raises MapError, or what the serialiser raises.
+    So that comes up where all properties were made, as is the order of faults, and not where the value was.
     """
-    if type(value) is float:
-        return _number(value)
-    if level < MAX_DEPTH and _is_plain(value):
-        return value
-    body = dumps(value)
-    if _DOT in body or _PLUS in body or len(body) > _SHALLOW - level or (_MINUS in body and b"e-" in body):
-        return Fragment(exact_json(value, computes=False, level=level))
-    return Fragment(body)
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+_UNSENDABLE: Final = (MapError, TypeError, ValueError, RecursionError)
+
+
+def exact(value: Any, level: int) -> Any:
+    """Return what the serialiser prints right, or refuses, for a value of a type in CARE that was not computed."""
+    try:
+        if type(value) is float:
+            return _number(value)
+        if level < MAX_DEPTH and _is_plain(value):
+            return value
+        body = dumps(value)
+        if _DOT in body or _PLUS in body or len(body) > _SHALLOW - level or (_MINUS in body and b"e-" in body):
+            return Fragment(exact_json(value, computes=False, level=level))
+        return Fragment(body)
+    except _UNSENDABLE:
+        return _Refused(value)
 
 
 def _is_plain(value: Any) -> bool:
@@ -84,8 +110,11 @@ def _is_plain(value: Any) -> bool:
 
 
 def exact_computed(value: Any, level: int) -> Any:
-    """Return what the serialiser prints right for a value of a type in CARE. Raises MapError."""
-    return _number(value) if type(value) is float else Fragment(exact_json(value, level=level))
+    """Return what the serialiser prints right, or refuses, for a value of a type in CARE."""
+    try:
+        return _number(value) if type(value) is float else Fragment(exact_json(value, level=level))
+    except _UNSENDABLE:
+        return _Refused(value)
 
 
 def _number(value: float) -> Any:
@@ -104,11 +133,18 @@ def _walked(value: Any, level: int, *, drop_nulls: bool) -> bytes:
         return dumps(clean)
     except (TypeError, ValueError, RecursionError) as error:
         if "surrogate" in str(error) or "UTF-8" in str(error):
-            raise MapError("bad_text", "A text of the event holds half of a surrogate pair.") from None
+            raise bad_text() from None
         raise MapError("not_sendable", "The event has a value that JSON cannot hold.") from None
 
 
+def bad_text() -> MapError:
+    """Return the error of text that has no UTF-8 form."""
+    return MapError("bad_text", "A text of the event holds half of a surrogate pair.")
+
+
 def _clean(value: Any, level: int, *, drop_nulls: bool) -> Any:
+    if type(value) is _Refused:
+        value = value.value
     if isinstance(value, float):
         return _number(value)
     if not isinstance(value, dict | list):
@@ -122,3 +158,30 @@ def _clean(value: Any, level: int, *, drop_nulls: bool) -> Any:
         for key, item in value.items()
         if not (drop_nulls and item is None)
     }
+
+
+def refused_body(
+    insert_id: str,
+    timestamp: int,
+    name: str,
+    env: str,
+    recipient: str,
+    properties: Any,
+    key: str,
+    tenant: str | None,
+) -> bytes:
+    """Lay out an event that the serialiser refused as it was; raises MapError, most often."""
+    whole = Fragment(exact_json(properties))
+    try:
+        return event_body(
+            insert_id=insert_id,
+            time_ms=time_ms(timestamp),
+            name=name,
+            env=env,
+            distinct_id=recipient,
+            properties=cast("Mapping[str, object]", whole),
+            key=key,
+            tenant=tenant,
+        )
+    except (TypeError, ValueError):
+        raise bad_text() from None

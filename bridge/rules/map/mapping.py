@@ -1,33 +1,42 @@
-"""Compiled rules: `Mapping.for_topic(topic)` is the function from a record to its events and faults.
+"""Compiled rules: `Mapping.for_topic(topic)` is what makes events and faults of a run of a topic's records.
+
+A topic that one rule reads has one generated loop (`codegen.run_code`). Where several rules or files read it, the loop is
+here: each file's way of reading, the look-up of the rules that a value may concern (`dispatch`), and their generated code.
 
 Pure: no clock, no I/O; a mapper is for one thread at a time (each thread asks for its own).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
-from bridge.flow import Event, Fault, Mapped, Mapper, MappingContext, PlainRecord, Record, RuleInfo, RunMapper, Stage
+from bridge.flow import Event, Fault, Mapped, MappedRun, Mapper, MappingContext, Record, RuleInfo, RunMapper, Stage
 from bridge.jsontext import loads
+from bridge.rules.map.codegen import (
+    Allowed,
+    Columns,
+    Kind,
+    Reading,
+    RuleCode,
+    RunCode,
+    named,
+    rule_code,
+    run_code,
+)
 from bridge.rules.map.decode import SNAPSHOT, Decoder, decoder
 from bridge.rules.map.dispatch import Head, selector
-from bridge.rules.map.event_maker import Allowed
-from bridge.rules.map.fast import Straight, fast_rule, fast_run
-from bridge.rules.map.faults import FAULTS, MapError
-from bridge.rules.map.quick_mapper import quick_mapper
-from bridge.rules.map.rule_mapper import RuleMapper, rule_mapper
-from bridge.rules.map.runs import by_record, quick_first
+from bridge.rules.map.faults import MapError
 from bridge.rules.map.scope import VARIABLES, Args, args_maker
-from bridge.rules.model import Rule, RuleFile, RuleSet, TopicRule
+from bridge.rules.map.slow_path import bug, unreadable
+from bridge.rules.model import Rule, RuleFile, RuleSet
 from bridge.rules.name_patterns import recipient_filter
 
-__all__ = ["CompiledMapping", "compile_mapping"]
+__all__ = ["CompiledMapping", "RuleMapper", "compile_mapping", "rule_mapper"]
 
-_FILTERED: Final[Mapped] = ()
-_NO_RECORD: Final = PlainRecord("", 0, 0, None)
 _UNMATCHED: Final = Fault(
     None,
     Stage.UNMATCHED,
@@ -36,6 +45,19 @@ _UNMATCHED: Final = Fault(
     None,
     "dead_letter",
 )
+
+
+def compile_mapping(ruleset: RuleSet, context: MappingContext) -> CompiledMapping:
+    """Compile rules that were loaded without errors.
+
+    Raises ValueError for an entry of `context.only_recipients` that is no pattern (`bridge.rules.name_patterns`).
+    """
+    infos = tuple(
+        RuleInfo(rule.name, tuple(pattern.text for pattern in rule.topics), rule.events)
+        for rule in ruleset.rules
+        if rule.enabled
+    )
+    return CompiledMapping(ruleset.hash, infos, ruleset.files, context, recipient_filter(context.only_recipients))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,85 +69,82 @@ class CompiledMapping:
     files: tuple[RuleFile, ...]
     context: MappingContext
     allowed: Allowed
-    generate: bool = True
-
-    def mapper(self, topic: str) -> Mapper:
-        """Return the mapper of a topic's records. It never raises; a topic that no rule selects is filtered."""
-        files = [file for file in self.files if _concerns(file, topic)]
-        views = tuple(self._view(file, topic, alone=len(files) == 1) for file in files)
-        return _mapper(views) if views else lambda _record: _FILTERED
 
     def for_topic(self, topic: str) -> RunMapper:
-        """Return what maps runs of a topic's records."""
-        files = [file for file in self.files if _concerns(file, topic)]
-        quick = self._for_runs(files[0], topic) if len(files) == 1 and self.generate else None
-        others = by_record(self.mapper(topic))
-        return others if quick is None else quick_first(quick, others)
+        """Return the mapper of runs of a topic's records. What no rule selects is unwanted."""
+        run, kind = self._code(topic)
+        return lambda records, offsets, most, room: _mapped_run(kind, *run(records, offsets, most, room))
 
-    def _for_runs(self, file: RuleFile, topic: str) -> RunMapper | None:
-        """Generate it where one rule reads plain JSON, nothing but the value, and what no rule takes is filtered."""
-        reading = file.reading(topic)
-        rules = [rule for rule in file.rules if rule.enabled and rule.selects(topic)]
-        if len(rules) != 1 or reading.decode != "json" or reading.unmatched_dead_letter:
-            return None
-        reads = _reads(rules[0])
-        if _reads_record(reading, reads) or self.context.only_recipients:
-            return None
-        args = args_maker(reads, key_json=False, unwrap_key=False)(_NO_RECORD)
-        return fast_run(rules[0], topic, self.context, self.allowed, args)
+    def mapper(self, topic: str) -> Mapper:
+        """Return the mapper of single records of a topic: the same, but events and faults in order of rules and items."""
+        run, kind = self._code(topic)
+
+        def map_one(record: Record) -> Mapped:
+            bodies, _, faults, _, _, kinds, expires = run((record,), (record.offset(),), 1, 0)
+            return _in_order(_events(kind, bodies, kinds, expires), faults)
+
+        return map_one
+
+    def _code(self, topic: str) -> tuple[RunCode, Kind]:
+        files = [file for file in self.files if file.names(topic) or _rules(file, topic)]
+        if len(files) == 1 and len(_rules(files[0], topic)) == 1:
+            (rule,) = _rules(files[0], topic)
+            code = run_code(rule, topic, self.context, self.allowed, _reading(files[0], topic))
+            return code, (rule.name, rule.events[0])
+        views = tuple(self._view(file, topic, alone=len(files) == 1) for file in files)
+        return _reads_in_views(views), ("", "")
 
     def _view(self, file: RuleFile, topic: str, *, alone: bool) -> _View:
         """Compile one file for a topic."""
-        reading: TopicRule = file.reading(topic)
-        rules = [rule for rule in file.rules if rule.enabled and rule.selects(topic)]
-        running = [self._running(rule, topic) for rule in rules]
-        reads = {name for rule in rules for name in _reads(rule)}
+        running = [
+            _RunningRule(
+                rule_code(rule, topic, self.context, self.allowed),
+                rule.final,
+                None if rule.when is None else _named_path(rule.when.program.comparison),
+                named(rule, "tombstone"),
+            )
+            for rule in _rules(file, topic)
+        ]
         return _View(
             files=() if alone else (PurePath(file.path).name,),
-            decode=decoder(reading.decode, snapshot=reading.snapshot),
-            make_args=args_maker(reads, key_json=reading.key_json, unwrap_key=reading.decode == "debezium"),
+            reading=_reading(file, topic),
             select=selector(running),
-            only=running[0].make if len(running) == 1 else None,
             for_tombstones=tuple(rule for rule in running if rule.for_tombstones),
-            unmatched_dead_letter=reading.unmatched_dead_letter,
-            is_json=reading.decode == "json",
-            reads_variables=_reads_record(reading, reads),
-        )
-
-    def _running(self, rule: Rule, topic: str) -> _RunningRule:
-        run = rule_mapper(rule, topic, self.context, self.allowed)
-        fast = fast_rule(rule, topic, self.context, self.allowed) if self.generate else None
-        make = fast.make if isinstance(fast, Straight) else None
-        head = None if rule.when is None else rule.when.program.comparison
-        return _RunningRule(
-            quick_mapper(rule, run, fast), make, rule.final, _named_path(head), "tombstone" in _reads(rule)
         )
 
 
-def compile_mapping(ruleset: RuleSet, context: MappingContext, *, generate: bool = True) -> CompiledMapping:
-    """Compile rules that were loaded without errors.
+RuleMapper = Callable[[Any, Args, Record, set[str]], tuple[bool, list[Event | Fault]]]
+"""`(value, variables, record, keys)`: what one rule makes of one record, and whether its `when` was true.
 
-    Without `generate` every record takes the general path: the same results, slower (tests compare the two).
-    Raises ValueError for an entry of `context.only_recipients` that is no pattern (`bridge.rules.name_patterns`).
-    """
-    infos = tuple(
-        RuleInfo(rule.name, tuple(pattern.text for pattern in rule.topics), rule.events)
-        for rule in ruleset.rules
-        if rule.enabled
-    )
-    allowed = recipient_filter(context.only_recipients)
-    return CompiledMapping(ruleset.hash, infos, ruleset.files, context, allowed, generate)
+`keys` are the keys of the rules' own that the record's events have so far.
+"""
 
 
-_Make = Callable[[Any, Args, Record], Event | None]
+def rule_mapper(rule: Rule, topic: str, context: MappingContext, allowed: Allowed) -> RuleMapper:
+    """Return what maps records by one rule of several, for tools."""
+    code = rule_code(rule, topic, context, allowed)
+
+    def map_one(value: Any, args: Args, record: Record, keys: set[str]) -> tuple[bool, list[Event | Fault]]:
+        columns = Columns([], [], keys)
+        taken = code(value, args, record, str(record.partition()), record.offset(), 0, columns)
+        events = [_event(kind, body, expires) for _, kind, expires, body in columns.events]
+        return taken, _in_order(events, columns.faults)
+
+    return map_one
+
+
+def _in_order(events: Sequence[Event], faults: Sequence[tuple[int, Fault, int]]) -> list[Event | Fault]:
+    """One record's events and faults in order of rules and items."""
+    made: list[Event | Fault] = list(events)
+    for _, fault, before in reversed(faults):
+        made.insert(before, fault)
+    return made
 
 
 class _RunningRule(NamedTuple):
     """A rule on one topic."""
 
-    run: RuleMapper
-    make: _Make | None
-    """Its generated function (`fast.Straight`), for a record that no other rule may want."""
+    code: RuleCode
     final: bool
     head: Head | None
     for_tombstones: bool
@@ -136,28 +155,26 @@ class _View(NamedTuple):
 
     files: tuple[str, ...]
     """The file's name; none where it is the only one that reads the topic."""
-    decode: Decoder
-    make_args: Callable[[Record], Args]
+    reading: Reading
     select: Callable[[Any], Sequence[_RunningRule]]
-    only: _Make | None
-    """The generated function of the only rule, where it is one: its own `when` does what `select` would."""
     for_tombstones: tuple[_RunningRule, ...]
-    unmatched_dead_letter: bool
-    is_json: bool
-    reads_variables: bool
 
 
-def _concerns(file: RuleFile, topic: str) -> bool:
-    return file.names(topic) or any(rule.enabled and rule.selects(topic) for rule in file.rules)
+def _rules(file: RuleFile, topic: str) -> list[Rule]:
+    return [rule for rule in file.rules if rule.enabled and rule.selects(topic)]
 
 
-def _reads(rule: Rule) -> set[str]:
-    return {name for expression in rule.expressions for name in expression.reads}
-
-
-def _reads_record(reading: TopicRule, reads: set[str]) -> bool:
-    """Whether more is read of a record than its value."""
-    return reading.key_json or not reads.isdisjoint(VARIABLES[:7])
+def _reading(file: RuleFile, topic: str) -> Reading:
+    given = file.reading(topic)
+    reads = {name for rule in _rules(file, topic) for expression in rule.expressions for name in expression.reads}
+    return Reading(
+        decode=decoder(given.decode, snapshot=given.snapshot),
+        is_json=given.decode == "json",
+        may_be_snapshot=given.decode == "debezium" and not given.snapshot,
+        make_args=args_maker(reads, key_json=given.key_json, unwrap_key=given.decode == "debezium"),
+        reads_variables=given.key_json or not reads.isdisjoint(VARIABLES[:7]),
+        unmatched=_UNMATCHED if given.unmatched_dead_letter else None,
+    )
 
 
 def _named_path(head: Any) -> Head | None:
@@ -167,125 +184,167 @@ def _named_path(head: Any) -> Head | None:
     return (tuple(head[0]), head[1])
 
 
-def _mapper(views: Sequence[_View]) -> Mapper:
-    general = _guarded(_general_mapper(views))
-    if len(views) == 1 and views[0].is_json:
-        return _json_mapper(views[0], general)
-    return general
+def _reads_in_views(views: Sequence[_View]) -> RunCode:
+    """Return the loop over records that each view reads in turn."""
+    keeps_unmatched = any(view.reading.unmatched is not None for view in views)
+    map_one = _in_views(views)
 
-
-def _json_mapper(view: _View, general: Mapper) -> Mapper:
-    """Return the mapper of what nearly every topic is: JSON, read in one way. What is out of the way is `general`'s."""
-    select, make_args = view.select, view.make_args
-    fixed_args = None if view.reads_variables else make_args(_NO_RECORD)
-    unmatched = (_UNMATCHED,) if view.unmatched_dead_letter else _FILTERED
-    if view.only is not None and fixed_args is not None:
-        return _only_rule_mapper(view.only, fixed_args, unmatched, general)
-
-    def map_json(record: Record) -> Mapped:
-        try:
-            value = record.value()
-            if value is None:
-                return general(record)
-            document = loads(value)
-            args = make_args(record) if fixed_args is None else fixed_args
-            rules = select(document)
-            if len(rules) == 1 and (make := rules[0].make) is not None:
-                event = make(document, args, record)
-                return unmatched if event is None else [event]
-            results: list[Event | Fault] = []
-            taken = _run(rules, document, args, record, results, set())
-            return results or (_FILTERED if taken else unmatched)  # noqa: TRY300 - it may raise before
-        except Exception:  # noqa: BLE001 - whatever it is, the general path says it
-            return general(record)
-
-    return map_json
-
-
-def _only_rule_mapper(make: _Make, args: Args, unmatched: Mapped, general: Mapper) -> Mapper:
-    """Return the mapper of a topic of one rule that reads nothing but the value."""
-
-    def map_value(record: Record) -> Mapped:
-        try:
-            event = make(loads(record.value()), args, record)  # type: ignore[arg-type] # a tombstone raises
-        except Exception:  # noqa: BLE001 - whatever it is, the general path says it
-            return general(record)
-        return unmatched if event is None else [event]
-
-    return map_value
-
-
-def _general_mapper(views: Sequence[_View]) -> Mapper:
-    keeps_unmatched = any(view.unmatched_dead_letter for view in views)
-
-    def map_record(record: Record) -> Mapped:
-        value = record.value()
-        results: list[Event | Fault] = []
-        keys: set[str] = set()
-        taken = False
-        for view in views:
-            if value is None:
-                taken |= _tombstone(view, record, results, keys)
-            else:
-                taken |= _value(view, value, record, results, keys)
-        return results or ((_UNMATCHED,) if keeps_unmatched and not taken else _FILTERED)
-
-    return map_record
-
-
-def _guarded(mapper: Mapper) -> Mapper:
-    """Make a mapper total even where the bridge itself is wrong: a bug is a fault of the record, not of the process."""
-
-    def guarded(record: Record) -> Mapped:
-        try:
-            return mapper(record)
-        except Exception as error:  # noqa: BLE001 - a mapper never raises, whatever the record
-            message = f"The mapper failed ({type(error).__name__}): a bug of the bridge."
-            return (Fault(None, Stage.MAP, "internal_error", message, None, "dead_letter"),)
-
-    return guarded
-
-
-def _value(view: _View, value: bytes, record: Record, results: list[Event | Fault], keys: set[str]) -> bool:
-    """Map a record's value as one file reads it; returns whether a rule took it, or it was not to be mapped."""
-    try:
-        document = view.decode(value, record)
-        args = view.make_args(record)
-    except MapError as problem:
-        _undecodable(problem, view, results)
-        return True
-    return document is SNAPSHOT or _run(view.select(document), document, args, record, results, keys)
-
-
-def _tombstone(view: _View, record: Record, results: list[Event | Fault], keys: set[str]) -> bool:
-    """Map a tombstone: only rules that name `$tombstone` see it, and it is never unmatched."""
-    if view.for_tombstones:
-        try:
-            args = view.make_args(record)
-        except MapError as problem:
-            _undecodable(problem, view, results)
-            return True
-        _run(view.for_tombstones, None, args, record, results, keys)
-    return True
-
-
-def _run(
-    rules: Sequence[_RunningRule], value: Any, args: Args, record: Record, results: list[Event | Fault], keys: set[str]
-) -> bool:
-    taken = False
-    for rule in rules:
-        if rule.run(value, args, record, results, keys):
+    def run(records: Sequence[Record], offsets: Sequence[int], most: int, room: int) -> tuple[Any, ...]:
+        columns = Columns([], [], set())
+        events, faults, keys = columns
+        unwanted: list[int] = []
+        size = 0
+        partition = str(records[0].partition()) if records else ""
+        at = -1
+        for record, offset in zip(records, offsets, strict=True):
+            at += 1
+            had, failed = len(events), len(faults)
             taken = True
-            if rule.final:
-                break
-    return taken
+            try:
+                taken = map_one(record.value(), record, partition, offset, at, columns, None)
+            except Exception as error:  # noqa: BLE001 - a bug is a fault of the record, not of the process
+                del events[had:], faults[failed:]
+                faults.append((at, bug(error), had))
+            if keys:
+                keys.clear()
+            if len(events) > had:
+                for event in events[had:]:
+                    size += len(event[3]) + 1
+                if size > room or len(events) >= most:
+                    break
+            elif len(faults) == failed:
+                if keeps_unmatched and not taken:
+                    faults.append((at, _UNMATCHED, had))
+                else:
+                    unwanted.append(at)
+        places, kinds, expires, bodies = zip(*events, strict=True) if events else ((), (), (), ())
+        return bodies, unwanted, faults, size, places, kinds, expires
+
+    return run
 
 
-def _undecodable(problem: MapError, view: _View, results: list[Event | Fault]) -> None:
+_InView = Callable[[bytes | None, Record, str, int, int, Columns, "dict[Decoder, Any] | None"], bool]
+"""`(raw value, record, partition, offset, place, columns, decoded)`: maps one record as one file reads it.
+
+Returns whether a rule took it, or it was not to be mapped. `decoded` is what other files read in the same way.
+"""
+
+
+def _in_views(views: Sequence[_View]) -> _InView:
+    if len(views) == 1:
+        return _in_view(views[0])
+    mappers = [_in_view(view) for view in views]
+
+    def map_one(
+        raw: bytes | None, record: Record, partition: str, offset: int, at: int, columns: Columns, _: Any
+    ) -> bool:
+        decoded: dict[Decoder, Any] = {}
+        taken = [mapper(raw, record, partition, offset, at, columns, decoded) for mapper in mappers]
+        return any(taken)
+
+    return map_one
+
+
+def _in_view(view: _View) -> _InView:
+    select, for_tombstones = view.select, view.for_tombstones
+    decode, make_args = view.reading.decode, view.reading.make_args
+
+    def map_one(
+        raw: bytes | None,
+        record: Record,
+        partition: str,
+        offset: int,
+        at: int,
+        columns: Columns,
+        decoded: dict[Decoder, Any] | None,
+    ) -> bool:
+        taken = raw is None
+        if raw is None and not for_tombstones:
+            return True
+        try:
+            if raw is None:
+                value = None
+            elif decoded is None:
+                value = decode(raw, record)
+            else:
+                value = _shared(decoded, decode, raw, record)
+            args = make_args(record)
+        except MapError as problem:
+            _unreadable(problem, view, at, columns)
+            return True
+        if value is SNAPSHOT:
+            return True
+        for rule in for_tombstones if raw is None else select(value):
+            if rule.code(value, args, record, partition, offset, at, columns):
+                taken = True
+                if rule.final:
+                    break
+        return taken
+
+    return map_one
+
+
+def _shared(decoded: dict[Decoder, Any], decode: Decoder, raw: bytes, record: Record) -> Any:
+    """Return a record's value; files that read a topic alike read it once. Raises MapError."""
+    if decode not in decoded:
+        try:
+            decoded[decode] = decode(raw, record)
+        except MapError as problem:
+            decoded[decode] = problem
+    if type(decoded[decode]) is MapError:
+        raise decoded[decode]
+    return decoded[decode]
+
+
+def _unreadable(problem: MapError, view: _View, at: int, columns: Columns) -> None:
     """Add the fault of a record that cannot be read; once, though several files read it. It names them."""
-    for number, other in enumerate(results):
-        if isinstance(other, Fault) and other.rule is None and other.code == problem.code:
-            results[number] = other._replace(files=(*other.files, *view.files))
+    faults = columns.faults
+    for number, (place, other, before) in enumerate(faults):
+        if place == at and other.rule is None and other.code == problem.code:
+            faults[number] = (at, other._replace(files=(*other.files, *view.files)), before)
             return
-    stage = FAULTS[problem.code].stage
-    results.append(Fault(None, stage, problem.code, problem.message, None, "dead_letter", view.files))
+    faults.append((at, unreadable(problem, view.files), len(columns.events)))
+
+
+def _mapped_run(
+    kind: Kind,
+    bodies: Sequence[bytes],
+    unwanted: Sequence[int],
+    faults: Sequence[tuple[int, Fault, int]],
+    size: int,
+    places: Sequence[int] | None,
+    kinds: Sequence[Kind] | None,
+    expires: Sequence[int | None] | None,
+) -> MappedRun:
+    entries = len(bodies) + len(unwanted) + len(faults)
+    records = entries
+    if places is not None:
+        ends = [column[-1] for column in (places, unwanted, [place for place, _, _ in faults]) if column]
+        records = 1 + max(ends, default=-1)
+    return MappedRun(
+        records=records,
+        bodies=bodies,
+        # As many entries as records: each record has just one.
+        places=None if entries == records else places,
+        unwanted=unwanted,
+        faults=[(place, fault) for place, fault, _ in faults] if faults else (),
+        expires=None if expires is None or expires.count(None) == len(expires) else expires,
+        size=size,
+        counts={kind: len(bodies)} if kinds is None else Counter(kinds),
+        events=lambda: _events(kind, bodies, kinds, expires),
+    )
+
+
+def _events(
+    kind: Kind, bodies: Sequence[bytes], kinds: Sequence[Kind] | None, expires: Sequence[int | None] | None
+) -> list[Event]:
+    return [
+        _event(kind if kinds is None else kinds[at], body, None if expires is None else expires[at])
+        for at, body in enumerate(bodies)
+    ]
+
+
+def _event(kind: Kind, body: bytes, expires: int | None) -> Event:
+    """What few ask for is read back from the body."""
+    parts = loads(body)
+    return Event(*kind, parts["distinct_id"], parts["$idempotency_key"], body, expires)

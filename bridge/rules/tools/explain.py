@@ -11,10 +11,10 @@ from typing import Any, Final, Literal, NamedTuple
 from bridge.flow import Event, Fault, MappingContext, Record
 from bridge.jq import Budget, JqError
 from bridge.rules.map.decode import SNAPSHOT, decoder, readable_headers
-from bridge.rules.map.faults import FAULTS, MapError
-from bridge.rules.map.makers import NOTHING
-from bridge.rules.map.rule_mapper import RuleMapper, rule_mapper
+from bridge.rules.map.faults import MapError
+from bridge.rules.map.mapping import RuleMapper, compile_mapping, rule_mapper
 from bridge.rules.map.scope import VARIABLES, Args, Scope, args_maker
+from bridge.rules.map.slow_path import NOTHING, unreadable
 from bridge.rules.model import Rule, RuleFile, RuleSet
 from bridge.rules.name_patterns import recipient_filter
 from bridge.rules.tools.explain_parts import Condition, Part, Seen, conditions_of, errors_of, parts_of
@@ -109,8 +109,6 @@ class Explainer:
     """
 
     def __init__(self, rules: RuleSet, topic: str, context: MappingContext) -> None:
-        from bridge.rules.map.mapping import compile_mapping
-
         self._mapper = compile_mapping(rules, context).mapper(topic)
         self._topic = topic
         self._context = context
@@ -151,8 +149,7 @@ class Explainer:
             unwrap = view.decode == "debezium"
             args = args_maker(_variables(view, record), key_json=view.key_json, unwrap_key=unwrap)(record)
         except MapError as error:
-            fault = Fault(None, FAULTS[error.code].stage, error.code, error.message, None, "dead_letter")
-            return FileSeen(path, view.decode, NOTHING, fault, None, ())
+            return FileSeen(path, view.decode, NOTHING, unreadable(error, ()), None, ())
         if value is SNAPSHOT:
             return FileSeen(path, view.decode, NOTHING, None, "a record of a Debezium snapshot (`snapshot: true`)", ())
         seen: list[RuleSeen] = []
@@ -174,8 +171,7 @@ class Explainer:
             return RuleSeen(rule, "not reached", f"the rule {stopped} before it is final", (), (), None)
         if record.value() is None and not ready.for_tombstones:
             return RuleSeen(rule, "not reached", "a tombstone, and the rule does not name $tombstone", (), (), None)
-        results: list[Event | Fault] = []
-        taken = ready.run(value, args, record, results, keys)
+        taken, results = ready.run(value, args, record, keys)
         scope = Scope(value, args, Budget())
         conditions = tuple(_tested(condition, scope) for condition in ready.conditions)
         if not taken:

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 from bridge.jq import JqError, JqProblem, Program, compile_program
 from bridge.jq.syntax.nodes import Binary, Literal as Constant, Logic, Node
 from bridge.rules.map.faults import MapError
-from bridge.rules.map.makers import NOTHING, maker
 from bridge.rules.map.scope import VARIABLES, Scope
+from bridge.rules.map.slow_path import NOTHING, maker
 from bridge.rules.model import AttachmentRule, Computed, Expression, Fields, Fixed, Items, Rule, Text, Value
 
 __all__ = ["Condition", "Part", "Seen", "conditions_of", "errors_of", "parts_of", "written"]

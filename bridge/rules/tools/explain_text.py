@@ -9,8 +9,8 @@ from bridge.findings import visible
 from bridge.flow import Event, Fault
 from bridge.jq import tojson_text
 from bridge.jsontext import loads
-from bridge.rules.map.makers import NOTHING
 from bridge.rules.map.scope import args_maker
+from bridge.rules.map.slow_path import NOTHING
 from bridge.rules.tools.explain import Explained, FileSeen, ItemSeen, RuleSeen, Tested
 from bridge.rules.tools.explain_parts import Seen
 
