@@ -180,7 +180,7 @@ def _summarize(ruleset: RuleSet, context: MappingContext, records: Iterator[Numb
     """Print the table; returns the exit code."""
     from bridge.flow import Fault
     from bridge.rules.tools.explain import Explainer
-    from bridge.rules.tools.explain_summary import Summary
+    from bridge.rules.tools.explain_text import Summary
 
     explainers: dict[str, Explainer] = {}
     summary: Summary | None = None

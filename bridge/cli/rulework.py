@@ -96,7 +96,7 @@ def context_for(settings: Settings | None) -> MappingContext:
 def envelope_record(text: bytes, where: str) -> PlainRecord:
     """A record from one line `{"topic": …, "value": …}`. Raises Failure."""
     from bridge.jsontext import JSONDecodeError, loads
-    from bridge.rules.tools.examples_given import GivenError, record_of
+    from bridge.rules.tools.examples_reader import GivenError, record_of
 
     try:
         given: Any = loads(text)

@@ -78,7 +78,7 @@ def command(
 
 def _files(path: Path) -> tuple[Path, list[Path]]:
     """The directory of the rules, and the files of tests."""
-    from bridge.rules.tools.examples_load import test_paths
+    from bridge.rules.tools.examples_reader import test_paths
 
     if path.is_dir():
         return path, test_paths(path)
@@ -92,7 +92,7 @@ def _suites(ruleset: RuleSet, files: list[Path], only: str | None, reached: Cove
     from bridge.findings import has_errors, render
     from bridge.flow import MappingContext
     from bridge.rules.tools.examples import run_example
-    from bridge.rules.tools.examples_load import load_examples
+    from bridge.rules.tools.examples_reader import load_examples
     from bridge.rules.tools.explain import Explainer
 
     findings: list[Finding] = []
@@ -133,7 +133,7 @@ def _say(file: ExampleFile, ran: list[Ran]) -> int:
 
 def _update(suites: Suites) -> int:
     """Write what came out; returns the exit code."""
-    from bridge.rules.tools.examples_update import updated
+    from bridge.rules.tools.examples_write import updated
 
     for file, ran in suites:
         wrong = [one for one in ran if one.differences]
@@ -148,7 +148,7 @@ def _update(suites: Suites) -> int:
 
 
 def _write_junit(path: Path, suites: Suites) -> None:
-    from bridge.rules.tools.examples_junit import junit
+    from bridge.rules.tools.examples_write import junit
 
     try:
         path.write_text(junit([(file.path, ran) for file, ran in suites]), encoding="utf-8")

@@ -1,21 +1,139 @@
-"""A `*.test.yaml` → examples, and everything wrong with it as findings: a misspelt key never makes a test pass."""
+"""Files of tests → examples: which files they are, what they say, and the record that each describes.
+
+`record_of` also serves a line of `suprsend-bridge map --envelope`. Only `test_paths` and `load_examples` read files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any
+import os
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, Final
 
-from bridge.document import Document, ListNode, MappingNode, Scalar, YamlNode
+from bridge.document import Document, ListNode, MappingNode, Scalar, YamlNode, read
 from bridge.findings import Finding, did_you_mean
-from bridge.flow import PlainRecord
+from bridge.flow import Headers, PlainRecord
+from bridge.jq import JqError
+from bridge.jq.dates.calendar import parse_time
+from bridge.jsontext import dumps
 from bridge.rules.map.faults import FAULTS
 from bridge.rules.read.advice import without_echoes_in_tests
 from bridge.rules.read.example_keys import ERROR, EVENT, GIVEN, OUTCOMES, SENT_ATTACHMENT, TEST, TEST_FILE
 from bridge.rules.read.keys import Keys, Typed
 from bridge.rules.tools.examples import Example, ExampleFile, Expected
-from bridge.rules.tools.examples_given import VALUE_KEYS, GivenError, milliseconds, record_of
 
-__all__ = ["plain", "read_examples"]
+__all__ = [
+    "LARGEST_RECORD",
+    "VALUE_KEYS",
+    "GivenError",
+    "load_examples",
+    "milliseconds",
+    "plain",
+    "read_examples",
+    "record_of",
+    "test_paths",
+]
+
+VALUE_KEYS: Final = tuple(name for name, key in GIVEN.items() if key.one_of)
+"""Ways of saying what is in a record; one of them."""
+_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+class GivenError(ValueError):
+    """Keys and values that make no record; `key` is the one that is wrong."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def record_of(given: Mapping[str, Any], file: bytes | None = None) -> PlainRecord:
+    """Make the record that keys and values describe; `file` is the content of the file that `file` names.
+
+    `value` is JSON, `text` and `base64` are the bytes themselves, `tombstone: true` is none; `timestamp` is
+    milliseconds or RFC 3339. Raises GivenError.
+    """
+    for key in given:
+        if key not in GIVEN:
+            raise GivenError(key, f"a record has no `{key[:60]}`; it has {', '.join(GIVEN)}")
+    topic = given.get("topic")
+    if not isinstance(topic, str) or not _TOPIC.fullmatch(topic):
+        raise GivenError("topic", "a record needs `topic`, the name of a topic")
+    return PlainRecord(
+        topic,
+        _whole(given, "partition"),
+        _whole(given, "offset"),
+        _value(given, file),
+        key=_bytes("key", given.get("key")),
+        timestamp=milliseconds("timestamp", given.get("timestamp")),
+        headers=_headers(given.get("headers")),
+    )
+
+
+def _whole(given: Mapping[str, Any], key: str) -> int:
+    value = given.get(key, 0)
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise GivenError(key, f"`{key}` must be a whole number, 0 or more")
+    return value
+
+
+def _value(given: Mapping[str, Any], file: bytes | None) -> bytes | None:
+    ways = [key for key in VALUE_KEYS if key in given]
+    if len(ways) != 1:
+        named = ways[1] if ways else "value"
+        raise GivenError(named, f"a record has one of {', '.join(f'`{key}`' for key in VALUE_KEYS)}")
+    way, value = ways[0], given[ways[0]]
+    if way == "value":
+        return dumps(value)
+    if way == "tombstone":
+        if value is not True:
+            raise GivenError(way, "write `tombstone: true`, or give a value")
+        return None
+    if way == "file":
+        if file is None:
+            raise GivenError(way, "there is no such file")
+        return file
+    if not isinstance(value, str):
+        raise GivenError(way, f"`{way}` must be text")
+    if way == "text":
+        return value.encode()
+    try:
+        return b64decode(value, validate=True)
+    except (Base64Error, ValueError):
+        raise GivenError(way, "this is not base64") from None
+
+
+def _bytes(name: str, value: Any) -> bytes | None:
+    """Text as it is; any other value as JSON, for topics with `key: json`."""
+    if value is None:
+        return None
+    return value.encode() if isinstance(value, str) else dumps(value)
+
+
+def milliseconds(name: str, value: Any) -> int:
+    """Read a time: milliseconds since 1970, or RFC 3339 as text; -1 for none. Raises GivenError."""
+    if value is None:
+        return -1
+    if type(value) is int and value >= 0:
+        return value
+    if isinstance(value, str):
+        try:
+            return round(float(parse_time(value)) * 1000)
+        except JqError:
+            pass
+    raise GivenError(name, f'`{name}` must be milliseconds since 1970, or a time such as "2026-01-31T12:00:00Z"')
+
+
+def _headers(value: Any) -> Headers | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or not all(text is None or isinstance(text, str) for text in value.values()):
+        raise GivenError("headers", "`headers` must be names and texts: {content-type: application/json}")
+    return [(name, None if text is None else text.encode()) for name, text in value.items()]
+
 
 ReadFile = Callable[[str], bytes | None]
 
@@ -221,3 +339,27 @@ class _Reader:
                 meant = did_you_mean(word.value, known)
                 hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(list(known)[:12])}"
                 self._add(word, "T005", f"there is no {what} `{word.value[:60]}`", hint)
+
+
+LARGEST_RECORD: Final = 16 * 1024 * 1024
+_SUFFIXES: Final = (".test.yaml", ".test.yml")
+
+
+def test_paths(directory: Path) -> list[Path]:
+    """List the tests of a directory (not those below it), by name, bytewise. Raises OSError."""
+    found = (path for path in directory.iterdir() if path.name.endswith(_SUFFIXES) and not path.name.startswith("."))
+    return sorted((path for path in found if not path.is_dir()), key=lambda path: os.fsencode(path.name))
+
+
+def load_examples(path: Path, rules: Collection[str]) -> tuple[ExampleFile, list[Finding]]:
+    """Read one file of tests; `rules` are the names of the rules that there are. Never raises."""
+
+    def beside(name: str) -> bytes | None:
+        try:
+            with (path.parent / name).open("rb") as file:
+                content = file.read(LARGEST_RECORD + 1)
+        except (OSError, ValueError):
+            return None
+        return content if len(content) <= LARGEST_RECORD else None
+
+    return read_examples(read(path), rules, beside)

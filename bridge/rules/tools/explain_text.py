@@ -1,9 +1,10 @@
-"""An explanation as text for people, and as JSON for programs."""
+"""Explanations as text for people and as JSON for programs, and what many of them come to (`Summary`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from bridge.findings import visible
 from bridge.flow import Event, Fault
@@ -11,10 +12,9 @@ from bridge.jq import tojson_text
 from bridge.jsontext import loads
 from bridge.rules.map.scope import args_maker
 from bridge.rules.map.slow_path import NOTHING
-from bridge.rules.tools.explain import Explained, FileSeen, ItemSeen, RuleSeen, Tested
-from bridge.rules.tools.explain_parts import Seen
+from bridge.rules.tools.explain import Explained, FileSeen, ItemSeen, RuleSeen, Seen, Tested
 
-__all__ = ["as_json", "as_lines"]
+__all__ = ["Summary", "as_json", "as_lines"]
 
 _LONGEST = 100
 
@@ -199,3 +199,86 @@ def _result_json(result: Event | Fault) -> dict[str, Any]:
         "expires": result.expires,
         "event": loads(result.body),
     }
+
+
+_COLUMNS: Final = ("value", "null", "nothing", "error")
+
+
+class _RuleCounts:
+    """One rule."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.fired = 0
+        self.events = 0
+        self.errors: Counter[str] = Counter()
+        self.values: dict[str, Counter[str]] = defaultdict(Counter)
+        self.made = 0
+
+
+class Summary:
+    """Counts explanations. One thread."""
+
+    def __init__(self, rules: Sequence[str]) -> None:
+        self._rules: dict[str, _RuleCounts] = {name: _RuleCounts() for name in rules}
+        self._records = 0
+        self._unread: Counter[str] = Counter()
+        self._filtered = 0
+
+    def add(self, explained: Explained) -> None:
+        """Count one record."""
+        self._records += 1
+        self._filtered += not explained.results
+        for file in explained.files:
+            if file.fault is not None:
+                self._unread[file.fault.code] += 1
+            for seen in file.rules:
+                self._rule(self._rules.setdefault(seen.rule.name, _RuleCounts()), seen)
+
+    def _rule(self, tally: _RuleCounts, seen: RuleSeen) -> None:
+        tally.records += 1
+        tally.fired += seen.state == "fired"
+        if seen.fault is not None:
+            tally.errors[seen.fault.code] += 1
+        for item in seen.items:
+            self._item(tally, item)
+
+    def _item(self, tally: _RuleCounts, item: ItemSeen) -> None:
+        tally.made += 1
+        if isinstance(item.result, Event):
+            tally.events += 1
+        elif isinstance(item.result, Fault):
+            tally.errors[item.result.code] += 1
+        for part in item.parts:
+            self._part(tally, part)
+
+    def _part(self, tally: _RuleCounts, part: Seen) -> None:
+        if part.label == "properties" and isinstance(part.value, dict):
+            for name, value in part.value.items():
+                tally.values[f"properties.{name}"]["null" if value is None else "value"] += 1
+        else:
+            tally.values[part.label][part.outcome] += 1
+
+    def lines(self) -> list[str]:
+        """Write the counts, rule by rule."""
+        records = "1 record" if self._records == 1 else f"{self._records:,} records"
+        lines = [f"{records}, {self._filtered:,} filtered"]
+        lines += [f"cannot be read: {count:,} [{code}]" for code, count in self._unread.most_common()]
+        for name, tally in self._rules.items():
+            lines += ["", *_table(name, tally)]
+        return lines
+
+
+def _table(name: str, tally: _RuleCounts) -> list[str]:
+    errors = ", ".join(f"{count:,} {code}" for code, count in tally.errors.most_common()) or "no errors"
+    lines = [f"{name}: fired for {tally.fired:,} of {tally.records:,} records, {tally.events:,} events, {errors}"]
+    if not tally.made:
+        return lines
+    width = max(map(len, tally.values))
+    lines.append(f"  {'':{width}}" + "".join(f"{column:>9}" for column in _COLUMNS))
+    for label, counts in tally.values.items():
+        # Of an object made by one expression, a key that is not there was left out.
+        counts["nothing"] += tally.made - counts.total()
+        doubtful = "  ← never there" if not counts["value"] else ""
+        lines.append(f"  {label:{width}}" + "".join(f"{counts[column]:>9,}" for column in _COLUMNS) + doubtful)
+    return lines

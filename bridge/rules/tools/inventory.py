@@ -13,7 +13,7 @@ from bridge.rules.lint.contexts import Placed, placed
 from bridge.rules.lint.signatures import Types
 from bridge.rules.lint.types import Around, types_of
 from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Rule, RuleFile, RuleSet, Text, Value
-from bridge.rules.tools.explain_parts import written
+from bridge.rules.tools.explain import written
 
 __all__ = ["Made", "Property", "inventory"]
 

@@ -10,11 +10,9 @@ from hypothesis import given, settings, strategies as st
 
 from bridge.document import compose
 from bridge.findings import Finding, render
-from bridge.rules.tools.examples import Ran, run_example
-from bridge.rules.tools.examples_compare import differences
-from bridge.rules.tools.examples_junit import junit
+from bridge.rules.tools.examples import Ran, differences, run_example
 from bridge.rules.tools.examples_reader import plain, read_examples
-from bridge.rules.tools.examples_update import updated
+from bridge.rules.tools.examples_write import junit, updated
 from tests.rules.given import CONTEXT, load, rules
 
 RULES = rules(
@@ -262,7 +260,7 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.text("ab-:#", min_size=1, max_size=5), VALUES, max_size=4))
 def test_what_update_writes_is_read_back_as_it_was(properties: dict[str, object]) -> None:
     """Whatever an event holds, the YAML that is written for it means the same to our own reader."""
-    from bridge.rules.tools.examples_update import _mapping
+    from bridge.rules.tools.examples_write import _mapping
 
     if not properties:
         return

@@ -13,8 +13,7 @@ from bridge.flow import UNREADABLE, Event, Record
 from bridge.rules.map.mapping import compile_mapping
 from bridge.rules.read.load import load_rules
 from bridge.rules.tools.explain import Explained, Explainer
-from bridge.rules.tools.explain_summary import Summary
-from bridge.rules.tools.explain_text import as_json, as_lines
+from bridge.rules.tools.explain_text import Summary, as_json, as_lines
 from bridge.rules.tools.inventory import inventory
 from tests.rules.given import CONTEXT, load, record, rules, tombstone
 from tests.rules.paths import CONFIG_RULES

@@ -1,17 +1,18 @@
-"""Writes what came out into a file of tests as `expect`, and leaves the rest of the file as it is. Pure."""
+"""What came out of tests, written: into their own file as `expect` (`updated`), or as JUnit's XML for CI (`junit`). Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
+from xml.sax.saxutils import escape, quoteattr
 
 from bridge.document import EntryNode, ListNode, MappingNode, Scalar, Source, YamlNode
 from bridge.document.scalars import resolve
 from bridge.jq import tojson_text
 from bridge.rules.tools.examples import Made, Ran
 
-__all__ = ["updated"]
+__all__ = ["junit", "updated"]
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_/€](?:[A-Za-z0-9_./@€%+-]| (?=[A-Za-z0-9_./@€%+-]))*")
 _UNPRINTABLE: Final = re.compile(
@@ -112,3 +113,40 @@ def _scalar(value: Any) -> str:
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match.group())
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(suites: Sequence[tuple[str, Sequence[Ran]]]) -> str:
+    """Write the results of files of tests, each with its path."""
+    total = sum(len(ran) for _, ran in suites)
+    failed = sum(bool(one.differences) for _, ran in suites for one in ran)
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', f'<testsuites tests="{total}" failures="{failed}">']
+    for path, ran in suites:
+        failures = sum(bool(one.differences) for one in ran)
+        lines.append(f'  <testsuite name={_quoted(path)} tests="{len(ran)}" failures="{failures}">')
+        lines += [_case(path, one) for one in ran]
+        lines.append("  </testsuite>")
+    return "\n".join([*lines, "</testsuites>", ""])
+
+
+def _case(path: str, one: Ran) -> str:
+    line = one.example.node.start.line
+    head = (
+        f'    <testcase classname={_quoted(path)} name={_quoted(one.example.name)} file={_quoted(path)} line="{line}"'
+    )
+    if not one.differences:
+        return head + "/>"
+    first = _quoted(one.differences[0])
+    return (
+        f"{head}>\n      <failure message={first}>{_xml_text(chr(10).join(one.differences))}</failure>\n    </testcase>"
+    )
+
+
+def _quoted(text: str) -> str:
+    return quoteattr(_NO_XML.sub("\ufffd", text))
+
+
+def _xml_text(text: str) -> str:
+    return escape(_NO_XML.sub("\ufffd", text))
