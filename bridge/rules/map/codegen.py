@@ -13,6 +13,7 @@ record, for topics that several rules or files read. Both are the same code (`_W
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -310,7 +311,10 @@ class _Values:
     def _trimmed(self, name: str, made: str, wanted: slow_path.TextField) -> None:
         known = self.code.thing(wanted)
         self.code.line(f"{name} = {made}")
-        self.code.line(f"if type({name}) is not str: {name} = {self.call(slow_path.text_of, known, name)}")
+        rare = self.call(slow_path.text_of, known, name)
+        if wanted.integers:
+            rare = f"str({name}) if type({name}) is int else {rare}"
+        self.code.line(f"if type({name}) is not str: {name} = {rare}")
         self.code.line(f"{name} = {name}.strip()")
         too_long = "" if wanted.longest is None else f" or len({name}) > {wanted.longest}"
         self.code.line(f"if not {name}{too_long}: {self.call(slow_path.not_kept, known, name)}")
@@ -376,19 +380,15 @@ class _Values:
         if types_of(node, self._scope) <= {"string", "boolean", "null"}:
             return name
         safe = self.keep(name)
+        # A number is usually printed right as it is.
+        usual = f"type({safe}) is float and {PLAIN_LEAST!r} <= {safe} < {PLAIN_MOST!r} and {safe} % 1.0"
+        care = f"type({safe}) in {self.code.thing(CARE)} and not ({usual})"
         if _may_compute(node):
-            self._care(safe, self.call(exact_computed, safe, str(level)))
+            self.code.line(f"if {care}: {safe} = {self.call(exact_computed, safe, str(level))}")
         else:
-            with self.code.block(f"if type({safe}) is not str and type({safe}) is not int"):
-                self._care(safe, self.call(exact, safe, str(level)))
+            test = f"type({safe}) is not str and type({safe}) is not int and {care}"
+            self.code.line(f"if {test}: {safe} = {self.call(exact, safe, str(level))}")
         return safe
-
-    def _care(self, name: str, call: str) -> None:
-        """Write the call where a value needs it: a number is usually printed right as it is."""
-        with self.code.block(f"if type({name}) is float"):
-            usual = f"{PLAIN_LEAST!r} <= {name} < {PLAIN_MOST!r} and {name} % 1.0"
-            self.code.line(f"if not ({usual}): {name} = {call}")
-        self.code.line(f"elif type({name}) in {self.code.thing(CARE)}: {name} = {call}")
 
     def _part(self, node: Node, v: str, level: int) -> str | None:
         """Write an expression that builds objects, or a list of objects, of single values, each made right by itself.
@@ -445,7 +445,9 @@ class _Values:
             if not part.program.types <= {"string"} or not self._single(part):
                 name = self.keep(name)
                 as_text = self.call(slow_path.part_text, self.code.thing(part), name)
-                self.code.line(f"if type({name}) is not str: {name} = {as_text}")
+                self.code.line(
+                    f"if type({name}) is not str: {name} = str({name}) if type({name}) is int else {as_text}"
+                )
             parts.append(f"f'{{{name}}}'" if name.isidentifier() else name)
         return self.keep(" ".join(parts))
 
@@ -553,6 +555,10 @@ class _Event(NamedTuple):
     """Its `Kind`."""
 
 
+_MARK: Final = re.compile(r"^ *#(\d*)$", re.MULTILINE)
+"""A comment in generated code: the lines behind it are of the expression with this number, or of none."""
+
+
 class _Failures:
     """Which fault an exception is that came out of a rule's code."""
 
@@ -565,11 +571,11 @@ class _Failures:
 
     def read(self, text: str, expressions: Sequence[Expression]) -> None:
         """Note which lines are an expression's: those from a comment with its number to the next comment."""
-        for number, line in enumerate(text.split("\n"), 1):
-            mark = line.lstrip()
-            if mark.startswith("#"):
-                self._starts.append(number)
-                self._expressions.append(expressions[int(mark[1:])] if len(mark) > 1 else None)
+        line, end = 1, 0
+        for mark in _MARK.finditer(text):
+            line, end = line + text.count("\n", end, mark.start()), mark.start()
+            self._starts.append(line)
+            self._expressions.append(expressions[int(mark[1])] if mark[1] else None)
 
     def _problem(self, error: Exception) -> MapError | None:
         """Say what the record did; None where no record can do it."""
