@@ -381,12 +381,16 @@ class _Values:
             return name
         safe = self.keep(name)
         # A number is usually printed right as it is.
-        usual = f"type({safe}) is float and {PLAIN_LEAST!r} <= {safe} < {PLAIN_MOST!r} and {safe} % 1.0"
-        care = f"type({safe}) in {self.code.thing(CARE)} and not ({usual})"
+        usual = f"{PLAIN_LEAST!r} <= {safe} < {PLAIN_MOST!r} and {safe} % 1.0"
+        care = self.code.thing(CARE)
         if _may_compute(node):
-            self.code.line(f"if {care}: {safe} = {self.call(exact_computed, safe, str(level))}")
+            call = self.call(exact_computed, safe, str(level))
+            with self.code.block(f"if type({safe}) is float"):
+                self.code.line(f"if not ({usual}): {safe} = {call}")
+            self.code.line(f"elif type({safe}) in {care}: {safe} = {call}")
         else:
-            test = f"type({safe}) is not str and type({safe}) is not int and {care}"
+            rare = f"type({safe}) in {care} and not (type({safe}) is float and {usual})"
+            test = f"type({safe}) is not str and type({safe}) is not int and {rare}"
             self.code.line(f"if {test}: {safe} = {self.call(exact, safe, str(level))}")
         return safe
 
