@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from types import FrameType
@@ -431,3 +432,17 @@ def test_the_layout_is_that_of_event_body(tenant: str | None) -> None:
         insert_id=event.key, time_ms=NOON, name="told", env=ENV, distinct_id="u1", properties={"p": 1},
         key=event.key, tenant=tenant,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("fan_out", ["", "for_each: .to[]\n"])
+def test_the_largest_event_is_sent(fan_out: str) -> None:
+    """An event of just `max_event_bytes` is made; one byte more is the fault `event_too_large`."""
+    text = rules(fan_out + "properties: {p: '${ .p }'}")
+    ruleset = load_texts([("a.yaml", text.encode())]).rules
+    one = PlainRecord("t", 0, 1, dumps({"p": "x" * 100, "to": [1]}), timestamp=NOON)
+    (event,) = compile_mapping(ruleset, CONTEXT).mapper("t")(one)
+    assert isinstance(event, Event)
+    for most, made in ((len(event.body), (1, [])), (len(event.body) - 1, (0, ["event_too_large"]))):
+        context = replace(CONTEXT, max_event_bytes=most)
+        run = compile_mapping(ruleset, context).for_topic("t")([one], [1], 100, PLENTY)
+        assert (len(run.bodies), [fault.code for _, fault in run.faults]) == made
