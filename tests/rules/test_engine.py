@@ -207,7 +207,7 @@ def split(made: Mapped) -> tuple[list[Event], list[Fault]]:
     return [one for one in made if isinstance(one, Event)], [one for one in made if isinstance(one, Fault)]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(rule_sets(), runs(), st.integers(1, 8), st.sampled_from([0, 300, 700, 2_000, PLENTY]))
 def test_runs_become_what_the_reference_says(made_of: Pair, made: list[PlainRecord], most: int, room: int) -> None:
     """Any rules and records, in runs of any limits: the events, faults and keys of the reference, in its order."""
