@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bridge.jq.builtins import BUILTINS
-from bridge.jq.emit.analysis import ONE
-from bridge.jq.emit.calls import defined
-from bridge.jq.emit.code import Code
-from bridge.jq.emit.constants import constant_of
-from bridge.jq.emit.generator import Generator, Sink
-from bridge.jq.emit.scope import NOT_CONSTANT, Bound, Scope
-from bridge.jq.facts import comparison_of, path_of, types_of
+from bridge.jq.builtins.table import NOT_CONSTANT
+from bridge.jq.emit.seam import Bound, Code, Generator, Scope, Sink, path_of, scope_of
+from bridge.jq.lower import NO_DEFS, Defs
 from bridge.jq.problems import BreakOut, BudgetExceeded, JqError, JqProblem
 from bridge.jq.runtime.budget import Budget
 from bridge.jq.runtime.values import JSON
 from bridge.jq.syntax.names import Checker, Names
-from bridge.jq.syntax.nodes import Function, Node
+from bridge.jq.syntax.nodes import Binary, Function, Logic, Node
 from bridge.jq.syntax.parser import parse, parse_definitions
 
 Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Defs:
-    """Shared functions. `functions` are in the order of their definition; `reads` are the variables each reads."""
-
-    functions: tuple[Function, ...]
-    variables: frozenset[str]
-    reads: frozenset[str]
-
-    @property
-    def keys(self) -> frozenset[str]:
-        """`name/arity` of every function."""
-        return frozenset(function.key for function in self.functions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +64,6 @@ class Program:
             raise BudgetExceeded("values or calls are nested too deep") from None
         except MemoryError:
             raise BudgetExceeded("there is not enough memory for the values") from None
-
-
-NO_DEFS = Defs((), frozenset(), frozenset())
 
 
 def compile_defs(text: str, *, variables: Sequence[str] = (), earlier: Defs | None = None) -> Defs:
@@ -141,13 +120,30 @@ def _compiled(text: str, node: Node, variables: Sequence[str], defs: Defs, reads
         text=text,
         node=node,
         single=single,
-        types=types_of(node, scope),
+        types=scope.facts(node).types,
         reads=reads,
-        constant=constant_of(node, scope),
+        constant=scope.facts(node).constant,
         paths=path_of(node),
-        comparison=comparison_of(node, scope),
+        comparison=_comparison_of(node, scope),
         _function=function,
     )
+
+
+def _comparison_of(node: Node, scope: Scope) -> tuple[Path, JSON] | None:
+    """(path, constant) if the expression can be true only for inputs that hold the constant at the path.
+
+    It is `PATH == CONSTANT`, the other way round, or begins with one of them before `and`.
+    """
+    while isinstance(node, Logic) and node.op == "and":
+        node = node.left
+    if not isinstance(node, Binary) or node.op != "==":
+        return None
+    for side, other in ((node.left, node.right), (node.right, node.left)):
+        path = path_of(side)
+        value = NOT_CONSTANT if path is None else scope.facts(other).constant
+        if path is not None and value is not NOT_CONSTANT and type(value) not in (list, dict):
+            return path, value
+    return None
 
 
 def _generate(node: Node, variables: Sequence[str], defs: Defs) -> tuple[Callable[..., JSON], bool, Scope]:
@@ -158,7 +154,7 @@ def _generate(node: Node, variables: Sequence[str], defs: Defs) -> tuple[Callabl
         if names:
             code.line(f"{', '.join(bound.name for bound in names.values())}, = args")
         scope = scope_of(generator, names, defs)
-        single = generator.count(node, scope) == ONE
+        single = generator.single(node, scope)
         if single:
             code.line(f"return {generator.one(node, scope, 'v')}")
         else:
@@ -167,12 +163,4 @@ def _generate(node: Node, variables: Sequence[str], defs: Defs) -> tuple[Callabl
     return code.build("program"), single, scope
 
 
-def scope_of(generator: Generator, variables: Mapping[str, Bound], defs: Defs) -> Scope:
-    """The scope of an expression: variables of its surroundings, and shared functions (written where they are used)."""
-    scope = Scope.empty().with_variables(variables)
-    for function in defs.functions:
-        scope = defined(generator, function, scope)
-    return scope
-
-
-__all__ = ["NOT_CONSTANT"]
+__all__ = ["NOT_CONSTANT", "NO_DEFS", "Defs", "Program", "compile_defs", "compile_program"]

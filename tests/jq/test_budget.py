@@ -7,9 +7,7 @@ import time
 import pytest
 
 from bridge.jq import Budget, BudgetExceeded, JqError, JqProblem, compile_program, parse
-from bridge.jq.emit.analysis import Analysis
-from bridge.jq.emit.growth import swells
-from bridge.jq.emit.scope import Scope
+from bridge.jq.emit.seam import Scope, swells
 from bridge.jq.runtime.values import JSON
 from tests.jq.given import outputs
 
@@ -189,5 +187,5 @@ USUAL = [
 @pytest.mark.parametrize("program", USUAL)
 def test_usual_mappings_are_not_weighed(program: str) -> None:
     """A mapping that cannot make more of its input pays nothing for those that can."""
-    assert not swells(parse(program), Scope.empty(), Analysis())
-    assert swells(parse("[.,.]|" * 20 + "."), Scope.empty(), Analysis())
+    assert not swells(parse(program), Scope.empty())
+    assert swells(parse("[.,.]|" * 20 + "."), Scope.empty())

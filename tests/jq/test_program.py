@@ -5,12 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.jq import NOT_CONSTANT, Budget, JqError, JqProblem, compile_defs, compile_program, parse
-from bridge.jq.emit.code import Code
-from bridge.jq.emit.generator import Generator
-from bridge.jq.emit.reads import prefetch
-from bridge.jq.emit.scope import Bound
-from bridge.jq.emit.seam import emit
-from bridge.jq.program import scope_of
+from bridge.jq.emit.seam import Bound, Code, Generator, emit, prefetch, scope_of
 
 SINGLE = [
     (".a.b[0]", True), (".a // 1", True), ("[.[] | .a]", True), ("{a, b: (.c | length)}", True), (".a?", False),

@@ -249,6 +249,7 @@ ROWS: list[Builtin] = [
         ('{"a": {"b": 1}} | getpath(["a", "b"])', ("1",)),
         ANY,
         getpath,
+        written=True,
     ),
     Builtin(
         "setpath/2",

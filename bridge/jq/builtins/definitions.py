@@ -357,7 +357,7 @@ _WRITTEN: list[tuple[str, str, str, tuple[str, ...], frozenset[str], Counting]] 
 
 def _written() -> list[Builtin]:
     return [
-        Builtin(key, doc, (program, outputs), types, count=count)
+        Builtin(key, doc, (program, outputs), types, count=count, written=True)
         for key, doc, program, outputs, types, count in _WRITTEN
     ]
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from bridge.jq.syntax.nodes import Function
+from bridge.jq.runtime.values import JSON
+from bridge.jq.syntax.nodes import Call, Function
+
+NOT_CONSTANT = object()
+"""Says that something is not a constant; no JSON value."""
 
 ANY = frozenset(("null", "boolean", "number", "string", "array", "object"))
 NULL = frozenset(("null",))
@@ -21,7 +25,9 @@ class Builtin:
     """One built-in function, `key` being its name and arity.
 
     `run` is a Python function of the input, the arguments and (with `budget`) the Budget; with `stream` it gives an
-    iterable of outputs. Without `run` the built-in is written by the code generator or has a `definition` in jq.
+    iterable of outputs. Without `run` it has a `definition` in jq, or `prepare` makes the function of the call and its
+    arguments' constants (NOT_CONSTANT where there is none), and raises JqProblem for what is wrong with them. `written`
+    says that the code generator has code of its own for it (`emit/builtins.py`).
     `count` gives the number of outputs (0 one, 1 at most one, 2 any) from those of the arguments. `example` is a
     program that reads nothing, and its outputs as JSON. `ours` marks what jq does not have.
     """
@@ -35,6 +41,8 @@ class Builtin:
     stream: bool = False
     count: Callable[[list[int]], int] | None = None
     definition: Function | None = None
+    prepare: Callable[[Call, list[JSON]], object] | None = None
+    written: bool = False
     ours: bool = False
 
     @property

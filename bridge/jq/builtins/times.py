@@ -1,9 +1,17 @@
-"""Built-ins on dates."""
+"""Built-ins on dates, and `format`; formats and zones are constants, checked with the program."""
 
 from __future__ import annotations
 
-from bridge.jq.builtins.table import ARRAY, NUMBER, STRING, Builtin
+from collections.abc import Callable
+from typing import TypeVar
+
+from bridge.jq.builtins.table import ARRAY, NOT_CONSTANT, NUMBER, STRING, Builtin
+from bridge.jq.problems import JqProblem
 from bridge.jq.runtime.values import JSON
+from bridge.jq.syntax.nodes import Call, Node
+
+T = TypeVar("T")
+_ISO = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def gmtime(value: JSON) -> JSON:
@@ -31,6 +39,73 @@ def _one(_: list[int]) -> int:
     return 0
 
 
+def _constant(call: Call, constants: list[JSON], at: int, what: str) -> tuple[str, Node]:
+    value, where = constants[at], call.args[at]
+    if value is NOT_CONSTANT:
+        message = f"the {what} of `{call.name}` must be a constant"
+        hint = f'write it as `"…"` here: a {what} is checked when the rules load'
+        raise JqProblem("not-constant", message, where.start, where.end, hint)
+    if type(value) is not str:
+        raise JqProblem("date-format", f"the {what} of `{call.name}` is a text", where.start, where.end)
+    return value, where
+
+
+def _format_of(call: Call, constants: list[JSON]) -> tuple[str, Node]:
+    return _constant(call, constants, 0, "format") if constants else (_ISO, call)
+
+
+def _made(make: Callable[[], T], where: Node, hint: str | None = None) -> T:
+    try:
+        return make()
+    except ValueError as problem:
+        raise JqProblem("date-format", str(problem), where.start, where.end, hint) from problem
+
+
+def _zone_hint(name: str) -> str:
+    """What to write for a zone that does not exist."""
+    if "%" in name:
+        return 'the format comes first: `format_time("%d.%m.%Y"; "Europe/Paris")`'
+    return 'write a name of the IANA, such as `"Europe/Paris"`'
+
+
+def _strftime(call: Call, constants: list[JSON]) -> object:
+    """`strftime(format)`, `todate`, `todateiso8601`."""
+    from bridge.jq.dates import calendar as dates
+
+    text, where = _format_of(call, constants)
+    form = _made(lambda: dates.DateFormat(text, zone=False), where)
+    return lambda value: dates.strftime(value, form)
+
+
+def _strptime(call: Call, constants: list[JSON]) -> object:
+    """`strptime(format)`, `fromdate`, `fromdateiso8601`."""
+    from bridge.jq.dates import calendar as dates, parsing
+
+    text, where = _format_of(call, constants)
+    form = _made(lambda: parsing.DatePattern(text), where)
+    return form.read if constants else lambda value: dates.mktime(form.read(value))
+
+
+def _format_time(call: Call, constants: list[JSON]) -> object:
+    from bridge.jq.dates import calendar as dates
+
+    text, where = _constant(call, constants, 0, "format")
+    form = _made(lambda: dates.DateFormat(text, zone=True), where)
+    name, place = _constant(call, constants, 1, "zone")
+    zone = _made(lambda: dates.zone_of(name), place, _zone_hint(name))
+    return lambda value: dates.format_time(value, form, zone)
+
+
+def _format(call: Call, constants: list[JSON]) -> object:
+    """`format("name")`: the same as `@name`."""
+    from bridge.jq.runtime.formats import FORMATS
+
+    name, where = _constant(call, constants, 0, "name")
+    if name not in FORMATS:
+        raise JqProblem("unknown-function", f"there is no format `{name}`", where.start, where.end)
+    return FORMATS[name]
+
+
 ROWS: list[Builtin] = [
     Builtin(
         "gmtime/0",
@@ -46,6 +121,7 @@ ROWS: list[Builtin] = [
         ('0 | strftime("%A, %d %B %Y")', ('"Thursday, 01 January 1970"',)),
         STRING,
         count=_one,
+        prepare=_strftime,
     ),
     Builtin(
         "strptime/1",
@@ -53,6 +129,7 @@ ROWS: list[Builtin] = [
         ('"1970-01-02" | strptime("%Y-%m-%d") | mktime', ("86400",)),
         ARRAY,
         count=_one,
+        prepare=_strptime,
     ),
     Builtin(
         "todate/0",
@@ -60,6 +137,7 @@ ROWS: list[Builtin] = [
         ("0 | todate", ('"1970-01-01T00:00:00Z"',)),
         STRING,
         count=_one,
+        prepare=_strftime,
     ),
     Builtin(
         "todateiso8601/0",
@@ -67,6 +145,7 @@ ROWS: list[Builtin] = [
         ("0 | todateiso8601", ('"1970-01-01T00:00:00Z"',)),
         STRING,
         count=_one,
+        prepare=_strftime,
     ),
     Builtin(
         "fromdate/0",
@@ -74,6 +153,7 @@ ROWS: list[Builtin] = [
         ('"1970-01-01T00:00:01Z" | fromdate', ("1",)),
         NUMBER,
         count=_one,
+        prepare=_strptime,
     ),
     Builtin(
         "fromdateiso8601/0",
@@ -81,8 +161,17 @@ ROWS: list[Builtin] = [
         ('"1970-01-01T00:00:01Z" | fromdateiso8601', ("1",)),
         NUMBER,
         count=_one,
+        prepare=_strptime,
     ),
-    Builtin("format/1", '`format("uri")` is `@uri`.', ('"a b" | format("uri")', ('"a%20b"',)), STRING, count=_one),
+    Builtin(
+        "format/1",
+        '`format("uri")` is `@uri`.',
+        ('"a b" | format("uri")', ('"a%20b"',)),
+        STRING,
+        count=_one,
+        prepare=_format,
+        budget=True,
+    ),
     Builtin(
         "parse_time/0",
         "A time of RFC 3339, with any fraction and offset, as seconds.",
@@ -98,5 +187,6 @@ ROWS: list[Builtin] = [
         STRING,
         count=_one,
         ours=True,
+        prepare=_format_time,
     ),
 ]

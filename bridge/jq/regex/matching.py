@@ -42,10 +42,6 @@ class Match(NamedTuple):
         start, end = self.spans[index]
         return None if start < 0 else self.text[start:end]
 
-    def named(self) -> dict[str, JSON]:
-        """The named groups as an object."""
-        return {name: self.part(at + 1) for at, name in enumerate(self.names) if name is not None}
-
 
 class Regex:
     """A compiled pattern with jq's meaning. Immutable; may be used by several threads."""
@@ -138,6 +134,11 @@ class _Places:
             self._character -= len(self._data[byte : self._byte].decode("utf-8", "surrogatepass"))
         self._byte = byte
         return self._character
+
+
+def named(match: Match) -> dict[str, JSON]:
+    """The named groups of a match as an object, as jq's `capture` gives it."""
+    return {name: match.part(at + 1) for at, name in enumerate(match.names) if name is not None}
 
 
 def match_object(match: Match) -> dict[str, JSON]:

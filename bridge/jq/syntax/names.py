@@ -9,7 +9,6 @@ from bridge.jq.builtins import BUILTINS
 from bridge.jq.problems import JqProblem
 from bridge.jq.refused import REFUSED
 from bridge.jq.runtime.formats import FORMATS
-from bridge.jq.syntax.bindings import pattern_keys, pattern_names
 from bridge.jq.syntax.hints import FOREIGN_FUNCTIONS, did_you_mean
 from bridge.jq.syntax.nodes import (
     Array,
@@ -30,6 +29,8 @@ from bridge.jq.syntax.nodes import (
     Text,
     Variable,
     children,
+    pattern_keys,
+    pattern_names,
 )
 
 _THE_RECORD = frozenset(("value", "record", "payload", "message", "event", "body", "root", "this", "self", "json"))
