@@ -69,8 +69,9 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 def known(node: N) -> N:
-    """The node with its facts."""
-    return replace(node, facts=_FACTS[type(node)](node))
+    """The node, which was just made, with its facts."""
+    object.__setattr__(node, "facts", _FACTS[type(node)](node))
+    return node
 
 
 def swells(facts: Facts) -> bool:
@@ -82,15 +83,9 @@ def of_call(result: N, facts: Facts | None = None, **changed: Any) -> N:
     """The node as what a call stands for: what is around it looks at `facts`, never inside."""
     base = result.facts if facts is None else facts
     growth = base.growth._replace(deep=base.growth.deep + 1)
-    found = replace(
-        base,
-        growth=growth,
-        collected=growth if base.outputs == ONE else UNKNOWN,
-        reads=(),
-        variables=False,
-        called=True,
-    )
-    return replace(result, facts=replace(found, **changed))
+    whole = growth if base.outputs == ONE else UNKNOWN
+    call = {"growth": growth, "collected": whole, "reads": (), "variables": False, "called": True}
+    return replace(result, facts=replace(base, **{**call, **changed}))
 
 
 def of_builtin(result: N, builtin: Builtin, args: Sequence[Facts], outputs: int) -> N:

@@ -63,7 +63,7 @@ _HEAVY = 6
 """An argument with more nodes than this becomes a function of its own when it is used more than once."""
 _LARGE = 60
 """A function without parameters and with more nodes than this becomes a Python function."""
-_MOST_CALLS = 100_000
+_MOST_CALLS = 50_000
 """Calls that are written out in one expression; code of so many would be far too large."""
 
 
@@ -73,6 +73,8 @@ class Macro:
 
     function: syntax.Function
     scope: Scope
+    lowered: dict[Function | None, Core] = field(default_factory=dict)
+    """What it stands for, by the Function that the call is in, where it has no parameters."""
 
 
 @dataclass(slots=True, eq=False)
@@ -166,8 +168,14 @@ class Lowering:
             return of_call(known(Invoke(node, callee, (), scope.within)))
         if isinstance(callee, Own):
             return of_call(self._invoked(callee, node, scope))
-        found, _ = self._written_out(callee, node, scope)
-        return replace(found, facts=replace(found.facts, types=ANY)) if callee.function.params else found
+        found = callee.lowered.get(scope.within)
+        if found is None:
+            found, _ = self._written_out(callee, node, scope)
+            if not callee.function.params:
+                callee.lowered[scope.within] = found
+            else:
+                found = replace(found, facts=replace(found.facts, types=ANY))
+        return found
 
     def _argument(self, argument: Argument) -> Core:
         if argument.lowered is None:
