@@ -9,11 +9,10 @@ import sys
 
 from bridge.jq.builtins import BUILTINS, Builtin
 from bridge.jq.refused import REFUSED
-from bridge.jq.regex.parts import ESCAPES_REFUSED, GROUPS_REFUSED
-from bridge.jq.regex.translate import MOST
+from bridge.jq.regex.translate import ESCAPES_REFUSED, GROUPS_REFUSED, MOST
 from bridge.jq.runtime.budget import DEPTH, OUTPUTS, STEPS, TEXT
 from bridge.jq.runtime.formats import FORMATS
-from bridge.jq.syntax.tokens import MAX_DEPTH, MAX_TEXT
+from bridge.jq.syntax.lexer import MAX_DEPTH, MAX_TEXT
 
 _INTRO = """\
 # Expressions: jq, and where they differ from it

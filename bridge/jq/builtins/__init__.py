@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bridge.jq.builtins import collections_, definitions, numbers, ordering, regexes, streams, texts, times
+from bridge.jq.builtins import containers, definitions, numbers, regexes, texts, times
 from bridge.jq.builtins.table import Builtin, table
 
 BUILTINS: Mapping[str, Builtin] = MappingProxyType(
     table(
-        collections_.ROWS,
-        ordering.ROWS,
-        streams.ROWS,
+        containers.ROWS,
         texts.ROWS,
         numbers.ROWS,
         regexes.ROWS,

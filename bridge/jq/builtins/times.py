@@ -79,10 +79,10 @@ def _strftime(call: Call, constants: list[JSON]) -> object:
 
 def _strptime(call: Call, constants: list[JSON]) -> object:
     """`strptime(format)`, `fromdate`, `fromdateiso8601`."""
-    from bridge.jq.dates import calendar as dates, parsing
+    from bridge.jq.dates import calendar as dates
 
     text, where = _format_of(call, constants)
-    form = _made(lambda: parsing.DatePattern(text), where)
+    form = _made(lambda: dates.DatePattern(text), where)
     return form.read if constants else lambda value: dates.mktime(form.read(value))
 
 

@@ -14,7 +14,7 @@ from json.encoder import encode_basestring
 from bridge.jq.problems import BudgetExceeded, JqError
 from bridge.jq.runtime.budget import DEPTH, Budget
 from bridge.jq.runtime.values import INT_MAX, INT_MIN, JSON, fitted, whole
-from bridge.jq.syntax.tokens import number_value
+from bridge.jq.syntax.lexer import number_value
 
 LARGEST = "1.7976931348623157e+308"
 SHOWN = 30

@@ -9,7 +9,7 @@ from bridge.jq.builtins import BUILTINS
 from bridge.jq.problems import JqProblem
 from bridge.jq.refused import REFUSED
 from bridge.jq.runtime.formats import FORMATS
-from bridge.jq.syntax.hints import FOREIGN_FUNCTIONS, did_you_mean
+from bridge.jq.syntax.mistakes import FOREIGN_FUNCTIONS, did_you_mean
 from bridge.jq.syntax.nodes import (
     Array,
     Bind,
