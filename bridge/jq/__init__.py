@@ -5,6 +5,15 @@
     program.one({"total": 1999}, ("some key",), budget)      # 19.99; raises JqError
 
 Semantics are those of libjq 1.8.2 but for the documented differences. Nothing in here knows of rules.
+
+A text goes one way. Begin with `program.py`, which calls them in this order:
+
+    syntax/      text → tree, names checked; what to say of a text that is none
+    lower.py     tree → core.py: names resolved, calls written out, some twenty kinds of nodes
+    facts.py     how many outputs, which types, constant or not, growth, reads: on each node, from the leaves up
+    emit/        core → Python; `seam.py` is for whoever writes expressions into functions of his own
+    builtins/    the table of built-ins: documentation, example and meaning of each
+    runtime/     what generated code calls; regex/, dates/ likewise
 """
 
 from __future__ import annotations

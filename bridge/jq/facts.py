@@ -70,7 +70,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 def known(node: N) -> N:
     """The node, which was just made, with its facts."""
-    object.__setattr__(node, "facts", _FACTS[type(node)](node))
+    object.__setattr__(node, "facts", FACTS[type(node)](node))
     return node
 
 
@@ -323,7 +323,7 @@ def _invoke(node: Invoke) -> Facts:
     return _facts(node.args, inside, outputs=max(most(values), function.outputs))
 
 
-_FACTS: Mapping[type[Core], Callable[[Any], Facts]] = {
+FACTS: Mapping[type[Core], Callable[[Any], Facts]] = {
     Input: lambda _: Facts(ONE, ANY, NOT_CONSTANT, _INPUT, _INPUT),
     Const: lambda node: Facts(ONE, frozenset((type_name(node.value),)), node.value, _CONSTANT, _CONSTANT),
     Variable: lambda node: Facts(ONE, ANY, node.binding.constant, _CONSTANT, _CONSTANT, variables=True),

@@ -152,7 +152,7 @@ class Lowering:
 
     def lower(self, node: syntax.Node, scope: Scope) -> Core:
         """The expression in the core."""
-        return _LOWER[type(node)](self, node, scope)
+        return LOWER[type(node)](self, node, scope)
 
     def call(self, node: syntax.Call, scope: Scope) -> Core:
         """What a call stands for."""
@@ -429,7 +429,7 @@ def _label(low: Lowering, node: syntax.Label, scope: Scope) -> Core:
     return known(Label(node, mark, low.lower(node.body, inner)))
 
 
-_LOWER: Mapping[type[syntax.Node], Callable[[Lowering, Any, Scope], Core]] = {
+LOWER: Mapping[type[syntax.Node], Callable[[Lowering, Any, Scope], Core]] = {
     syntax.Identity: lambda _, node, __: known(Input(node)),
     syntax.Literal: lambda _, node, __: known(Const(node, node.value)),
     syntax.Variable: lambda _, node, scope: known(Variable(node, scope.variables[node.name])),

@@ -155,6 +155,8 @@ def test_lone_surrogates_do_not_break_anything(program: str) -> None:
     ".a" * 250, ",".join(["1"] * 3000), "|".join(["map(.)"] * 40), "map(" * 30 + "." + ")" * 30, "first(" * 60 + "1" + ")" * 60,
     "[limit(5;" * 25 + "range(9)" + ")]" * 25, "if . then " * 60 + "1" + " else 2 end" * 60, "|".join([".[]?"] * 200),
     ".a as $x|" * 80 + "$x", "def f: . ; " * 80 + "f", "(" + ",".join([".a"] * 500) + ") |= 1",
+    "def f0: . + 1; " + " ".join(f"def f{n}: f{n - 1} | f{n - 1};" for n in range(1, 30)) + " f29",
+    "until(. > 1; " * 30 + "." + ")" * 30, "with_entries(" * 40 + "." + ")" * 40,
 ])  # fmt: skip
 def test_long_programs_compile_or_are_refused(program: str) -> None:
     """A program near the limits of Python's own compiler compiles, or is refused as too large."""

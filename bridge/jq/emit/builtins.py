@@ -13,12 +13,12 @@ from bridge.jq.syntax.nodes import Call
 def special(writer: Writer, node: Special, env: Env, here: Out, sink: Sink) -> None:
     """A call of one of them."""
     if here.path is None:
-        _WRITTEN[node.key](writer, node, env, here, sink)
+        WRITTEN[node.key](writer, node, env, here, sink)
         return
     if node.key not in _PATHS:
         assert isinstance(node.syntax, Call)
         raise refused_in_path(node.syntax)
-    _WRITTEN[node.key](writer, node, env, here, Sink(lambda out: sink.write(_as_unsure(out)), sink.cheap))
+    WRITTEN[node.key](writer, node, env, here, Sink(lambda out: sink.write(_as_unsure(out)), sink.cheap))
 
 
 def _as_unsure(out: Out) -> Out:
@@ -198,7 +198,7 @@ _PATHS = frozenset(
     ]
 )
 """Those whose outputs are parts of the input."""
-_WRITTEN: Mapping[str, _Write] = {
+WRITTEN: Mapping[str, _Write] = {
     "empty/0": _empty,
     "error/0": _error,
     "error/1": _error,

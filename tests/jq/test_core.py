@@ -1,0 +1,80 @@
+"""The core: nothing is left out of its tables, and what it knows of an expression is true."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.jq import core as kinds, parse, tojson_text
+from bridge.jq.builtins import BUILTINS
+from bridge.jq.core import MANY, MAYBE, ONE
+from bridge.jq.emit.builtins import WRITTEN
+from bridge.jq.emit.expressions import TABLES
+from bridge.jq.emit.seam import Scope, outputs_of, reads
+from bridge.jq.facts import FACTS
+from bridge.jq.lower import LOWER
+from bridge.jq.runtime.values import JSON
+from bridge.jq.syntax import nodes
+from tests.jq.given import outputs
+
+VALUE: JSON = {"a": [{"b": 1, "c": [1, 2]}, {"b": None}], "d": {"e": "x"}, "n": 5, "t": "text", "f": False}
+
+
+def test_every_kind_of_node_is_in_every_table() -> None:
+    """What the parser gives can be lowered; what lowering gives has facts and code; so has every built-in of its own."""
+    tree = {kind for kind in vars(nodes).values() if isinstance(kind, type) and issubclass(kind, nodes.Node)}
+    core = {kind for kind in vars(kinds).values() if isinstance(kind, type) and issubclass(kind, kinds.Core)}
+    assert set(LOWER) == tree - {nodes.Node, nodes.Function}
+    assert set(FACTS) == set(TABLES.each) == core - {kinds.Core}
+    assert TABLES.values | set(TABLES.branches) <= core
+    assert set(WRITTEN) == {key for key, builtin in BUILTINS.items() if builtin.written}
+
+
+def test_every_built_in_means_something() -> None:
+    """A row of the table has exactly one meaning: Python, jq, made of constants, or code of its own."""
+    for builtin in BUILTINS.values():
+        meanings = [builtin.run, builtin.definition, builtin.prepare]
+        found = sum(meaning is not None for meaning in meanings)
+        assert found == 1 or (found == 0 and builtin.written), builtin.key
+
+
+PATHS = [
+    ".", ".a", ".a[0].b", ".a[].b", ".a[1:]", ".a[.n - 5].c[0, 1]", "..", ".a[] | select(.b == 1)", ".d.e // .t", ".zz // .t",
+    "if .f then .a else .d end", "(.a, .d) | .e?", "first(.a[])", "limit(1; .a[])", "skip(1; .a[])", "recurse(.[]?)",
+    'getpath(["d", "e"])', ".n as $n | .a[$n - 5]", "label $out | .a[] | (., break $out)", ".t.x?", ".a[]?.c",
+    "def f: .a; f[0]", "def f(g): g | g?; f(.a, .d)", 'def f: if type == "object" then .d | f else . end; f',
+    'def f(g): if type == "array" then . else g | f(g) end; f(.a)', "empty", ".t | .[1:2]", "(.a[0], .zz)?",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("program", PATHS)
+def test_what_is_at_the_paths_are_the_outputs(program: str) -> None:
+    """An expression gives the same values in the same order when its paths are asked for."""
+    paths = outputs(f"path({program})", VALUE)
+    at_paths = [outputs(f"getpath({tojson_text(path)})", VALUE)[0] for path in paths]
+    assert at_paths == outputs(program, VALUE)
+
+
+COUNTS = [
+    ("def f: .a; f", ONE), ("def f(g): g; f(.a[])", MANY), ("def f(g): g; f(.a?)", MAYBE), ("def f($x): $x; f(1, 2)", MANY),
+    ("def f: if . then . else 1 | f end; f", ONE), ("def f: if . then empty else 1 | f end; f", MAYBE),
+    ("def f: ., f; f", MANY), ("map(.a)", ONE), ("any(.a[]; .b)", ONE), ("until(.; true)", ONE), ("while(.; false)", MANY),
+    ('sub("a"; "b")', ONE), ('sub("a"; "b", "c")', MANY), ('strftime("%Y")', ONE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "count"), COUNTS)
+def test_outputs_are_counted_through_calls(program: str, count: int) -> None:
+    """How many outputs a call has follows from its body and its arguments, also where a function calls itself."""
+    assert outputs_of(parse(program), Scope.empty()) == count
+
+
+READS = [
+    (".a + .b", ("b", "a")), ("{x: .a, y: (.b | .c)}", ("a", "b")), (".a // .b", ("a",)), ("if .a then .b else .c end", ("a",)),
+    ('"\\(.a) \\(.b)"', ("a", "b")), (".a?", ()), ("def f: .a; f", ()), ("[.a.b, .c[0]]", ("a", "c")), ("length", ()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "keys"), READS)
+def test_fields_that_are_always_read_are_known(program: str, keys: tuple[str, ...]) -> None:
+    """Only what is read whatever happens, so that reading it early cannot change what fails."""
+    assert sorted(reads(parse(program), Scope.empty())) == sorted(keys)
