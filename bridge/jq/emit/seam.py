@@ -93,6 +93,12 @@ class Scope:
         """The functions of the program by `name/arity`; a name that is not there is a built-in's."""
         return self.names.functions
 
+    def with_variables(self, variables: Mapping[str, Bound]) -> Scope:
+        """The scope and more variables."""
+        bindings = {name: Binding(bound.constant) for name, bound in variables.items()}
+        env = self.env.with_names((binding, variables[name].name) for name, binding in bindings.items())
+        return Scope(self.names.with_variables(bindings), env)
+
     def core(self, node: Node) -> Core:
         """An expression, lowered. Raises JqProblem."""
         found = self._lowered.get(id(node))
@@ -168,9 +174,8 @@ class Generator:
 
 def scope_of(generator: Generator, variables: Mapping[str, Bound], defs: Defs) -> Scope:
     """The scope of an expression: variables of its surroundings, and shared functions (written where they are used)."""
-    bindings = {name: Binding(bound.constant) for name, bound in variables.items()}
-    names = NO_NAMES.with_variables(bindings)
-    env = EMPTY.with_names((binding, variables[name].name) for name, binding in bindings.items())
+    scope = Scope().with_variables(variables)
+    names, env = scope.names, scope.env
     for function in defs.functions:
         names, own = defined(function, names)
         if own is not None:
