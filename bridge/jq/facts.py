@@ -372,7 +372,7 @@ _SAME = frozenset([
     "delpaths/1", "pick/1", "fromjson/0", "split/1", "split/2", "splits/1", "splits/2", "scan/1", "scan/2",
     "match/1", "match/2", "capture/1", "capture/2", "explode/0", "indices/1", "gmtime/0", "strptime/1", "recurse/0",
     "empty/0", "error/0", "error/1", "path/1", "paths/0", "paths/1", "join/1", "abs/0", "ltrimstr/1", "rtrimstr/1",
-    "trimstr/1"
+    "trimstr/1",
 ])  # fmt: skip
 """Built-ins whose outputs are no larger than their input, though they may be arrays or objects."""
 _PARTS = frozenset(("select/1", "values/0", "splits/1", "splits/2", "scan/1", "range/1", "range/2"))

@@ -46,22 +46,10 @@ _DIFFERENT: list[tuple[str, str]] = [
             "catch. The count is the same on every machine."
         ),
     ),
-    (
-        "Size",
-        f"A program has at most {MAX_TEXT:,} characters and is nested at most {MAX_DEPTH} deep.",
-    ),
-    (
-        "`?//`",
-        "Destructuring alternatives must come last in a pipe: jq lets them catch errors of whatever follows.",
-    ),
-    (
-        "A variable twice in one pattern",
-        "Refused (`as [$a, $a]`): which one wins in jq depends on the pattern.",
-    ),
-    (
-        "`reduce` with several initial values",
-        "Refused: jq loses its input after the first.",
-    ),
+    ("Size", f"A program has at most {MAX_TEXT:,} characters and is nested at most {MAX_DEPTH} deep."),
+    ("`?//`", "Destructuring alternatives must come last in a pipe: jq lets them catch errors of whatever follows."),
+    ("A variable twice in one pattern", "Refused (`as [$a, $a]`): which one wins in jq depends on the pattern."),
+    ("`reduce` with several initial values", "Refused: jq loses its input after the first."),
     (
         "Paths",
         (
@@ -82,10 +70,7 @@ _DIFFERENT: list[tuple[str, str]] = [
             "some empty matches twice in a text that is not ASCII."
         ),
     ),
-    (
-        "Case",
-        "Without regard to case (`i`), letters match one for one; jq also matches `ß` with `ss`.",
-    ),
+    ("Case", "Without regard to case (`i`), letters match one for one; jq also matches `ß` with `ss`."),
     (
         "Dates",
         (

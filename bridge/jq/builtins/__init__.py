@@ -15,14 +15,7 @@ from bridge.jq.builtins import containers, definitions, numbers, regexes, texts,
 from bridge.jq.builtins.table import Builtin, table
 
 BUILTINS: Mapping[str, Builtin] = MappingProxyType(
-    table(
-        containers.ROWS,
-        texts.ROWS,
-        numbers.ROWS,
-        regexes.ROWS,
-        times.ROWS,
-        definitions.ROWS,
-    )
+    table(containers.ROWS, texts.ROWS, numbers.ROWS, regexes.ROWS, times.ROWS, definitions.ROWS)
 )
 
 __all__ = ["BUILTINS", "Builtin"]

@@ -182,21 +182,10 @@ def _substitute(writer: Writer, node: Special, env: Env, here: Out, sink: Sink) 
 
 
 _Write = Callable[[Writer, Special, Env, Out, Sink], None]
-_PATHS = frozenset(
-    [
-        "empty/0",
-        "error/0",
-        "error/1",
-        "select/1",
-        "first/1",
-        "limit/2",
-        "skip/2",
-        "recurse/0",
-        "recurse/1",
-        "repeat/1",
-        "getpath/1",
-    ]
-)
+_PATHS = frozenset([
+    "empty/0", "error/0", "error/1", "select/1", "first/1", "limit/2", "skip/2", "recurse/0", "recurse/1",
+    "repeat/1", "getpath/1",
+])  # fmt: skip
 """Those whose outputs are parts of the input."""
 WRITTEN: Mapping[str, _Write] = {
     "empty/0": _empty,

@@ -249,49 +249,12 @@ def too_deep() -> None:
     raise BudgetExceeded(f"functions call themselves more than {DEPTH} deep")
 
 
+_CALLED: tuple[type | Callable[..., object], ...] = (
+    JqError, BudgetExceeded, BreakOut, index, slice_of, iterate, index_or_none, slice_or_none, iterate_or_nothing,
+    entries, entries_or_nothing, getpath, setpath, set_key, delpaths, delete_keys, key_text, same, off_path,
+    not_path, counted, descend, descend_paths, recurse, recurse_paths, walk, weigh, range_of, too_deep, add,
+    subtract, multiply, divide, modulo, negate, equal, compare, tostring, whole, type_name,
+)  # fmt: skip
 NAMESPACE: MappingProxyType[str, object] = MappingProxyType(
-    {
-        "NOTHING": NOTHING,
-        "DEPTH": DEPTH,
-        "JqError": JqError,
-        "BudgetExceeded": BudgetExceeded,
-        "BreakOut": BreakOut,
-        "index": index,
-        "slice_of": slice_of,
-        "iterate": iterate,
-        "index_or_none": index_or_none,
-        "slice_or_none": slice_or_none,
-        "iterate_or_nothing": iterate_or_nothing,
-        "entries": entries,
-        "entries_or_nothing": entries_or_nothing,
-        "getpath": getpath,
-        "setpath": setpath,
-        "set_key": set_key,
-        "delpaths": delpaths,
-        "delete_keys": delete_keys,
-        "key_text": key_text,
-        "same": same,
-        "off_path": off_path,
-        "not_path": not_path,
-        "counted": counted,
-        "descend": descend,
-        "descend_paths": descend_paths,
-        "recurse": recurse,
-        "recurse_paths": recurse_paths,
-        "walk": walk,
-        "weigh": weigh,
-        "range_of": range_of,
-        "too_deep": too_deep,
-        "add": add,
-        "subtract": subtract,
-        "multiply": multiply,
-        "divide": divide,
-        "modulo": modulo,
-        "negate": negate,
-        "equal": equal,
-        "compare": compare,
-        "tostring": tostring,
-        "whole": whole,
-        "type_name": type_name,
-    }
+    {"NOTHING": NOTHING, "DEPTH": DEPTH, **{called.__name__: called for called in _CALLED}}
 )
