@@ -87,11 +87,12 @@ class Function:
     """A function that becomes a Python function of its own: it calls itself, or would be written too often.
 
     `params`: for each the expression and the value that its body knows it by, if it does. `body` is there once a call of
-    it was lowered.
+    it was lowered. `shared`: it is one of several expressions', and nothing is said of how large its results are.
     """
 
     syntax: syntax.Function
     recursive: bool
+    shared: bool = False
     params: tuple[tuple[Parameter | None, Binding | None], ...] = ()
     body: Core | None = None
     outputs: int = ONE

@@ -319,7 +319,8 @@ def _invoke(node: Invoke) -> Facts:
     if not isinstance(function, Function):
         return _facts((), UNKNOWN, outputs=MANY)
     values = [arg for (_, value), arg in zip(function.params, node.args, strict=True) if value is not None]
-    inside = function.body.facts.growth if function.body is not None and not function.recursive else UNKNOWN
+    body = None if function.recursive or function.shared else function.body
+    inside = UNKNOWN if body is None else body.facts.growth
     return _facts(node.args, inside, outputs=max(most(values), function.outputs))
 
 

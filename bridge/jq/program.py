@@ -13,7 +13,7 @@ from bridge.jq.problems import BreakOut, BudgetExceeded, JqError, JqProblem
 from bridge.jq.runtime.budget import Budget
 from bridge.jq.runtime.values import JSON
 from bridge.jq.syntax.names import Checker, Names
-from bridge.jq.syntax.nodes import Binary, Function, Logic, Node
+from bridge.jq.syntax.nodes import Binary, Call, Function, Logic, Node
 from bridge.jq.syntax.parser import parse, parse_definitions
 
 Path = tuple[str | int, ...]
@@ -98,8 +98,8 @@ def _try_out(functions: list[Function], defs: Defs, first: int) -> None:
     for at, function in enumerate(functions):
         if function.params:
             continue
-        known = Defs(defs.functions[: first + at], defs.variables, defs.reads)
-        _generate(function.body, sorted(defs.variables), known)
+        known = Defs(defs.functions[: first + at + 1], defs.variables, defs.reads)
+        _generate(Call(function.start, function.end, function.name, ()), sorted(defs.variables), known)
 
 
 def compile_program(text: str | Node, *, variables: Sequence[str] = (), defs: Defs | None = None) -> Program:

@@ -73,6 +73,14 @@ def test_definitions_are_shared() -> None:
     assert "key" in second.reads
 
 
+def test_a_shared_function_may_call_itself_without_parameters() -> None:
+    """A function of `defs` that takes nothing and calls itself compiles, and may be used by the next one."""
+    defs = compile_defs(
+        'def inner: if type == "array" then .[0] | inner else . end; def both: [inner, (.[1] | inner)];'
+    )
+    assert compile_program("both", defs=defs).one([[["x"]], ["y"]], (), Budget()) == ["x", "y"]
+
+
 REDEFINED = [
     ("def map(f): .;", "redefined", 4),
     ("def a: 1; def a: 2;", "redefined", 14),

@@ -179,6 +179,7 @@ def scope_of(generator: Generator, variables: Mapping[str, Bound], defs: Defs) -
     for function in defs.functions:
         names, own = defined(function, names)
         if own is not None:
+            own.shared = True
             env = env.with_function(own, generator.code.place())
     return Scope(names, env)
 
