@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.jq import core as kinds, parse, tojson_text
+from bridge.jq import Budget, compile_defs, compile_program, core as kinds, parse, tojson_text
 from bridge.jq.builtins import BUILTINS
 from bridge.jq.core import MANY, MAYBE, ONE
 from bridge.jq.emit.builtins import WRITTEN
@@ -12,9 +12,10 @@ from bridge.jq.emit.expressions import TABLES
 from bridge.jq.emit.seam import Scope, outputs_of, reads
 from bridge.jq.facts import FACTS
 from bridge.jq.lower import LOWER
+from bridge.jq.runtime.budget import STEPS
 from bridge.jq.runtime.values import JSON
 from bridge.jq.syntax import nodes
-from tests.jq.given import outputs
+from tests.jq.given import outputs, problem
 
 VALUE: JSON = {"a": [{"b": 1, "c": [1, 2]}, {"b": None}], "d": {"e": "x"}, "n": 5, "t": "text", "f": False}
 
@@ -78,3 +79,63 @@ READS = [
 def test_fields_that_are_always_read_are_known(program: str, keys: tuple[str, ...]) -> None:
     """Only what is read whatever happens, so that reading it early cannot change what fails."""
     assert sorted(reads(parse(program), Scope.empty())) == sorted(keys)
+
+
+ROWS: JSON = [{"a": 1, "b": [1, 2, 3]}, {"a": 2, "b": [4, 5, 6]}]
+CHARGES = [
+    ("first |= 1", 2), (".[0] |= 1", 0), ("map(.a)", 2), ("[.[] | .a, .b]", 2), ("def m(f): [.[] | f]; m(.a, .b)", 12),
+    ("def m(f): [.[] | f]; m(.a)", 2), ("reduce .[] as $x ([]; . + [$x.b])", 13), ("to_entries", 2), ("[.[] | .b[]] | add", 14),
+    ("[limit(1; .[])]", 8), ('def f: if type == "array" then .[0] | f else . end; f', 7), ("del(.[0].a)", 5), ("[..]", 53),
+    ("|".join([".[0]"] + ["."] * 70), 5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "steps"), CHARGES)
+def test_what_is_charged_does_not_change(program: str, steps: int) -> None:
+    """The steps of an expression are part of what a record gives: a limit must not move with the code that is written."""
+    budget = Budget()
+    outputs(program, ROWS, budget)
+    assert STEPS - budget.steps == steps
+
+
+def test_a_large_shared_function_is_weighed() -> None:
+    """The results of a function of `defs` that is written once are counted part by part."""
+    defs = compile_defs(f"def large: {{{', '.join(f'k{at}: .[{at}]' for at in range(30))}}};")
+    budget = Budget()
+    compile_program("large", defs=defs).one([[1, 2]], (), budget)
+    assert STEPS - budget.steps == 33
+
+
+def test_calls_are_counted_where_they_are_written() -> None:
+    """An argument that is a recursive call nests no deeper for being used inside another recursive function."""
+    program = "def d: if . > 0 then (. - 1 | d) + 0 else 0 end; def g(x): if . > 0 then (. - 1 | g(x)) + 0 else x end; g(600 | d)"
+    assert outputs(program, 600) == [0]
+
+
+ORDERS = [
+    ('try {a: ("first" | error), b: (.k + .j)} catch .', 5, "first"),
+    ('def f: {a: ("first" | error), b: (.k + .j), c: ' + "1 + " * 40 + "1}; try f catch .", 5, "first"),
+    ("try path(1 | select(true)) catch .", 5, "Invalid path expression with result 1"),
+    ("try path(1 | first(., 2)) catch .", 5, "Invalid path expression with result 1"),
+]
+
+
+@pytest.mark.parametrize(("program", "value", "message"), ORDERS)
+def test_the_first_error_is_the_one_that_is_caught(program: str, value: JSON, message: str) -> None:
+    """Reading fields early must not change which error a `try` sees."""
+    assert outputs(program, value) == [message]
+
+
+@pytest.mark.parametrize("program", ['def p: "a"; test(p)', 'def p(f): "a"; test(p(1))', 'test(def p: "a"; p)'])
+def test_what_a_function_gives_is_no_constant(program: str) -> None:
+    """A pattern is written where it is used, so that what is wrong in it is told where it stands."""
+    assert problem(program).code == "not-constant"
+
+
+def test_loops_may_nest_deeper_than_python_allows() -> None:
+    """Thirty loops in each other become several Python functions."""
+    value: JSON = 7
+    for _ in range(30):
+        value = [value]
+    assert outputs("|".join([".[]"] * 30), value) == [7]
+    assert outputs(f"[path({'|'.join(['.[]'] * 30)})] | length", value) == [1]
