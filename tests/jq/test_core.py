@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.jq import Budget, compile_defs, compile_program, core as kinds, parse, tojson_text
+from bridge.jq import Budget, BudgetExceeded, compile_defs, compile_program, core as kinds, parse, tojson_text
 from bridge.jq.builtins import BUILTINS
 from bridge.jq.core import MANY, MAYBE, ONE
 from bridge.jq.emit.builtins import WRITTEN
@@ -110,11 +110,18 @@ def test_calls_are_counted_where_they_are_written() -> None:
     """An argument that is a recursive call nests no deeper for being used inside another recursive function."""
     program = "def d: if . > 0 then (. - 1 | d) + 0 else 0 end; def g(x): if . > 0 then (. - 1 | g(x)) + 0 else x end; g(600 | d)"
     assert outputs(program, 600) == [0]
+    with pytest.raises(BudgetExceeded, match="call themselves more than 1000 deep"):
+        outputs("def f: 1 + f; f")
 
 
 ORDERS = [
     ('try {a: ("first" | error), b: (.k + .j)} catch .', 5, "first"),
     ('def f: {a: ("first" | error), b: (.k + .j), c: ' + "1 + " * 40 + "1}; try f catch .", 5, "first"),
+    (
+        'def f: {a: ("first" | error), b: (.k + .j), c: (if . then . else f end)}; if . == 0 then f else try f catch . end',
+        5,
+        "first",
+    ),
     ("try path(1 | select(true)) catch .", 5, "Invalid path expression with result 1"),
     ("try path(1 | first(., 2)) catch .", 5, "Invalid path expression with result 1"),
 ]
@@ -126,7 +133,7 @@ def test_the_first_error_is_the_one_that_is_caught(program: str, value: JSON, me
     assert outputs(program, value) == [message]
 
 
-@pytest.mark.parametrize("program", ['def p: "a"; test(p)', 'def p(f): "a"; test(p(1))', 'test(def p: "a"; p)'])
+@pytest.mark.parametrize("program", ['def p: "a"; test(p)', 'def p(f): "a"; test(p(1))', 'test(def p: .; "a")'])
 def test_what_a_function_gives_is_no_constant(program: str) -> None:
     """A pattern is written where it is used, so that what is wrong in it is told where it stands."""
     assert problem(program).code == "not-constant"
