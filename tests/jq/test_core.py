@@ -122,6 +122,7 @@ ORDERS = [
         5,
         "first",
     ),
+    ('try @tsv "\\(.name) \\(12345)" catch .', 5, "number (12345) cannot be tsv-formatted, only array"),
     ("try path(1 | select(true)) catch .", 5, "Invalid path expression with result 1"),
     ("try path(1 | first(., 2)) catch .", 5, "Invalid path expression with result 1"),
 ]

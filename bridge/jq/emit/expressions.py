@@ -77,7 +77,7 @@ def _variable(_: Writer, node: Variable, env: Env, __: Out, sink: Sink) -> None:
 
 def _text(writer: Writer, node: Text, env: Env, here: Out, sink: Sink) -> None:
     r"""A text with `\( )`: the last part is the outermost loop."""
-    inline = node.format in (None, "text") or node.facts.outputs == ONE
+    inline = node.format in (None, "text")
 
     def part(at: int, written: list[str]) -> None:
         if at < 0:
