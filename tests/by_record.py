@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bridge.delivery.core import LANES
-from bridge.delivery.lanes import Lanes
-from bridge.delivery.partition import Partition
+from bridge.delivery.partition import Lanes, Partition
 from bridge.flow import Event, Fault, MappedRun, Mapper, Record, RunMapper, Start, TopicPartition
 
 

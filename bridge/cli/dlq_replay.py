@@ -15,7 +15,7 @@ import typer
 
 from bridge import __version__
 from bridge.cli.failure import FOUND, Failure
-from bridge.delivery.rate_control import Tokens
+from bridge.delivery.admission import Tokens
 from bridge.findings import visible
 from bridge.flow import Event, Headers, Mapped, Mapper, PlainRecord, Record
 from bridge.kafka.tools.dead_letter_topic import DeadLetterTopic, opened

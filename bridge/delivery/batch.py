@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from typing import NamedTuple
 
-from bridge.delivery.lanes import Lane, Lanes
-from bridge.delivery.partition import Partition
+from bridge.delivery.partition import Lane, Lanes, Partition
 from bridge.flow import Event, Record
 
 MOST_SPANS = 10

@@ -18,8 +18,7 @@ from bridge.delivery.dead_letters import DeadLetters
 from bridge.delivery.finish import Finish
 from bridge.delivery.guards import MOST_AHEAD_MS, Repeats, StormGuard, handed_over_at
 from bridge.delivery.holds import Hold, Holds, Reason
-from bridge.delivery.lanes import Lane, Raw
-from bridge.delivery.partition import Partition
+from bridge.delivery.partition import Lane, Partition, Raw
 from bridge.delivery.policy import Policy
 from bridge.flow import Fault, MappedRun, OnError, Outcome, Record
 

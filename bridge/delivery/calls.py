@@ -17,8 +17,7 @@ from bridge.delivery.finish import Finish
 from bridge.delivery.guards import Repeats
 from bridge.delivery.holds import Holds
 from bridge.delivery.journal import PARTLY, Fact, Journal, log_batch, log_circuit, show_sent
-from bridge.delivery.lanes import Lane
-from bridge.delivery.partition import Partition
+from bridge.delivery.partition import Lane, Partition
 from bridge.delivery.policy import Policy
 from bridge.delivery.send_limit import Probes
 from bridge.delivery.stuck import Stuck

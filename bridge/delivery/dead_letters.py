@@ -11,7 +11,7 @@ from bridge.delivery.guards import Brake
 from bridge.delivery.holds import Hold, Holds, Reason
 from bridge.delivery.journal import Journal, log_dead_letter, log_unwritten
 from bridge.delivery.partition import Partition
-from bridge.delivery.rate_control import Backoff
+from bridge.delivery.policy import Backoff
 from bridge.flow import DeadLetter, Outcome, Record, TopicPartition
 
 WRITE_BACKOFF = Backoff(base=1.0, cap=30.0)

@@ -15,25 +15,13 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import OrderedDict, deque
-from dataclasses import dataclass
-from typing import Literal
 
 from bridge.delivery.batch import Run
 from bridge.delivery.holds import Hold, Reason
 from bridge.delivery.partition import Partition
+from bridge.delivery.policy import BrakeLimits, OnDedupeExpired, StormLimits
 from bridge.flow import Event
-from bridge.offsets.handed_since import since_of
-
-OnDedupeExpired = Literal["dead_letter", "hold", "send"]
-
-
-@dataclass(frozen=True, slots=True)
-class BrakeLimits:
-    """`row` refusals in a row, or `ratio` of the last `window` records of a rule."""
-
-    row: int = 50
-    ratio: float = 0.2
-    window: int = 1_000
+from bridge.offsets.commit_metadata import since_of
 
 
 def topic_key(topic: str) -> str:
@@ -110,15 +98,6 @@ MOST_AHEAD_MS = 86_400_000
 """A record's time that is further ahead of the clock is none (microseconds, say): the clock is taken instead."""
 MOST_KEPT = 200_000
 """Events remembered in all, some 100 bytes each."""
-
-
-@dataclass(frozen=True, slots=True)
-class StormLimits:
-    """More than `events` for one recipient and rule within `per_ms` are too many."""
-
-    events: int
-    per_ms: int
-    action: Literal["dead_letter", "hold"] = "dead_letter"
 
 
 class StormGuard:

@@ -11,8 +11,7 @@ from bridge.delivery.batch import Run
 from bridge.delivery.core import Delivery
 from bridge.delivery.dead_letter_headers import Rejected
 from bridge.delivery.holds import KINDS, Hold, Reason
-from bridge.delivery.lanes import Lane
-from bridge.delivery.partition import Partition
+from bridge.delivery.partition import Lane, Partition
 from bridge.delivery.pauses import Book
 from bridge.flow import Event, GoPast, Mapping, Record, Stage, TopicPartition
 

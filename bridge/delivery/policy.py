@@ -3,14 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from random import Random
 from typing import Literal
-
-from bridge.delivery.guards import BrakeLimits, OnDedupeExpired, StormLimits
-from bridge.delivery.rate_control import Backoff
 
 Ordering = Literal["key", "partition", "none"]
 
 HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Full jitter (Brooker, "Exponential Backoff and Jitter"): uniform between 0 and min(cap, base·2ⁿ)."""
+
+    base: float = 0.5
+    cap: float = 30.0
+
+    def delay(self, attempt: int, rng: Random) -> float:
+        """Seconds to wait after the given number of failed attempts (1 or more)."""
+        return rng.uniform(0.0, min(self.cap, self.base * 2 ** min(attempt - 1, 32)))
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeLimits:
+    """`row` refusals in a row, or `ratio` of the last `window` records of a rule."""
+
+    row: int = 50
+    ratio: float = 0.2
+    window: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class StormLimits:
+    """More than `events` for one recipient and rule within `per_ms` are too many."""
+
+    events: int
+    per_ms: int
+    action: Literal["dead_letter", "hold"] = "dead_letter"
+
+
+OnDedupeExpired = Literal["dead_letter", "hold", "send"]
 
 
 @dataclass(frozen=True, slots=True)

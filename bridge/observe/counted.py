@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from bridge.delivery.counters import Buckets, DeliveryCounters, TopicCounters
+from bridge.delivery.finish import Buckets, DeliveryCounters, TopicCounters
 from bridge.kafka.client.counters import KafkaCounters
 
 __all__ = ["Buckets", "DeliveryCounters", "KafkaCounters", "TopicCounters", "copied"]

@@ -2,7 +2,7 @@
 against it, and `bridge.observe.collector` renders nothing else.
 
 To add a metric, add a row; its last field takes it from the scrape. What a room counts is there as that room counts it:
-a new counter is a field of `bridge/delivery/counters.py` or `bridge/kafka/client/counters.py` and needs nothing between.
+a new counter is a field of `bridge/delivery/finish.py` or `bridge/kafka/client/counters.py` and needs nothing between.
 """
 
 from __future__ import annotations

@@ -15,8 +15,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from bridge.flow import CommitSendLimit, Progress, SendLimitCommitted, Start, TopicPartition
-from bridge.offsets.commit_metadata import MAX_BYTES, UNKNOWN, Began, Origin, text_of
-from bridge.offsets.handed_since import HandedSince
+from bridge.offsets.commit_metadata import MAX_BYTES, UNKNOWN, Began, HandedSince, Origin, text_of
 
 _LEAST_ROOM = 125
 """Less than the fields and the facts of metadata take: where these are refused, none is written."""

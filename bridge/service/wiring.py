@@ -9,9 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bridge.delivery.guards import BrakeLimits, StormLimits
-from bridge.delivery.policy import Policy
-from bridge.delivery.rate_control import Backoff
+from bridge.delivery.policy import Backoff, BrakeLimits, Policy, StormLimits
 from bridge.findings import FindingsError, has_errors
 from bridge.flow import Judge, MappingContext
 from bridge.secrets import Secret, SecretError

@@ -7,8 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
-from bridge.delivery.guards import BrakeLimits
-from bridge.delivery.policy import Policy
+from bridge.delivery.policy import BrakeLimits, Policy
 from bridge.flow import DeadLetter, Outcome
 from tests.delivery.bench import Bench, Call, dead_offsets, record, refused, results
 

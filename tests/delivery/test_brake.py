@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from bridge.delivery.guards import Brake, BrakeLimits
+from bridge.delivery.guards import Brake
+from bridge.delivery.policy import BrakeLimits
 
 
 def test_a_run_of_refusals_brakes() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.delivery.guards import BrakeLimits
 from bridge.delivery.holds import Reason
-from bridge.delivery.policy import Policy
+from bridge.delivery.policy import BrakeLimits, Policy
 from bridge.flow import Fault, Mapped, Mapper, Record, Stage
 from tests.delivery.bench import TOPIC, Bench, record
 from tests.delivery.words import WordRules

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from bridge.offsets.commit_metadata import MAX_BYTES, Began, Origin, decode, digest_of, runs_of, text_of
-from bridge.offsets.handed_since import MOST_STEPS, OLD_MS, HandedSince, since_of
+from bridge.offsets.commit_metadata import (
+    MAX_BYTES,
+    MOST_STEPS,
+    OLD_MS,
+    Began,
+    HandedSince,
+    Origin,
+    decode,
+    digest_of,
+    runs_of,
+    since_of,
+    text_of,
+)
 from tests.delivery import former_metadata
 
 

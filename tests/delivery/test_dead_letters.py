@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bridge.delivery import operate
-from bridge.delivery.guards import BrakeLimits
 from bridge.delivery.holds import Reason
-from bridge.delivery.policy import Policy
+from bridge.delivery.policy import BrakeLimits, Policy
 from bridge.flow import DeadLetter, DeadLetterWritten, Outcome
 from tests.delivery.bench import TOPIC, Bench, dead_offsets, record, results
 from tests.delivery.words import WordRules

@@ -9,9 +9,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bridge.delivery import operate
-from bridge.delivery.guards import BrakeLimits
-from bridge.delivery.policy import Ordering, Policy
-from bridge.delivery.rate_control import Backoff
+from bridge.delivery.policy import Backoff, BrakeLimits, Ordering, Policy
 from bridge.flow import DeadLetter, DeadLetterWritten, Outcome
 from tests.delivery.bench import Bench, Call, record, refused, reply, results
 from tests.delivery.words import WordRules

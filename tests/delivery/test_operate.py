@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.delivery import operate
-from bridge.delivery.guards import BrakeLimits
 from bridge.delivery.holds import Reason, rewind_token
-from bridge.delivery.policy import Policy
+from bridge.delivery.policy import BrakeLimits, Policy
 from bridge.flow import EndReached, GiveBack, GoPast, Outcome, Pause, PlainRecord, Records, Resume, Sought, Start
 from tests.delivery.bench import EPOCH_MS, TOPIC, Bench, dead_offsets, record, refused, reply, results
 from tests.delivery.words import WordRules

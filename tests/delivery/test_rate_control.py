@@ -8,7 +8,8 @@ from random import Random
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.delivery.rate_control import Backoff, Breaker, Limit, RetryBudget, Tokens, retry_after_seconds
+from bridge.delivery.admission import Breaker, Limit, RetryBudget, Tokens, retry_after_seconds
+from bridge.delivery.policy import Backoff
 
 
 @given(st.integers(1, 10_000), st.integers())

@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
-from bridge.delivery.guards import BrakeLimits, OnDedupeExpired, StormLimits
-from bridge.delivery.policy import Ordering, Policy
-from bridge.delivery.rate_control import Backoff
+from bridge.delivery.policy import Backoff, BrakeLimits, OnDedupeExpired, Ordering, Policy, StormLimits
 from bridge.offsets.begin import OnGap, StartFrom
 from tests.simulation.records import STUCK
 

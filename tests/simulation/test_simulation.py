@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from bridge.delivery.guards import StormLimits
+from bridge.delivery.policy import StormLimits
 from tests.simulation.campaign import campaign, hunt
 from tests.simulation.faults import Case, Violation
 from tests.simulation.planted import PLANTED

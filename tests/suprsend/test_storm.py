@@ -12,10 +12,9 @@ from typing import Any, Self
 
 import pytest
 
+from bridge.delivery.admission import Limit
 from bridge.delivery.core import Delivery
-from bridge.delivery.guards import BrakeLimits
-from bridge.delivery.policy import Policy
-from bridge.delivery.rate_control import Backoff, Limit
+from bridge.delivery.policy import Backoff, BrakeLimits, Policy
 from bridge.flow import (
     Assigned,
     Budget,

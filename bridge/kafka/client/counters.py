@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bridge.delivery.counters import Buckets
+from bridge.delivery.finish import Buckets
 from bridge.delivery.journal import Journal, trace_of
 from bridge.flow import TopicPartition
 from bridge.offsets.commit_metadata import MAX_BYTES

@@ -11,9 +11,8 @@ from bridge.delivery.core import Delivery
 from bridge.delivery.guards import Repeats
 from bridge.flow import SendLimitCommitted
 from bridge.offsets import begin as start, commit_metadata as note
-from bridge.offsets.commit_metadata import Origin
+from bridge.offsets.commit_metadata import HandedSince, Origin
 from bridge.offsets.commits import Commit, Committer
-from bridge.offsets.handed_since import HandedSince
 from bridge.offsets.ledger import Ledger
 from tests.simulation.planted.table import instead, planted
 

@@ -6,9 +6,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from bridge.delivery import admission as gate
-from bridge.delivery.admission import Admission
+from bridge.delivery.admission import Admission, Breaker, Limit, retry_after_seconds
 from bridge.delivery.calls import Calls
-from bridge.delivery.rate_control import Breaker, Limit, retry_after_seconds
 from tests.simulation.planted.table import instead, planted
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from bridge.delivery.core import Delivery
-from bridge.delivery.drain import Drains
+from bridge.delivery.core import Delivery, Drains
 from bridge.delivery.reading import Reading
 from bridge.kafka.client.refetch import Seeks
 from bridge.offsets import begin as start

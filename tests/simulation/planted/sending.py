@@ -15,7 +15,7 @@ from bridge.delivery.core import Delivery
 from bridge.delivery.dead_letters import DeadLetters, run_of
 from bridge.delivery.finish import Finish
 from bridge.delivery.guards import Repeats
-from bridge.delivery.lanes import Lanes
+from bridge.delivery.partition import Lanes
 from bridge.flow import Outcome
 from tests.simulation.planted.table import instead, planted
 from tests.simulation.rules import SimRules
