@@ -459,7 +459,7 @@ class Progress(NamedTuple):
     """What may be committed: everything below `watermark` has an outcome.
 
     `delivered` is the highest finished offset (-1 if none), `finished` codes which offsets from the watermark up to
-    it have none yet (`offsets.commit_metadata`).
+    it have none yet (`offsets.commits`).
     """
 
     topic: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from bridge.delivery.batch import Lanes, Partition
 from bridge.delivery.core import LANES
-from bridge.delivery.partition import Lanes, Partition
 from bridge.flow import Event, Fault, MappedRun, Mapper, Record, RunMapper, Start, TopicPartition
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.delivery.holds import Reason
+from bridge.delivery.admission import Reason
 from scripts.generate import delivery_page
 
 ROOT = Path(__file__).parents[1]

@@ -12,11 +12,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MOST = {
-    "good record": (17, 1),
-    "503": (20, 1),
-    "poison record": (28, 1),
-    "revoke": (18, 1),
-    "reload": (33, 1),
+    "good record": (10, 1),
+    "503": (14, 1),
+    "poison record": (23, 1),
+    "revoke": (12, 1),
+    "reload": (27, 1),
     "check": (37, 0),
 }
 """Walk → files of the pure core, times that the record is asked for its bytes. Lower them when they fall."""

@@ -25,7 +25,7 @@ from bridge.kafka.tools.inspect import InspectError
 from bridge.kafka.tools.offline import GroupCommit, IdleGroup, epoch_end, idle
 from bridge.kafka.tools.read_past import Beyond, ProbeError, Prober, beyond
 from bridge.observe.actions import BadRequestError, parse_partition
-from bridge.offsets.commit_metadata import decode
+from bridge.offsets.commits import decode
 from bridge.offsets.go_past import Stand, passed
 from bridge.secrets import SecretError
 from bridge.service.actions import ACTIONS

@@ -12,13 +12,12 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bridge.delivery.batch import Batch, Run, records_at
+from bridge.delivery.admission import Hold, Holds, Reason
+from bridge.delivery.batch import Batch, Lane, Partition, Raw, Run, records_at
 from bridge.delivery.dead_letter_headers import rejected_of, stormy, too_late
 from bridge.delivery.dead_letters import DeadLetters
 from bridge.delivery.finish import Finish
 from bridge.delivery.guards import MOST_AHEAD_MS, Repeats, StormGuard, handed_over_at
-from bridge.delivery.holds import Hold, Holds, Reason
-from bridge.delivery.partition import Lane, Partition, Raw
 from bridge.delivery.policy import Policy
 from bridge.flow import Fault, MappedRun, OnError, Outcome, Record
 

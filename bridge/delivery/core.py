@@ -8,40 +8,41 @@ simulator of the tests drives the same object.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping as Map, Sequence
 from random import Random
 
-from bridge.delivery.admission import Admission
-from bridge.delivery.batch import Run, newest_of
+from bridge.delivery.admission import Admission, Hold, Holds, Reason, rewind_token
+from bridge.delivery.batch import WHOLE, Batch, Lanes, LanesOf, Partition, Run, newest_of
 from bridge.delivery.batcher import Batcher
 from bridge.delivery.calls import Calls
 from bridge.delivery.dead_letters import DeadLetters
-from bridge.delivery.finish import DeliveryCounters, Finish
-from bridge.delivery.guards import Brake, Repeats
-from bridge.delivery.holds import Hold, Holds, Reason, rewind_token
+from bridge.delivery.finish import Brake, DeliveryCounters, Finish
+from bridge.delivery.guards import Repeats
 from bridge.delivery.journal import Journal, log_partition
-from bridge.delivery.partition import WHOLE, Lanes, LanesOf, Partition
 from bridge.delivery.pauses import Book
 from bridge.delivery.policy import Policy
-from bridge.delivery.reading import Reading, progress_of
-from bridge.delivery.send_limit import SendLimits
 from bridge.delivery.stuck import Stuck
 from bridge.flow import (
     RECORD_OVERHEAD,
     Assigned,
     Budget,
+    CommitSendLimit,
     DeadLetterWritten,
     Drained,
     EndReached,
+    GiveBack,
     Intake,
     Judge,
     KafkaState,
     Lost,
     Mapping,
     Order,
+    Pause,
+    Progress,
     Records,
     Reply,
+    Resume,
     Revoking,
     RunMapper,
     SendLimitCommitted,
@@ -49,76 +50,13 @@ from bridge.flow import (
     TopicPartition,
 )
 
-
-class Drains:
-    """A partition is taken away: finish what was handed over and let go of the rest. Used by the delivery thread alone.
-
-    The order is drain → commit → fence: the Kafka thread commits when every `Drained` is there, and only then is the
-    assignment gone. Sent without linger: every record below the highest offset that was handed over, so that what is
-    finished is contiguous; what is above is released.
-    """
-
-    def __init__(self, batcher: Batcher, calls: Calls, dead_letters: DeadLetters, holds: Holds) -> None:
-        self._batcher = batcher
-        self._holds = holds
-        self._calls = calls
-        self._dead_letters = dead_letters
-        self._draining: dict[Partition, float] = {}
-
-    def any(self) -> bool:
-        """Whether something is draining: nothing lingers then."""
-        return bool(self._draining)
-
-    def begin(self, parts: list[Partition], deadline: float) -> None:
-        """Begin to drain; `deadline` is monotonic seconds."""
-        handed = newest_of(self._calls.batches())
-        for part in parts:
-            begun = [offset for offset, fan_out in part.fan_outs.items() if fan_out.begun]
-            rejected = self._dead_letters.unfinished(part)
-            last = max([part.ledger.top, handed.get(part, -1), *begun, *rejected])
-            self._draining[part] = deadline
-            self._let_go(part, last)
-
-    def _let_go(self, part: Partition, last: int) -> None:
-        """What has not been handed over and is above the last offset to be sent leaves queues and batches."""
-        part.lanes.drain(last)
-
-        def above(run: Run) -> range:
-            return run.every[bisect_right(run.offsets, last) :] if run.part is part else range(0)
-
-        for batch in self._batcher.unstarted():
-            if batch.take(above):
-                part.lanes.left(batch, batch.locked().get(part, set()))
-
-    def done(self, now: float, shut: bool) -> list[Partition]:
-        """Partitions that are drained, or whose time is up, or for which nothing can be sent any more (`shut`)."""
-        ended = [part for part, deadline in self._draining.items() if now >= deadline or self._drained(part, shut)]
-        for part in ended:
-            del self._draining[part]
-        return ended
-
-    def _drained(self, part: Partition, shut: bool) -> bool:
-        if not part.live:
-            return True
-        if self._calls.in_call(part) or self._dead_letters.pending(part):
-            return False
-        if shut or self._holds.paused(part.name):
-            return True
-        if any(part in batch.parts() for batch in (*self._calls.batches(), *self._batcher.unstarted())):
-            return False
-        return bool(self._holds.on(part.name)) or not (part.ready() or part.lanes.waiting)
-
-    def next_at(self) -> float | None:
-        """When the next drain has to end."""
-        return min(self._draining.values(), default=None)
-
-
 LANES: dict[str, LanesOf] = {
     "key": lambda records: [record.key() for record in records],
     "partition": lambda records: [WHOLE] * len(records),
     "none": lambda records: [None] * len(records),
 }
 """The lanes of a run of records, by `ordering`; None carries no order."""
+
 
 MANY = 1_000_000
 """As many calls as may be in flight."""
@@ -149,7 +87,7 @@ class Delivery:
         repeats = Repeats(policy.give_up_ms, policy.on_dedupe_expired)
         self.batcher = Batcher(policy, self.finish, self.dead_letters, self.holds, repeats)
         self.admission = Admission(policy, self.holds, now)
-        stuck = Stuck(policy, self.reading, self.journal)
+        stuck = Stuck(policy, self.reading.let_in, self.journal)
         self.calls = Calls(
             policy,
             self.admission,
@@ -331,7 +269,8 @@ class Delivery:
         It fills `most` new ones at most; `wake_at` says "now" where there is more to do.
         """
         self._wake()
-        self.dead_letters.retry(now)
+        if self.dead_letters.failed:
+            self.dead_letters.retry(now)
         closed = self.admission.closed(len(self.calls.in_flight), now)
         if closed is None:
             wanted = min(self.admission.limit.value - len(self.calls.in_flight), most)
@@ -385,3 +324,340 @@ class Delivery:
         if self.finish.woken or (self.calls.closed is None and self.batcher.has_more()):
             times.append(now)
         return min((time for time in times if time is not None), default=None)
+
+
+ENOUGH = 2_000
+"""So many unsent records keep every call busy, at least."""
+
+
+class Reading:
+    """Used by the delivery thread alone."""
+
+    def __init__(self, policy: Policy, finish: Finish, holds: Holds, budget: Budget, now: float) -> None:
+        self._policy = policy
+        self._finish = finish
+        self._holds = holds
+        self._budget = budget
+        self._progress_at = now
+
+    def began_paused(self, part: Partition) -> None:
+        """The Kafka thread began with the partition paused: it is told to go on where that is over by now."""
+        part.paused = True
+        self._finish.moved(part)
+
+    def sought(self, part: Partition, item: Sought) -> None:
+        """The reader went back."""
+        if part.seek is not None and item.offset <= part.seek:
+            part.seek = None
+            part.ledger.sought(sure=item.sure)
+
+    def let_in(self, part: Partition, last_success: float, now: float) -> None:
+        """Read one batch more, though a record that keeps failing stopped the partition; once until something succeeds."""
+        if part.let_in_at is None or last_success > part.let_in_at:
+            part.let_in_at = now
+            part.extra = max(0, part.ledger.span() - self._policy.span) + self._policy.batch_events
+            self._finish.moved(part)
+
+    def at_once(self, now: float) -> None:
+        """What has moved is to be said now."""
+        self._progress_at = now
+
+    def next_at(self) -> float | None:
+        """When something is to be said."""
+        return self._progress_at if self._finish.dirty else None
+
+    def orders(self, now: float) -> Iterator[Order]:
+        """What is to be said of the partitions in which something moved, if it is time."""
+        dirty, policy = self._finish.dirty, self._policy
+        if not dirty or (now < self._progress_at and max(dirty.values()) < policy.progress_records):
+            return
+        self._progress_at = now + policy.progress_interval
+        for part in dirty:
+            progress = progress_of(part)
+            said = (progress.watermark, progress.delivered, progress.finished)
+            if said != part.said:
+                part.said = said
+                yield progress
+            yield from self._pace(part, len(progress.finished))
+        dirty.clear()
+
+    def _pace(self, part: Partition, metadata_bytes: int) -> Iterator[Order]:
+        """Stop reading a partition that is held, spans too much or whose metadata fills up; go on at half of that.
+
+        What was given back, or left by an earlier owner, is read whatever the span: only that moves the watermark. So
+        is what was let in beside a record that keeps failing.
+        """
+        policy = self._policy
+        held = bool(self._holds.on(part.name))
+        again = part.ledger.rereading
+        span = part.ledger.span()
+        if held or (not again and (span >= policy.span + part.extra or metadata_bytes > policy.metadata_bytes)):
+            if not part.paused:
+                part.paused = True
+                yield Pause(*part.name, part.epoch)
+            part.extra = 0
+            if held and part.lanes.unsent:
+                yield from self._give_back(part)
+        elif part.paused and (
+            again or part.extra or (span <= policy.span // 2 and metadata_bytes <= policy.metadata_bytes // 2)
+        ):
+            part.paused = False
+            yield Resume(*part.name, part.epoch)
+
+    def _give_back(self, part: Partition) -> Iterator[Order]:
+        """A held partition keeps no unsent records behind the one that holds it: they are read again afterwards.
+
+        Those in front of it stay: read again they would come behind it.
+        """
+        given = part.lanes.give_back({hold.offset for hold in self._holds.on(part.name).values()})
+        if not given:
+            return
+        part.ledger.give_back([record.offset() for record in given], given[0].timestamp()[1])
+        self._finish.release(part, given)
+        part.seek = part.ledger.given
+        if part.seek is not None:
+            yield GiveBack(*part.name, part.epoch, part.seek)
+
+    def open_or_shut(self, parts: Collection[Partition], busy: int) -> None:
+        """Enough unsent records to keep `busy` of them in calls are enough: the rest stays in Kafka."""
+        unsent = sum([len(part.lanes.unsent) for part in parts if part.lanes.unsent])
+        enough = max(ENOUGH, busy)
+        if unsent >= enough // 2:
+            unsent -= _beyond_share(parts, enough // 2)
+        self._budget.open = unsent < (enough if self._budget.open else enough // 2)
+
+
+def _beyond_share(parts: Collection[Partition], enough: int) -> int:
+    """Records that wait for their partition's one lane, of those a topic has more of than its share of `enough`.
+
+    They keep no call busy, and may wait for long: where there are several topics they stop nobody else.
+    """
+    topics = {part.name[0] for part in parts}
+    if len(topics) < 2:
+        return 0
+    blocked: Counter[str] = Counter()
+    for part in parts:
+        blocked[part.name[0]] += part.lanes.blocked(part.send_limit)
+    return sum(max(0, count - enough // len(topics)) for count in blocked.values())
+
+
+def progress_of(part: Partition) -> Progress:
+    """What may be committed of a partition."""
+    ledger = part.ledger
+    runs = ledger.runs()
+    return Progress(*part.name, part.epoch, ledger.watermark, ledger.top if runs else -1, runs)
+
+
+class SendLimits:
+    """What commits are to call handed over: the send limit of each partition. Used by the delivery thread alone.
+
+    Usually that is the newest record read, so that a kill leaves no doubt. In a hold that would put the 24 h clock on
+    records that wait in front of it: the limit goes back, as at a clean stop, and goes on behind the hold. While
+    everything is held a probe goes out now and then; while a partition is, what was in batches already, unless somebody
+    paused it.
+    """
+
+    def __init__(self, policy: Policy, holds: Holds, calls: Calls, batcher: Batcher, dead_letters: DeadLetters) -> None:
+        self._policy = policy
+        self._holds = holds
+        self._calls = calls
+        self._batcher = batcher
+        self._probes = calls.probes
+        self._dead_letters = dead_letters
+        self._on = False
+        self._hungry: Partition | None = None
+        """Whose next records are covered, too, since a probe needs new ones."""
+        self._unsettled: set[Partition] = set()
+        """Partitions on which a hold was put or lifted, or that still have something in batches in theirs."""
+
+    def handed(self, part: Partition) -> int:
+        """The newest offset that may have been applied, in this assignment or an earlier owner's; -1 if none.
+
+        What is finished above the watermark does not count: it stands in the metadata, as far as that has room.
+        """
+        return self._handed(part, newest_of(self._maybe_applied()))
+
+    def _handed(self, part: Partition, applied: Map[Partition, int]) -> int:
+        offsets = [offset for offset, fan_out in part.fan_outs.items() if fan_out.begun]
+        offsets += self._dead_letters.unfinished(part)
+        if len(part.ledger.runs()) > self._policy.metadata_bytes:
+            offsets.append(part.ledger.top)
+        finished = min(part.ledger.top, part.ledger.watermark - 1)
+        return max((part.start.send_limit, applied.get(part, -1), finished, *offsets))
+
+    def _maybe_applied(self) -> Iterator[Batch]:
+        calls = self._calls
+        yield from (batch for root in calls.in_flight.values() for batch in root.family())
+        yield from (batch for _, _, root in calls.resting for batch in root.family() if batch.first_ms is not None)
+
+    def orders(self, parts: Iterable[Partition], changed: Sequence[Partition]) -> list[CommitSendLimit]:
+        """What the commits are to say from now on; to be called whenever something may have changed.
+
+        `changed` are the partitions on which a hold was put or lifted since the last call.
+        """
+        self._unsettled.update(changed)
+        if self._holds.everything():
+            return self._in_hold(parts)
+        if self._on:
+            self._on, self._hungry = False, None
+            self._unsettled.update(parts)
+        elif not (changed or self._probes.moved):
+            return []
+        return self._of_partitions() if self._unsettled else []
+
+    def look_again(self, part: Partition) -> None:
+        """More of the partition is read or covered by now: where it is held, that must not count as handed over."""
+        if self._holds.on(part.name):
+            self._unsettled.add(part)
+            self._probes.moved = True
+
+    def _in_hold(self, parts: Iterable[Partition]) -> list[CommitSendLimit]:
+        fed = not self._probes.hungry or (self._hungry is not None and self._feeds(self._hungry))
+        if self._on and fed and not self._probes.moved:
+            return []
+        parts = [part for part in parts if part.number >= 0]
+        self._look_at_batches(parts)
+        self._on, self._probes.moved = True, False
+        if not self._probes.hungry:
+            self._hungry = None
+        elif not fed:
+            self._hungry = next((part for part in parts if self._may_feed(part)), None)
+        return [self._order(part, last) for part, last in self._wanted(parts) if part.covered != last]
+
+    def _look_at_batches(self, parts: Iterable[Partition]) -> None:
+        """From now on a batch goes only as far as commits cover it; what waited apart for that waits no longer."""
+        self._probes.lowered.update(parts)
+        for part in parts:
+            if part.behind:
+                part.behind = False
+                self._calls.unpark(part)
+
+    def _feeds(self, part: Partition) -> bool:
+        """Whether a probe may still come of what is covered: records that no rule wants make none."""
+        spent = part.covered is not None and bool(part.lanes.unsent) and part.lanes.unsent[0].offset() > part.covered
+        return self._may_feed(part) and (not spent or self._probes.filling)
+
+    def _may_feed(self, part: Partition) -> bool:
+        return part.live and not self._holds.on(part.name) and bool(_next_of(part, self._policy))
+
+    def _wanted(self, parts: Iterable[Partition]) -> Iterator[tuple[Partition, int]]:
+        applied, probe = newest_of(self._maybe_applied()), self._probes.chosen
+        probed = {} if probe is None else newest_of([probe])
+        for part in parts:
+            fed = _next_of(part, self._policy) if part is self._hungry else []
+            yield part, max((self._handed(part, applied), probed.get(part, -1), *fed))
+
+    def _of_partitions(self) -> list[CommitSendLimit]:
+        """Back in a partition that is held, down to what still goes out while that lasts; on where it is not any more."""
+        self._probes.moved = False
+        applied = newest_of(self._maybe_applied())
+        called = newest_of(self._calls.in_flight.values())
+        going = newest_of([*self._calls.batches(), *self._batcher.unstarted()])
+        orders: list[CommitSendLimit] = []
+        for part in sorted(self._unsettled, key=lambda part: part.name):
+            held = part.live and part.number >= 0 and bool(self._holds.on(part.name))
+            goes = called if self._holds.paused(part.name) else going
+            last = max(self._handed(part, applied), goes.get(part, -1)) if held else None
+            if part.live and part.covered != last and (part.covered is not None or _read_above(part, last)):
+                orders.append(self._order(part, last))
+            if held and part.covered is not None:
+                part.behind = True
+                self._probes.lowered.discard(part)
+            if not held or part not in goes:
+                self._unsettled.discard(part)
+        return orders
+
+    def _order(self, part: Partition, last: int | None) -> CommitSendLimit:
+        part.covered, part.number = last, part.number + 1
+        if last is not None:
+            part.send_limit = min(part.send_limit, last)
+        return CommitSendLimit(*part.name, part.epoch, part.number, last)
+
+    def acknowledged(self, part: Partition, item: SendLimitCommitted) -> None:
+        """A commit of the partition is in Kafka; what an order since then has overtaken says nothing."""
+        if item.number not in (part.number, -1):
+            return
+        part.send_limit = max(part.send_limit, item.send_limit)
+        if item.number < 0:
+            part.covered, part.number = None, item.number
+        if part.behind:
+            self._calls.unpark(part)
+        if part.covered is None:
+            part.behind = False
+            self._probes.lowered.discard(part)
+            self.look_again(part)
+
+
+def _read_above(part: Partition, last: int | None) -> bool:
+    """Whether commits may call more handed over than that; where they do not, none is made that changes nothing."""
+    newest = part.ledger.newest
+    return last is not None and max(part.send_limit, newest if newest >= part.start.offset else -1) > last
+
+
+def _next_of(part: Partition, policy: Policy) -> list[int]:
+    """The last of the next records that would share a call, as a list; empty if there are none."""
+    unsent = part.lanes.unsent
+    return [unsent[min(len(unsent), policy.batch_events) - 1].offset()] if unsent else []
+
+
+class Drains:
+    """A partition is taken away: finish what was handed over and let go of the rest. Used by the delivery thread alone.
+
+    The order is drain → commit → fence: the Kafka thread commits when every `Drained` is there, and only then is the
+    assignment gone. Sent without linger: every record below the highest offset that was handed over, so that what is
+    finished is contiguous; what is above is released.
+    """
+
+    def __init__(self, batcher: Batcher, calls: Calls, dead_letters: DeadLetters, holds: Holds) -> None:
+        self._batcher = batcher
+        self._holds = holds
+        self._calls = calls
+        self._dead_letters = dead_letters
+        self._draining: dict[Partition, float] = {}
+
+    def any(self) -> bool:
+        """Whether something is draining: nothing lingers then."""
+        return bool(self._draining)
+
+    def begin(self, parts: list[Partition], deadline: float) -> None:
+        """Begin to drain; `deadline` is monotonic seconds."""
+        handed = newest_of(self._calls.batches())
+        for part in parts:
+            begun = [offset for offset, fan_out in part.fan_outs.items() if fan_out.begun]
+            rejected = self._dead_letters.unfinished(part)
+            last = max([part.ledger.top, handed.get(part, -1), *begun, *rejected])
+            self._draining[part] = deadline
+            self._let_go(part, last)
+
+    def _let_go(self, part: Partition, last: int) -> None:
+        """What has not been handed over and is above the last offset to be sent leaves queues and batches."""
+        part.lanes.drain(last)
+
+        def above(run: Run) -> range:
+            return run.every[bisect_right(run.offsets, last) :] if run.part is part else range(0)
+
+        for batch in self._batcher.unstarted():
+            if batch.take(above):
+                part.lanes.left(batch, batch.locked().get(part, set()))
+
+    def done(self, now: float, shut: bool) -> list[Partition]:
+        """Partitions that are drained, or whose time is up, or for which nothing can be sent any more (`shut`)."""
+        ended = [part for part, deadline in self._draining.items() if now >= deadline or self._drained(part, shut)]
+        for part in ended:
+            del self._draining[part]
+        return ended
+
+    def _drained(self, part: Partition, shut: bool) -> bool:
+        if not part.live:
+            return True
+        if self._calls.in_call(part) or self._dead_letters.pending(part):
+            return False
+        if shut or self._holds.paused(part.name):
+            return True
+        if any(part in batch.parts() for batch in (*self._calls.batches(), *self._batcher.unstarted())):
+            return False
+        return bool(self._holds.on(part.name)) or not (part.ready() or part.lanes.waiting)
+
+    def next_at(self) -> float | None:
+        """When the next drain has to end."""
+        return min(self._draining.values(), default=None)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import count, islice
 
-from bridge.delivery.guards import topic_key
-from bridge.delivery.partition import Partition
+from bridge.delivery.batch import Partition
+from bridge.delivery.finish import topic_key
 from bridge.flow import Event, Fault, Record, Stage, UnreadableHeaders, headers_of
 
 PREFIX = "bridge."

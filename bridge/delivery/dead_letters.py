@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from bridge.delivery.batch import Run, event_of, records_at
+from bridge.delivery.admission import Hold, Holds, Reason
+from bridge.delivery.batch import Partition, Run, event_of, records_at
 from bridge.delivery.dead_letter_headers import Rejected, dead_letter_headers
-from bridge.delivery.finish import Finish
-from bridge.delivery.guards import Brake
-from bridge.delivery.holds import Hold, Holds, Reason
+from bridge.delivery.finish import Brake, Finish
 from bridge.delivery.journal import Journal, log_dead_letter, log_unwritten
-from bridge.delivery.partition import Partition
 from bridge.delivery.policy import Backoff
 from bridge.flow import DeadLetter, Outcome, Record, TopicPartition
 
@@ -35,7 +33,7 @@ class DeadLetters:
         self._version = version
         self._tickets = 0
         self._out: dict[int, tuple[Rejected, int]] = {}
-        self._failed: list[tuple[float, Rejected, int]] = []
+        self.failed: list[tuple[float, Rejected, int]] = []
         self._braked: list[Rejected] = []
         self.rules_hash = ""
         self.outbox: list[DeadLetter] = []
@@ -85,7 +83,7 @@ class DeadLetters:
             if part.live:
                 failures += 1
                 log_unwritten(self._journal, rejected, failures, error)
-                self._failed.append((now + WRITE_BACKOFF.delay(failures, self._rng), rejected, failures))
+                self.failed.append((now + WRITE_BACKOFF.delay(failures, self._rng), rejected, failures))
                 self._holds.add(Hold(Reason.DEAD_LETTER_TOPIC, part.name, now_ms, error, rejected.record.offset()))
             return
         if part.live:
@@ -99,19 +97,19 @@ class DeadLetters:
 
     def _failing(self, part: Partition) -> bool:
         retried = any(rejected.part is part and failures for rejected, failures in self._out.values())
-        return retried or any(rejected.part is part for _, rejected, _ in self._failed)
+        return retried or any(rejected.part is part for _, rejected, _ in self.failed)
 
     def retry(self, now: float) -> None:
         """Write again what failed and is due."""
-        due = [entry for entry in self._failed if entry[0] <= now]
+        due = [entry for entry in self.failed if entry[0] <= now]
         if due:
-            self._failed = [entry for entry in self._failed if entry[0] > now]
+            self.failed = [entry for entry in self.failed if entry[0] > now]
             for _, rejected, failures in due:
                 self._write(rejected, failures)
 
     def next_at(self) -> float | None:
         """When the next write is due to be tried again."""
-        return min((entry[0] for entry in self._failed), default=None)
+        return min((entry[0] for entry in self.failed), default=None)
 
     def pending(self, part: Partition) -> bool:
         """Whether a dead letter of the partition is with the producer: a drain waits for it."""
@@ -123,7 +121,7 @@ class DeadLetters:
 
     def on_their_way(self, part: Partition) -> set[int]:
         """Offsets of which a dead letter was ordered, acknowledged or not."""
-        letters = [rejected for rejected, _ in self._out.values()] + [rejected for _, rejected, _ in self._failed]
+        letters = [rejected for rejected, _ in self._out.values()] + [rejected for _, rejected, _ in self.failed]
         return {rejected.record.offset() for rejected in letters if rejected.part is part}
 
     def unfinished(self, part: Partition) -> set[int]:
@@ -132,8 +130,8 @@ class DeadLetters:
 
     def take(self, part: Partition, record: Record) -> list[Rejected]:
         """What was kept back or could not be written for the record, handed over: an operator skips it."""
-        waiting = [*self._braked, *(entry[1] for entry in self._failed)]
-        self._failed = [entry for entry in self._failed if entry[1].part is not part or entry[1].record is not record]
+        waiting = [*self._braked, *(entry[1] for entry in self.failed)]
+        self.failed = [entry for entry in self.failed if entry[1].part is not part or entry[1].record is not record]
         self._braked = [each for each in self._braked if each.part is not part or each.record is not record]
         return [each for each in waiting if each.part is part and each.record is record]
 
@@ -154,7 +152,7 @@ class DeadLetters:
 
     def forget(self, part: Partition) -> None:
         """The partition is not ours any more; reports that still come are fenced."""
-        self._failed = [entry for entry in self._failed if entry[1].part is not part]
+        self.failed = [entry for entry in self.failed if entry[1].part is not part]
         self._braked = [rejected for rejected in self._braked if rejected.part is not part]
 
 

@@ -9,9 +9,8 @@ import traceback
 from collections import deque
 from typing import NamedTuple
 
-from bridge.delivery.batch import Batch
+from bridge.delivery.batch import Batch, Partition
 from bridge.delivery.dead_letter_headers import Rejected
-from bridge.delivery.partition import Partition
 from bridge.flow import Judged, Verdict
 
 Fact = str | int | float | tuple[str, ...] | bytes | None

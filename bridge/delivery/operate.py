@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridge.delivery.batch import Run
+from bridge.delivery.admission import KINDS, Hold, Reason
+from bridge.delivery.batch import Lane, Partition, Run
 from bridge.delivery.core import Delivery
 from bridge.delivery.dead_letter_headers import Rejected
-from bridge.delivery.holds import KINDS, Hold, Reason
-from bridge.delivery.partition import Lane, Partition
 from bridge.delivery.pauses import Book
 from bridge.flow import Event, GoPast, Mapping, Record, Stage, TopicPartition
 

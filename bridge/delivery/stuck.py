@@ -7,12 +7,12 @@ its partition, a few more records are let in beside it; where there is nothing e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from bridge.delivery.batch import Batch
+from bridge.delivery.batch import Batch, Partition
 from bridge.delivery.journal import Journal
 from bridge.delivery.policy import Policy
-from bridge.delivery.reading import Reading
 from bridge.flow import Judged
 
 CONFIRM: Final = 5
@@ -23,11 +23,11 @@ _LOG_SECONDS: Final = 60.0
 class Stuck:
     """Used by the delivery thread alone."""
 
-    __slots__ = ("_journal", "_log_at", "_policy", "_reading", "last_success")
+    __slots__ = ("_journal", "_let_in_more", "_log_at", "_policy", "last_success")
 
-    def __init__(self, policy: Policy, reading: Reading, journal: Journal) -> None:
+    def __init__(self, policy: Policy, let_in: Callable[[Partition, float, float], None], journal: Journal) -> None:
         self._policy = policy
-        self._reading = reading
+        self._let_in_more = let_in
         self._journal = journal
         self._log_at = 0.0
         self.last_success = -1.0
@@ -67,7 +67,7 @@ class Stuck:
         for run in batch.runs:
             part = run.part
             if part.paused and part.live and part.ledger.watermark in run.offsets:
-                self._reading.let_in(part, self.last_success, now)
+                self._let_in_more(part, self.last_success, now)
 
     def _log(self, batch: Batch, judged: Judged, now: float) -> None:
         if batch.count > 1 or batch.tries < self._policy.stuck_attempts or now < self._log_at:

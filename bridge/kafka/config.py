@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 
 from bridge.kafka.errors import plain
 from bridge.offsets.begin import OnGap, StartFrom
-from bridge.offsets.commit_metadata import digest_of
+from bridge.offsets.commits import digest_of
 from bridge.settings.passthrough import ALLOWED, For
 
 if TYPE_CHECKING:

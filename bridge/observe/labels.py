@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from bridge.delivery.admission import Reason
 from bridge.delivery.dead_letter_headers import CAUSES
-from bridge.delivery.holds import Reason
 from bridge.flow import Outcome, Stage, Verdict
 from bridge.rules.map.faults import FAULTS
 

@@ -33,7 +33,7 @@ from itertools import chain
 from typing import Literal, NamedTuple
 
 from bridge.flow import Start, TopicPartition
-from bridge.offsets.commit_metadata import (
+from bridge.offsets.commits import (
     FOREIGN,
     UNKNOWN,
     Began,

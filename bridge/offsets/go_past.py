@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bridge.offsets.commit_metadata import CommitMetadata, runs_of, text_of
+from bridge.offsets.commits import CommitMetadata, runs_of, text_of
 
 
 @dataclass(frozen=True, slots=True)

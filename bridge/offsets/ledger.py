@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
 from bridge.flow import Record, Start
-from bridge.offsets.commit_metadata import runs_of
+from bridge.offsets.commits import runs_of
 
 
 class Ledger:

@@ -57,7 +57,7 @@ async def _pause(operator: Operator, target: Target, reason: str) -> str:
 async def _resume(operator: Operator, target: Target, reason: str) -> str:
     """End the pause of the target's partitions; of a partition that is not paused lift the other holds that may be lifted."""
     from bridge.delivery import operate
-    from bridge.delivery.holds import KINDS, Reason
+    from bridge.delivery.admission import KINDS, Reason
 
     def still(delivery: Delivery, scope: TopicPartition) -> list[str]:
         """What else holds a partition whose pause has ended."""

@@ -1,7 +1,7 @@
 """The way of a record, from top to bottom:
 
     source     `kafka.client.thread.KafkaThread` polls, splits what came into runs per partition, hands them to `intake`
-    lanes      `delivery.partition`: what comes behind a call that keeps its lane busy waits; the rest goes on as a run
+    lanes      `delivery.batch`: what comes behind a call that keeps its lane busy waits; the rest goes on as a run
     decode     bytes → values, inside the topic's run mapper of `rules.map`
     map        values → events, what nobody wants, and faults: in columns, once per record
     batch      `delivery.batcher`: the run joins the open batch, which is sealed when it is full or `linger` old

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bridge.delivery.batch import Batch
+from bridge.delivery.admission import KINDS, Hold, Reason
+from bridge.delivery.batch import Batch, Partition
 from bridge.delivery.core import Delivery
-from bridge.delivery.holds import KINDS, Hold, Reason
-from bridge.delivery.partition import Partition
 from bridge.delivery.pauses import Said, aim_text
 from bridge.flow import RECORD_OVERHEAD
 from bridge.kafka.client.counters import KafkaCounters, PartitionFacts

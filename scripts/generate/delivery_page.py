@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bridge.delivery.holds import EVERYWHERE, KINDS, Reason
+from bridge.delivery.admission import EVERYWHERE, KINDS, Reason
 from bridge.suprsend.answers import answer_table
 
 __all__ = ["filled", "page", "table"]

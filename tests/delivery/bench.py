@@ -8,8 +8,8 @@ from random import Random
 from typing import Any
 
 from bridge.delivery import operate
+from bridge.delivery.batch import Partition
 from bridge.delivery.core import Delivery
-from bridge.delivery.partition import Partition
 from bridge.delivery.policy import Policy
 from bridge.flow import (
     RECORD_OVERHEAD,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from bridge.delivery.guards import Brake
+from bridge.delivery.finish import Brake
 from bridge.delivery.policy import BrakeLimits
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.delivery.holds import Reason
+from bridge.delivery.admission import Reason
 from bridge.delivery.policy import BrakeLimits, Policy
 from bridge.flow import Fault, Mapped, Mapper, Record, Stage
 from tests.delivery.bench import TOPIC, Bench, record

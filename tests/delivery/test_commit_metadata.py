@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from bridge.offsets.commit_metadata import (
+from bridge.offsets.commits import (
     MAX_BYTES,
     MOST_STEPS,
     OLD_MS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.delivery import operate
-from bridge.delivery.holds import Reason
+from bridge.delivery.admission import Reason
 from bridge.delivery.policy import BrakeLimits, Policy
 from bridge.flow import DeadLetter, DeadLetterWritten, Outcome
 from tests.delivery.bench import TOPIC, Bench, dead_offsets, record, results

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from bridge.offsets.commit_metadata import MAX_BYTES, Began, Origin, decode, runs_of, text_of
+from bridge.offsets.commits import MAX_BYTES, Began, Origin, decode, runs_of, text_of
 from bridge.offsets.go_past import Stand, passed
 
 ORIGIN = Origin(7, 9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.delivery.holds import KINDS, MOST_NEWS, Hold, Holds, Reason
+from bridge.delivery.admission import KINDS, MOST_NEWS, Hold, Holds, Reason
 
 
 def test_every_reason_has_a_row() -> None:

@@ -8,7 +8,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bridge.flow import PlainRecord, Start
-from bridge.offsets.commit_metadata import decode, text_of
+from bridge.offsets.commits import decode, text_of
 from bridge.offsets.ledger import Ledger
 from tests.delivery.bench import record
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.delivery import operate
-from bridge.delivery.holds import Reason, rewind_token
+from bridge.delivery.admission import Reason, rewind_token
 from bridge.delivery.policy import BrakeLimits, Policy
 from bridge.flow import EndReached, GiveBack, GoPast, Outcome, Pause, PlainRecord, Records, Resume, Sought, Start
 from tests.delivery.bench import EPOCH_MS, TOPIC, Bench, dead_offsets, record, refused, reply, results

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.delivery import operate
-from bridge.delivery.holds import Reason
+from bridge.delivery.admission import Reason
 from bridge.delivery.policy import Policy
 from bridge.flow import Outcome, Reply, Start
 from tests.delivery.bench import EPOCH_MS, TOPIC, Bench, Call, dead_offsets, record, refused, reply, results

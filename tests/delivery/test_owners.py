@@ -1,4 +1,4 @@
-"""Who writes what: each fact of a partition has one file, and records end in one place."""
+"""Who writes what: each fact of a partition has one owner, and records end in one place."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bridge.delivery
-from bridge.delivery.partition import Partition
+from bridge.delivery.batch import Partition
 
 FOLDER = Path(bridge.delivery.__file__).parent
 FILES = {path.stem: ast.parse(path.read_text()) for path in sorted(FOLDER.glob("*.py"))}
+OWNERS = [
+    (each.name if isinstance(each, ast.ClassDef) else name, each) for name, tree in FILES.items() for each in tree.body
+]
+"""Each class, and what else stands in each file."""
 
 
 def targets(tree: ast.AST) -> Iterator[ast.Attribute]:
@@ -25,18 +29,18 @@ def targets(tree: ast.AST) -> Iterator[ast.Attribute]:
                 yield target
 
 
-def test_each_attribute_of_a_partition_is_written_by_one_file() -> None:
-    """Beside its first value no attribute of a partition has two files that write it."""
+def test_each_attribute_of_a_partition_is_written_by_one_class() -> None:
+    """Beside its first value no attribute of a partition has two classes that write it."""
     writers: defaultdict[str, set[str]] = defaultdict(set)
-    for name, tree in FILES.items():
-        for target in targets(tree):
+    for name, body in OWNERS:
+        for target in targets(body):
             if isinstance(target.value, ast.Name) and target.value.id == "part":
                 writers[target.attr].add(name)
             owned = isinstance(target.value, ast.Attribute) and target.value.attr in ("lanes", "ledger")
             assert not owned, f"{name}: {ast.unparse(target)} is written outside its class"
     assert writers.keys() <= set(Partition.__slots__)
-    assert {name: files for name, files in writers.items() if len(files) > 1} == {}
-    assert writers["send_limit"] == {"send_limit"}
+    assert {name: owners for name, owners in writers.items() if len(owners) > 1} == {}
+    assert writers["send_limit"] == {"SendLimits"}
 
 
 def test_records_end_in_one_file() -> None:

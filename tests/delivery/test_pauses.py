@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bridge.delivery import operate
-from bridge.delivery.holds import Reason
+from bridge.delivery.admission import Reason
 from bridge.delivery.pauses import BLANK, Aim, Book, Page, Said, read_page
 from bridge.flow import Assigned, Drained, Outcome, Pause, Resume, Start
 from tests.delivery.bench import TOPIC, Bench, record, refused, reply

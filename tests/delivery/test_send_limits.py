@@ -9,8 +9,7 @@ import pytest
 from bridge.delivery import operate
 from bridge.delivery.policy import Policy
 from bridge.flow import Assigned, CommitSendLimit, Drained, Outcome, Progress, SendLimitCommitted, Start
-from bridge.offsets.commit_metadata import decode
-from bridge.offsets.commits import Committer, Pace
+from bridge.offsets.commits import Committer, Pace, decode
 from tests.delivery.bench import EPOCH_MS, FAR, TOPIC, Bench, Call, record, refused, reply, results
 
 HTML = b"<html>refused by the proxy</html>"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bridge.delivery import operate
+from bridge.delivery.admission import Reason
 from bridge.delivery.guards import StormGuard
-from bridge.delivery.holds import Reason
 from bridge.delivery.policy import Policy, StormLimits
 from bridge.flow import Event, Outcome, PlainRecord
 from bridge.service.wiring import policy_of

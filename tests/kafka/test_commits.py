@@ -6,8 +6,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bridge.flow import Progress, SendLimitCommitted, Start
-from bridge.offsets.commit_metadata import Began, Origin, decode, runs_of
-from bridge.offsets.commits import Commit, Committer, Pace
+from bridge.offsets.commits import Began, Commit, Committer, Origin, Pace, decode, runs_of
 
 NAME = ("orders", 0)
 

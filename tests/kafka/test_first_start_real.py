@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.flow import Assigned
-from bridge.offsets.commit_metadata import Began, decode, text_of
+from bridge.offsets.commits import Began, decode, text_of
 from tests.brokers.fixtures import StartKafka
 from tests.brokers.real import RealKafka, Sent
 from tests.kafka.desk import Desk, desk

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException, Message, Producer, TopicCollection
 
 from bridge.flow import Assigned, EndReached, GiveBack, Intake, Lost, Pause, Resume, Revoking
 from bridge.kafka.client.reader import Reader
-from bridge.offsets.commit_metadata import Origin, decode, digest_of, text_of
+from bridge.offsets.commits import Origin, decode, digest_of, text_of
 from tests.brokers.real import RealKafka, Sent
 from tests.kafka.desk import Desk, desk
 

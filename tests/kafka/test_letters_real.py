@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from bridge.delivery.batch import Partition
 from bridge.delivery.dead_letter_headers import dead_letter_headers, rejected_of
-from bridge.delivery.partition import Partition
 from bridge.flow import (
     DeadLetter,
     DeadLetterWritten,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bridge.offsets.begin import Committed, Group, Known, OnGap, Resolved, StartFrom, begins, group_of, resolve
-from bridge.offsets.commit_metadata import Began, Origin, decode, runs_of, text_of
+from bridge.offsets.commits import Began, Origin, decode, runs_of, text_of
 
 NAME = ("orders", 3)
 NEW = Group(has_commits=False, is_ours=False)

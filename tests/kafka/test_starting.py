@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from bridge.kafka.client import resolve_start as starting
 from bridge.kafka.client.resolve_start import ClusterIdentity, StartPolicy, StartResolver
-from bridge.offsets.commit_metadata import Origin, text_of
+from bridge.offsets.commits import Origin, text_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer

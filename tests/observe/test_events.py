@@ -20,7 +20,7 @@ from bridge.kafka.client.dead_letter_producer import DeadLetterProducer
 from bridge.kafka.config import producer_conf
 from bridge.kafka.tools.mock import MockCluster
 from bridge.observe.events import EVENTS
-from bridge.offsets.commit_metadata import text_of
+from bridge.offsets.commits import text_of
 from bridge.service.snapshot import hold_news
 from tests.brokers.real import RealKafka, Sent
 from tests.delivery.bench import Bench, record, refused, reply, results

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.offsets.commit_metadata import decode
+from bridge.offsets.commits import decode
 from bridge.sandbox.process import SandboxProcess
 from tests.boxes.box import Boxes, NotInstalledError
 from tests.boxes.fixtures import unavailable

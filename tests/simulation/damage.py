@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bridge.delivery import operate
 from bridge.offsets import go_past as passing
 from bridge.offsets.begin import Committed
-from bridge.offsets.commit_metadata import decode
+from bridge.offsets.commits import decode
 from tests.simulation.log import NEVER, TOPIC, Issued, Log
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.offsets.begin import Committed
-from bridge.offsets.commit_metadata import MAX_BYTES, Origin, runs_of, text_of
-from bridge.offsets.commits import Commit
+from bridge.offsets.commits import MAX_BYTES, Commit, Origin, runs_of, text_of
 from tests.simulation.faults import Faults
 from tests.simulation.log import NEVER, Issued, Log, Topic
 from tests.simulation.scenario import Scenario

@@ -10,8 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING, cast
 
 from bridge.delivery import operate
+from bridge.delivery.admission import KINDS, Reason
 from bridge.delivery.core import Delivery
-from bridge.delivery.holds import KINDS, Reason
 from bridge.flow import (
     RECORD_OVERHEAD,
     Assigned,

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from bridge.flow import RECORD_OVERHEAD, Assigned, EndReached, Lost, Records, SendLimitCommitted, Sought
 from bridge.kafka.client.refetch import Seeks
 from bridge.offsets.begin import Group, Known, Resolved, begins, group_of, own_metadata, resolve, since_when
-from bridge.offsets.commit_metadata import Began, Origin
+from bridge.offsets.commits import Began, Origin
 from tests.simulation.faults import Violation
 from tests.simulation.group import HERE, is_ours
 from tests.simulation.log import TOPIC, Log

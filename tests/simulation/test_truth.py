@@ -6,8 +6,7 @@ from random import Random
 
 import pytest
 
-from bridge.offsets.commit_metadata import text_of
-from bridge.offsets.commits import Commit
+from bridge.offsets.commits import Commit, text_of
 from tests.simulation.faults import Violation
 from tests.simulation.log import NEVER
 from tests.simulation.scenario import scenario

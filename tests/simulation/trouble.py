@@ -10,7 +10,7 @@ from tests.simulation.records import Rec
 from tests.simulation.scenario import HOUR
 
 if TYPE_CHECKING:
-    from bridge.delivery.partition import Partition
+    from bridge.delivery.batch import Partition
     from tests.simulation.member import Member
     from tests.simulation.world import World
 

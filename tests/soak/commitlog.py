@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from bridge.offsets.commit_metadata import decode
+from bridge.offsets.commits import decode
 from tests.brokers.real import RealKafka
 
 TOPIC: Final = "__consumer_offsets"

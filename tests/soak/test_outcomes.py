@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings, strategies as st
 
-from bridge.offsets.commit_metadata import runs_of, text_of
+from bridge.offsets.commits import runs_of, text_of
 from tests.soak.accepted import Accepted
 from tests.soak.commitlog import Commit
 from tests.soak.facts import Column, Kind, Made

@@ -17,8 +17,7 @@ from bridge.flow import SendLimitCommitted, TopicPartition as Name
 from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.resolve_start import OwnCommits, metadata_of
 from bridge.kafka.errors import COMMIT_ACTIONS, METADATA_REFUSED, METADATA_SHORTENED, TOO_LONG, CommitAction, plain
-from bridge.offsets.commit_metadata import MAX_BYTES
-from bridge.offsets.commits import Commit, Committer
+from bridge.offsets.commits import MAX_BYTES, Commit, Committer
 
 _FRESH_SECONDS: Final = 24 * 3600.0
 

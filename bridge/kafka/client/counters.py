@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bridge.delivery.finish import Buckets
 from bridge.delivery.journal import Journal, trace_of
 from bridge.flow import TopicPartition
-from bridge.offsets.commit_metadata import MAX_BYTES
+from bridge.offsets.commits import MAX_BYTES
 
 DRAIN = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds in seconds of a drain."""

@@ -27,7 +27,7 @@ from confluent_kafka.admin import AdminClient
 from bridge.flow import TopicPartition as Name
 from bridge.kafka.config import Conf, ConfigError
 from bridge.kafka.errors import POSITION_GONE
-from bridge.offsets.commit_metadata import Origin, digest_of
+from bridge.offsets.commits import Origin, digest_of
 from bridge.secrets import SecretError
 
 _PATIENCE_SECONDS: Final = 1.0

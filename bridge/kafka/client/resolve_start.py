@@ -34,7 +34,7 @@ from bridge.offsets.begin import (
     resolve,
     since_when,
 )
-from bridge.offsets.commit_metadata import Began, CommitMetadata
+from bridge.offsets.commits import Began, CommitMetadata
 
 _LATEST: Final = -1
 _EARLIEST: Final = -2

@@ -5,10 +5,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from bridge.delivery.batch import Batch
+from bridge.delivery.batch import Batch, FanOut
 from bridge.delivery.calls import Calls
 from bridge.delivery.finish import Finish
-from bridge.delivery.partition import FanOut
 from bridge.delivery.stuck import Stuck
 from bridge.flow import Judged, Outcome, Reply, Verdict
 from tests.simulation.planted.table import ACCEPTED, instead, judging, planted

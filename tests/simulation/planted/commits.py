@@ -10,9 +10,8 @@ from bridge.delivery.calls import Calls
 from bridge.delivery.core import Delivery
 from bridge.delivery.guards import Repeats
 from bridge.flow import SendLimitCommitted
-from bridge.offsets import begin as start, commit_metadata as note
-from bridge.offsets.commit_metadata import HandedSince, Origin
-from bridge.offsets.commits import Commit, Committer
+from bridge.offsets import begin as start, commits as note
+from bridge.offsets.commits import Commit, Committer, HandedSince, Origin
 from bridge.offsets.ledger import Ledger
 from tests.simulation.planted.table import instead, planted
 

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from bridge.delivery.admission import Admission
-from bridge.delivery.calls import Calls
-from bridge.delivery.send_limit import Probes, SendLimits
+from bridge.delivery.calls import Calls, Probes
+from bridge.delivery.core import SendLimits
 from bridge.flow import Verdict
 from tests.simulation.planted.table import instead, judging, planted
 

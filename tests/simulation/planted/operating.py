@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from bridge.delivery import operate
+from bridge.delivery.admission import KINDS, Kind, Reason
 from bridge.delivery.dead_letters import DeadLetters
 from bridge.delivery.guards import StormGuard
-from bridge.delivery.holds import KINDS, Kind, Reason
 from bridge.kafka.client.refetch import Seeks
 from bridge.offsets import go_past as passing
 from bridge.offsets.commits import Committer

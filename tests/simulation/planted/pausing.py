@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+from bridge.delivery.admission import Holds
 from bridge.delivery.calls import Calls
 from bridge.delivery.core import Delivery
-from bridge.delivery.holds import Holds
 from bridge.delivery.pauses import Book, Page
 from tests.simulation.pauses import Pauses
 from tests.simulation.planted.table import instead, planted

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from bridge.delivery.core import Delivery, Drains
-from bridge.delivery.reading import Reading
+from bridge.delivery.core import Delivery, Drains, Reading
 from bridge.kafka.client.refetch import Seeks
 from bridge.offsets import begin as start
 from bridge.offsets.ledger import Ledger

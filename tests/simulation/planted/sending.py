@@ -8,14 +8,13 @@ from itertools import count
 from typing import Any
 
 from bridge.delivery import operate
-from bridge.delivery.batch import Batch
+from bridge.delivery.batch import Batch, Lanes
 from bridge.delivery.batcher import Batcher
 from bridge.delivery.calls import Calls
 from bridge.delivery.core import Delivery
 from bridge.delivery.dead_letters import DeadLetters, run_of
 from bridge.delivery.finish import Finish
 from bridge.delivery.guards import Repeats
-from bridge.delivery.partition import Lanes
 from bridge.flow import Outcome
 from tests.simulation.planted.table import instead, planted
 from tests.simulation.rules import SimRules
