@@ -269,7 +269,7 @@ class Batcher:
             if rest is None:
                 break
             self.seal()
-            # All of it is of the last record: no run is mapped further.
+            # The rest belongs to the last record: nothing behind it was mapped.
             lane = rest.lanes[0]
             if lane is not None and part.lanes.busy.get(lane) is batch:
                 part.lanes.wait_first(lane, rest)

@@ -525,7 +525,7 @@ class SendLimits:
         return [self._order(part, last) for part, last in self._wanted(parts) if part.covered != last]
 
     def _look_at_batches(self, parts: Iterable[Partition]) -> None:
-        """From now on a batch goes only as far as commits cover it; what waited apart for that waits no longer."""
+        """From now on a batch goes only as far as commits cover it; batches that were set aside for that may go again."""
         self._probes.lowered.update(parts)
         for part in parts:
             if part.behind:
