@@ -20,7 +20,7 @@ AGAINST ?= tree
 # Arguments of pytest, as in: make test TESTS="tests/settings -x"
 TESTS ?= -n 2
 
-.PHONY: help setup demo test format lint types imports docs simulate simulate-bugs soak fuzz walk bench bench-rules bench-micro bench-peers wheel image test-deploy lock tools boxes clean
+.PHONY: help setup demo test format lint types imports docs simulate simulate-bugs mutants soak fuzz walk bench bench-rules bench-micro bench-peers wheel image test-deploy lock tools boxes clean
 
 help:
 	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } \
@@ -71,6 +71,9 @@ simulate: setup ## Make faults happen to the pure core: make simulate ARGS="--fa
 
 simulate-bugs: setup ## Plant one bug after the other in the pure core, and show which seed finds it.
 	@$(BIN)/python -m scripts.proof.simulate_bugs $(ARGS)
+
+mutants: setup ## Change the pure core one place at a time, and show what nothing notices: make mutants ARGS="FILE".
+	@$(BIN)/python -m scripts.proof.mutants $(ARGS)
 
 soak: setup ## Make faults happen to real processes: make soak ARGS="--faults 200 --records 100000 --minutes 30".
 	@$(BIN)/python -m scripts.proof.soak $(ARGS)
