@@ -12,7 +12,7 @@ from contextlib import closing
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from bridge.asking.questions import MADE_UP, Call, Ground, Question, event_name
+from bridge.asking.questions import MADE_UP, Ground, Question, QuestionCall, event_name
 from bridge.flow import Judge, Judged, Reply, Verdict
 from bridge.jsontext import JSONDecodeError, dumps, loads
 from bridge.suprsend.answers import shape_of
@@ -21,14 +21,14 @@ from bridge.suprsend.endpoint import BULK_PATH, Endpoint
 from bridge.suprsend.signing import Bearer, Credentials, Hmac
 from bridge.suprsend.transport import CurlTransport
 
-Send = Callable[[Call], Reply]
+Send = Callable[[QuestionCall], Reply]
 """Makes one call; blocks until its end."""
 
 
 class Answered(NamedTuple):
     """One call and what came of it."""
 
-    call: Call
+    call: QuestionCall
     reply: Reply
     judged: Judged
     verdicts: str
@@ -74,7 +74,7 @@ def ask(questions: Sequence[Question], ground: Ground, send: Send, judge: Judge)
             return
 
 
-def _answered(call: Call, expected: tuple[str, ...], reply: Reply, judge: Judge) -> Answered:
+def _answered(call: QuestionCall, expected: tuple[str, ...], reply: Reply, judge: Judge) -> Answered:
     count = max(1, call.events)
     judged = judge(reply, count)
     verdicts = judged.items if judged.items is not None else [judged.whole] * count

@@ -34,7 +34,7 @@ class Ground(NamedTuple):
     now_ms: int
 
 
-class Call(NamedTuple):
+class QuestionCall(NamedTuple):
     """One HTTP call. `late` are the seconds that its signed date is behind; negative: ahead."""
 
     body: bytes
@@ -44,7 +44,7 @@ class Call(NamedTuple):
     credentials: Literal["own", "wrong"] = "own"
 
 
-Calls = tuple[Call, ...]
+Calls = tuple[QuestionCall, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ def _event(
     )
 
 
-def _bulk(*events: bytes, late: float = 0.0) -> Call:
-    return Call(join(events), len(events), late=late)
+def _bulk(*events: bytes, late: float = 0.0) -> QuestionCall:
+    return QuestionCall(join(events), len(events), late=late)
 
 
 def _long(ground: Ground, characters: int) -> str:
@@ -116,7 +116,7 @@ def _all_bad(ground: Ground) -> Calls:
 
 
 def _single(ground: Ground) -> Calls:
-    return (Call(_event(ground, "single"), path=EVENT_PATH),)
+    return (QuestionCall(_event(ground, "single"), path=EVENT_PATH),)
 
 
 def _same_body(ground: Ground) -> Calls:
@@ -182,11 +182,11 @@ def _short(ground: Ground) -> Calls:
         "properties": {"asked_by": "suprsend-bridge check"},
         "$idempotency_key": f"{MADE_UP}{ground.run}-short-body",
     }
-    return (Call(dumps(fields), path=EVENT_PATH),)
+    return (QuestionCall(dumps(fields), path=EVENT_PATH),)
 
 
 def _empty(_ground: Ground) -> Calls:
-    return (Call(b"[]", 0),)
+    return (QuestionCall(b"[]", 0),)
 
 
 def _wrong(ground: Ground) -> Calls:

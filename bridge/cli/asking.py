@@ -16,7 +16,7 @@ from bridge.cli.failure import FOUND, Failure
 
 if TYPE_CHECKING:
     from bridge.asking.ask import Asked, Redaction
-    from bridge.asking.questions import Call, Ground, Question
+    from bridge.asking.questions import Ground, Question, QuestionCall
     from bridge.flow import Reply
     from bridge.settings.model import Settings
     from bridge.suprsend.signing import Credentials
@@ -113,13 +113,13 @@ def _head(settings: Settings, own: Credentials) -> dict[str, object]:
     }
 
 
-def _sender(settings: Settings, credentials: Callable[[], Credentials]) -> Callable[[Call], Reply]:
+def _sender(settings: Settings, credentials: Callable[[], Credentials]) -> Callable[[QuestionCall], Reply]:
     from bridge.asking.ask import call, wrong
     from bridge.service.wiring import endpoint_of
 
     endpoint = endpoint_of(settings)
 
-    def send(one: Call) -> Reply:
+    def send(one: QuestionCall) -> Reply:
         who = credentials if one.credentials == "own" else lambda: wrong(credentials())
         return call(endpoint, who, one.body, path=one.path, late=one.late)
 

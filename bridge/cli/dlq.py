@@ -16,7 +16,7 @@ from bridge.cli.failure import FOUND, USAGE, Failure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.replay.letter import Place
+    from bridge.replay.letter import RecordPlace
     from bridge.replay.wanted import Wanted
     from bridge.settings.model import Settings
 
@@ -158,7 +158,7 @@ def _wanted(
     settings: Settings,
     names: tuple[Many, Many, Many, Many],
     times: tuple[str | None, str | None],
-    places: list[Place] | None = None,
+    places: list[RecordPlace] | None = None,
 ) -> Wanted:
     from bridge.delivery.dead_letter_headers import CAUSES
     from bridge.replay.wanted import Wanted
@@ -190,8 +190,8 @@ def _time(option: str, text: str | None) -> int | None:
         raise Failure(f"{option} {text}: write a time such as 2026-01-31T08:00:00Z, or an age such as 2h") from None
 
 
-def _place(text: str, settings: Settings) -> Place:
-    from bridge.replay.letter import Place
+def _place(text: str, settings: Settings) -> RecordPlace:
+    from bridge.replay.letter import RecordPlace
 
     parts = text.replace(":", "/").split("/")
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts[1:]):
@@ -199,4 +199,4 @@ def _place(text: str, settings: Settings) -> Place:
     if parts[0] != settings.kafka.dead_letter_topic:
         known = settings.kafka.dead_letter_topic
         raise Failure(f"{text}: the dead letters are in {known}: write {known}/PARTITION/OFFSET")
-    return Place(parts[0], int(parts[1]), int(parts[2]))
+    return RecordPlace(parts[0], int(parts[1]), int(parts[2]))

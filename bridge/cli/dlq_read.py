@@ -16,7 +16,7 @@ from bridge.cli.failure import FOUND, Failure
 from bridge.findings import visible
 from bridge.kafka.tools.dead_letter_topic import DeadLetterTopic, opened
 from bridge.kafka.tools.inspect import record_at
-from bridge.replay.letter import Letter, Mark, Place, read
+from bridge.replay.letter import Letter, RecordPlace, ReplayMark, read
 from bridge.replay.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class ListedLetters:
 
     newest: deque[Letter]
     kinds: Counter[tuple[str | None, str, str]] = field(default_factory=Counter)
-    places: set[Place] = field(default_factory=set)
-    marks: dict[Place, str] = field(default_factory=dict)
+    places: set[RecordPlace] = field(default_factory=set)
+    marks: dict[RecordPlace, str] = field(default_factory=dict)
     strange: int = 0
 
     def state(self, letter: Letter) -> str:
@@ -61,7 +61,7 @@ def scanned(box: DeadLetterTopic, has: Callable[[Letter], bool], limit: int) -> 
     seen = ListedLetters(deque(maxlen=limit))
     for record in box.scan():
         found = read(record)
-        if isinstance(found, Mark):
+        if isinstance(found, ReplayMark):
             seen.marks[found.letter] = found.result
         elif found is None:
             seen.strange += 1
@@ -131,10 +131,10 @@ def _print(seen: ListedLetters, topic: str) -> None:
     console.print(f"one of them: suprsend-bridge dlq show {topic}/PARTITION/OFFSET", style="dim")
 
 
-def show_letter(kafka: Kafka, place: Place, *, raw: bool, as_json: bool) -> None:
+def show_letter(kafka: Kafka, place: RecordPlace, *, raw: bool, as_json: bool) -> None:
     """Print one dead letter. Raises `Failure` where that is none, and what reading raises."""
     letter = read(record_at(kafka, *place))
-    if isinstance(letter, Mark):
+    if isinstance(letter, ReplayMark):
         raise Failure(f"{place} is no letter: it notes that {letter.letter} was replayed ({letter.result})", FOUND)
     if letter is None:
         raise Failure(f"{place} was not written by the bridge", FOUND)
@@ -152,14 +152,14 @@ def show_letter(kafka: Kafka, place: Place, *, raw: bool, as_json: bool) -> None
         typer.echo(line)
 
 
-def _state(kafka: Kafka, place: Place) -> str:
+def _state(kafka: Kafka, place: RecordPlace) -> str:
     """What replays did with it: a mark lies behind it in its partition."""
     state = OPEN
     with opened(kafka) as box:
         box.spans = {place.partition: box.spans[place.partition]}
         for record in box.scan({place.partition: place.offset}):
             found = read(record)
-            if isinstance(found, Mark) and found.letter == place:
+            if isinstance(found, ReplayMark) and found.letter == place:
                 state = f"replayed: {found.result}, {time_text(found.at_ms)}"
     return state
 

@@ -15,12 +15,12 @@ import typer
 
 from bridge import __version__
 from bridge.cli.failure import FOUND, Failure
-from bridge.delivery.admission import Tokens
+from bridge.delivery.admission import TokenBucket
 from bridge.findings import visible
 from bridge.flow import Event, Headers, Mapped, Mapper, PlainRecord, Record
 from bridge.kafka.tools.dead_letter_topic import DeadLetterTopic, opened
 from bridge.kafka.tools.inspect import InspectError
-from bridge.replay.letter import Letter, Mark, Place, read
+from bridge.replay.letter import Letter, RecordPlace, ReplayMark, read
 from bridge.replay.plan import Limits, Plan, Rules
 from bridge.replay.progress import Open
 from bridge.replay.run import Answer, Missing, Replay, Report
@@ -143,13 +143,13 @@ def _calls(settings: Settings, rate: float) -> Callable[[Sequence[Event]], list[
     return lambda events: [len(each) for each in batches([event.body for event in events], bounds)]
 
 
-def _open_letters(box: DeadLetterTopic, wish: ReplayWish, begin: dict[int, int]) -> tuple[frozenset[Place], Open]:
+def _open_letters(box: DeadLetterTopic, wish: ReplayWish, begin: dict[int, int]) -> tuple[frozenset[RecordPlace], Open]:
     """The open letters that are meant, and what is open at all."""
     places: dict[int, set[int]] = {}
-    meant: dict[Place, None] = {}
+    meant: dict[RecordPlace, None] = {}
     for record in box.scan(begin):
         found = read(record)
-        if isinstance(found, Mark):
+        if isinstance(found, ReplayMark):
             places.get(found.letter.partition, set()).discard(found.letter.offset)
             meant.pop(found.letter, None)
         elif found is not None:
@@ -162,7 +162,7 @@ def _open_letters(box: DeadLetterTopic, wish: ReplayWish, begin: dict[int, int])
     return frozenset(islice(ordered, wish.limit)), still
 
 
-def _letters(box: DeadLetterTopic, chosen: frozenset[Place]) -> Iterator[Letter]:
+def _letters(box: DeadLetterTopic, chosen: frozenset[RecordPlace]) -> Iterator[Letter]:
     """The chosen letters, in the order of each partition."""
     begin = {partition: high for partition, (_, high) in box.spans.items()}
     for place in chosen:
@@ -175,7 +175,7 @@ def _letters(box: DeadLetterTopic, chosen: frozenset[Place]) -> Iterator[Letter]
 
 def _sender(outbox: Outbox, settings: Settings, rate: float) -> Callable[[Sequence[Event]], Sequence[Answer]]:
     judge = judge_of(settings)
-    tokens = Tokens(rate, rate, time.monotonic())
+    tokens = TokenBucket(rate, rate, time.monotonic())
 
     def send(events: Sequence[Event]) -> Sequence[Answer]:
         time.sleep(tokens.wait(time.monotonic()))

@@ -10,7 +10,7 @@ import typer
 from bridge.cli.rulework import Config, directory, loaded, settings_of
 
 if TYPE_CHECKING:
-    from bridge.rules.tools.inventory import Made
+    from bridge.rules.tools.inventory import MadeEvent
 
 
 def command(
@@ -36,7 +36,7 @@ def command(
     typer.echo(f"{len(made)} event{'' if len(made) == 1 else 's'}")
 
 
-def _lines(made: Made) -> list[str]:
+def _lines(made: MadeEvent) -> list[str]:
     lines = [f"{made.event}  by {made.rule} ({made.file}:{made.line}) from {', '.join(made.topics)}"]
     if made.description:
         lines.append(f"  {made.description}")

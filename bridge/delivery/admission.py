@@ -211,7 +211,7 @@ def retry_after_seconds(text: str | None, now_ms: int, *, longest: float = 300.0
     return min(max(seconds, 0.0), longest)
 
 
-class Tokens:
+class TokenBucket:
     """A token bucket: `rate` tokens a second, at most `burst` at once. It may go into debt by one take."""
 
     __slots__ = ("_at", "_burst", "_have", "_rate")
@@ -246,11 +246,11 @@ class RetryBudget:
     """Retries are at most a share of the first attempts, plus a floor per second (Finagle's retry budget)."""
 
     share: float
-    tokens: Tokens
+    tokens: TokenBucket
 
     @classmethod
     def of(cls, share: float, per_second: float, now: float) -> RetryBudget:
-        return cls(share, Tokens(per_second, max(10.0, per_second), now))
+        return cls(share, TokenBucket(per_second, max(10.0, per_second), now))
 
     def attempted(self, now: float) -> None:
         self.tokens.add(self.share, now)
@@ -367,7 +367,7 @@ class Admission:
         self.limit = Limit(policy.initial_in_flight, policy.max_in_flight)
         self.breaker = Breaker(policy.breaker_failures)
         self.budget = RetryBudget.of(policy.retry_share, policy.retry_floor, now)
-        self._rate = Tokens(policy.rate_limit, policy.rate_limit, now) if policy.rate_limit else None
+        self._rate = TokenBucket(policy.rate_limit, policy.rate_limit, now) if policy.rate_limit else None
         self._silent_until = 0.0
         self._probe_at = 0.0
         self._probing = False

@@ -63,7 +63,7 @@ def parse_partition(text: str) -> tuple[str, int]:
     return target.topic, target.partition
 
 
-class Argument(NamedTuple):
+class ActionArgument(NamedTuple):
     """A key of the request's body, and the command's argument of the same name."""
 
     name: str
@@ -80,7 +80,7 @@ class Action(NamedTuple):
     """One line, for the list of commands."""
     help: str
     """What it does, and an example, for `--help` and the page."""
-    arguments: tuple[Argument, ...]
+    arguments: tuple[ActionArgument, ...]
     read: Callable[[Mapping[str, str]], tuple[Any, ...]]
     """Makes values of the arguments. Raises `BadRequestError`."""
     do: Callable[..., Awaitable[str]]

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from bridge.delivery.dead_letter_headers import FIRST_HEADER, PREFIX, UNREADABLE_HEADERS, listed
 from bridge.flow import UNREADABLE, Headers, PlainRecord, Record, UnreadableHeaders, headers_of
 
-__all__ = ["REFERENCE", "Letter", "Mark", "Place", "Reference", "Result", "again", "mark_headers", "read"]
+__all__ = ["REFERENCE", "Letter", "RecordPlace", "Reference", "ReplayMark", "Result", "again", "mark_headers", "read"]
 
 REFERENCE: Final = PREFIX + "reference."
 _REPLAY: Final = PREFIX + "replay."
@@ -22,7 +22,7 @@ _MESSAGE_BYTES: Final = 1_024
 _LONGEST_NUMBER: Final = len(str(-(1 << 63)))
 
 
-class Place(NamedTuple):
+class RecordPlace(NamedTuple):
     """Where a record of the dead-letter topic is."""
 
     topic: str
@@ -56,7 +56,7 @@ class Reference(NamedTuple):
 class Letter:
     """One dead letter. `record` is the original as it was read, at its source's place."""
 
-    place: Place
+    place: RecordPlace
     record: PlainRecord
     headers: Headers
     """All headers, as they stand in the topic."""
@@ -91,15 +91,15 @@ class Letter:
         return f"{self.record.topic()}:{self.record.partition()}:{self.record.offset()}"
 
 
-class Mark(NamedTuple):
+class ReplayMark(NamedTuple):
     """What a replay did with the letter at that place."""
 
-    letter: Place
+    letter: RecordPlace
     result: str
     at_ms: int
 
 
-def read(record: Record) -> Letter | Mark | None:
+def read(record: Record) -> Letter | ReplayMark | None:
     """Read a record of the dead-letter topic; None for one that the bridge did not write. Total."""
     try:
         headers = headers_of(record)
@@ -132,7 +132,7 @@ def _letter(record: Record, headers: Headers, begin: int) -> Letter | None:
         headers=UNREADABLE if unread else headers[:begin],
     )
     return Letter(
-        Place(record.topic(), record.partition(), record.offset()),
+        RecordPlace(record.topic(), record.partition(), record.offset()),
         original,
         headers,
         facts.get("stage") or "",
@@ -177,12 +177,12 @@ def _reference(record: Record, before: Headers) -> Reference | None:
     return None if size is None or digest is None else Reference(size, digest)
 
 
-def _mark(record: Record, facts: Mapping[str, bytes | None]) -> Mark | None:
+def _mark(record: Record, facts: Mapping[str, bytes | None]) -> ReplayMark | None:
     result = _text(facts.get(_REPLAY + "result"))
     offset, at_ms = (_number(_text(facts.get(_REPLAY + name))) for name in ("offset", "at"))
     if record.value() is not None or result is None or offset is None:
         return None
-    return Mark(Place(record.topic(), record.partition(), offset), result, at_ms or 0)
+    return ReplayMark(RecordPlace(record.topic(), record.partition(), offset), result, at_ms or 0)
 
 
 def _text(value: bytes | None) -> str | None:

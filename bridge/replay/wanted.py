@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.replay.letter import Letter, Place
+from bridge.replay.letter import Letter, RecordPlace
 
 __all__ = ["Wanted"]
 
@@ -17,7 +17,7 @@ class Wanted:
     causes: frozenset[str] = frozenset()
     codes: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
-    places: frozenset[Place] = frozenset()
+    places: frozenset[RecordPlace] = frozenset()
     since: int | None = None
     until: int | None = None
 

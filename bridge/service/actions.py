@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.observe.actions import (
     Action,
-    Argument,
+    ActionArgument,
     BadRequestError,
     RefusedError,
     Target,
@@ -159,7 +159,7 @@ async def _log_level(operator: Operator, level: str, reason: str) -> str:
     return f"log level {before} → {level}"
 
 
-_TARGET: Final = Argument("target", "TOPIC, TOPIC:PARTITION or all.", optional=True)
+_TARGET: Final = ActionArgument("target", "TOPIC, TOPIC:PARTITION or all.", optional=True)
 
 ACTIONS: Final[Mapping[str, Action]] = {
     action.name: action
@@ -209,7 +209,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
     Example: suprsend-bridge skip orders.v1:3 --unreadable --config bridge.yaml --reason "a damaged disk"
     """,
             (
-                Argument(
+                ActionArgument(
                     "record", "TOPIC:PARTITION:OFFSET of a record without an outcome; TOPIC:PARTITION if unreadable."
                 ),
             ),
@@ -224,9 +224,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
     Everything before the first offset must have an outcome.
     """,
             (
-                Argument("partition", "TOPIC:PARTITION."),
-                Argument("first", "The offset at which the partition stands."),
-                Argument("to", "The first offset behind it that can be read."),
+                ActionArgument("partition", "TOPIC:PARTITION."),
+                ActionArgument("first", "The offset at which the partition stands."),
+                ActionArgument("to", "The first offset behind it that can be read."),
             ),
             _range,
             _skip_unreadable,
@@ -239,7 +239,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
 
     Example: suprsend-bridge accept-rewind TOKEN --reason "the outage lost them"
     """,
-            (Argument("token", "The token that the log and `suprsend-bridge status` print."),),
+            (ActionArgument("token", "The token that the log and `suprsend-bridge status` print."),),
             _token,
             _accept_rewind,
         ),
@@ -250,7 +250,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
 
     Example: suprsend-bridge log-level debug --reason "looking into refusals"
     """,
-            (Argument("level", "debug, info, warning or error."),),
+            (ActionArgument("level", "debug, info, warning or error."),),
             _level,
             _log_level,
         ),

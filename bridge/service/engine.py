@@ -39,7 +39,7 @@ LONGEST_WAIT = 1.0
 """Seconds that the delivery thread sleeps at most: it publishes what it sees that often."""
 
 
-class Reader(Protocol):
+class KafkaSide(Protocol):
     """The Kafka thread, as the engine drives it."""
 
     def start(self) -> None: ...
@@ -82,14 +82,14 @@ class Road:
         self._asked: deque[Ask] = deque()
         self.delivery = Delivery(policy, mapping, judge, budget, Random(seed), time.monotonic(), version=__version__)
         """The delivery thread's; others may look at it only when that has ended."""
-        self._reader: Reader | None = None
+        self._reader: KafkaSide | None = None
         self._ending = False
         self._published = 0.0
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
         self.failure: BaseException | None = None
         """Why the delivery thread ended before it was told to: a bug, never a record."""
 
-    def start(self, reader: Reader) -> None:
+    def start(self, reader: KafkaSide) -> None:
         """Numbered, so that stop can be read against it: 1. decisions and HTTP, 2. Kafka."""
         self._reader = reader
         self._thread.start()

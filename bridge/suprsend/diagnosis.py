@@ -74,7 +74,7 @@ _UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EA
 _TUNNEL: Final = {407: "proxy_credentials", 401: "proxy_credentials", 403: "proxy_forbids"}
 
 
-class Facts(NamedTuple):
+class AttemptFacts(NamedTuple):
     """What libcurl tells of a failed attempt."""
 
     code: int
@@ -91,7 +91,7 @@ class Facts(NamedTuple):
     """The scheme of the proxy, or empty."""
 
 
-def word_of(facts: Facts) -> str:
+def word_of(facts: AttemptFacts) -> str:
     """The word for `Reply.error`."""
     word = WORDS.get(facts.code, "protocol")
     if word == "reset" and _mentions(facts.message, _REFUSED_CERTIFICATE):
@@ -108,7 +108,7 @@ def word_of(facts: Facts) -> str:
     return "connect" if cut else word
 
 
-def cause_of(facts: Facts, word: str) -> tuple[str, str]:
+def cause_of(facts: AttemptFacts, word: str) -> tuple[str, str]:
     """The cause, a word of `causes.CAUSES` (or empty), and a detail of it that is safe to show."""
     if not facts.sent and facts.tunnel >= 300:
         return _of_tunnel(facts.tunnel), str(facts.tunnel)
@@ -123,7 +123,7 @@ def cause_of(facts: Facts, word: str) -> tuple[str, str]:
     return {"dns": "host_unknown", "timeout": "dns_silent"}.get(word, ""), _number(facts, word)
 
 
-def _number(facts: Facts, word: str) -> str:
+def _number(facts: AttemptFacts, word: str) -> str:
     """libcurl's number for what we have no word for."""
     return f"libcurl {facts.code}" if word == "protocol" else ""
 
@@ -134,7 +134,7 @@ def _of_tunnel(status: int) -> str:
     return _TUNNEL.get(status, "proxy_refuses" if status < 500 else "proxy_cannot_reach")
 
 
-def _of_tls(facts: Facts) -> tuple[str, str]:
+def _of_tls(facts: AttemptFacts) -> tuple[str, str]:
     """Why TLS failed, and with whom: the host, or the proxy where that is spoken to by TLS."""
     code, message = facts.code, facts.message
     if code == pycurl.E_SSL_CACERT_BADFILE:
@@ -156,7 +156,7 @@ def _of_tls(facts: Facts) -> tuple[str, str]:
     return f"{whose}tls_refused" if "alert" in message else f"{whose}tls_failed", detail or f"libcurl {code}"
 
 
-def _of_connection(facts: Facts) -> str:
+def _of_connection(facts: AttemptFacts) -> str:
     """Why there was no connection: to the proxy, where there is one and it did not yet answer."""
     if WORDS.get(facts.code) in ("tls", "reset"):
         return "handshake_cut"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pycurl
 
 from bridge.flow import Reply, Seen
-from bridge.suprsend.diagnosis import Facts, cause_of, word_of
+from bridge.suprsend.diagnosis import AttemptFacts, cause_of, word_of
 from bridge.suprsend.endpoint import BULK_PATH, Endpoint
 from bridge.suprsend.signing import Credentials
 
@@ -283,9 +283,9 @@ class Attempt:
         self.release()
         return reply
 
-    def _facts(self, code: int, message: str) -> Facts:
+    def _facts(self, code: int, message: str) -> AttemptFacts:
         info = self.curl.getinfo
-        return Facts(
+        return AttemptFacts(
             code,
             message,
             self._sent,
@@ -296,7 +296,7 @@ class Attempt:
             proxy=self._proxy,
         )
 
-    def _seen(self, facts: Facts | None, error: str) -> Seen:
+    def _seen(self, facts: AttemptFacts | None, error: str) -> Seen:
         """What to tell of it. A proxy that let us through is not who answered."""
         cause, detail = ("", "") if facts is None else cause_of(facts, error)
         through = facts is not None and not facts.sent and facts.tunnel < 300

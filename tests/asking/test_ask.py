@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.asking.ask import Asked, Redaction, ask, call, lines, shown, wanted, wrong
-from bridge.asking.questions import MADE_UP, QUESTIONS, Call, Ground
+from bridge.asking.questions import MADE_UP, QUESTIONS, Ground, QuestionCall
 from bridge.cli.main import run
 from bridge.flow import Reply
 from bridge.kafka.tools.mock import MockCluster
@@ -40,7 +40,7 @@ def asked(of: SandboxProcess, *, api_key: bool = False) -> dict[str, Asked]:
         own = Bearer(workspace.api_key, workspace.uid)
     endpoint = Endpoint(base_url=of.url)
 
-    def send(one: Call) -> Reply:
+    def send(one: QuestionCall) -> Reply:
         who = own if one.credentials == "own" else wrong(own)
         return call(endpoint, lambda: who, one.body, path=one.path, late=one.late)
 

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.delivery.admission import Breaker, Limit, RetryBudget, Tokens, retry_after_seconds
+from bridge.delivery.admission import Breaker, Limit, RetryBudget, TokenBucket, retry_after_seconds
 from bridge.delivery.policy import Backoff
 
 
@@ -60,7 +60,7 @@ def test_any_retry_after_is_survived(text: str, now_ms: int) -> None:
 @given(st.lists(st.tuples(st.floats(0.0, 5.0), st.integers(1, 100)), min_size=1, max_size=50))
 def test_tokens_bound_the_rate(takes: list[tuple[float, int]]) -> None:
     """Over any time no more is taken than burst + rate · time + the one take that may go into debt."""
-    bucket = Tokens(10.0, 20.0, 0.0)
+    bucket = TokenBucket(10.0, 20.0, 0.0)
     now, taken, most = 0.0, 0, 0
     for pause, n in takes:
         now += pause
@@ -73,7 +73,7 @@ def test_tokens_bound_the_rate(takes: list[tuple[float, int]]) -> None:
 
 def test_tokens_say_when_to_come_back() -> None:
     """After the wait that was named, something may be taken."""
-    bucket = Tokens(10.0, 10.0, 0.0)
+    bucket = TokenBucket(10.0, 10.0, 0.0)
     bucket.take(110, 0.0)
     wait = bucket.wait(0.0)
     assert wait == pytest.approx(10.0, abs=0.01)

@@ -13,7 +13,7 @@ from hypothesis import example, given, strategies as st
 from bridge.delivery.dead_letter_headers import Rejected, dead_letter_headers
 from bridge.flow import Event, Fault, Headers, Mapped, PlainRecord, Record, Stage
 from bridge.replay.keys import rekeyed, renewed
-from bridge.replay.letter import Letter, Mark, Place, Result, again, mark_headers, read
+from bridge.replay.letter import Letter, RecordPlace, ReplayMark, Result, again, mark_headers, read
 from bridge.replay.plan import Limits, Rules, planned
 from bridge.replay.progress import Open
 from bridge.replay.run import Replay
@@ -57,7 +57,7 @@ class Kept:
 
     def write(self, found: Letter, headers: Headers, *, mark: bool) -> None:
         new = read(PlainRecord("dead", 0, 8, None if mark else found.record.value(), headers=headers))
-        assert isinstance(new, Mark if mark else Letter)
+        assert isinstance(new, ReplayMark if mark else Letter)
         if isinstance(new, Letter):
             self.letters.append(new)
 
@@ -166,7 +166,7 @@ def test_a_mark_names_its_letter() -> None:
     """What a replay did is noted beside the letter, and is no letter itself."""
     found = letter()
     mark = read(PlainRecord("dead", 0, 9, None, headers=mark_headers(found, Result.ACCEPTED, at_ms=5, version="1")))
-    assert mark == Mark(Place("dead", 0, 7), "accepted", 5)
+    assert mark == ReplayMark(RecordPlace("dead", 0, 7), "accepted", 5)
 
 
 def test_only_the_item_that_failed_is_sent() -> None:

@@ -96,14 +96,14 @@ class Code:
         """Whether what is written here runs at most once for an input."""
         return self._functions == 1 and not self.nesting
 
-    def place(self) -> Place:
+    def place(self) -> CodePlace:
         """A place to which lines can still be written when the code behind it is."""
         lines: Lines = []
         self._here.append(lines)
-        return Place(lines, self._level)
+        return CodePlace(lines, self._level)
 
     @contextmanager
-    def at(self, place: Place) -> Iterator[None]:
+    def at(self, place: CodePlace) -> Iterator[None]:
         """Write at an earlier place, as if nothing had been read there yet.
 
         Each time into lines of its own: what is being written there already is not torn apart.
@@ -144,7 +144,7 @@ class Code:
         return function
 
 
-class Place:
+class CodePlace:
     """Where later lines go: a function that is only written once somebody calls it."""
 
     __slots__ = ("level", "lines")

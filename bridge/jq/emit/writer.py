@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from bridge.jq.builtins.table import NOT_CONSTANT
 from bridge.jq.core import ONE, Binding, Core, Entries, Function, Items, Mark, Parameter, Pattern
-from bridge.jq.emit.code import Code, Place
+from bridge.jq.emit.code import Code, CodePlace
 from bridge.jq.problems import JqProblem
 from bridge.jq.syntax.nodes import Call
 
@@ -56,7 +56,7 @@ class Sink(NamedTuple):
 class Home:
     """Where a Function is written when it is first asked for; `written` are its Python names for values, for paths."""
 
-    place: Place
+    place: CodePlace
     env: Env
     written: dict[bool, str] = field(default_factory=dict)
 
@@ -77,7 +77,7 @@ class Env:
         """More variables or labels."""
         return replace(self, names={**self.names, **dict(names)})
 
-    def with_function(self, function: Function, place: Place) -> Env:
+    def with_function(self, function: Function, place: CodePlace) -> Env:
         """One more function, to be written at `place`."""
         return replace(self, homes={**self.homes, function: Home(place, self)})
 

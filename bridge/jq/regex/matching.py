@@ -70,7 +70,7 @@ class Regex:
         text: str = value
         everywhere = self._pattern.everywhere and not first
         data = text.encode("utf-8", "surrogatepass")
-        places = None if len(data) == len(text) else _Places(data)
+        places = None if len(data) == len(text) else _Offsets(data)
         for spans in self._spans(data, budget, everywhere=everywhere):
             found = spans if places is None else tuple(places.span(span) for span in spans)
             yield Match(text, found, self._names)
@@ -115,7 +115,7 @@ def _next_character(data: bytes, at: int) -> int:
     return at
 
 
-class _Places:
+class _Offsets:
     """Turns places in bytes into places in characters, in one pass from left to right."""
 
     def __init__(self, data: bytes) -> None:

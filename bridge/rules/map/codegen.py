@@ -89,7 +89,7 @@ from bridge.suprsend.limits import (
     reserved,
 )
 
-__all__ = ["Columns", "Kind", "Made", "Reading", "RuleCode", "RunCode", "named", "rule_code", "run_code"]
+__all__ = ["Columns", "Kind", "Made", "RuleCode", "RunCode", "TopicReading", "named", "rule_code", "run_code"]
 
 Kind = tuple[str, str]
 """Rule and name of an event."""
@@ -123,7 +123,7 @@ RunCode = Callable[[Sequence[Record], Sequence[int], int, int], tuple[Any, ...]]
 three are None where the rule needs no such column."""
 
 
-class Reading(NamedTuple):
+class TopicReading(NamedTuple):
     """How a topic's records are read."""
 
     decode: Decoder
@@ -144,7 +144,7 @@ def rule_code(rule: Rule, topic: str, context: MappingContext, allowed: Allowed)
         return _Writer(rule, topic, context, allowed, inline=False).function()
 
 
-def run_code(rule: Rule, topic: str, context: MappingContext, allowed: Allowed, reading: Reading) -> RunCode:
+def run_code(rule: Rule, topic: str, context: MappingContext, allowed: Allowed, reading: TopicReading) -> RunCode:
     """Write the loop over the records of a topic that one rule reads."""
     try:
         return _Writer(rule, topic, context, allowed, inline=True).run(reading)
@@ -645,7 +645,7 @@ class _Writer:
         expires = "None" if self.expires is None else f"({self.expires})"
         self.code.line(f"events.append((at, {made.kind}, {expires}, {made.body}))")
 
-    def run(self, reading: Reading) -> RunCode:
+    def run(self, reading: TopicReading) -> RunCode:
         """Write the loop over records."""
         line = self.code.line
         many = self.fans_out
@@ -688,7 +688,7 @@ class _Writer:
                 line("del faults[failed:]")
         line(f"faults.append(({at}, fault, len(bodies)))")
 
-    def _record(self, reading: Reading, at: str) -> None:
+    def _record(self, reading: TopicReading, at: str) -> None:
         line, call = self.code.line, self.values.call
         nothing = f"unwanted.append({at}); continue"
         unmatched = nothing
@@ -712,7 +712,7 @@ class _Writer:
             line("keys = set()")
         self._rule(unmatched, taken="", add=self._add_to_run, events="bodies", keys=own_keys)
 
-    def _decode(self, reading: Reading) -> None:
+    def _decode(self, reading: TopicReading) -> None:
         line, call = self.code.line, self.values.call
         if reading.is_json:
             line(f"try: v = {call(loads, 'raw')}")

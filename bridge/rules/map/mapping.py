@@ -20,9 +20,9 @@ from bridge.rules.map.codegen import (
     Allowed,
     Columns,
     Kind,
-    Reading,
     RuleCode,
     RunCode,
+    TopicReading,
     named,
     rule_code,
     run_code,
@@ -155,7 +155,7 @@ class _View(NamedTuple):
 
     files: tuple[str, ...]
     """The file's name; none where it is the only one that reads the topic."""
-    reading: Reading
+    reading: TopicReading
     select: Callable[[Any], Sequence[_RunningRule]]
     for_tombstones: tuple[_RunningRule, ...]
 
@@ -164,10 +164,10 @@ def _rules(file: RuleFile, topic: str) -> list[Rule]:
     return [rule for rule in file.rules if rule.enabled and rule.selects(topic)]
 
 
-def _reading(file: RuleFile, topic: str) -> Reading:
+def _reading(file: RuleFile, topic: str) -> TopicReading:
     given = file.reading(topic)
     reads = {name for rule in _rules(file, topic) for expression in rule.expressions for name in expression.reads}
-    return Reading(
+    return TopicReading(
         decode=decoder(given.decode, snapshot=given.snapshot),
         is_json=given.decode == "json",
         may_be_snapshot=given.decode == "debezium" and not given.snapshot,

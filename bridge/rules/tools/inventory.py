@@ -15,7 +15,7 @@ from bridge.rules.lint.types import Around, types_of
 from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Rule, RuleFile, RuleSet, Text, Value
 from bridge.rules.tools.explain import written
 
-__all__ = ["Made", "Property", "inventory"]
+__all__ = ["MadeEvent", "Property", "inventory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Property:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MadeEvent:
     """One event of one rule."""
 
     event: str
@@ -75,13 +75,13 @@ class Made:
         }
 
 
-def inventory(rules: RuleSet) -> list[Made]:
+def inventory(rules: RuleSet) -> list[MadeEvent]:
     """List the events of all rules that are switched on, by name and then in the order of the rules."""
     found = [made for file in rules.files for rule in file.rules if rule.enabled for made in _of_rule(file, rule)]
     return sorted(found, key=lambda made: made.event)
 
 
-def _of_rule(file: RuleFile, rule: Rule) -> Iterator[Made]:
+def _of_rule(file: RuleFile, rule: Rule) -> Iterator[MadeEvent]:
     places = {id(place.expression): place for place in placed(file, rule)}
     properties: dict[str, Property] = {}
     more = False
@@ -95,7 +95,7 @@ def _of_rule(file: RuleFile, rule: Rule) -> Iterator[Made]:
         for name in [name for name, one in found.items() if one is None]:
             properties.pop(name, None)
     for event in rule.events:
-        yield Made(
+        yield MadeEvent(
             event=event,
             rule=rule.name,
             description=" ".join(rule.description.split()),
