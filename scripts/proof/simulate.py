@@ -26,11 +26,12 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=SystemRandom().randrange(2**31))
     options.add_argument("--steps", type=int, default=STEPS, help="steps of each run")
     options.add_argument("--processes", type=int, default=2)
+    options.add_argument("--often", nargs="*", default=[], help="kinds of trouble that every run is rich in")
     options.add_argument("--shrink", type=float, default=30.0, help="seconds to make a failing case smaller")
     given = options.parse_args()
     print(f"seed {given.seed}: {given.faults:,} faults in {given.processes} processes", flush=True)
     began = time.monotonic()
-    report = campaign(given.faults, given.seed, processes=given.processes, steps=given.steps)
+    report = campaign(given.faults, given.seed, processes=given.processes, steps=given.steps, often=tuple(given.often))
     _print(report, time.monotonic() - began)
     for case, violation in report.violations:
         small = shrink(case, given.shrink)

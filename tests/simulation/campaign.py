@@ -51,16 +51,16 @@ def collecting_between_runs() -> Iterator[None]:
         gc.unfreeze()
 
 
-def chunk(first: int, steps: int = STEPS, runs: int = CHUNK) -> Report:
+def chunk(first: int, steps: int = STEPS, often: tuple[str, ...] = (), runs: int = CHUNK) -> Report:
     """A few seeds in this process."""
     with collecting_between_runs():
-        return _runs(range(first, first + runs), steps)
+        return _runs(range(first, first + runs), steps, often)
 
 
-def _runs(seeds: range, steps: int) -> Report:
+def _runs(seeds: range, steps: int, often: tuple[str, ...]) -> Report:
     report = Report()
     for seed in seeds:
-        case = Case(seed, steps)
+        case = Case(seed, steps, often=often)
         found, world = outcome(case)
         report.runs += 1
         report.records += sum(map(len, world.truth.logs))
@@ -73,7 +73,15 @@ def _runs(seeds: range, steps: int) -> Report:
     return report
 
 
-def campaign(faults: int, seed: int, *, processes: int = 2, steps: int = STEPS, most_violations: int = 3) -> Report:
+def campaign(
+    faults: int,
+    seed: int,
+    *,
+    processes: int = 2,
+    steps: int = STEPS,
+    often: tuple[str, ...] = (),
+    most_violations: int = 3,
+) -> Report:
     """Run seed after seed from `seed` on until so many faults were injected, or some violations were found."""
     report = Report()
 
@@ -85,14 +93,16 @@ def campaign(faults: int, seed: int, *, processes: int = 2, steps: int = STEPS, 
 
     if processes == 1:
         for first in firsts():
-            report.add(chunk(first, steps))
+            report.add(chunk(first, steps, often))
         return report
     waiting = firsts()
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        running = [pool.apply_async(chunk, (next(waiting), steps)) for _ in range(2 * processes)]
+        running = [pool.apply_async(chunk, (next(waiting), steps, often)) for _ in range(2 * processes)]
         while running:
             report.add(running.pop(0).get())
-            running += [pool.apply_async(chunk, (first, steps)) for first in [next(waiting, None)] if first is not None]
+            running += [
+                pool.apply_async(chunk, (first, steps, often)) for first in [next(waiting, None)] if first is not None
+            ]
     return report
 
 
@@ -109,7 +119,7 @@ def hunt(bug: str, seeds: range) -> Found:
     """Plant a bug and look for it, seed by seed: what fails without it, too, or for another reason, does not count."""
     shown = SHOWN.get(bug, Shown())
     for seed in seeds:
-        case = Case(shown.seed + seed, shown.steps)
+        case = Case(shown.seed + seed, shown.steps, often=shown.often)
         with PLANTED[bug]():
             violation, _ = outcome(case)
         if violation is not None and violation.startswith(shown.by) and outcome(case)[0] is None:

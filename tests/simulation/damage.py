@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tests.simulation.member import Member
     from tests.simulation.world import World
 
+KIND = "kafka: batch damaged"
+
 
 class Damage:
     """The damaged stretch of each partition, from its first offset to its last: at most one that nobody has gone past.
@@ -25,11 +27,20 @@ class Damage:
         self._world = world
 
     def happens(self) -> None:
-        """Some offsets from where the group stands on cannot be read any more, whoever reads them."""
+        """Some offsets from where the group stands on cannot be read any more, whoever reads them.
+
+        In a case that is rich in it what waits already goes on to the end: behind it there is nothing to read on with.
+        """
         world = self._world
         number = world.rng.below(len(world.kafka.logs))
         log, at = world.kafka.logs[number], world.truth.committed[number]
-        if log.quiet or log.end <= at or self._waits(number) or not world.faults.take("kafka: batch damaged"):
+        if log.quiet or log.end <= at:
+            return
+        if log.damaged is not None and self._waits(number):
+            if KIND in world.case.often and world.faults.take(KIND):
+                log.damaged = (log.damaged[0], log.end - 1)
+            return
+        if not world.faults.take(KIND):
             return
         first = max(log.low, at) + world.rng.below(log.end - at)
         if first < log.end:

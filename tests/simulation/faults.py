@@ -19,13 +19,15 @@ class Violation(AssertionError):  # noqa: N818 (the word of the invariants)
 class Case:
     """One run, replayed exactly by its values.
 
-    `off` are kinds of faults that are left out, `muted` runs (first, last) of single faults by their number.
+    `off` are kinds of faults that are left out, `muted` runs (first, last) of single faults by their number. `often` are
+    kinds (those in `Trouble`) that come far more often than in other runs, the more the more times they are named.
     """
 
     seed: int
     steps: int = 700
     off: tuple[str, ...] = ()
     muted: tuple[tuple[int, int], ...] = ()
+    often: tuple[str, ...] = ()
 
 
 class Dice(Random):

@@ -99,8 +99,8 @@ def _policy(rng: Random) -> Policy:
     )
 
 
-def scenario(rng: Random) -> Scenario:
-    """Draw a run's settings."""
+def scenario(rng: Random, *, unsafe_topic: bool = False) -> Scenario:
+    """Draw a run's settings; `unsafe_topic` is what a case that is rich in cuts needs."""
     policy = _policy(rng)
     protocols: tuple[Protocol, ...] = ("eager", "cooperative", "cooperative", "consumer")
     shadows: tuple[Shadow, ...] = ("well", "well", "slow", "refused")
@@ -130,7 +130,7 @@ def scenario(rng: Random) -> Scenario:
         note_limit=rng.choice((4_096, 4_096, 4_096, 150, 64)),
         wrong_clocks=rng.random() < 0.15 and not any(word[0] == "t" for say in rare_words for word in say.split()),
         pauses=rng.random() < 0.4,
-        unsafe_topic=rng.random() < 0.25,
+        unsafe_topic=rng.random() < 0.25 or unsafe_topic,
         epochs=rng.random() < 0.85,
         topic_ids=rng.random() < 0.5,
     )

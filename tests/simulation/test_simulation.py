@@ -75,14 +75,8 @@ def test_a_run_replays_exactly_in_another_process() -> None:
     assert said[0] == said[1]
 
 
-NOT_FOUND = ("going_past_keeps_the_epoch", "epoch_of_what_is_read_whatever_the_note_speaks_of")
-"""Bugs that no run has shown yet. In `tests/kafka/test_commits.py` they are held by
-`test_behind_what_nobody_can_read_a_commit_bears_no_epoch_until_a_record_comes`
-and `test_a_commit_bears_no_epoch_older_than_what_it_speaks_of`."""
-
-
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("bug", [bug for bug in PLANTED if bug not in NOT_FOUND])
+@pytest.mark.parametrize("bug", PLANTED)
 def test_each_planted_bug_is_found(bug: str) -> None:
     """A bug that somebody could write breaks an invariant within a few seeds."""
     found = hunt(bug, range(1_000))

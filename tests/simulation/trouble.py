@@ -32,6 +32,9 @@ ONGOING_FOR_A_DAY = (
     "box: hands all on, refuses the answers",
 )
 
+PLACES = 40
+"""Of the table, each time that a case names a kind that it is rich in: a third of what all have without that."""
+
 
 class Trouble:
     """Draws from a table of what may happen; each entry counts its fault where it happens, and only if it matters."""
@@ -66,7 +69,16 @@ class Trouble:
             (3, self._damage),
             (4, self._go_past),
         )
+        rich: dict[str, Callable[[Member], None]] = {
+            "rebalance": self._rebalance,
+            "kafka: another leader": self._move_leader,
+            "kafka: a leader cannot be reached": self._lose_leader,
+            "kafka: batch damaged": self._damage,
+            "kafka: log cut off": self._cut,
+            "operator: skip unreadable": self._go_past,
+        }
         self._table = [what for weight, what in weights for _ in range(weight)]
+        self._table += [rich[kind] for kind in world.case.often for _ in range(PLACES)]
 
     def happens(self) -> None:
         """Something of it."""
@@ -172,7 +184,15 @@ class Trouble:
         number = world.rng.below(len(world.kafka.logs))
         if world.rng.random() < 0.5:
             world.kafka.expire(number)
-        elif world.scenario.unsafe_topic:
+        else:
+            self._cut_off(number)
+
+    def _cut(self, member: Member) -> None:
+        self._cut_off(self._world.rng.below(len(self._world.kafka.logs)))
+
+    def _cut_off(self, number: int) -> None:
+        world = self._world
+        if world.scenario.unsafe_topic:
             readings = [each.readings[number] for each in world.members if number in each.readings]
             world.kafka.cut(number, readings)
 

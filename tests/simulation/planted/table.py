@@ -15,11 +15,25 @@ PLANTED: dict[str, Plant] = {}
 
 
 class Shown(NamedTuple):
-    """How a bug shows: what the violation begins with, in runs of how many steps, and the first seed worth trying."""
+    """How a bug shows: what the violation begins with, in runs of how many steps, and the first seed worth trying.
+
+    `often` is what the runs have to be rich in (`Case.often`).
+    """
 
     by: str = ""
     steps: int = 700
     seed: int = 0
+    often: tuple[str, ...] = ()
+
+
+UNREAD_EPOCHS = (
+    *["rebalance"] * 2,
+    *["kafka: another leader"] * 5,
+    *["kafka: batch damaged"] * 2,
+    "operator: skip unreadable",
+    *["kafka: a leader cannot be reached"] * 3,
+)
+"""Commits speak of offsets of several leader epochs, which the next owner has not read, or nobody can read."""
 
 
 SHOWN: dict[str, Shown] = {
@@ -32,6 +46,8 @@ SHOWN: dict[str, Shown] = {
     "late_answer_acknowledges": Shown("send limit:", 3_000, 30_250),
     "going_past_goes_where_a_seek_was_going": Shown("I8", 3_000, 30_540),
     "what_got_through_goes_on_holding_its_partition": Shown("I8", 1_500, 20_436),
+    "going_past_keeps_the_epoch": Shown("I3", 2_000, often=UNREAD_EPOCHS),
+    "epoch_of_what_is_read_whatever_the_note_speaks_of": Shown("I7", 2_000, 176, UNREAD_EPOCHS),
 }
 """Of bugs that are rare, or that other violations follow from."""
 
