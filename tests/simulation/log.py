@@ -188,9 +188,11 @@ class Topic:
         log.quiet = (not self._knows(log, anew=anew) and self._known(log) > end) or any(
             each.newest >= end for each in unknown
         )
+        current = self.truth.incarnation[number]
         self.truth.cut(number, end)
         for each in readings:
-            if each.newest < end:
+            # Who has not noticed an earlier cut yet reads a log that is no more, however far this one is left.
+            if each.newest < end and each.track.incarnation == current:
                 each.track.incarnation = self.truth.incarnation[number]
                 each.track.cut(end)
         if anew and not readings:
