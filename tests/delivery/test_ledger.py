@@ -14,7 +14,7 @@ from tests.delivery.bench import record
 
 
 def finish(ledger: Ledger, offset: int) -> None:
-    """End one record as `Settler` does."""
+    """End one record as `Finish` does."""
     del ledger.unfinished[offset]
     ledger.top = max(ledger.top, offset)
 

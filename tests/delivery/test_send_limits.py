@@ -140,7 +140,7 @@ def test_where_nothing_that_went_out_is_left_a_new_probe_goes() -> None:
 
 
 def test_a_probe_that_shows_the_set_up_is_right_lets_everything_go_on() -> None:
-    """Behind the hold each flight waits for the commit that covers it, and then goes."""
+    """Behind the hold each batch waits for the commit that covers it, and then goes."""
     bench = _one_each(3)
     for call in bench.start():
         bench.answer(call, refused(401))

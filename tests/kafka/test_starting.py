@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from bridge.kafka.client import resolve_start as starting
+from bridge.kafka.client import resolve_start
 from bridge.kafka.client.resolve_start import ClusterIdentity, StartPolicy, StartResolver
 from bridge.offsets.commits import Origin, text_of
 
@@ -133,7 +133,7 @@ def _commit(number: int, text: str) -> Plain:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The monotonic clock, which a test puts on by hand: `now`."""
     moved = SimpleNamespace(now=1_000.0)
-    monkeypatch.setattr(starting, "time", SimpleNamespace(monotonic=lambda: moved.now))
+    monkeypatch.setattr(resolve_start, "time", SimpleNamespace(monotonic=lambda: moved.now))
     return moved
 
 

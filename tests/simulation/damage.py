@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.delivery import operate
-from bridge.offsets import go_past as passing
+from bridge.offsets import go_past
 from bridge.offsets.begin import Committed
 from bridge.offsets.commits import decode
 from tests.simulation.log import NEVER, TOPIC, Issued, Log
@@ -91,7 +91,7 @@ class Damage:
         note = decode(was.metadata, was.offset)
         if note is None or not note.fits or log.set_back or was.offset > stretch[1] or was.offset < log.low:
             return
-        stand, to = passing.Stand(was.offset, note), stretch[1] + 1
+        stand, to = go_past.Stand(was.offset, note), stretch[1] + 1
         if was.epoch >= 0 and stand.cut(log.end_of(was.epoch)):
             return
         for rec in truth.between(number, was.offset, stretch[0] - 1):
@@ -100,7 +100,7 @@ class Damage:
                     if rec.open >> item & 1:
                         rec.skipped = True
                         truth.dead_lettered(rec, item, "skipped_by_operator", truth.now_ms)
-        metadata = passing.passed(stand, to)
+        metadata = go_past.passed(stand, to)
         self.passed(number, max(was.offset, stretch[0]), to)
         log.committed = Committed(to, metadata)
         log.issued = Issued(issued.commit._replace(offset=to, metadata=metadata), issued.track, issued.sequence)

@@ -10,14 +10,14 @@ from bridge.delivery.calls import Calls
 from bridge.delivery.core import Delivery
 from bridge.delivery.guards import Repeats
 from bridge.flow import SendLimitCommitted
-from bridge.offsets import begin as start, commits as note
+from bridge.offsets import begin, commits
 from bridge.offsets.commits import Commit, Committer, HandedSince, Origin
 from bridge.offsets.ledger import Ledger
 from tests.simulation.planted.table import instead, planted
 
 RIGHT_RUNS = Ledger.runs
 RIGHT_START = Calls._start
-RIGHT_BOUNDED = note._bounded
+RIGHT_BOUNDED = commits._bounded
 
 
 @planted
@@ -187,15 +187,15 @@ def refused_partition_rests_for_ever() -> AbstractContextManager[Any]:
 @planted
 def metadata_of_another_commit_believed() -> AbstractContextManager[Any]:
     """What a note says is believed beside any offset."""
-    right = note.claim_of
-    return instead(start, "claim_of", lambda note, here: right(note and replace(note, fits=True), here))
+    right = commits.claim_of
+    return instead(begin, "claim_of", lambda note, here: right(note and replace(note, fits=True), here))
 
 
 @planted
 def runs_of_another_cluster_believed() -> AbstractContextManager[Any]:
     """What was finished in another cluster counts as finished in this one."""
-    right = note.claim_of
-    return instead(start, "claim_of", lambda note, here: right(note, Origin()))
+    right = commits.claim_of
+    return instead(begin, "claim_of", lambda note, here: right(note, Origin()))
 
 
 @planted
@@ -209,7 +209,7 @@ def cut_runs_are_called_finished() -> AbstractContextManager[Any]:
         *before, left, _ = text.split(",")
         return ",".join([*before, "0", left])
 
-    return instead(note, "_bounded", bounded)
+    return instead(commits, "_bounded", bounded)
 
 
 @planted

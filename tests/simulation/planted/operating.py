@@ -10,7 +10,7 @@ from bridge.delivery.admission import KINDS, Kind, Reason
 from bridge.delivery.dead_letters import DeadLetters
 from bridge.delivery.guards import StormGuard
 from bridge.kafka.client.refetch import Seeks
-from bridge.offsets import go_past as passing
+from bridge.offsets import go_past
 from bridge.offsets.commits import Committer
 from tests.simulation.planted.table import instead, planted
 
@@ -98,13 +98,13 @@ def reload_forgets_the_waiting() -> AbstractContextManager[Any]:
 @planted
 def going_past_forgets_what_is_finished() -> AbstractContextManager[Any]:
     """The commit behind what cannot be read says nothing of what is finished beyond."""
-    return instead(passing, "runs_of", lambda *_: "")
+    return instead(go_past, "runs_of", lambda *_: "")
 
 
 @planted
 def going_past_leaves_what_is_unfinished() -> AbstractContextManager[Any]:
     """Offline, records before what cannot be read count as finished."""
-    return instead(passing.Stand, "finished", lambda self, offset: True)
+    return instead(go_past.Stand, "finished", lambda self, offset: True)
 
 
 @planted

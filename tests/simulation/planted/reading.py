@@ -8,7 +8,7 @@ from typing import Any
 
 from bridge.delivery.core import Delivery, Drains, Reading
 from bridge.kafka.client.refetch import Seeks
-from bridge.offsets import begin as start
+from bridge.offsets import begin
 from bridge.offsets.ledger import Ledger
 from tests.simulation.planted.table import instead, planted
 
@@ -30,7 +30,7 @@ def loss_is_ignored() -> AbstractContextManager[Any]:
 @planted
 def rewind_not_noticed() -> AbstractContextManager[Any]:
     """An offset that somebody set back is taken as it is."""
-    return instead(start, "_rewound", lambda known, group, offset: False)
+    return instead(begin, "_rewound", lambda known, group, offset: False)
 
 
 @planted

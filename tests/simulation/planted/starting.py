@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.flow import Start
-from bridge.offsets import begin as start
+from bridge.offsets import begin
 from tests.simulation import reading
 from tests.simulation.planted.table import instead, planted
 
-RIGHT = start.resolve
+RIGHT = begin.resolve
 
 
 @planted
@@ -19,9 +19,9 @@ def added_partition_begins_at_its_end() -> AbstractContextManager[Any]:
     """`start_from` counts for a partition that was added later, too: what was in it before is lost."""
 
     def without_commit(known: Any, group: Any, start_from: Any, on_gap: Any) -> Any:
-        return start.Resolved(Start(start._wanted(known, start_from)), "", fresh=True)
+        return begin.Resolved(Start(begin._wanted(known, start_from)), "", fresh=True)
 
-    return instead(start, "_without_commit", without_commit)
+    return instead(begin, "_without_commit", without_commit)
 
 
 @planted
@@ -29,9 +29,9 @@ def beyond_the_end_is_the_end() -> AbstractContextManager[Any]:
     """A topic that was made anew is read from where the old one was."""
 
     def beyond(known: Any, offset: int) -> Any:
-        return start.Resolved(Start(known.high), "", fresh=True, doubtful=True)
+        return begin.Resolved(Start(known.high), "", fresh=True, doubtful=True)
 
-    return instead(start, "_beyond_the_end", beyond)
+    return instead(begin, "_beyond_the_end", beyond)
 
 
 @planted
@@ -44,7 +44,7 @@ def first_word_of_an_end_is_believed() -> AbstractContextManager[Any]:
 def note_of_a_log_that_was_cut() -> AbstractContextManager[Any]:
     """What was finished beyond the end counts for the records that come there."""
 
-    return instead(start, "_cut_off", lambda note, offset, high: note)
+    return instead(begin, "_cut_off", lambda note, offset, high: note)
 
 
 @planted
@@ -56,13 +56,13 @@ def deleted_records_not_counted() -> AbstractContextManager[Any]:
 @planted
 def gap_forgets_what_is_finished() -> AbstractContextManager[Any]:
     """Behind a gap everything is new."""
-    right = start._gap
+    right = begin._gap
 
     def gap(*args: Any) -> Any:
         found = right(*args)
         return found._replace(start=Start(found.start.offset, hold=found.start.hold, detail="gap"), runs="")
 
-    return instead(start, "_gap", gap)
+    return instead(begin, "_gap", gap)
 
 
 @planted
@@ -70,9 +70,9 @@ def gone_commit_begins_anew() -> AbstractContextManager[Any]:
     """A committed offset that is gone is a first start, whatever the mark says."""
 
     def without_commit(known: Any, group: Any, start_from: Any, on_gap: Any) -> Any:
-        return start.Resolved(Start(known.low), "", fresh=True)
+        return begin.Resolved(Start(known.low), "", fresh=True)
 
-    return instead(start, "_without_commit", without_commit)
+    return instead(begin, "_without_commit", without_commit)
 
 
 @planted
@@ -84,25 +84,25 @@ def cut_logs_are_not_noticed() -> AbstractContextManager[Any]:
 @planted
 def only_the_committed_offset_is_checked() -> AbstractContextManager[Any]:
     """Where the cut is above the commit, runs and send limits above it are believed."""
-    right = start._checked
+    right = begin._checked
 
     def checked(known: Any, committed: Any, note: Any, on_gap: Any) -> Any:
         if known.epoch_end >= committed.offset:
-            return start._go_on(known, committed, note, on_gap)
+            return begin._go_on(known, committed, note, on_gap)
         return right(known, committed, note, on_gap)
 
-    return instead(start, "_checked", checked)
+    return instead(begin, "_checked", checked)
 
 
 @planted
 def bound_above_the_cut_is_kept() -> AbstractContextManager[Any]:
     """What may have been sent under offsets that are gone makes new records too old to be sent."""
-    right = start._cut_off
+    right = begin._cut_off
 
     def cut_off(note: Any, offset: int, high: int) -> Any:
         return replace(right(note, offset, high), send_limit=note.send_limit, steps=note.steps)
 
-    return instead(start, "_cut_off", cut_off)
+    return instead(begin, "_cut_off", cut_off)
 
 
 @planted
@@ -111,16 +111,16 @@ def commit_beyond_the_cut_is_gone_on_from() -> AbstractContextManager[Any]:
 
     def cut_below(known: Any, committed: Any, note: Any, end: int) -> Any:
         offset = min(committed.offset, known.high)
-        return start.Resolved(Start(offset), "", fresh=True)
+        return begin.Resolved(Start(offset), "", fresh=True)
 
-    return instead(start, "_cut_below", cut_below)
+    return instead(begin, "_cut_below", cut_below)
 
 
 @planted
 def deleted_behind_a_cut_is_not_counted() -> AbstractContextManager[Any]:
     """What came behind a cut and was deleted before anybody read it is told of nowhere."""
-    right = start._cut_below
-    return instead(start, "_cut_below", lambda *known: right(*known)._replace(lost=0))
+    right = begin._cut_below
+    return instead(begin, "_cut_below", lambda *known: right(*known)._replace(lost=0))
 
 
 @planted
@@ -128,17 +128,17 @@ def sibling_that_began_makes_a_partition_an_added_one() -> AbstractContextManage
     """A partition that begins a moment later than its siblings is read from its beginning: all its history is sent."""
 
     def first(known: Any, group: Any, start_from: Any) -> int:
-        return known.low if group.has_commits else start._wanted(known, start_from)
+        return known.low if group.has_commits else begin._wanted(known, start_from)
 
-    return instead(start, "_first", first)
+    return instead(begin, "_first", first)
 
 
 @planted
 def late_start_begins_at_the_end() -> AbstractContextManager[Any]:
     """What came since the group's first start is passed over where a partition begins later."""
-    right = start._first
+    right = begin._first
 
     def first(known: Any, group: Any, start_from: Any) -> int:
         return right(replace(known, since=None), group, start_from)
 
-    return instead(start, "_first", first)
+    return instead(begin, "_first", first)
