@@ -114,8 +114,6 @@ class Scope:
 class Generator:
     """Writes expressions as Python code. Raises JqProblem for what is refused."""
 
-    analysis: None = None
-
     def __init__(self, code: Code) -> None:
         self.code = code
         self.writer = Writer(code)
@@ -192,7 +190,7 @@ def emit(node: Node, code: Code, value_name: str, scope: Scope | None = None) ->
     return Generator(code).one(node, scope or Scope.empty(), value_name)
 
 
-def swells(node: Node, scope: Scope, _analysis: None = None) -> bool:
+def swells(node: Node, scope: Scope) -> bool:
     """Whether results may be far larger than the input."""
     return facts.swells(scope.facts(node))
 

@@ -399,7 +399,7 @@ class _Values:
 
         So what is built need not be looked through again. None for any other expression.
         """
-        if level > _DEEPEST_BUILT or swells(node, self._scope, self.generator.analysis):
+        if level > _DEEPEST_BUILT or swells(node, self._scope):
             return None
         found = _built_list(node, self._scope)
         if found is None:
@@ -512,7 +512,7 @@ class _Values:
     def _built(self, expression: Expression) -> str | None:
         """Write an expression that builds an object of single values part by part, each made right by itself."""
         node = expression.program.node
-        if _built_object(node) is None or swells(node, self._scope, self.generator.analysis):
+        if _built_object(node) is None or swells(node, self._scope):
             return None
         with self._lines_of(expression):
             self._read(node)
