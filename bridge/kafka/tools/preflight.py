@@ -80,7 +80,7 @@ def look_at(settings: Kafka, *, named: bool = False, seconds: float = _SECONDS) 
     reach = Reach({**admin_conf(settings), "logger": SILENT}, settings.topics[0])
     brokers, leaderless = _leaders(settings, cluster)
     unreached = reach.troubles(brokers, _groups(settings), consumer=settings.group_protocol == "consumer")
-    look = _Look(admin, settings, cluster.topics, cluster.orig_broker_id)
+    look = _Look(admin, settings, cluster.topics, broker_to_ask(cluster))
     troubles = [trouble for topic in settings.topics if (trouble := look.topic(topic)) is not None]
     cluster_id = cast("str | None", cluster.cluster_id)
     nameless = [] if cluster_id or named else [NO_CLUSTER_ID]
@@ -113,6 +113,15 @@ def _leaders(settings: Kafka, cluster: ClusterMetadata) -> tuple[list[Broker], l
     troubles = [Trouble("unreachable", f"{places(without)}: no broker leads it at present")] if without else []
     known = {node: cluster.brokers[node] for node in sorted(leads) if node in cluster.brokers}
     return [Broker(node, f"{each.host}:{each.port}", leads[node]) for node, each in known.items()], troubles
+
+
+def broker_to_ask(cluster: ClusterMetadata) -> int:
+    """Whom to ask for the brokers' limits: who answered, or any other.
+
+    The answer's own id is −1 where it came by the bootstrap connection before librdkafka knew whose that is.
+    """
+    answered = cluster.orig_broker_id
+    return answered if answered in cluster.brokers else min(cluster.brokers, default=answered)
 
 
 def _clearest(errors: list[KafkaError]) -> Trouble:
