@@ -472,7 +472,7 @@ class Run(NamedTuple):
         if len(places) == len(self.offsets):
             return self
         bodies = [self.bodies[place] for place in places]
-        events, expires = self.events, self.expires
+        events, expires, counts = self.events, self.expires, self.counts
         return Run(
             self.part,
             [self.records[place] for place in places],
@@ -481,7 +481,7 @@ class Run(NamedTuple):
             bodies,
             None if expires is None else [expires[place] for place in places],
             sum(map(len, bodies)) + len(bodies),
-            None,
+            dict.fromkeys(counts, len(places)) if counts is not None and len(counts) == 1 else None,
             lambda: _at(events(), places),
         )
 
