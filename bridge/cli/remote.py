@@ -269,7 +269,7 @@ def _facts(found: GroupOverview, why: str) -> Json:
         "now": time.time(),
         "group": found.group,
         "partitions": rows,
-        "lag": None if None in lags else sum(lags),
+        "lag": None if None in lags or not lags else sum(lags),
         "dead_letters": found.letters,
         "pauses": _pauses(found),
         "unknown": list(found.why),

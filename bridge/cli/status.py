@@ -61,8 +61,7 @@ def show(answer: Json, console: Console) -> None:
     for line in _troubles(answer):
         console.print(line)
     console.print(_totals(answer["totals"]))
-    if answer["partitions"]:
-        console.print(_partitions(answer["partitions"]))
+    console.print(_partitions(answer["partitions"]) if answer["partitions"] else "holds no partition yet")
     if answer["errors"]:
         console.print(_errors(answer["errors"], answer["now"]))
 
@@ -90,6 +89,10 @@ def _troubles(answer: Json) -> list[str]:
     for part in [part for part in answer["partitions"] if part.get("unreadable")][:MOST_ROWS]:
         where = f"{part['topic']}:{part['partition']}"
         lines.append(f"! {where} cannot be read at offset {part['position']}: {part['unreadable']}")
+    for part in [part for part in answer["partitions"] if part.get("open_transaction")][:MOST_ROWS]:
+        stands = part["open_transaction"]
+        where, since = f"{part['topic']}:{part['partition']}", age(answer["now"] - stands["since"])
+        lines.append(f"! {where} stands at offset {part['position']} since {since}: {stands['message']}")
     for hold in answer["holds"]:
         if hold["wanted"]:
             continue

@@ -214,6 +214,19 @@ SILENT_SECONDS: Final = 60.0
 """So long nothing may come of a partition that is read, though there is more of it."""
 
 
+TRANSACTION_SECONDS: Final = 60.0
+"""So long a position may stand at an open transaction, untold: Kafka's brokers end one of a producer that died after a
+minute, unless the producer asked for more (`transaction.timeout.ms`)."""
+OPEN_TRANSACTION: Final = (
+    "a producer's transaction is open there, and what is behind it cannot be read before it ends; it goes on by itself "
+    "then, and a restart changes nothing: find that producer (kafka-transactions.sh find-hanging)"
+)
+NOT_READ: Final = (
+    "Kafka has no commit of the group there and no mark of what it delivered: it begins for the first time, or its "
+    "offsets have expired"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Unread:
     """What is told of a partition. `offset` is the one to be read next; `kind` that of the trouble."""

@@ -11,9 +11,9 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from bridge.delivery.finish import Buckets, DeliveryCounters, TopicCounters
-from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.client.counters import KafkaCounters, OpenTransaction
 
-__all__ = ["Buckets", "DeliveryCounters", "KafkaCounters", "TopicCounters", "copied"]
+__all__ = ["Buckets", "DeliveryCounters", "KafkaCounters", "OpenTransaction", "TopicCounters", "copied"]
 
 Counted = TypeVar("Counted", DeliveryCounters, KafkaCounters, TopicCounters)
 

@@ -133,6 +133,21 @@ EVENTS: Mapping[str, LogEvent] = MappingProxyType(
             "Kafka deleted records before they were read, or nobody can read them; with how many, and the range.",
             "topic partition count message",
         ),
+        "records_not_read": _event(
+            "warning",
+            "Partitions of a topic begin behind records that the group has never read, as far as Kafka knows; with how many "
+            "at most.",
+            "topic count message",
+        ),
+        "transaction_open": _event(
+            "warning",
+            "The position stands at the last stable offset: a producer's transaction is open there, for a minute by now. "
+            "Every ten minutes while it lasts.",
+            f"{PLACE} seconds message",
+        ),
+        "transaction_over": _event(
+            "info", "That transaction has ended, or the partition is gone or paused.", f"{PLACE} seconds"
+        ),
         "partition_unreadable": _event(
             "error",
             "Nothing can be read of a partition though there is more: the words of Kafka's client, and what to do. It is "

@@ -28,6 +28,7 @@ from bridge.observe.reading import (
     topic_words,
     topics,
     topics_counted,
+    transaction_seconds,
     trouble,
     words,
 )
@@ -306,6 +307,13 @@ KAFKA = (
         "Partitions of which nothing can be read though there is more: most likely damaged batches.",
         (),
         one(lambda s: sum(p.unreadable is not None for p in s.snapshot.partitions)),
+    ),
+    gauge(
+        "bridge_open_transaction_seconds",
+        "For how long the position has stood where a producer's transaction is open, of each partition where that has "
+        "lasted for a minute.",
+        (TOPIC, PARTITION),
+        partitions(transaction_seconds),
     ),
     gauge(
         "bridge_rewound_partitions",

@@ -155,6 +155,12 @@ def pause_seconds(scrape: Scrape) -> Iterator[Sample]:
             yield (hold.topic or "", str(hold.partition)), max(0.0, scrape.now - hold.since)
 
 
+def transaction_seconds(view: PartitionView, now: float) -> float | None:
+    """For how long the position has stood at an open transaction, where people are told."""
+    found = view.transaction
+    return max(0.0, now - found.since) if found is not None and found.message else None
+
+
 def trouble(snapshot: Snapshot) -> dict[str, float]:
     """What is wrong on the Kafka side now."""
     kind = snapshot.kafka.state.kind

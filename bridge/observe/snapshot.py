@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from bridge.flow import KafkaState, Outcome, RuleInfo
-from bridge.observe.counted import DeliveryCounters, KafkaCounters, TopicCounters
+from bridge.observe.counted import DeliveryCounters, KafkaCounters, OpenTransaction, TopicCounters
 
 NOT_JOINED = KafkaState(joined=False, kind=None, trouble=None)
 
@@ -52,6 +52,8 @@ class PartitionView(NamedTuple):
     """Why nothing is read from it (a hold's reason, `budget`, `span`, `metadata`), or None."""
     unreadable: str | None = None
     """Why nothing can be read of it: what to do, and the words of Kafka's client; None while it can."""
+    transaction: OpenTransaction | None = None
+    """The open transaction at which its position stands."""
 
 
 class RuleView(NamedTuple):

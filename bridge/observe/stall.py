@@ -16,7 +16,7 @@ from typing import NamedTuple
 from structlog.typing import FilteringBoundLogger
 
 from bridge.flow import Outcome
-from bridge.observe.snapshot import Snapshot, SnapshotSource
+from bridge.observe.snapshot import PartitionView, Snapshot, SnapshotSource
 
 FRAMES = 40
 STACK_CHARACTERS = 32_768
@@ -71,9 +71,14 @@ def _waiting(snapshot: Snapshot) -> int:
         return 0
     held = {(hold.topic, hold.partition) for hold in snapshot.holds}
     views = [view for view in snapshot.partitions if (view.topic, view.partition) not in held]
-    known = sum(view.lag for view in views if view.lag is not None)
+    known = sum(_to_come(view) for view in views if view.lag is not None)
     unknown = any(view.lag is None for view in views)
     return known or (snapshot.inflight() if unknown else 0)
+
+
+def _to_come(view: PartitionView) -> int:
+    """Its lag, less what nobody can read before a producer ends its transaction."""
+    return view.lag or 0 if view.transaction is None else view.position - view.watermark
 
 
 def stacks(loop: asyncio.AbstractEventLoop | None = None) -> list[str]:

@@ -70,7 +70,7 @@ def _totals(snapshot: Snapshot) -> Json:
     finished = {outcome.value: count for outcome, count in snapshot.finished().items()}
     consumed, inflight = snapshot.consumed(), snapshot.inflight()
     lags = [view.lag for view in snapshot.partitions]
-    known = snapshot.kafka.state.reads and None not in lags
+    known = snapshot.kafka.state.reads and lags and None not in lags
     return {
         "consumed": consumed,
         "finished": finished,
@@ -106,6 +106,7 @@ def _partition(view: PartitionView, now: float) -> Json:
         "lag_seconds": lag_seconds(view, now),
         "paused": view.paused,
         "unreadable": view.unreadable,
+        "open_transaction": view.transaction._asdict() if view.transaction and view.transaction.message else None,
     }
 
 

@@ -137,6 +137,8 @@ class Resolved(NamedTuple):
     remade: bool = False
     began: Began | None = None
     """What every commit of the topic says of the group's beginning there."""
+    unread: int = 0
+    """Offsets before the start of which nothing is known: no commit and no mark says that they were ever read."""
     foreign: str | None = None
     """Why the metadata of the commit does not count, where it has one that is not ours."""
 
@@ -285,7 +287,7 @@ def _without_commit(known: Known, group: Group, start_from: StartFrom, on_gap: O
     wanted = _first(known, group, start_from)
     delivered = known.delivered
     if delivered is None:
-        return Resolved(Start(wanted), "", fresh=True)
+        return Resolved(Start(wanted), "", fresh=True, unread=max(0, wanted - known.low))
     if delivered < known.low - 1:
         return _overtaken(known, delivered + 1, on_gap)
     offset = max(known.low, min(wanted, delivered + 1))

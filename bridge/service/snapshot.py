@@ -47,7 +47,8 @@ def snapshot_of(delivery: Delivery, process: ProcessFacts, now: float, now_ms: i
         taken_at=now_ms / 1000,
         topics=tuple(_topic(delivery, topic) for topic in dict.fromkeys((*process.topics, *counted.topics))),
         partitions=tuple(
-            _partition(delivery, part, counters.partitions.get(part.name)) for part in delivery.parts.values()
+            _partition(delivery, part, counters.partitions.get(part.name), now_ms / 1000 - now)
+            for part in delivery.parts.values()
         ),
         rules=delivery.mapping.rules,
         delivery=counted,
@@ -70,8 +71,10 @@ def _topic(delivery: Delivery, topic: str) -> TopicView:
     return TopicView(topic, len(held), size, sum(part.ledger.above() for part in parts))
 
 
-def _partition(delivery: Delivery, part: Partition, facts: PartitionFacts | None) -> PartitionView:
+def _partition(delivery: Delivery, part: Partition, facts: PartitionFacts | None, began: float) -> PartitionView:
+    """`began` is when the monotonic clock did, in seconds since 1970."""
     ledger = part.ledger
+    transaction = facts.transaction if facts is not None else None
     watermark, end = ledger.watermark, facts.end if facts is not None else None
     return PartitionView(
         topic=part.name[0],
@@ -85,6 +88,7 @@ def _partition(delivery: Delivery, part: Partition, facts: PartitionFacts | None
         oldest_unfinished_ms=ledger.oldest_ms(),
         paused=_paused(delivery, part, no_room=facts is not None and facts.no_room),
         unreadable=facts.unreadable if facts is not None else None,
+        transaction=transaction and transaction._replace(since=round(transaction.since + began, 1)),
     )
 
 

@@ -6,8 +6,8 @@ import base64
 import itertools
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -200,6 +200,24 @@ class RealKafka:
             producer.flush(_ANSWER_SECONDS)
             end = producer.abort_transaction if index in aborted else producer.commit_transaction
             end(_ANSWER_SECONDS)
+
+    @contextmanager
+    def open_transaction(self, topic: str, records: Sequence[Sent | bytes]) -> Iterator[None]:
+        """Records in a transaction that stays open for the block, and is committed behind it."""
+        producer = Producer(
+            {"bootstrap.servers": self.bootstrap, "transactional.id": self.unique("transactions"), **_QUIET}
+            | {"transaction.timeout.ms": 600_000}
+        )
+        producer.init_transactions(_ANSWER_SECONDS)
+        producer.begin_transaction()
+        _send(producer, topic, records)
+        producer.flush(_ANSWER_SECONDS)
+        yield
+        producer.commit_transaction(_ANSWER_SECONDS)
+
+    def delete_group(self, group: str) -> None:
+        """Forget all offsets of a group without members, as Kafka does when they expire."""
+        self.admin.delete_consumer_groups([group])[group].result(_ANSWER_SECONDS)
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """Partition → offset behind its last record or marker."""

@@ -23,7 +23,7 @@ def coordinator(state: str = "UP") -> dict[str, Any]:
 
 
 def partition(number: int, leader: int, queued: int = 0) -> dict[str, Any]:
-    state = {"fetch_state": "active", "fetchq_cnt": queued}
+    state = {"fetch_state": "active", "fetchq_cnt": queued, "ls_offset": -1001, "hi_offset": -1001}
     return {"partition": number, "leader": leader, "broker": leader} | state
 
 

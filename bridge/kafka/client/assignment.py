@@ -36,10 +36,10 @@ from bridge.kafka.client.pauses import Pauses
 from bridge.kafka.client.refetch import Seeks
 from bridge.kafka.client.resolve_start import StartPolicy, StartResolver
 from bridge.kafka.client.shadow import Shadow
-from bridge.kafka.client.unanswered import OVERDUE_SECONDS, OpenQuestion
+from bridge.kafka.client.unanswered import OVERDUE_SECONDS, OpenQuestion, places
 from bridge.kafka.client.unreadable import SILENCE, Unreadable
 from bridge.kafka.config import Clients
-from bridge.kafka.errors import Unread, is_forbidden, silence, unread
+from bridge.kafka.errors import NOT_READ, Unread, is_forbidden, silence, unread
 from bridge.offsets.begin import Resolved
 
 _RETRY_SECONDS: Final = 0.3
@@ -248,7 +248,16 @@ class Assignment:
             del self._new[name]
             items += self._started(name, resolved)
         self._pause_again(consumer)
+        self._tell_unread({name: resolved for name, resolved in found.items() if resolved.unread})
         self._intake(items)
+
+    def _tell_unread(self, found: Mapping[Name, Resolved]) -> None:
+        """Tell of records that nobody will have read, once for each topic."""
+        for topic in sorted({name[0] for name in found}):
+            unread = {name: resolved.unread for name, resolved in found.items() if name[0] == topic}
+            total = sum(unread.values())
+            text = f"{total} records at most before the start of {places(unread)} are not read: {NOT_READ}"
+            self._counters.journal.note("records_not_read", "warning", topic=topic, count=total, message=text)
 
     def _started(self, name: Name, resolved: Resolved) -> list[Intake]:
         start = resolved.start

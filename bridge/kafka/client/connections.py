@@ -35,7 +35,10 @@ class Link(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """One report. `leaders` has the leader of each partition that is read, -1 where there is none."""
+    """One report. `leaders` has the leader of each partition that is read, -1 where there is none.
+
+    `stable` has the last stable offset of each whose log goes on behind it: there a transaction is open.
+    """
 
     brokers: Mapping[int, Link]
     coordinator: Link | None
@@ -46,6 +49,7 @@ class Statistics(NamedTuple):
     join: str
     """`steady`, or what the member waits for. Says nothing under the `consumer` protocol."""
     leaders: Mapping[TopicPartition, int]
+    stable: Mapping[TopicPartition, int]
 
 
 def read(text: str) -> Statistics:
@@ -67,6 +71,7 @@ def read(text: str) -> Statistics:
         group.get("stateage", 0) / 1000,
         group.get("join_state", ""),
         {name: part["leader"] for name, part in partitions.items()},
+        {name: part["ls_offset"] for name, part in partitions.items() if 0 <= part["ls_offset"] < part["hi_offset"]},
     )
 
 
@@ -153,6 +158,10 @@ class Links:
     def leader(self, name: TopicPartition) -> int | None:
         """The broker that leads a partition; -1 where none does, None where that is unknown."""
         return self._read().get(name, self._leaders.get(name))
+
+    def open_at(self, name: TopicPartition) -> int | None:
+        """The last stable offset of a partition where a transaction is open behind it; None where none is known to be."""
+        return self._heard.stable.get(name) if self._heard is not None else None
 
     def cut_off(self, names: Iterable[TopicPartition], now: float) -> dict[int, list[TopicPartition]]:
         """The partitions whose leader has been out of reach for ten seconds, by leader; -1 where none leads them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bridge.delivery.finish import Buckets
 from bridge.delivery.journal import Journal, trace_of
@@ -13,6 +14,15 @@ from bridge.offsets.commits import MAX_BYTES
 
 DRAIN = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds in seconds of a drain."""
+
+
+class OpenTransaction(NamedTuple):
+    """The position stands at the last stable offset: behind it a transaction of some producer is open."""
+
+    since: float
+    """Since when it stands there: monotonic seconds, and in a snapshot seconds since 1970."""
+    message: str = ""
+    """What people are told; empty before it has stood there for a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,7 @@ class PartitionFacts:
     """Not read because there is no room for more, in all or of its topic."""
     unreadable: str | None = None
     """Why nothing can be read of it, for a person."""
+    transaction: OpenTransaction | None = None
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ class PartitionState:
     resting: bool = False
     """Nothing can be read of it: it is tried again now and then."""
     heard: float = field(default_factory=time.monotonic)
-    """When something came of it, or it was not read, in monotonic seconds."""
+    """When something came of it, or nothing was to come, in monotonic seconds."""
     lost: int = 0
     """Records that Kafka deleted, to be counted when reading goes on behind the gap."""
     why: str = ""

@@ -7,17 +7,21 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from bridge.delivery.journal import Fact
 from bridge.flow import TopicPartition as Name
 from bridge.kafka.client.assignment import Assignment
 from bridge.kafka.client.broker_health import BrokerHealth
-from bridge.kafka.client.counters import KafkaCounters, PartitionFacts
+from bridge.kafka.client.counters import KafkaCounters, OpenTransaction, PartitionFacts
+from bridge.kafka.client.partition_state import PartitionState
 from bridge.kafka.client.resolve_start import end_offsets
-from bridge.kafka.errors import SILENT_SECONDS
+from bridge.kafka.errors import OPEN_TRANSACTION, SILENT_SECONDS, TRANSACTION_SECONDS
 from bridge.offsets.commits import Committer
 
 _EVERY: Final = 1.0
 _ENDS_EVERY: Final = 3.0
 _ENDS_SECONDS: Final = 0.2
+_SAY_AGAIN_SECONDS: Final = 600.0
+"""How often the log says that a transaction is still open."""
 
 
 class Positions:
@@ -38,15 +42,18 @@ class Positions:
         self._ends_at = 0.0
         self._cut_off: set[Name] = set()
         self._ends: dict[Name, int | None] = {}
+        self._said: dict[Name, tuple[float, float]] = {}
+        """Where a transaction is open and the log has it: since when it is, and when that was said last."""
 
     def refresh(self, consumer: Consumer, now: float) -> None:
         """Refresh what is due; cheap when nothing is."""
         if now < self._at:
             return
         self._at = now + _EVERY
+        self._hear(consumer, now)
         if now >= self._ends_at:
             self._ends_at = now + _ENDS_EVERY
-            quiet = self._quiet(consumer, now)
+            quiet = self._quiet(now)
             self._ask_ends(consumer, quiet)
             for name in quiet:
                 end = self._ends.get(name)
@@ -56,6 +63,7 @@ class Positions:
         lost = self._health.links.cut_off(self._assignment.states, now)
         self._cut_off = {name for names in lost.values() for name in names}
         self._counters.refused_progress = self._committer.refused_progress
+        transactions = self._transactions(now)
         self._counters.partitions = {
             name: PartitionFacts(
                 state.epoch,
@@ -66,6 +74,7 @@ class Positions:
                 state.started,
                 self._assignment.no_room(state),
                 told.get(name),
+                transactions.get(name),
             )
             for name, state in self._assignment.states.items()
         }
@@ -75,18 +84,47 @@ class Positions:
         told = self._assignment.unreadable.told()
         return {name: f"{each.advice} ({each.message})" for name, each in told.items() if each.kind == "unreadable"}
 
-    def _quiet(self, consumer: Consumer, now: float) -> set[Name]:
-        """Partitions that are read and brought nothing for long, though their end seems to lie further on.
+    def _hear(self, consumer: Consumer, now: float) -> None:
+        """Nothing is missed of a partition that is not read, that has no more, or whose end is unknown."""
+        for state in self._assignment.states.values():
+            if self._assignment.stopped(state) or (self._end(consumer, state.name) or 0) <= state.position:
+                state.heard = now
+
+    def _quiet(self, now: float) -> set[Name]:
+        """Partitions that brought nothing for long, though their end seems to lie further on.
 
         Only their stable end proves it: the known end may lie behind an open transaction.
         """
-        found: set[Name] = set()
-        for state in self._assignment.states.values():
-            if self._assignment.stopped(state):
-                state.heard = now
-            elif now - state.heard > SILENT_SECONDS and (self._end(consumer, state.name) or 0) > state.position:
-                found.add(state.name)
+        return {
+            state.name
+            for state in self._assignment.states.values()
+            if now - state.heard > SILENT_SECONDS and not self._stands(state)
+        }
+
+    def _stands(self, state: PartitionState) -> bool:
+        """Whether everything is read up to where a transaction is open. As of the last statistics, two seconds old at most."""
+        stable = self._health.links.open_at(state.name)
+        return stable is not None and stable <= state.position
+
+    def _transactions(self, now: float) -> Mapping[Name, OpenTransaction]:
+        """The partitions that stand at an open transaction; what lasts is told in the log, now and then, and its end."""
+        states = [each for each in self._assignment.states.values() if each.heard < now and self._stands(each)]
+        found = {each.name: OpenTransaction(each.heard, _told(now - each.heard)) for each in states}
+        for state in states:
+            since, said = self._said.get(state.name, (0.0, 0.0))
+            if found[state.name].message and (since != state.heard or now >= said + _SAY_AGAIN_SECONDS):
+                self._said[state.name] = state.heard, now
+                self._note("transaction_open", "warning", state.name, now - state.heard, message=OPEN_TRANSACTION)
+        for name in [name for name in self._said if name not in found or not found[name].message]:
+            self._note("transaction_over", "info", name, now - self._said.pop(name)[0])
         return found
+
+    def _note(self, event: str, level: str, name: Name, seconds: float, **facts: str) -> None:
+        state = self._assignment.states.get(name)
+        place: dict[str, Fact] = {"topic": name[0], "partition": name[1], "seconds": round(seconds, 1)}
+        if state is not None:
+            place["offset"] = state.position
+        self._counters.journal.note(event, level, **place, **facts)
 
     def _ask_ends(self, consumer: Consumer, quiet: set[Name]) -> None:
         """Ask each leader by itself, so that a broker that does not answer hides only its own partitions."""
@@ -109,3 +147,7 @@ class Positions:
             return self._ends[name]
         _, high = consumer.get_watermark_offsets(TopicPartition(*name), cached=True)
         return high if high >= 0 else None
+
+
+def _told(seconds: float) -> str:
+    return OPEN_TRANSACTION if seconds >= TRANSACTION_SECONDS else ""
