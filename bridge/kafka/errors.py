@@ -219,7 +219,7 @@ TRANSACTION_SECONDS: Final = 60.0
 minute, unless the producer asked for more (`transaction.timeout.ms`)."""
 OPEN_TRANSACTION: Final = (
     "a producer's transaction is open there, and what is behind it cannot be read before it ends; it goes on by itself "
-    "then, and a restart changes nothing: find that producer (kafka-transactions.sh find-hanging)"
+    "then, and a restart changes nothing: kafka-transactions.sh (describe-producers, find-hanging) names the producer"
 )
 NOT_READ: Final = (
     "Kafka has no commit of the group there and no mark of what it delivered: it begins for the first time, or its "

@@ -35,6 +35,7 @@ RAISED = from_then("0+0", "1+0")
 
 HOLDS = ("setup", "rewind", "brake", "dead_letter_topic", "operator")
 PAUSED = 'bridge_operator_pause_seconds{topic="t",partition="0"}'
+OPEN = 'bridge_open_transaction_seconds{topic="t",partition="0"}'
 TROUBLES = ("unreachable", "unanswered", "authentication", "commit", "dead_letter_topic", "unreadable")
 
 HEALTHY: dict[str, str] = {
@@ -72,6 +73,12 @@ NOTHING_DONE = {
     'bridge_consumer_lag_seconds{topic="t",partition="0"}': from_then("1+0", "1+15"),
     'bridge_commits_total{result="ok"}': STOPS,
 }
+LAG_UNKNOWN = {
+    'bridge_consumer_lag_records{topic="t",partition="0"}': from_then("10+0", "_"),
+    'bridge_consumer_lag_seconds{topic="t",partition="0"}': from_then("1+0", "_"),
+}
+STANDS = {**NOTHING_DONE, 'bridge_consumer_lag_seconds{topic="t",partition="0"}': from_then("1+0", "_")}
+"""The age of what cannot be read is unknown."""
 
 
 class Case(NamedTuple):
@@ -122,6 +129,28 @@ CASES = (
             'bridge_consumer_lag_records{topic="t",partition="0"}': from_then("10+0", "10+150"),
         },
         ("BridgePartitionUnreadable",),
+    ),
+    Case("a producer's transaction stays open", {**STANDS, OPEN: from_then("_", "60+15")}, ("BridgeTransactionOpen",)),
+    Case("a producer's transaction is open for four minutes", {**STANDS, OPEN: from_then("_", "240+0")}),
+    Case(
+        "a producer's transaction is open for four minutes, and another partition has trouble",
+        {
+            **STANDS,
+            OPEN: from_then("_", "240+0"),
+            'bridge_consumer_lag_records{topic="t",partition="1"}': from_then("10+0", "10+150"),
+        },
+        ("BridgeStalled",),
+    ),
+    Case("the lag is unknown, and records go on", LAG_UNKNOWN),
+    Case("the process holds no partition any more", {**NOTHING_DONE, **LAG_UNKNOWN}),
+    Case(
+        "the lag of one partition is unknown, and another has trouble",
+        {
+            **NOTHING_DONE,
+            **LAG_UNKNOWN,
+            'bridge_consumer_lag_records{topic="t",partition="1"}': from_then("10+0", "10+150"),
+        },
+        ("BridgeStalled",),
     ),
     Case(
         "the credentials are revoked",

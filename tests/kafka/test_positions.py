@@ -14,7 +14,7 @@ from bridge.kafka.client.positions import Positions
 from bridge.kafka.errors import OPEN_TRANSACTION
 
 NAME = ("orders", 0)
-DAY = 86_400.0
+TWO_HOURS = 7_200.0
 
 
 class World:
@@ -71,22 +71,22 @@ def world() -> World:
 
 def test_an_open_transaction_is_told_after_a_minute_every_ten_and_when_it_is_over(world: World) -> None:
     """With since when it stands: from the moment at which there was something that could not be read, however long before."""
-    world.pass_time(0, DAY)
+    world.pass_time(0, TWO_HOURS)
     world.end, world.stable = 9, 5
-    assert world.pass_time(DAY + 1, DAY + 59) == []
-    assert world.transaction == OpenTransaction(DAY)
-    (line,) = world.pass_time(DAY + 60, DAY + 659)
+    assert world.pass_time(TWO_HOURS + 1, TWO_HOURS + 59) == []
+    assert world.transaction == OpenTransaction(TWO_HOURS)
+    (line,) = world.pass_time(TWO_HOURS + 60, TWO_HOURS + 659)
     assert (line.event, line.level, line.facts["offset"], line.facts["seconds"]) == (
         "transaction_open",
         "warning",
         5,
         60,
     )
-    assert world.transaction == OpenTransaction(DAY, OPEN_TRANSACTION)
-    assert [line.event for line in world.pass_time(DAY + 660, DAY + 1_259)] == ["transaction_open"]
+    assert world.transaction == OpenTransaction(TWO_HOURS, OPEN_TRANSACTION)
+    assert [line.event for line in world.pass_time(TWO_HOURS + 660, TWO_HOURS + 1_259)] == ["transaction_open"]
     world.stable = None
-    world.read(9, DAY + 1_260)
-    (over,) = world.pass_time(DAY + 1_260, DAY + 1_262)
+    world.read(9, TWO_HOURS + 1_260)
+    (over,) = world.pass_time(TWO_HOURS + 1_260, TWO_HOURS + 1_262)
     assert (over.event, over.level, over.facts["seconds"]) == ("transaction_over", "info", 1_260)
     assert world.transaction is None
     assert world.asked == 0, "a leader was asked for what is known"
@@ -114,11 +114,11 @@ def test_what_is_not_read_stands_at_no_transaction(world: World) -> None:
     assert world.transaction is None
 
 
-def test_the_first_record_after_a_quiet_day_is_no_partition_that_brings_nothing(world: World) -> None:
+def test_the_first_record_after_quiet_hours_is_no_partition_that_brings_nothing(world: World) -> None:
     """The minute in which nothing comes begins when there is something to come, not with the last record."""
-    world.pass_time(0, DAY)
+    world.pass_time(0, TWO_HOURS)
     world.end = 6
-    world.pass_time(DAY + 1, DAY + 59)
+    world.pass_time(TWO_HOURS + 1, TWO_HOURS + 59)
     assert world.asked == 0
-    world.pass_time(DAY + 61, DAY + 64)
+    world.pass_time(TWO_HOURS + 61, TWO_HOURS + 64)
     assert world.asked > 0

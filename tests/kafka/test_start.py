@@ -89,6 +89,23 @@ def test_a_reset_that_skips_ahead_is_obeyed() -> None:
     assert (found.start.offset, found.start.hold) == (70, None)
 
 
+@pytest.mark.parametrize(
+    ("group", "start_from", "since", "mark", "unread"),
+    [
+        (NEW, "latest", None, None, 90),
+        (NEW, 1_700_000_000_000, 55, None, 45),
+        (NEW, "earliest", None, None, 0),
+        (OURS, "latest", None, None, 0),
+        (NEW, "latest", None, 60, 0),
+    ],
+)
+def test_what_a_partition_begins_behind_is_counted(
+    group: Group, start_from: StartFrom, since: int | None, mark: int | None, unread: int
+) -> None:
+    """Of what lies before its start nothing is known to be read where there is neither a commit nor a mark."""
+    assert start(None, group, start_from=start_from, since=since, mark=mark).unread == unread
+
+
 def test_commits_that_expired_go_on_behind_the_mark() -> None:
     """A group whose offsets are gone goes on where it had delivered to; `latest` skips nothing."""
     found = start(None, NEW, start_from="latest", mark=60)

@@ -15,14 +15,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bridge.flow import KafkaState
+from bridge.kafka.errors import OPEN_TRANSACTION
 from bridge.observe import admin
 from bridge.observe.actions import Action, Target
 from bridge.observe.admin import AdminError, application, serving
+from bridge.observe.counted import OpenTransaction
 from bridge.observe.snapshot import KafkaView, Snapshot
 from bridge.secrets import Secret
 from bridge.service.actions import ACTIONS
 from tests.observe.served import TOKEN, Server, served
-from tests.observe.world import ERRORS, NOW, PAUSED, WAITING, World, hold, snapshot
+from tests.observe.world import ERRORS, NOW, PAUSED, STANDS, WAITING, World, hold, snapshot
 
 UNBEGUN = KafkaState(joined=True, kind=None, trouble=None, unbegun=(("orders.v1", 3), ("orders.v1", 4)))
 """Two partitions whose start Kafka has not told."""
@@ -107,6 +109,32 @@ def test_status_has_everything_an_operator_asks() -> None:
     assert told["totals"]["lag"] is None
     assert told["waiting"][0]["seconds"] == 12.3
     assert told["errors"][0]["message"] == "503 Service Unavailable"
+
+
+def test_an_open_transaction_is_shown_from_when_people_are_told() -> None:
+    """With since when and what to do, in `/status` and as seconds in `/metrics`; the process stays ready."""
+    shown = {"since": NOW - 240, "message": OPEN_TRANSACTION}
+    for view, told in ((STANDS, shown), (STANDS._replace(transaction=OpenTransaction(NOW - 30)), None)):
+        with served(World(snapshot(partitions=(view,)))) as server:
+            status = server.ask("GET", "/status").json
+            scraped = server.ask("GET", "/metrics").body.decode()
+            assert server.ask("GET", "/readyz").status == 200
+        (row,) = status["partitions"]
+        assert (row["open_transaction"], row["lag"], row["lag_seconds"]) == (told, 18, None)
+        series = 'bridge_open_transaction_seconds{partition="0",topic="orders.v1"} 240.0'
+        assert (series in scraped) is (told is not None)
+        assert ("bridge_open_transaction_seconds{" in scraped) is (told is not None)
+
+
+def test_a_process_without_a_partition_has_no_lag() -> None:
+    """It has joined, and the group has given it nothing: its lag is unknown, and no series says 0."""
+    with served(World(snapshot(partitions=()))) as server:
+        told = server.ask("GET", "/status").json
+        scraped = server.ask("GET", "/metrics").body.decode()
+    assert (told["ready"], told["partitions"], told["totals"]["lag"]) == (True, [], None)
+    assert "bridge_consumer_lag_records{" not in scraped
+    assert "bridge_consumer_lag_seconds{" not in scraped
+    assert "bridge_partitions_assigned 0.0" in scraped
 
 
 @pytest.mark.parametrize("state", [UNBEGUN, KafkaState(joined=False, kind=None, trouble=None)])

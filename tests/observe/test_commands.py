@@ -10,10 +10,11 @@ import pytest
 
 from bridge.cli import main
 from bridge.flow import KafkaState
+from bridge.kafka.errors import OPEN_TRANSACTION
 from bridge.observe.actions import Target
 from bridge.observe.snapshot import KafkaView, PauseView, RulesView
 from tests.observe.served import TOKEN, served
-from tests.observe.world import ERRORS, NOW, PAUSED, World, hold, snapshot
+from tests.observe.world import ERRORS, NOW, PAUSED, STANDS, World, hold, snapshot
 
 
 class Result(NamedTuple):
@@ -160,6 +161,24 @@ def test_status_shows_pauses_with_the_whole_command(run: Bridge) -> None:
         "- comments.v1:0 is paused since 2 h (no partition of it is here); suprsend-bridge resume orders.v1 -r …",
     ]
     assert "operator holds" not in result.output
+
+
+def test_status_names_an_open_transaction(run: Bridge) -> None:
+    """Where the position stands, since when, and that no restart helps; it is ready all the same."""
+    with served(World(snapshot(partitions=(STANDS,)))) as server:
+        result = run("status", "--url", f"http://127.0.0.1:{server.port}")
+    assert result.exit_code == 0
+    assert f"! orders.v1:0 stands at offset 52 since 4 min: {OPEN_TRANSACTION}" in " ".join(result.output.split())
+    assert "a restart changes nothing" in OPEN_TRANSACTION
+
+
+def test_status_says_that_the_process_holds_no_partition(run: Bridge) -> None:
+    """In place of a table, and with a lag that is unknown, not 0."""
+    with served(World(snapshot(partitions=()))) as server:
+        result = run("status", "--url", f"http://127.0.0.1:{server.port}")
+    assert result.exit_code == 0
+    assert "lag unknown" in result.output
+    assert "holds no partition yet" in result.output.splitlines()
 
 
 def test_status_of_a_working_bridge(run: Bridge) -> None:

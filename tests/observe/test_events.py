@@ -368,6 +368,29 @@ def test_what_cannot_be_read_is_told_until_somebody_goes_past_it(kafka: RealKafk
     return lines
 
 
+@shows(SHOWN, "records_not_read", "transaction_open", "transaction_over")
+def test_what_stands_still_or_is_not_read_is_told(
+    kafka: RealKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Lines:
+    """How many records a group begins behind; where a transaction stays open, for how long, and its end."""
+    monkeypatch.setattr("bridge.kafka.client.positions.TRANSACTION_SECONDS", 2.0)
+    topic = kafka.create_topic(kafka.unique("t"))
+    kafka.produce(topic, [b"1", b"2"])
+    with desk(kafka.bootstrap, [topic], kafka.unique("group"), start_from="latest") as side:
+        told = lambda: side.kafka.counters.partitions.get((topic, 0))  # noqa: E731
+        side.until(told)
+        with kafka.open_transaction(topic, [b"3"]):
+            side.until(lambda: (found := told()) and found.transaction and found.transaction.message, 60)
+        side.until(lambda: (found := told()) and found.transaction is None and side.records)
+        written = Written(tmp_path, side.kafka.counters.journal)
+    lines = written.lines()
+    by_event = {line["event"]: line for line in lines}
+    assert by_event["records_not_read"]["count"] == 2
+    assert by_event["transaction_open"]["offset"] == 2
+    assert by_event["transaction_over"]["seconds"] >= 2.0
+    return lines
+
+
 @shows(SHOWN, "unexpected")
 def test_a_bug_is_told_without_the_exceptions_text(tmp_path: Path) -> Lines:
     """Where it was and of which type, but never its text, which may quote a record."""

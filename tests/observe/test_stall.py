@@ -9,7 +9,7 @@ import os
 from dataclasses import replace
 
 from bridge.flow import Outcome
-from bridge.observe.counted import DeliveryCounters
+from bridge.observe.counted import DeliveryCounters, OpenTransaction
 from bridge.observe.logs import Logs
 from bridge.observe.snapshot import PartitionView, Snapshot, TopicView
 from bridge.observe.stall import StallWatch, stacks, watch
@@ -54,6 +54,17 @@ def test_what_is_held_is_no_stall() -> None:
     assert told(*(replace(v, holds=(hold(),)) for v in views)) == []
     assert told(*(replace(v, holds=(hold("brake", topic="t", partition=0),)) for v in views)) == []
     assert told(*(replace(v, holds=(hold("brake", topic="t", partition=1),)) for v in views)) == [60]
+
+
+def test_what_stands_at_an_open_transaction_is_no_stall() -> None:
+    """What nobody can read is not waited for, told yet or not; what was read before it and gets no outcome still is."""
+    stands = [
+        replace(v, partitions=(v.partitions[0]._replace(transaction=OpenTransaction(0.0), position=9, watermark=9),))
+        for v in (shot(5, 7, at=float(t)) for t in range(0, 200, 10))
+    ]
+    assert told(*stands) == []
+    behind = [replace(v, partitions=(v.partitions[0]._replace(watermark=5),)) for v in stands]
+    assert told(*behind) == [60]
 
 
 def test_a_delivery_thread_that_hangs_is_a_stall() -> None:

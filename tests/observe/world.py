@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.flow import KafkaState, Outcome, RuleInfo
+from bridge.kafka.errors import OPEN_TRANSACTION
 from bridge.observe.actions import Action, RefusedError
-from bridge.observe.counted import DeliveryCounters, KafkaCounters, TopicCounters
+from bridge.observe.counted import DeliveryCounters, KafkaCounters, OpenTransaction, TopicCounters
 from bridge.observe.snapshot import (
     CallsView,
     ErrorView,
@@ -82,6 +83,10 @@ def hold(reason: str = "setup", **changes: Any) -> HoldView:
 
 PAUSED = hold("operator", scope="orders.v1:0", topic="orders.v1", partition=0, heals=False, wanted=True)
 """A partition that somebody paused."""
+STANDS = PartitionView(
+    "orders.v1", 0, 1, 52, 52, 52, 70, 18, None, None, transaction=OpenTransaction(NOW - 240, OPEN_TRANSACTION)
+)
+"""A partition whose position stands at an open transaction."""
 WAITING = (WaitingView("call", "17: 100 events of orders.v1:0, offsets 52–59", 12.3),)
 ERRORS = (ErrorView(NOW - 8, "transient", "POST /v2/bulk/event/", "503 Service Unavailable", 2),)
 

@@ -111,20 +111,19 @@ class Positions:
         states = [each for each in self._assignment.states.values() if each.heard < now and self._stands(each)]
         found = {each.name: OpenTransaction(each.heard, _told(now - each.heard)) for each in states}
         for state in states:
-            since, said = self._said.get(state.name, (0.0, 0.0))
-            if found[state.name].message and (since != state.heard or now >= said + _SAY_AGAIN_SECONDS):
+            _, said = self._said.get(state.name, (0.0, float("-inf")))
+            if found[state.name].message and now >= said + _SAY_AGAIN_SECONDS:
                 self._said[state.name] = state.heard, now
-                self._note("transaction_open", "warning", state.name, now - state.heard, message=OPEN_TRANSACTION)
+                place = self._stood(state.name, now - state.heard)
+                self._counters.journal.note("transaction_open", "warning", **place, message=OPEN_TRANSACTION)
         for name in [name for name in self._said if name not in found or not found[name].message]:
-            self._note("transaction_over", "info", name, now - self._said.pop(name)[0])
+            self._counters.journal.note("transaction_over", "info", **self._stood(name, now - self._said.pop(name)[0]))
         return found
 
-    def _note(self, event: str, level: str, name: Name, seconds: float, **facts: str) -> None:
+    def _stood(self, name: Name, seconds: float) -> dict[str, Fact]:
         state = self._assignment.states.get(name)
-        place: dict[str, Fact] = {"topic": name[0], "partition": name[1], "seconds": round(seconds, 1)}
-        if state is not None:
-            place["offset"] = state.position
-        self._counters.journal.note(event, level, **place, **facts)
+        place = {"offset": state.position} if state is not None else {}
+        return {"topic": name[0], "partition": name[1], **place, "seconds": round(seconds, 1)}
 
     def _ask_ends(self, consumer: Consumer, quiet: set[Name]) -> None:
         """Ask each leader by itself, so that a broker that does not answer hides only its own partitions."""
