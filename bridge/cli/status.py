@@ -60,8 +60,9 @@ def show(answer: Json, console: Console) -> None:
     console.print("  " + " · ".join(facts) + (" · DRY RUN" if answer["dry_run"] else ""), style="dim")
     for line in _troubles(answer):
         console.print(line)
-    console.print(_totals(answer["totals"]))
-    console.print(_partitions(answer["partitions"]) if answer["partitions"] else "holds no partition yet")
+    if answer["partitions"] or answer["totals"]["consumed"]:
+        console.print(_totals(answer["totals"]))
+    console.print(_partitions(answer["partitions"]) if answer["partitions"] else "holds no partition yet; lag unknown")
     if answer["errors"]:
         console.print(_errors(answer["errors"], answer["now"]))
 

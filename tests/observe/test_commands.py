@@ -12,6 +12,7 @@ from bridge.cli import main
 from bridge.flow import KafkaState
 from bridge.kafka.errors import OPEN_TRANSACTION
 from bridge.observe.actions import Target
+from bridge.observe.counted import DeliveryCounters
 from bridge.observe.snapshot import KafkaView, PauseView, RulesView
 from tests.observe.served import TOKEN, served
 from tests.observe.world import ERRORS, NOW, PAUSED, STANDS, World, hold, snapshot
@@ -173,12 +174,19 @@ def test_status_names_an_open_transaction(run: Bridge) -> None:
 
 
 def test_status_says_that_the_process_holds_no_partition(run: Bridge) -> None:
-    """In place of a table, and with a lag that is unknown, not 0."""
-    with served(World(snapshot(partitions=()))) as server:
-        result = run("status", "--url", f"http://127.0.0.1:{server.port}")
-    assert result.exit_code == 0
-    assert "lag unknown" in result.output
-    assert "holds no partition yet" in result.output.splitlines()
+    """In place of zeros: it has read nothing, and its lag is unknown. What it has read before is shown all the same."""
+    shown = []
+    nothing = {"topics": (), "partitions": (), "delivery": DeliveryCounters()}
+    for shot in (snapshot(**nothing), snapshot(partitions=()), snapshot(**nothing | {"partitions": (STANDS,)})):
+        with served(World(shot)) as server:
+            result = run("status", "--url", f"http://127.0.0.1:{server.port}")
+        assert result.exit_code == 0
+        shown.append(result.output.splitlines()[1:])
+    assert shown[0] == ["holds no partition yet; lag unknown"]
+    assert shown[1][0].startswith("consumed 110 = ")
+    assert shown[1][0].endswith("lag unknown")
+    assert shown[1][1] == shown[0][0]
+    assert "consumed 0 = 0 finished + 0 in work; lag 18 records" in shown[2]
 
 
 def test_status_of_a_working_bridge(run: Bridge) -> None:
