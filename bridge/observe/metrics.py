@@ -231,8 +231,8 @@ DEAD_LETTERS = (
 KAFKA = (
     gauge(
         "bridge_consumer_lag_records",
-        "Records between the watermark and the end of the log, true while paused; absent while unknown: the partition's "
-        "leader is out of reach, or Kafka has not told where to begin.",
+        "Records between the watermark and the end of the log, true while paused, with those of an open transaction; absent "
+        "while unknown: the partition's leader is out of reach, or Kafka has not told where to begin.",
         (TOPIC, PARTITION),
         partitions(lambda p, _: p.lag),
     ),

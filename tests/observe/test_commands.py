@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from bridge.cli import main
+from bridge.cli.remote import _facts
 from bridge.flow import KafkaState
 from bridge.kafka.errors import OPEN_TRANSACTION
+from bridge.kafka.tools.offline import GroupOverview
 from bridge.observe.actions import Target
 from bridge.observe.counted import DeliveryCounters
 from bridge.observe.snapshot import KafkaView, PauseView, RulesView
@@ -187,6 +189,12 @@ def test_status_says_that_the_process_holds_no_partition(run: Bridge) -> None:
     assert shown[1][0].endswith("lag unknown")
     assert shown[1][1] == shown[0][0]
     assert "consumed 0 = 0 finished + 0 in work; lag 18 records" in shown[2]
+
+
+def test_the_lag_of_topics_that_are_not_there_is_unknown() -> None:
+    """Where no bridge answers and Kafka has no partition of the topics, nothing is known of a lag."""
+    found = GroupOverview("bridge", (), None, 0, ("the topic orders.v1 does not exist, or may not be seen",))
+    assert _facts(found, "no bridge answers")["lag"] is None
 
 
 def test_status_of_a_working_bridge(run: Bridge) -> None:
