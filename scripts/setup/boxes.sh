@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the boxes that stand between companies and the internet, for the tests that put them there: Debian's nginx,
-# HAProxy, squid, tinyproxy and stunnel. Quick when all is there; no service is started, now or at the next boot.
+# HAProxy, squid, tinyproxy and stunnel; and node, which runs the status page's script there. Quick when all is there; no service is started, now or at the next boot.
 #
 #   scripts/setup/boxes.sh
 #
@@ -17,6 +17,8 @@ missing=()
 for package in "${packages[@]}"; do
     [[ $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) == *"ok installed" ]] || missing+=("$package")
 done
+# The status page's script is run by node; any that is there will do.
+command -v node >/dev/null || missing+=(nodejs)
 ((${#missing[@]})) || exit 0
 
 root=()
