@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the boxes that stand between companies and the internet, for the tests that put them there: Debian's nginx,
-# HAProxy, squid, tinyproxy and stunnel; and node, which runs the status page's script there. Quick when all is there; no service is started, now or at the next boot.
+# HAProxy, squid, tinyproxy and stunnel; and node, which runs the script of the status page. Quick when all is there; no
+# service is started, now or at the next boot.
 #
 #   scripts/setup/boxes.sh
 #
