@@ -39,12 +39,13 @@ class Place(NamedTuple):
 class Source:
     """The text of one file, with its lines; `path` is as the user gave it."""
 
-    __slots__ = ("_starts", "path", "text")
+    __slots__ = ("_places", "_starts", "path", "text")
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.text = text
         self._starts: list[int] | None = None
+        self._places: dict[tuple[int, int], Place] = {}
 
     def place(self, index: int) -> Place:
         """Turn an index into the text to a place; an index beyond the end is the end."""
@@ -53,6 +54,17 @@ class Source:
         index = max(0, min(index, len(self.text)))
         line = bisect_right(self._starts, index)
         return Place(line, index - self._starts[line - 1] + 1, index)
+
+    def place_in(self, scalar: Scalar, offset: int) -> Place:
+        """Turn an offset into a scalar's text to a place; searched once for each, since faults name it record by record."""
+        name = (scalar.start.index, offset)
+        place = self._places.get(name)
+        if place is None:
+            span = self.text[scalar.start.index : scalar.end.index]
+            offsets = _offsets_of(span, scalar.text, scalar.style)
+            index = scalar.start.index + offsets[max(0, min(offset, len(scalar.text)))]
+            place = self._places[name] = self.place(index)
+        return place
 
     def finding(
         self, code: str, start: int, end: int, message: str, hint: str | None = None, severity: Severity = "error"
@@ -93,12 +105,10 @@ class Scalar:
     def place(self, offset: int) -> Place:
         """Return where in the file the character at `offset` of `text` stands (`len(text)`: behind the last).
 
-        Exact for every style but folded ones, whose white space is a guess. Costs a pass over the scalar: for
-        messages, not for loops.
+        Exact for every style but folded ones, whose white space is a guess. The first search for an offset costs a pass
+        over the scalar.
         """
-        span = self.source.text[self.start.index : self.end.index]
-        offsets = _offsets_of(span, self.text, self.style)
-        return self.source.place(self.start.index + offsets[max(0, min(offset, len(self.text)))])
+        return self.source.place_in(self, offset)
 
     def finding(
         self,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from math import isfinite
-from pathlib import PurePath
 from typing import Any, Final, NamedTuple, NoReturn
 
 from bridge.flow import Fault, OnError, Stage
@@ -49,7 +48,7 @@ def kind_of(value: Any) -> str:
 def where(expression: Expression) -> str:
     """Name an expression and its place for a message: ``properties.amount (shop.yaml:12:20)``."""
     place = expression.place()
-    return f"{expression.label} ({PurePath(expression.path).name}:{place.line}:{place.column})"
+    return f"{expression.label} ({expression.path.rpartition('/')[2]}:{place.line}:{place.column})"
 
 
 # Faults
