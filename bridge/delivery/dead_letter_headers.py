@@ -7,7 +7,9 @@ travels in them, too, so that a replay can run just the rule that failed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count, islice
+from typing import Final
 
 from bridge.delivery.batch import Partition
 from bridge.delivery.finish import topic_key
@@ -128,7 +130,7 @@ def dead_letter_headers(rejected: Rejected, *, version: str, rules_hash: str) ->
     """The headers beside the original ones; absent facts have no header. Values are UTF-8 text."""
     record, event = rejected.record, rejected.event
     facts: tuple[tuple[str, object], ...] = (
-        ("stage", rejected.stage.value),
+        ("stage", rejected.stage),
         ("rule", rejected.rule),
         ("class", rejected.cause),
         ("code", rejected.code),
@@ -148,8 +150,23 @@ def dead_letter_headers(rejected: Rejected, *, version: str, rules_hash: str) ->
         ("version", version),
         ("rules_hash", rules_hash),
     )
-    said = tuple((PREFIX + name, _text(value)) for name, value in facts if value is not None)
+    said = tuple([_header(name, value) for name, value in facts if value is not None])
     return said if _readable(record) else (*said, UNREADABLE_HEADERS)
+
+
+def _header(name: str, value: object) -> tuple[str, bytes]:
+    return _repeated(name, value) if name in _REPEATED else (PREFIX + name, _text(value))
+
+
+@lru_cache(maxsize=1_024)
+def _repeated(name: str, value: object) -> tuple[str, bytes]:
+    return PREFIX + name, _text(value)
+
+
+_REPEATED: Final = frozenset(
+    {"stage", "rule", "class", "code", "message", "source.topic", "source.partition", "attempts", "version", "rules_hash"}
+)
+"""What one letter says like the next, made once."""
 
 
 def _readable(record: Record) -> bool:
