@@ -164,7 +164,18 @@ def _repeated(name: str, value: object) -> tuple[str, bytes]:
 
 
 _REPEATED: Final = frozenset(
-    {"stage", "rule", "class", "code", "message", "source.topic", "source.partition", "attempts", "version", "rules_hash"}
+    {
+        "stage",
+        "rule",
+        "class",
+        "code",
+        "message",
+        "source.topic",
+        "source.partition",
+        "attempts",
+        "version",
+        "rules_hash",
+    }
 )
 """What one letter says like the next, made once."""
 
