@@ -131,6 +131,7 @@ class Consumer:
         self.pauses.turn()
         if reader.new:
             reader.begin_new()
+        reader.check_due()
         reader.seek_due()
         if not self.room.full():
             reader.read()
@@ -197,11 +198,11 @@ class Consumer:
                 reading.held = False
                 self.committer.release((TOPIC, number), order.epoch)
                 self.shadow.forget(number)
-            reading.paused = False
+            self.reader.resume(number)
         elif isinstance(order, GoPast):
             self.reader.go_past(number, order.first, order.to)
         else:
-            self.reader.seeks.order((TOPIC, number), order.offset)
+            self.reader.give_back(number, order.offset)
 
     # commits
 

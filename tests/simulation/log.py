@@ -163,13 +163,13 @@ class Topic:
     def cut(self, number: int, readings: Sequence[Reading]) -> None:
         """An unclean leader: the newest records are gone, though they were acknowledged; or the topic is made anew.
 
-        Left out is what no reader could notice: it read beyond the new end, and stands before it. Who knows the leader
+        Left out is what no reader could notice: it read beyond the new end, and goes on before it. Who knows the leader
         epoch of what was read notices also a log that has grown again: only without it nothing is produced for a while.
         """
         rng, log = self.faults.rng, self.logs[number]
         anew = not self.scenario.topic_ids and rng.random() < 0.5
         end = 0 if anew else max(log.low, log.end - 1 - rng.below(20))
-        if log.quiet or log.end == log.low or any(each.position <= end < each.newest + 1 for each in readings):
+        if log.quiet or log.end == log.low or any(each.overlooks(end) for each in readings):
             return
         if not self.faults.take("kafka: topic made anew" if anew else "kafka: log cut off"):
             return

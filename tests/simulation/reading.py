@@ -36,6 +36,7 @@ class Reading:
     """A partition that is read."""
 
     __slots__ = (
+        "back",
         "before_seek",
         "end_told",
         "epoch",
@@ -45,6 +46,7 @@ class Reading:
         "position",
         "sequence",
         "track",
+        "unchecked",
         "unreadable",
     )
 
@@ -55,6 +57,8 @@ class Reading:
         self.position = position
         """Where the client fetches next."""
         self.before_seek = position
+        self.back: int | None = None
+        """Where it is to be read again from, and nothing has come from there yet."""
         self.newest = position - 1
         """The highest offset read, gone past, or spoken of by the commit that reading began with."""
         self.held = held
@@ -64,6 +68,14 @@ class Reading:
         self.end_told = -1
         self.unreadable = False
         """The client gives an error for what comes next."""
+        self.unchecked = False
+        """It is to be read again, and waits for the leader to tell whether the log is still the one that was read."""
+
+    def overlooks(self, end: int) -> bool:
+        """Whether a log that is cut off there goes unnoticed: it read beyond that, and goes on before it unasked."""
+        goes_on = self.position if self.back is None else min(self.position, self.back)
+        asks = self.back is not None and self.epoch >= 0 and (self.paused or self.unchecked)
+        return goes_on <= end <= self.newest and not asks
 
 
 class Reader:
@@ -243,6 +255,27 @@ class Reader:
 
     # seeks
 
+    def give_back(self, number: int, offset: int) -> None:
+        """An order to read again from an earlier offset."""
+        self.seeks.order((TOPIC, number), offset)
+        self.readings[number].back = offset
+
+    def resume(self, number: int) -> None:
+        """An order to read again: a client checks no position that was sought, so that the leader is asked before."""
+        reading = self.readings[number]
+        reading.paused = False
+        reading.unchecked = self.seeks.is_open((TOPIC, number)) and reading.epoch >= 0
+
+    def check_due(self) -> None:
+        """Go on with what was resumed; where the log was cut off below what was read, resolve it anew."""
+        for number, reading in list(self.readings.items()):
+            log = self.world.kafka.logs[number]
+            if not reading.unchecked or self.world.kafka.away or self.world.now < log.led_from:
+                continue
+            reading.unchecked = False
+            if log.end_of(reading.epoch) <= reading.newest:
+                self.restart(number)
+
     def seek(self, partition: TopicPartition) -> None:
         """As a client seeks: refused, or lost without a word, or done."""
         faults, reading = self.world.faults, self.readings[partition.partition]
@@ -262,6 +295,7 @@ class Reader:
         reading.position, reading.end_told, reading.unreadable = to, -1, False
         if to > reading.newest + 1:
             reading.newest, reading.epoch = to - 1, -1
+        reading.back = to
         self.seeks.place(name, to)
         self.consumer.committer.past(name, to)
         self.consumer.intake.append(Sought(*name, reading.track.epoch, first))
@@ -285,7 +319,7 @@ class Reader:
 
     def _stopped(self, number: int) -> bool:
         reading = self.readings[number]
-        return reading.paused or reading.held
+        return reading.paused or reading.held or reading.unchecked
 
     def pause(self, number: int) -> None:
         """A client forgets a seek when its partition is paused before a record came."""
@@ -305,7 +339,7 @@ class Reader:
             return
         for number, reading in list(self.readings.items()):
             log = kafka.logs[number]
-            if reading.held or reading.paused or world.now < log.led_from:
+            if self._stopped(number) or world.now < log.led_from:
                 continue
             if reading.position == log.end == reading.end_told:
                 continue
@@ -355,6 +389,7 @@ class Reader:
         wanted = self.seeks.wanted(name)
         if not self.seeks.expected(name, offset):
             return False
+        self.readings[number].back = None
         if wanted is not None:
             self.consumer.intake.append(Sought(*name, reading.track.epoch, wanted, offset == wanted))
         return True

@@ -141,6 +141,31 @@ CASES: dict[str, Case] = {
         ),
         muted=((256, 270), (301, 4040)),
     ),
+    "the simulated member did not ask whether the log was still as it had been read before it went back in it": Case(
+        seed=30349,
+        steps=2927,
+        off=(
+            "api: malformed answer",
+            "api: poison event",
+            "api: throttled",
+            "api: timeout",
+            "dead letter: topic down",
+            "dead letter: written after a crash",
+        ),
+        muted=(
+            (2, 2),
+            (10, 10),
+            (12, 12),
+            (16, 16),
+            (46, 51),
+            (106, 108),
+            (151, 153),
+            (199, 201),
+            (229, 231),
+            (307, 309),
+            (322, 497),
+        ),
+    ),
 }
 
 SEEDS = (1, 14, 30, 45, 143, 169, 228, 232, 243, 370, 764, 2037, 2100)
