@@ -9,6 +9,7 @@
 | nothing | this process had committed there: the topic was made anew | the beginning, whatever mark the old one left |
 | nothing | a mark: the offsets expired or were deleted | not beyond the mark; held as `rewind` where it is below |
 | ours, beyond where the log was cut off | the metadata speaks of records there | the cut, held as `rewind`; what is deleted behind it is lost |
+| the same | the topic may be another one | the beginning, held as `rewind`; what is deleted behind the cut is lost |
 | ours, beyond where the log was cut off | the metadata speaks of none there | the cut: what was only reached may be another's |
 | ours, below where the log was cut off | the metadata speaks of records beyond it | there, with what it says of those below |
 | ours | the metadata speaks of offsets beyond the end: the log was cut off | the same |
@@ -246,18 +247,21 @@ def _cut_below(known: Known, committed: Committed, metadata: CommitMetadata, end
 
     Only where the topic is surely the same is what lies before the cut surely what was read.
     """
-    offset, epoch = committed.offset, committed.epoch
+    offset, epoch, first = committed.offset, committed.epoch, max(end, known.low)
+    # Cut off or made anew: nobody has read what lies behind the end of that epoch, so that it is lost where it is deleted.
+    lost = first - max(end, 0)
+    span = f"(offsets {first - lost} to {first - 1})"
+    deleted = f"; of its new records Kafka has deleted {lost} before they were read {span}" if lost else ""
     if end < 0:
         why = f"the broker's log never had the leader epoch {epoch} of the committed offset {offset}: the topic was made anew"
-        return _rewind(known, known.low, why)
+        return _rewind(known, known.low, f"{why}{deleted}")._replace(lost=lost)
     why = f"the committed offset is {offset}, and the broker's log of then (leader epoch {epoch}) ends at {end}"
     if not metadata.origin.topic or metadata.origin.topic != known.origin.topic:
-        return _rewind(known, known.low, f"{why}: it was cut off, or the topic was made anew")
-    first, lost = max(end, known.low), max(0, known.low - end)
-    deleted = f"; of the new ones Kafka has deleted {lost} before they were read (offsets {end} to {first - 1})"
+        why = f"{why}: it was cut off, or the topic was made anew{deleted}"
+        return _rewind(known, known.low, why)._replace(lost=lost)
     text = (
         f"{known.name[0]}[{known.name[1]}]: {why}: it was cut off there, and records that Kafka had acknowledged are gone"
-        f"{deleted if lost else ''}; those from offset {first} on are new and were not sent"
+        f"{deleted}; those from offset {first} on are new and were not sent"
     )
     # How many there are is no part of the detail, which the token is made of: it grows.
     count = f"; {max(0, known.high - first)} offsets from there to the end, as of now"

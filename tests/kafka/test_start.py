@@ -404,6 +404,17 @@ def test_a_cut_below_the_commit_of_a_topic_that_may_be_another_holds_at_the_begi
         assert "ends at 30" in found.start.detail
 
 
+@pytest.mark.parametrize("mark", [None, 35])
+@pytest.mark.parametrize(("end", "lost"), [(30, 17), (-1, 47)])
+def test_what_is_new_whichever_log_it_is_and_was_deleted_unread_is_counted(
+    end: int, lost: int, mark: int | None
+) -> None:
+    """Cut off or made anew: what lies behind the end of the commit's epoch was read by nobody, and is lost once deleted."""
+    found = start(spoken(40), end=end, low=47, mark=mark)
+    assert (found.start.offset, found.start.hold, found.lost) == (47, "rewind", lost)
+    assert f"deleted {lost} before they were read (offsets {47 - lost} to 46)" in found.start.detail
+
+
 def test_a_leader_epoch_that_the_log_never_had_is_another_log() -> None:
     """Epochs only grow: where the broker knows none so high the topic was made anew, however far it has grown."""
     found = start(spoken(40), end=-1, topic=7)

@@ -166,6 +166,21 @@ CASES: dict[str, Case] = {
             (322, 497),
         ),
     ),
+    "what came behind a cut and was deleted unread was not counted where the topic might have been made anew": Case(
+        seed=33064,
+        steps=351,
+        off=(
+            "kafka: another leader",
+            "kafka: gap",
+            "kafka: transaction marker",
+            "operator: skip unreadable, offline",
+            "rebalance",
+            "reload",
+            "secrets: of another workspace",
+            "stop: SIGTERM",
+        ),
+        muted=((1, 5), (7, 18), (20, 33), (35, 35), (37, 40)),
+    ),
 }
 
 SEEDS = (1, 14, 30, 45, 143, 169, 228, 232, 243, 370, 764, 2037, 2100)
