@@ -187,9 +187,10 @@ class Kafka(Topic):
         log.issued = issued
         if issued.track.incarnation == self.truth.incarnation[commit.partition]:
             self.truth.commit(commit, self.truth.now_ms, log.end, back_to)
-            log.quiet, log.cut_at = False, NEVER
+            log.quiet, log.cut_at, log.set_back = False, NEVER, log.set_back and issued.track.rewound
         else:
             # Kafka does not know that the commit speaks of a log that is no more; below the cut it speaks of this one.
+            log.cut_at = log.cut_since(issued.track.incarnation)
             self.truth.covered(commit.partition, min(commit.send_limit, log.cut_at - 1))
 
     def known_finished(self, number: int) -> set[int]:

@@ -56,6 +56,8 @@ class Log:
     target: Consumer | None = None
     epochs: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
     """Leader epochs, and the first offset of each."""
+    cuts: list[int] = field(default_factory=list)
+    """Where it was cut off, each time."""
 
     @property
     def is_cut(self) -> bool:
@@ -71,6 +73,10 @@ class Log:
         if epoch > self.epochs[-1][0]:
             return -1
         return next((first for later, first in self.epochs if later > epoch), self.end)
+
+    def cut_since(self, incarnation: int) -> int:
+        """From where on it is not the log any more that it was after so many cuts."""
+        return min(self.cuts[incarnation:], default=NEVER)
 
     def lead_anew(self) -> None:
         """Another leader: what comes from the end on is of a new epoch."""
@@ -179,24 +185,37 @@ class Topic:
             if rng.random() < 0.7:
                 log.committed, log.issued = None, None
         else:
-            log.set_back = log.set_back or (end > 0 and log.committed is not None and log.committed.offset > end)
+            log.set_back = log.set_back or (end > 0 and self._set_back(number, end))
         log.end = end
         log.end_anew(anew=anew)
         log.damaged = None
+        log.cuts.append(end)
         log.cut_at = min(log.cut_at, end)
         unknown = [each for each in readings if anew or each.epoch < 0]
         log.quiet = (not self._knows(log, anew=anew) and self._known(log) > end) or any(
-            each.newest >= end for each in unknown
+            each.reached > end for each in unknown
         )
         current = self.truth.incarnation[number]
         self.truth.cut(number, end)
         for each in readings:
             # Who has not noticed an earlier cut yet reads a log that is no more, however far this one is left.
-            if each.newest < end and each.track.incarnation == current:
+            if each.reached <= end and each.track.incarnation == current:
                 each.track.incarnation = self.truth.incarnation[number]
                 each.track.cut(end)
         if anew and not readings:
             self._begin_again(number)
+
+    def _set_back(self, number: int, end: int) -> bool:
+        """Whether the commit has behind it what is cut off, or somebody else made it.
+
+        Where only gaps are cut off (compacted before they were read to their end, too) nobody is set back.
+        """
+        log = self.logs[number]
+        if log.committed is None:
+            return False
+        last = min(log.committed.offset, log.cut_at) - 1
+        read = (rec.handed_ms is not None and not rec.gone for rec in self.truth.between(number, end, last))
+        return end <= last if log.issued is None else any(read)
 
     def _begin_again(self, number: int) -> None:
         """A few new records, not so many that nobody could notice."""

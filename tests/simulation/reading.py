@@ -16,7 +16,7 @@ from bridge.offsets.begin import Group, Known, Resolved, begins, group_of, own_m
 from bridge.offsets.commits import Began, Origin
 from tests.simulation.faults import Violation
 from tests.simulation.group import HERE, is_ours
-from tests.simulation.log import TOPIC, Log
+from tests.simulation.log import NEVER, TOPIC, Log
 from tests.simulation.records import Rec, Track
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Reading:
         "before_seek",
         "end_told",
         "epoch",
+        "furthest",
         "held",
         "newest",
         "paused",
@@ -56,6 +57,8 @@ class Reading:
         self.track = track
         self.position = position
         """Where the client fetches next."""
+        self.furthest = position
+        """The end that was reached last, or where reading began."""
         self.before_seek = position
         self.back: int | None = None
         """Where it is to be read again from, and nothing has come from there yet."""
@@ -71,11 +74,16 @@ class Reading:
         self.unchecked = False
         """It is to be read again, and waits for the leader to tell whether the log is still the one that was read."""
 
+    @property
+    def reached(self) -> int:
+        """Behind all that was read, and all that was stood behind without reading it: gaps and markers."""
+        return max(self.newest + 1, self.furthest, self.position)
+
     def overlooks(self, end: int) -> bool:
         """Whether a log that is cut off there goes unnoticed: it read beyond that, and goes on before it unasked."""
         goes_on = self.position if self.back is None else min(self.position, self.back)
         asks = self.back is not None and self.epoch >= 0 and (self.paused or self.unchecked)
-        return goes_on <= end <= self.newest and not asks
+        return goes_on <= end < self.reached and not asks
 
 
 class Reader:
@@ -256,9 +264,17 @@ class Reader:
     # seeks
 
     def give_back(self, number: int, offset: int) -> None:
-        """An order to read again from an earlier offset."""
+        """An order to read again from an earlier offset.
+
+        As in `Topic.cut` what no reader could notice is left out: without an epoch it finds the cut before it goes back.
+        """
+        reading = self.readings[number]
+        cut = self.world.kafka.logs[number].cut_since(reading.track.incarnation)
+        if reading.epoch < 0 and offset <= cut < NEVER and number not in (self.consumer.revoking or ()):
+            self.restart(number)
+            return
         self.seeks.order((TOPIC, number), offset)
-        self.readings[number].back = offset
+        reading.back = offset
 
     def resume(self, number: int) -> None:
         """An order to read again: a client checks no position that was sought, so that the leader is asked before."""
@@ -341,12 +357,12 @@ class Reader:
             log = kafka.logs[number]
             if self._stopped(number) or world.now < log.led_from:
                 continue
-            if reading.position == log.end == reading.end_told:
+            cut = reading.epoch >= 0 and log.end_of(reading.epoch) < reading.position
+            if reading.position == log.end == reading.end_told and not cut:
                 continue
             chance = rng.random()
             if chance < 0.3:
                 continue
-            cut = reading.epoch >= 0 and log.end_of(reading.epoch) < reading.position
             fetched = None if cut else kafka.fetch(number, reading.position, MOST[int(chance * 10) & 3])
             if fetched is None:
                 self.restart(number)
@@ -378,7 +394,7 @@ class Reader:
         consumer.intake.append(Records(TOPIC, number, reading.track.epoch, [rec.record for rec in recs]))
 
     def _end(self, number: int, reading: Reading, end: int) -> None:
-        reading.end_told = reading.position = end
+        reading.end_told = reading.position = reading.furthest = end
         if not self.seeks.any() or self._arrived(number, reading, None):
             self.consumer.committer.end((TOPIC, number), end)
             self.consumer.intake.append(EndReached(TOPIC, number, reading.track.epoch, end))

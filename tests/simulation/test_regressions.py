@@ -10,6 +10,8 @@ import pytest
 from tests.simulation.faults import Case
 from tests.simulation.shrink import outcome
 
+CUTS = ("kafka: log cut off",)
+
 CASES: dict[str, Case] = {
     "the accepted half of a bisected call freed lanes that the other half still held": Case(
         seed=4,
@@ -180,6 +182,84 @@ CASES: dict[str, Case] = {
             "stop: SIGTERM",
         ),
         muted=((1, 5), (7, 18), (20, 33), (35, 35), (37, 40)),
+    ),
+    "a late commit of a reader between two cuts was measured by the older cut, which it had noticed": Case(
+        seed=510035,
+        steps=415,
+        off=(
+            "api: an event that always fails",
+            "api: cut answer",
+            "api: one of many failed",
+            "api: poison event",
+            "commit: answer lost",
+            "kafka: transaction marker",
+            "shadow group: write failed",
+        ),
+        muted=((3, 3), (7, 9), (11, 14), (16, 34), (41, 44), (47, 52), (55, 134)),
+        often=CUTS * 3,
+    ),
+    "who had reached a cut end behind gaps alone, and had not read so far, counted as a reader of the log as it is": Case(
+        seed=31976,
+        steps=178,
+        off=("kafka: transaction marker",),
+        muted=((2, 2), (5, 5), (8, 8), (14, 15), (17, 18), (25, 25), (28, 28)),
+    ),
+    "the same, with the topic made anew": Case(
+        seed=500081,
+        steps=324,
+        off=(
+            "kafka: brokers away",
+            "kafka: compacted",
+            "kafka: gap",
+            "pauses: no answer",
+            "secrets: of another workspace",
+        ),
+        muted=((1, 1), (3, 6), (8, 8), (17, 20), (35, 36), (81, 82), (89, 90)),
+        often=CUTS,
+    ),
+    "a cut of gaps alone counted as a rewind": Case(
+        seed=510169,
+        steps=493,
+        off=("api: outage", "api: wrong count", "clock: nothing runs for seconds", "kafka: another leader"),
+        muted=(
+            (2, 2),
+            (12, 12),
+            (16, 16),
+            (18, 18),
+            (28, 28),
+            (35, 36),
+            (40, 40),
+            (45, 45),
+            (47, 47),
+            (51, 52),
+            (56, 56),
+            (70, 70),
+            (72, 74),
+            (76, 76),
+            (78, 78),
+            (84, 85),
+            (90, 92),
+            (94, 94),
+            (103, 109),
+        ),
+        often=CUTS * 3,
+    ),
+    "a cut of what had been compacted away before it was finished counted as a rewind": Case(
+        seed=530120,
+        steps=1079,
+        off=("dead letter: refused", "dead letter: written after a crash", "kafka: another leader"),
+        muted=((289, 392),),
+        often=CUTS * 3,
+    ),
+    "the simulated member at the end of a log did not notice a cut that had grown to the same end again": Case(
+        seed=510216,
+        steps=1500,
+        off=("kafka: transaction marker", "pauses: a late repetition"),
+        muted=((251, 403),),
+        often=CUTS * 3,
+    ),
+    "the simulated member went back before a cut that nobody could tell it of": Case(
+        seed=500255, steps=2955, off=("api: poison event",), often=CUTS
     ),
 }
 

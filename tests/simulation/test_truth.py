@@ -1,4 +1,4 @@
-"""The oracle itself: when a committed offset may go back."""
+"""The oracle itself: when a committed offset may go back, and when a rewind is over."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from random import Random
 import pytest
 
 from bridge.offsets.commits import Commit, text_of
-from tests.simulation.faults import Violation
-from tests.simulation.log import NEVER
+from tests.simulation.faults import Case, Violation
+from tests.simulation.log import NEVER, Issued
+from tests.simulation.records import Track
 from tests.simulation.scenario import scenario
 from tests.simulation.truth import Truth
+from tests.simulation.world import World
 
 END = 10
 
@@ -55,3 +57,14 @@ def test_a_commit_may_not_go_back_over_what_was_gone_past() -> None:
     truth.gone_past(0, 3, 5)
     with pytest.raises(Violation, match="I3 0: 3 committed after 5"):
         _commit(truth, 3, spoken=2, back_to=3)
+
+
+@pytest.mark.parametrize("rewound", [False, True])
+def test_a_rewind_is_over_with_the_commit_of_who_had_it_accepted(rewound: bool) -> None:
+    """A cut below the old commit sets nobody back once that is replaced; who was never let go on changes nothing."""
+    kafka = World(Case(0)).kafka
+    log, track = kafka.logs[0], Track(0, 1, 0, set(), 0)
+    log.set_back, track.rewound = True, rewound
+    metadata = text_of(at_ms=0, send_limit=-1, delivered=-1, runs="", committed=0)
+    kafka._store(Issued(Commit("t", 0, 1, 0, metadata, -1, -1, 4_000), track, 0))
+    assert log.set_back is rewound

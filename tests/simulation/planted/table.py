@@ -36,9 +36,11 @@ UNREAD_EPOCHS = (
 """Commits speak of offsets of several leader epochs, which the next owner has not read, or nobody can read."""
 
 
+CUTS = ("kafka: log cut off",)
+
 SHOWN: dict[str, Shown] = {
-    "note_of_a_log_that_was_cut": Shown("I1", 700, 900),
-    "bound_above_the_cut_is_kept": Shown("I5"),
+    "note_of_a_log_that_was_cut": Shown("I1", 700, 10, CUTS),
+    "bound_above_the_cut_is_kept": Shown("I5", 1_500, 10, CUTS),
     "only_the_committed_offset_is_checked": Shown("I5", 1_500, 20_150),
     "beyond_the_end_is_the_end": Shown("I1"),
     "commit_beyond_the_cut_is_gone_on_from": Shown("I1", 3_000),
