@@ -15,7 +15,8 @@ def command(
 ) -> int:
     """See it work: an embedded Kafka, a local SuprSend, a small shop's events, and the bridge between them.
 
-    Two mishaps are part of it: a broken record, and five seconds of 503 answers. Ctrl-C ends it with a summary.
+    Two mishaps are part of it: a broken record, and, four seconds after the start, 503 answers for five seconds. It
+    ends with a summary, at Ctrl-C, too.
 
     Example: suprsend-bridge demo --records 500
     """

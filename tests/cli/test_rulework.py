@@ -136,10 +136,18 @@ def test_a_summary_of_many_records(said: Any) -> None:
     assert code == 0
     assert "placed: fired for 2 of 2 records, 2 events, no errors" in out
     assert " ".join(out.splitlines()[6].split()) == "properties.id 1 1 0 0"
+    assert said(["map", "-t", "orders", "--summary"], f'{PLACED}\n{{"type": "placed"}}\n')[0] == 1
 
 
 def test_explain_a_value(said: Any) -> None:
     """A record from a file or standard input is shown with every rule, value and event."""
+    Path("config/rules/a.yaml").write_text(RULES.replace("'for ${ .who }'", "'${ $key }'"))
+    code, out, _err = said(["explain", "--topic", "orders", "--key", "k1"], PLACED)
+    assert code == 0
+    assert '"note":"k1"' in out.replace('": "', '":"')
+    code, out, _err = said(["explain", "--envelope"], f'{{"topic": "orders", "key": "k2", "value": {PLACED}}}')
+    assert '"note":"k2"' in out.replace('": "', '":"')
+    Path("config/rules/a.yaml").write_text(RULES)
     code, out, _err = said(["explain", "--topic", "orders", "--key", "k1"], PLACED)
     assert code == 0
     assert 'when  .type == "placed"  true  (.type is "placed")' in out
@@ -177,6 +185,10 @@ def test_tests_pass_fail_and_are_updated(said: Any, tmp_path: Path) -> None:
     code, out, _err = said(["test", "--update"])
     assert (code, "1 test updated" in out) == (0, True)
     assert said(["test"])[0] == 0
+    Path("config/rules/a.yaml").write_text(RULES)
+    Path("config/rules/a.test.yaml").write_text(TESTS + TESTS.split("tests:\n")[1].replace("placed\n", "another\n"))
+    assert "2 tests in 1 file: 2 passed" in said(["test"])[1]
+    assert "1 test in 1 file: 1 passed" in said(["test", "-k", "anoth"])[1]
 
 
 def test_coverage(said: Any) -> None:

@@ -117,6 +117,16 @@ def test_properties_go_to_the_client_that_they_are_for() -> None:
     assert "client.rack" not in producer
 
 
+def test_letters_are_acknowledged_by_all_replicas() -> None:
+    """The producer of dead letters waits for all of them and is idempotent, and no property changes that."""
+    producer = clients_of(settings("a:1", ["t"], "g")).producer
+    assert producer is not None
+    assert (producer()["acks"], producer()["enable.idempotence"]) == ("all", True)
+    for name, value in (("acks", "1"), ("enable.idempotence", "false")):
+        with pytest.raises((ConfigError, ValueError)):
+            clients_of(settings("a:1", ["t"], "g", properties={name: value}))
+
+
 def test_a_changed_secret_is_read_again(tmp_path: Path) -> None:
     """Each configuration is made from the secret's file as it is then."""
     file = tmp_path / "password"

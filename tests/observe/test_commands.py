@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from bridge.cli import main
-from bridge.cli.remote import _facts
+from bridge.cli.remote import BridgeAddress, _facts, place
 from bridge.flow import KafkaState
 from bridge.kafka.errors import OPEN_TRANSACTION
 from bridge.kafka.tools.offline import GroupOverview
@@ -84,7 +84,7 @@ def test_the_token_may_come_from_a_file(run: Bridge, tmp_path: Path) -> None:
 
 
 def test_address_and_token_may_come_from_the_settings(run: Bridge, tmp_path: Path) -> None:
-    """With `--config` the settings file says where the bridge listens and which token it wants."""
+    """With `--config` the settings file says where the bridge listens and which token it wants; else it is port 8080 here."""
     with served() as server:
         file = tmp_path / "bridge.yaml"
         file.write_text(
@@ -93,6 +93,7 @@ def test_address_and_token_may_come_from_the_settings(run: Bridge, tmp_path: Pat
         )
         result = run("pause", "all", "-r", "x", "--config", str(file))
     assert result.exit_code == 0, result.stderr
+    assert place(None, None, None, {}) == BridgeAddress("http://127.0.0.1:8080", None)
 
 
 def test_refusals_are_one_line(run: Bridge) -> None:

@@ -264,6 +264,8 @@ def test_letters_stay_whose_rule_is_gone_or_that_were_replayed_too_often() -> No
     [
         ("stuck", 22, True),
         ("stuck", 24, False),
+        ("skipped_by_operator", 22, True),
+        ("skipped_by_operator", 24, False),
         ("dedupe_expired", 1, False),
         ("storm", 99, True),
         ("invalid", 99, True),
@@ -275,6 +277,7 @@ def test_what_may_have_been_sent_too_long_ago_needs_consent(cause: str, hours: i
     assert (planned(found, rules(event()), LIMITS, NOW).kept is None) is sent
     allowed = planned(found, rules(event()), Limits(23 * HOUR, allow_repeats=True), NOW)
     assert allowed.kept is None
+    assert [each.key for _, each in allowed.events] == ["key-r-0.r1" if cause == "invalid" else "key-r-0"]
 
 
 def test_a_refused_event_gets_a_new_key_each_time() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,13 @@ def _errors(url: str) -> list[dict[str, Any]]:
     return found
 
 
-def _play(world: World, folder: Path, logs: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+def _play(
+    world: World, folder: Path, logs: dict[str, Any], options: Sequence[str] = ()
+) -> tuple[str, list[dict[str, Any]]]:
     """Deliver one record and dead-letter one; what was seen outside, and the lines of the log."""
     topic = world.topics[0]
     world.kafka.produce(topic, [Sent(json.dumps(each).encode(), key=b"k") for each in (GOOD, BAD)])
-    with BridgeProcess(folder, world.settings(logs={"format": "json", **logs})) as bridge:
+    with BridgeProcess(folder, world.settings(logs={"format": "json", **logs}), options=options) as bridge:
         until(lambda: committed_everything(world.kafka, world.group, [topic]), 60, bridge.text)
         until(lambda: any(line["event"] == "dead_letter" for line in bridge.log()), 30, bridge.text)
         url = bridge.admin_url()
@@ -63,9 +66,9 @@ def test_nothing_of_a_record_is_seen_by_default(
 def test_payloads_are_logged_when_asked_for_less_what_is_redacted(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path, level: str
 ) -> None:
-    """With `log_payloads` the dead-lettered record is a line, at `debug` the sent event, too; an address is masked."""
+    """With `log_payloads` the dead-lettered record is a line, at `--log-level debug` the sent event, too; an address is masked."""
     world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
-    text, lines = _play(world, tmp_path, {"level": level, "log_payloads": True})
+    text, lines = _play(world, tmp_path, {"log_payloads": True}, ["--log-level", level])
     shown = {line["what"]: line for line in lines if line["event"] == "payload"}
     assert set(shown) == ({"record", "sent"} if level == "debug" else {"record"})
     assert shown["record"]["payload"] == {**BAD, "contact": {"email": "***"}}

@@ -44,9 +44,13 @@ def _send(world: World, numbers: range, *, codec: int = 0, bomb: int = 0) -> int
 
 @pytest.mark.timeout(180)
 def test_a_running_bridge_goes_past_what_cannot_be_read(
-    own_kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_kafka: RealKafka,
+    sandbox: SandboxProcess,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not ready and told while it stands; `skip --unreadable` waits for what is before, counts what is lost, and goes on."""
+    """Not ready and told while it stands; `skip --unreadable` waits for what is before, asks, counts what is lost, goes on."""
     world = _world(own_kafka, sandbox, tmp_path)
     topic = world.topics[0]
     place = f"{topic}:0"
@@ -70,6 +74,17 @@ def test_a_running_bridge_goes_past_what_cannot_be_read(
         assert "have no outcome yet, the first at 2" in capsys.readouterr().err
         sandbox.clear_faults()
         until(lambda: side.ask("/status")["totals"]["inflight"] == 0, 60, bridge.text)
+        assert side.do(*(word for word in past if word != "--yes")) == 2
+        assert "say --yes" in capsys.readouterr().err
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stdin.isatty", lambda: True)
+            patch.setattr("typer.confirm", lambda _: False)
+            assert side.do(*(word for word in past if word != "--yes")) == 1
+        asked = capsys.readouterr().err
+        assert "cannot be read from offset 8 on" in asked
+        assert "or the end, is 16: at most 8 records are lost" in asked
+        assert "nothing was done" in asked
+        assert _unreadable(side)
         assert side.do(*past) == 0
         assert "at most 8 records" in capsys.readouterr().out
         until(side.ready, 60, bridge.text)

@@ -131,6 +131,18 @@ def test_its_options_count() -> None:
         assert sandbox.stats()["events"]["after_window"] == 1
 
 
+def test_its_seed_and_its_bound_on_a_body_count() -> None:
+    """Faults by chance strike the same calls in each run with a seed; a body beyond the bound is refused as a whole."""
+    struck = []
+    for seed in (5, 5, 6):
+        with SandboxProcess(seed=seed, options={"max-body-bytes": "1000"}) as sandbox:
+            assert post(sandbox, BULK, [event(EXAMPLE.key, properties={"pad": "x" * 1000})]).status == 413
+            sandbox.post_faults({"fault": "status", "status": 503, "when": {"probability": 0.5}})
+            struck.append([post(sandbox, SINGLE, event(EXAMPLE.key)).status for _ in range(40)])
+    assert struck[0] == struck[1]
+    assert struck[0] != struck[2]
+
+
 def test_nonsense_leaves_no_trace_on_the_terminal() -> None:
     """Bytes that are no HTTP print nothing: the terminal has one line, and the exit code is 0."""
     process = subprocess.Popen([*COMMAND, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
