@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from bridge.delivery.admission import Reason
+from bridge.service.wiring import policy_of
+from bridge.settings.load import load_settings
 from scripts.generate import delivery_page
+from tests.settings.test_load import LEAST_ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "delivery.md").read_text(encoding="utf-8")
@@ -37,3 +40,20 @@ def test_the_tables_are_those_of_the_code() -> None:
     """Holds and answers stand in the page as they stand in the code (`make docs` writes them)."""
     assert delivery_page.page() == TEXT
     assert delivery_page.MEANING.keys() == set(Reason)
+
+
+def test_the_numbers_are_the_defaults() -> None:
+    """Brake, `stuck`, commits, unreadable answers and the 24 hours: what the page says in figures is what is set."""
+    policy = policy_of(load_settings(None, LEAST_ENVIRONMENT))
+    brake = policy.brake
+    assert brake.ratio == 1 / 5
+    window = (policy.dedupe_window_ms - policy.dedupe_margin_ms) // 3_600_000
+    for figure in (
+        f"{brake.row} refusals of a rule in a row, or a fifth of its last {brake.window:,} records",
+        f"{policy.stuck_attempts} of them over {policy.stuck_seconds / 60:.0f} minutes",
+        f"acknowledged commit ({policy.progress_interval * 1000:.0f} ms)",
+        f"after {window} hours",
+    ):
+        assert figure in " ".join(TEXT.split()), figure
+    assert policy.unreadable_in_row == 10
+    assert "ten answers in a row" in TEXT

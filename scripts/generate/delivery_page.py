@@ -5,9 +5,11 @@ Called by `make docs` and `tests/test_delivery_page.py`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
+from bridge.cli.main import load
 from bridge.delivery.admission import EVERYWHERE, KINDS, Reason
 from bridge.suprsend.answers import answer_table
 
@@ -30,11 +32,39 @@ MEANING: dict[Reason, str] = {
     Reason.OPERATOR: "`suprsend-bridge pause`",
 }
 
+COMMANDS = (
+    "pause",
+    "resume",
+    "skip",
+    "accept-rewind",
+    "run --dry-run",
+    "dlq replay",
+    "dlq replay --dry-run",
+    "dlq replay --allow-repeats",
+)
+"""What does something to records: the page says it in the words of the help."""
+
 
 def page() -> str:
     """The page with its tables filled from the code."""
     text = filled(PAGE.read_text(encoding="utf-8"), "holds", _holds())
+    text = filled(
+        text, "commands", table(("command", "what it does"), [(f"`{name}`", _help(name)) for name in COMMANDS])
+    )
     return filled(text, "answers", _answers())
+
+
+def _help(name: str) -> str:
+    """What a command, or an option of one, says of itself; without its examples."""
+    words = [word for word in name.split() if not word.startswith("--")]
+    command = load(words[0])
+    for word in words[1:]:
+        command = command.commands[word]
+    options = [option for option in name.split() if option.startswith("--")]
+    text = next(each.help for each in command.params if each.opts[0] in options) if options else command.help
+    return " ".join(
+        " ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n") if not part.startswith("Example: ")
+    )
 
 
 def filled(text: str, name: str, made: str) -> str:
