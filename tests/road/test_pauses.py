@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -174,6 +175,7 @@ def test_a_pause_said_to_kafka_alone_covers_the_topic_and_what_is_added_to_it(
         shown = capfd.readouterr().out
         assert f"{topic} is paused since" in shown
         assert f"{topic}:1  committed" in shown
+        assert re.search(r"lag [1-9]\d* records at most; dead letters behind the last replay \S", shown)
         one.start()
         until(lambda: one.paused() == {0, 2}, 60, one.bridge.text)
         assert one.do("resume", topic) == 0
