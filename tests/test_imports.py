@@ -28,7 +28,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "pydantic": ("settings/", "secrets.py", "sandbox/", "cli/"),
     "pydantic_core": ("settings/",),
     "re2": ("jq/", "rules/", "suprsend/"),
-    "watchfiles": ("service/process.py",),
+    "watchfiles": ("service/main_thread.py",),
 }
 """Library → the files and rooms (with `/`) that may import it."""
 

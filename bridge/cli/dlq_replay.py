@@ -23,7 +23,7 @@ from bridge.kafka.tools.inspect import InspectError
 from bridge.replay.letter import Letter, RecordPlace, ReplayMark, read
 from bridge.replay.plan import Limits, Plan, Rules
 from bridge.replay.progress import Open
-from bridge.replay.run import Answer, Missing, Replay, Report
+from bridge.replay.replay import Answer, Missing, Replay, Report
 from bridge.replay.wanted import Wanted
 from bridge.rules.map.mapping import CompiledMapping
 from bridge.service.wiring import context_of, credentials_of, endpoint_of, judge_of, mapping_of, usable_rules
@@ -51,7 +51,7 @@ class ReplayWish:
 
 
 class Desk:
-    """Implements `replay.run.Box` over the dead-letter topic."""
+    """Implements `replay.replay.Box` over the dead-letter topic."""
 
     def __init__(self, box: DeadLetterTopic, still: Open) -> None:
         self._box = box

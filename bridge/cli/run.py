@@ -53,7 +53,7 @@ def _started(config: Path | None, log_level: str | None, *, dry_run: bool) -> in
     from bridge.observe.logs import LEVELS, Logs
     from bridge.observe.redact import Redactor
     from bridge.service.dry_run import DryTransport
-    from bridge.service.process import StartError, run
+    from bridge.service.main_thread import StartError, run
     from bridge.service.wiring import secrets_of
     from bridge.settings.load import load_settings
     from bridge.settings.report import MOVED

@@ -9,7 +9,7 @@ Semantics are those of libjq 1.8.2 but for the documented differences. Nothing i
 A text goes one way. Begin with `program.py`, which calls them in this order:
 
     syntax/      text → tree, names checked; what to say of a text that is none
-    lower.py     tree → core.py: names resolved, calls written out, some twenty kinds of nodes
+    lower.py     tree → core_nodes.py: names resolved, calls written out, some twenty kinds of nodes
     facts.py     how many outputs, which types, constant or not, growth, reads: on each node, from the leaves up
     emit/        core → Python; `seam.py` is for whoever writes expressions into functions of his own
     builtins/    the table of built-ins: documentation, example and meaning of each

@@ -14,7 +14,7 @@ from math import inf
 from typing import Any, TypeVar
 
 from bridge.jq.builtins.table import ANY, ARRAY, BOOLEAN, NOT_CONSTANT, NUMBER, OBJECT, STRING, Builtin
-from bridge.jq.core import (
+from bridge.jq.core_nodes import (
     MANY,
     MAYBE,
     ONE,

@@ -14,7 +14,7 @@ from typing import Any
 
 from bridge.jq.builtins import BUILTINS
 from bridge.jq.builtins.table import ANY, NOT_CONSTANT, NUMBER, STRING
-from bridge.jq.core import (
+from bridge.jq.core_nodes import (
     MANY,
     MAYBE,
     ONE,

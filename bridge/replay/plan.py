@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.flow import Event, Fault, Mapped, Record, Stage
-from bridge.replay.keys import key_of, refused, rekeyed
+from bridge.replay.idempotency_keys import key_of, refused, rekeyed
 from bridge.replay.letter import Letter, Result
 
 __all__ = ["Limits", "Plan", "Rules", "planned", "wanted_rule"]

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from bridge.jsontext import JSONDecodeError, dumps, loads
-from bridge.sandbox.faults.plan import FaultPlan
+from bridge.sandbox.faults.fault_plan import FaultPlan
 from bridge.sandbox.faults.spec import EventTest, FaultError, When, described, parse_faults
 from bridge.sandbox.memory import CallNote, Clock, Kept, KeyFacts, Load, Memory, Taken, stamp
 from bridge.sandbox.workspaces import Workspace, Workspaces

@@ -29,7 +29,7 @@ from bridge.sandbox.api import Api, SandboxLimits
 from bridge.sandbox.call import ApiCall, path_of
 from bridge.sandbox.control import Control
 from bridge.sandbox.faults.acts import Act, Script, act, applies
-from bridge.sandbox.faults.plan import Chosen, FaultPlan
+from bridge.sandbox.faults.fault_plan import Chosen, FaultPlan
 from bridge.sandbox.faults.spec import Delay
 from bridge.sandbox.memory import Clock, Load, Memory
 from bridge.sandbox.workspaces import EXAMPLE, Workspace, Workspaces

@@ -10,7 +10,7 @@ from typing import Any
 from bridge.findings import Finding, did_you_mean
 from bridge.jsontext import JSONDecodeError, loads
 from bridge.settings.report import MOVED, in_variable, moved, set_twice
-from bridge.settings.table import Kind, Setting, SettingPath, former_places, settings_table, variable_of
+from bridge.settings.rows import Kind, Setting, SettingPath, former_places, settings_table, variable_of
 
 __all__ = ["RESERVED", "from_environment"]
 

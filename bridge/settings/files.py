@@ -13,7 +13,7 @@ from bridge.pem import Problem, authorities_problem, pair_problem
 from bridge.secrets import Secret, SecretError
 from bridge.settings.model import Settings
 from bridge.settings.report import DATES, Places
-from bridge.settings.table import Setting, settings_table
+from bridge.settings.rows import Setting, settings_table
 
 __all__ = ["TlsProblem", "other_way", "resolve_paths", "tls_findings", "tls_problems", "unusable_files"]
 

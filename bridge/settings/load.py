@@ -16,7 +16,7 @@ from bridge.settings.files import other_way, resolve_paths, tls_findings, unusab
 from bridge.settings.masking import masked
 from bridge.settings.model import Settings
 from bridge.settings.report import DATES, MOVED, Places, findings_of, moved, set_twice
-from bridge.settings.table import SettingPath, former_places, settings_table
+from bridge.settings.rows import SettingPath, former_places, settings_table
 
 __all__ = ["SettingsError", "load_settings"]
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from bridge.document import CODES, Document, ListNode, MappingNode, Source, YamlNode
 from bridge.findings import Finding
 from bridge.settings.passthrough import ALLOWED
+from bridge.settings.rows import former_places, section_at, settings_table
 from bridge.settings.suprsend import AnswerRow
-from bridge.settings.table import former_places, section_at, settings_table
 
 __all__ = ["masked"]
 

@@ -13,7 +13,7 @@ from bridge.settings.kinds import Section, show_duration, show_size
 from bridge.settings.model import Settings
 from bridge.settings.passthrough import ALLOWED
 from bridge.settings.report import CODES as SETTINGS_CODES
-from bridge.settings.table import Kind, Setting, SettingPath, former_places, settings_table
+from bridge.settings.rows import Kind, Setting, SettingPath, former_places, settings_table
 
 __all__ = ["findings_page", "settings_page", "settings_schema"]
 

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from bridge.document import Document, EntryNode, ListNode, MappingNode, YamlNode
 from bridge.findings import Codes, Finding, FindingCode, did_you_mean
 from bridge.settings.kinds import CONFLICTS, Conflict, show_duration, show_size
-from bridge.settings.table import Setting, SettingPath, former_places, section_at, setting_at
+from bridge.settings.rows import Setting, SettingPath, former_places, section_at, setting_at
 
 __all__ = ["CODES", "DATES", "MOVED", "Places", "findings_of", "in_variable", "moved", "set_twice"]
 

@@ -15,7 +15,7 @@ import yaml
 
 from bridge.cli.main import COMMANDS
 from bridge.settings.load import load_settings
-from bridge.settings.table import settings_table
+from bridge.settings.rows import settings_table
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())

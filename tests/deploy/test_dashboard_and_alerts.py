@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from bridge.cli.main import COMMANDS
-from bridge.settings.table import settings_table
+from bridge.settings.rows import settings_table
 from scripts.generate.alert_tests import CASES
 from tests.deploy.names import known_names, wrong
 

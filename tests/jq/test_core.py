@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.jq import Budget, BudgetExceeded, compile_defs, compile_program, core as kinds, parse, tojson_text
+from bridge.jq import Budget, BudgetExceeded, compile_defs, compile_program, core_nodes as kinds, parse, tojson_text
 from bridge.jq.builtins import BUILTINS
-from bridge.jq.core import MANY, MAYBE, ONE
+from bridge.jq.core_nodes import MANY, MAYBE, ONE
 from bridge.jq.emit.builtins import WRITTEN
-from bridge.jq.emit.expressions import TABLES
+from bridge.jq.emit.kinds import TABLES
 from bridge.jq.emit.seam import Scope, outputs_of, reads
 from bridge.jq.facts import FACTS
 from bridge.jq.lower import LOWER

@@ -16,7 +16,7 @@ from bridge.observe.logs import Logs
 from bridge.service.actions import ACTIONS
 from bridge.service.controls import Operator
 from bridge.service.engine import Ask, Road
-from bridge.service.process import BridgeView
+from bridge.service.main_thread import BridgeView
 from tests.delivery.bench import TOPIC
 from tests.delivery.test_operate import halted
 from tests.observe.served import served

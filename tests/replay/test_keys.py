@@ -14,7 +14,7 @@ from bridge.flow import Event, Fault, Headers, Mapper, PlainRecord, Stage, Verdi
 from bridge.jsontext import dumps, loads
 from bridge.replay.letter import Letter, read
 from bridge.replay.plan import Limits, Rules
-from bridge.replay.run import Answer, Replay
+from bridge.replay.replay import Answer, Replay
 from bridge.rules.map.mapping import compile_mapping
 from tests.by_record import partition
 from tests.rules.given import CONTEXT, NOON, load

@@ -12,11 +12,11 @@ from hypothesis import example, given, strategies as st
 
 from bridge.delivery.dead_letter_headers import Rejected, dead_letter_headers
 from bridge.flow import Event, Fault, Headers, Mapped, PlainRecord, Record, Stage
-from bridge.replay.keys import rekeyed, renewed
+from bridge.replay.idempotency_keys import rekeyed, renewed
 from bridge.replay.letter import Letter, RecordPlace, ReplayMark, Result, again, mark_headers, read
 from bridge.replay.plan import Limits, Rules, planned
 from bridge.replay.progress import Open
-from bridge.replay.run import Replay
+from bridge.replay.replay import Replay
 from bridge.replay.wanted import Wanted
 from bridge.rules.map.key import derived_insert_id
 from bridge.suprsend.event import event_body
@@ -47,7 +47,7 @@ def rules(*mapped: Event | Fault, names: tuple[str, ...] = ("r",)) -> Rules:
 
 
 class Kept:
-    """Implements `replay.run.Box`: keeps the new letters."""
+    """Implements `replay.replay.Box`: keeps the new letters."""
 
     def __init__(self) -> None:
         self.letters: list[Letter] = []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.sandbox.call import ApiCall, ApiPath
-from bridge.sandbox.faults.plan import FaultPlan
+from bridge.sandbox.faults.fault_plan import FaultPlan
 from bridge.sandbox.faults.spec import FaultError, parse_faults
 from bridge.sandbox.process import SandboxError, SandboxProcess
 from tests.sandbox.raw import BULK, packed, post

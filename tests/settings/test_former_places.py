@@ -11,7 +11,7 @@ import pytest
 from bridge.findings import Finding
 from bridge.settings import Settings, SettingsError, load_settings
 from bridge.settings.reference import settings_page, settings_schema
-from bridge.settings.table import Setting, former_places, settings_table, variable_of
+from bridge.settings.rows import Setting, former_places, settings_table, variable_of
 from tests.settings.test_load import LEAST, LEAST_ENVIRONMENT
 
 OTHER: dict[str, Any] = {

@@ -13,7 +13,7 @@ from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from bridge.findings import FORMATS, render
 from bridge.settings import Settings, SettingsError, load_settings
-from bridge.settings.table import settings_table
+from bridge.settings.rows import settings_table
 
 LEAST = """\
 kafka:

@@ -13,7 +13,7 @@ import pytest
 from bridge.document import ListNode, MappingNode, YamlNode, compose
 from bridge.settings import SettingsError, load_settings
 from bridge.settings.reference import settings_page, settings_schema
-from bridge.settings.table import settings_table
+from bridge.settings.rows import settings_table
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 FULL, SHORT = CONFIG / "bridge.full.yaml", CONFIG / "bridge.yaml"

@@ -2,7 +2,7 @@
 
 Whoever writes expressions into functions of his own begins with `seam.py`. Behind it:
 
-- `expressions.py` has one function for each kind of node, in one table. It writes code around a sink that is given every
+- `kinds.py` has one function for each kind of node, in one table. It writes code around a sink that is given every
   output (`Out`: the Python name of its value, and its path where paths are asked for). So `.items[] | {sku, qty}` becomes
   a plain loop, and `path`, `del`, `|=` run the same functions as values do. An expression with exactly one output is what
   a sink keeps: a name or a constant, safe to use any number of times; only what branches has a second function for it.

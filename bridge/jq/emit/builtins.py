@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bridge.jq.core import ONE, Special
+from bridge.jq.core_nodes import ONE, Special
 from bridge.jq.emit.updates import over_paths
 from bridge.jq.emit.writer import Env, Out, Path, Sink, Writer, falsy, is_name, refused_in_path
 from bridge.jq.syntax.nodes import Call

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bridge.jq.core import ONE, Bind, Binding, Comma, Core, Define, Function, If, Invoke, Parameter, Pipe
+from bridge.jq.core_nodes import ONE, Bind, Binding, Comma, Core, Define, Function, If, Invoke, Parameter, Pipe
 from bridge.jq.emit.writer import Env, Home, Out, Path, Sink, Writer
 
 

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from bridge.jq import facts
 from bridge.jq.builtins.table import NOT_CONSTANT
-from bridge.jq.core import MAYBE, ONE, Binding, Core, Facts
+from bridge.jq.core_nodes import MAYBE, ONE, Binding, Core, Facts
 from bridge.jq.emit.code import Code
 from bridge.jq.emit.writer import EMPTY, Env, Out, Sink as Into, Writer
 from bridge.jq.facts import path_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bridge.jq.core import MAYBE, ONE, Assign, Core, Input, Pipe, Step
+from bridge.jq.core_nodes import MAYBE, ONE, Assign, Core, Input, Pipe, Step
 from bridge.jq.emit.writer import Env, Out, Path, Sink, Writer, arithmetic, truthy
 
 START = Path("()", sure=True)

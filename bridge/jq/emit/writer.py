@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bridge.jq.builtins.table import NOT_CONSTANT
-from bridge.jq.core import ONE, Binding, Core, Entries, Function, Items, Mark, Parameter, Pattern
+from bridge.jq.core_nodes import ONE, Binding, Core, Entries, Function, Items, Mark, Parameter, Pattern
 from bridge.jq.emit.code import Code, CodePlace
 from bridge.jq.problems import JqProblem
 from bridge.jq.syntax.nodes import Call
@@ -363,6 +363,6 @@ def refused_in_path(call: Call) -> JqProblem:
 
 
 def _tables() -> Tables:
-    from bridge.jq.emit.expressions import TABLES
+    from bridge.jq.emit.kinds import TABLES
 
     return TABLES

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from bridge.flow import Event, Fault, Headers, Verdict
-from bridge.replay.keys import refused
+from bridge.replay.idempotency_keys import refused
 from bridge.replay.letter import Letter, Result, again, mark_headers
 from bridge.replay.plan import Limits, Plan, Rules, planned
 

@@ -7,7 +7,7 @@ is what a sink keeps, but for the few kinds that branch (`TABLES.branches`).
 from __future__ import annotations
 
 from bridge.jq.builtins.table import NOT_CONSTANT
-from bridge.jq.core import (
+from bridge.jq.core_nodes import (
     MANY,
     ONE,
     Alternative,
