@@ -94,13 +94,13 @@ def _split(pairs: list[str] | None) -> list[tuple[str, str]]:
 
 
 def _variables(texts: list[tuple[str, str]], values: list[tuple[str, str]]) -> dict[str, JSON]:
-    from bridge.jq import Budget, JqError
+    from bridge.jq import EvalBudget, JqError
     from bridge.jq.runtime.printing import fromjson
 
     found: dict[str, JSON] = dict(texts)
     for name, text in values:
         try:
-            found[name] = fromjson(text, Budget())
+            found[name] = fromjson(text, EvalBudget())
         except JqError as problem:
             _say(f"--argjson {name}: not a JSON value: {problem}")
             raise typer.Exit(BAD_INPUT) from None
@@ -161,17 +161,17 @@ def _inputs(*, null_input: bool) -> Iterator[JSON]:
 
 
 def _evaluated(program: Program, args: tuple[JSON, ...], *, null_input: bool, raw: bool) -> int:
-    from bridge.jq import Budget, JqError, tojson_text
+    from bridge.jq import EvalBudget, JqError, tojson_text
 
     status = 0
-    budget = Budget()
+    budget = EvalBudget()
     inputs = _inputs(null_input=null_input)
     try:
         for value in inputs:
             budget.reset()
             try:
                 for output in program.run(value, args, budget):
-                    text = output if raw and type(output) is str else tojson_text(output, Budget())
+                    text = output if raw and type(output) is str else tojson_text(output, EvalBudget())
                     sys.stdout.buffer.write(text.encode("utf-8", "replace") + b"\n")
             except JqError as problem:
                 sys.stdout.flush()

@@ -1,6 +1,6 @@
 """jq, compiled to Python: expressions of rules become functions over plain JSON values.
 
-    budget = Budget()
+    budget = EvalBudget()
     program = compile_program('.total / 100', variables=("key",))
     program.one({"total": 1999}, ("some key",), budget)      # 19.99; raises JqError
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from bridge.jq.problems import BudgetExceeded, JqError, JqProblem
 from bridge.jq.program import NOT_CONSTANT, Defs, Program, compile_defs, compile_program
-from bridge.jq.runtime.budget import Budget
+from bridge.jq.runtime.budget import EvalBudget
 from bridge.jq.runtime.printing import number_text, tojson_text
 from bridge.jq.runtime.values import JSON
 from bridge.jq.syntax.lexer import closing_brace
@@ -30,9 +30,9 @@ from bridge.jq.syntax.parser import parse
 __all__ = [
     "JSON",
     "NOT_CONSTANT",
-    "Budget",
     "BudgetExceeded",
     "Defs",
+    "EvalBudget",
     "JqError",
     "JqProblem",
     "Node",

@@ -269,7 +269,7 @@ class Break(Core):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Native(Core):
-    """A Python function of the input (with `dot`), the arguments' values and the Budget (with `budget`).
+    """A Python function of the input (with `dot`), the arguments' values and the EvalBudget (with `budget`).
 
     `stream`: it gives an iterable of outputs.
     """

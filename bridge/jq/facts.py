@@ -50,7 +50,7 @@ from bridge.jq.core_nodes import (
 )
 from bridge.jq.problems import JqError
 from bridge.jq.runtime.arith import OPERATORS
-from bridge.jq.runtime.budget import Budget
+from bridge.jq.runtime.budget import EvalBudget
 from bridge.jq.runtime.values import JSON, type_name
 from bridge.jq.syntax import nodes as syntax
 
@@ -251,7 +251,7 @@ def _computed(node: Binary) -> JSON:
     if operate is None or left is NOT_CONSTANT or right is NOT_CONSTANT:
         return NOT_CONSTANT
     try:
-        return operate(left, right, Budget(steps=_LARGEST, text=_LARGEST))
+        return operate(left, right, EvalBudget(steps=_LARGEST, text=_LARGEST))
     except JqError:
         return NOT_CONSTANT
 

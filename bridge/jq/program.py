@@ -10,7 +10,7 @@ from bridge.jq.builtins.table import NOT_CONSTANT
 from bridge.jq.emit.seam import Bound, Code, Generator, Scope, Sink, path_of, scope_of
 from bridge.jq.lower import NO_DEFS, Defs
 from bridge.jq.problems import BreakOut, BudgetExceeded, JqError, JqProblem
-from bridge.jq.runtime.budget import Budget
+from bridge.jq.runtime.budget import EvalBudget
 from bridge.jq.runtime.values import JSON
 from bridge.jq.syntax.names import Checker, Names
 from bridge.jq.syntax.nodes import Binary, Call, Function, Logic, Node
@@ -21,7 +21,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A compiled program. Pure: it may be run any number of times and by any thread that has a Budget of its own.
+    """A compiled program. Pure: it may be run any number of times and by any thread that has an EvalBudget of its own.
 
     `single`: exactly one output or an error. `types`: the types that its outputs can have, as far as known. `reads`:
     the variables it reads, of those it was compiled with. `constant`: its value where that is the same for every
@@ -39,7 +39,7 @@ class Program:
     comparison: tuple[Path, JSON] | None
     _function: Callable[..., JSON]
 
-    def run(self, value: JSON, args: tuple[JSON, ...], budget: Budget) -> Iterator[JSON]:
+    def run(self, value: JSON, args: tuple[JSON, ...], budget: EvalBudget) -> Iterator[JSON]:
         """The outputs for an input; `args` are the values of the variables, in their order. Raises JqError."""
         if self.single:
             budget.output()
@@ -56,7 +56,7 @@ class Program:
         except BreakOut:
             raise JqError("break") from None
 
-    def one(self, value: JSON, args: tuple[JSON, ...], budget: Budget) -> JSON:
+    def one(self, value: JSON, args: tuple[JSON, ...], budget: EvalBudget) -> JSON:
         """The output of a `single` program. Raises JqError."""
         try:
             return self._function(value, args, budget)

@@ -15,14 +15,14 @@ __all__ = [
     "AttachmentRule",
     "Computed",
     "Decode",
+    "Elements",
     "Expression",
     "Fields",
     "Fixed",
-    "Items",
+    "MixedText",
     "Rule",
     "RuleFile",
     "RuleSet",
-    "Text",
     "TopicPattern",
     "TopicRule",
     "Value",
@@ -92,7 +92,7 @@ class Computed:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class MixedText:
     """Literals and expressions mixed: the result is text."""
 
     label: str
@@ -107,13 +107,13 @@ class Fields:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class Elements:
     """A list of the file."""
 
     values: tuple[Value, ...]
 
 
-Value = Fixed | Computed | Text | Fields | Items
+Value = Fixed | Computed | MixedText | Fields | Elements
 
 
 def expressions_in(value: Value | Expression | None) -> Iterator[Expression]:
@@ -122,12 +122,12 @@ def expressions_in(value: Value | Expression | None) -> Iterator[Expression]:
         yield value
     elif isinstance(value, Computed):
         yield value.expression
-    elif isinstance(value, Text):
+    elif isinstance(value, MixedText):
         yield from (part for part in value.parts if isinstance(part, Expression))
     elif isinstance(value, Fields):
         for _name, part in value.entries:
             yield from expressions_in(part)
-    elif isinstance(value, Items):
+    elif isinstance(value, Elements):
         for part in value.values:
             yield from expressions_in(part)
 

@@ -19,7 +19,7 @@ from bridge.observe.logs import Logs
 from bridge.observe.snapshot import RulesView, Snapshot
 from bridge.rules.model import RuleSet
 from bridge.service.dry_run import DryTransport
-from bridge.service.engine import Road
+from bridge.service.engine import Engine
 from bridge.service.log_lines import LogLines, SecretWatch
 from bridge.service.snapshot import ProcessFacts, hold_news, snapshot_of
 from bridge.service.wiring import (
@@ -72,7 +72,7 @@ class App:
         memory = memory_of(settings)
         budget = Budget(memory)
         transport = dry or CurlTransport(endpoint_of(settings), self._workspace)
-        self.road = Road(policy_of(settings), mapping, judge_of(settings), transport, budget, publish=self._publish)
+        self.engine = Engine(policy_of(settings), mapping, judge_of(settings), transport, budget, publish=self._publish)
         named = settings.delivery.namespace is not None
         clients = clients_of(settings.kafka, small=memory < DEFAULT_MEMORY, dry_run=dry is not None, named=named)
         group = PauseGroup(clients.admin, clients.group_id) if dry is None else None
@@ -80,8 +80,8 @@ class App:
         self.kafka = KafkaThread(
             clients,
             budget,
-            self.road.intake,
-            self.road.orders,
+            self.engine.intake,
+            self.engine.orders,
             on_cluster=self._cluster_known,
             pauses=self.pauses,
         )
@@ -91,7 +91,7 @@ class App:
         self._facts.mapping = RulesView(mapping.rules_hash, time.time())
         self._snapshot = Snapshot(taken_at=time.time())
         self._swapping = threading.Lock()
-        self._journal = self.road.delivery.journal
+        self._journal = self.engine.delivery.journal
         self._log_lines = LogLines(logs, (self.kafka.counters.journal, self._journal, self.pauses.journal))
         self._secrets = SecretWatch(logs, secrets_by_setting(settings))
         self._ask_for_payloads()
@@ -99,27 +99,27 @@ class App:
     def start(self) -> None:
         """1. what is paused, 2. delivery and HTTP, 3. Kafka."""
         self.pauses.start()
-        self.road.start(self.kafka)
+        self.engine.start(self.kafka)
 
     def stop(self) -> Ended:
         """Drain, commit, leave; blocks for the drain and `STOP_EXTRA` at most."""
-        clean = self.road.stop(self.settings.kafka.drain + STOP_EXTRA)
+        clean = self.engine.stop(self.settings.kafka.drain + STOP_EXTRA)
         self.pauses.stop(PAUSES_EXTRA)
-        if not self.road.alive:
+        if not self.engine.alive:
             self._log_lines.log_journals(last=True)
-            self._log_lines.log_holds(hold_news(self.road.delivery), time.time())
+            self._log_lines.log_holds(hold_news(self.engine.delivery), time.time())
         self._log_bugs()
         return Ended(clean, self.failure())
 
     def _log_bugs(self) -> None:
-        for where, error in (("the delivery thread", self.road.failure), ("the Kafka thread", self.kafka.error)):
+        for where, error in (("the delivery thread", self.engine.failure), ("the Kafka thread", self.kafka.error)):
             if error is not None:
                 self._logs.logger.error("unexpected", where=where, exception=trace_of(error))
 
     def failure(self) -> str | None:
         """Why the process cannot go on (a bug, or fenced by Kafka), or None."""
-        if self.road.failure is not None:
-            return f"the delivery thread ended: {type(self.road.failure).__qualname__}"
+        if self.engine.failure is not None:
+            return f"the delivery thread ended: {type(self.engine.failure).__qualname__}"
         if self.kafka.error is not None:
             return f"the Kafka thread ended: {type(self.kafka.error).__qualname__}"
         if self.kafka.fatal:
@@ -137,7 +137,7 @@ class App:
 
     def last(self) -> Snapshot:
         """The state that was left behind, once `stop` has returned."""
-        return snapshot_of(self.road.delivery, self._facts, time.monotonic(), time.time_ns() // 1_000_000)
+        return snapshot_of(self.engine.delivery, self._facts, time.monotonic(), time.time_ns() // 1_000_000)
 
     def poll_age(self) -> float | None:
         """Seconds since the Kafka thread last polled."""
@@ -151,13 +151,13 @@ class App:
             self._publish(delivery, now, now_ms)
             looked.set()
 
-        self.road.ask(look)
+        self.engine.ask(look)
         looked.wait(seconds)
         return self._snapshot
 
     def _pauses_changed(self, book: Book) -> None:
         """Called by the pauses' thread. The delivery thread takes the book in before it hears of partitions that begin with it."""
-        self.road.ask(lambda delivery, _now, _ms: operate.keep_to_pauses(delivery, book))
+        self.engine.ask(lambda delivery, _now, _ms: operate.keep_to_pauses(delivery, book))
 
     def _cluster_known(self, cluster_id: str) -> None:
         """Called by the Kafka thread before the first record: the cluster's id becomes the namespace of keys."""
@@ -170,7 +170,7 @@ class App:
             self._rules = rules or self._rules
             self._namespace = cluster_id or self._namespace
             mapping = mapping_of(self._rules, context_of(self.settings, self._env, self._namespace))
-            self.road.ask(lambda delivery, _now, _ms: operate.reload(delivery, mapping))
+            self.engine.ask(lambda delivery, _now, _ms: operate.reload(delivery, mapping))
 
     def reload(self) -> bool:
         """Load the rules again and swap them in, or keep those in force and say why. Reads files: call it in a thread."""

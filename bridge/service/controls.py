@@ -15,7 +15,7 @@ from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.pauses import PauseResult, Pauses, UnsaidError
 from bridge.observe.actions import RefusedError, Target
 from bridge.observe.logs import Logs
-from bridge.service.engine import Road
+from bridge.service.engine import Engine
 
 Done = TypeVar("Done")
 
@@ -24,7 +24,7 @@ Done = TypeVar("Done")
 class Operator:
     """Used in the main thread's loop, by `bridge.service.actions` alone. Whatever it awaits raises `RefusedError`."""
 
-    road: Road
+    engine: Engine
     pauses: Pauses
     logs: Logs
     topics: tuple[str, ...]
@@ -43,7 +43,7 @@ class Operator:
             else:
                 loop.call_soon_threadsafe(_end, done, result)
 
-        self.road.ask(ask)
+        self.engine.ask(ask)
         try:
             return await done
         except Declined as error:

@@ -57,7 +57,7 @@ Ask = Callable[[Delivery, float, int], None]
 """Something to be done by the delivery thread between two turns: (delivery, monotonic seconds, milliseconds)."""
 
 
-class Road:
+class Engine:
     """Joins source, mapping, delivery and offsets; owns the delivery thread.
 
     `start` and `stop` are called by the main thread, `intake` by the Kafka thread, `ask` by any.

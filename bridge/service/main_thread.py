@@ -145,7 +145,7 @@ def _assembled(settings: Settings, logs: Logs, view: BridgeView, dry: DryTranspo
         app = App(settings, logs, dry)
     except (ConfigError, SecretError, AnswerRuleError, EndpointError, CredentialsError) as error:
         raise StartError(str(error)) from None
-    view.enter(app, Operator(app.road, app.pauses, logs, settings.kafka.topics, app.kafka.counters))
+    view.enter(app, Operator(app.engine, app.pauses, logs, settings.kafka.topics, app.kafka.counters))
     return app
 
 

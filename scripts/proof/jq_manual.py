@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from bridge.jq import Budget, JqError, JqProblem, compile_program, tojson_text
+from bridge.jq import EvalBudget, JqError, JqProblem, compile_program, tojson_text
 from bridge.jq.runtime.values import JSON, equal
 
 ENOUGH = 195
@@ -52,7 +52,7 @@ def verdict(example: Example) -> tuple[str, str]:
     outputs: list[JSON] = []
     failure = ""
     try:
-        outputs.extend(program.run(json.loads(example.given), (), Budget()))
+        outputs.extend(program.run(json.loads(example.given), (), EvalBudget()))
     except JqError as error:
         failure = f"error: {error}"
     expected = [json.loads(line) for line in example.expected]

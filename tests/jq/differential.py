@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from bridge.jq import Budget, BudgetExceeded, JqError, JqProblem, compile_program, tojson_text
+from bridge.jq import BudgetExceeded, EvalBudget, JqError, JqProblem, compile_program, tojson_text
 from bridge.jq.runtime.values import JSON
 from tests.jq.oracle import Oracle
 from tests.jq.programs import Programs
@@ -96,7 +96,7 @@ def ours(program: str, inputs: list[str]) -> list[str | None] | None:
         return None
     found: list[str | None] = []
     for text in inputs:
-        budget = Budget()
+        budget = EvalBudget()
         try:
             found.append(tojson_text(list(compiled.run(json.loads(text), (), budget))))
         except BudgetExceeded:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bridge.jq import Budget, JqProblem, compile_program
+from bridge.jq import EvalBudget, JqProblem, compile_program
 from bridge.jq.runtime.values import JSON
 
 
-def outputs(program: str, value: JSON = None, budget: Budget | None = None) -> list[JSON]:
+def outputs(program: str, value: JSON = None, budget: EvalBudget | None = None) -> list[JSON]:
     """All outputs of a program for an input. Raises JqProblem, JqError."""
-    return list(compile_program(program).run(value, (), budget or Budget()))
+    return list(compile_program(program).run(value, (), budget or EvalBudget()))
 
 
 def problem(program: str, **options: object) -> JqProblem:

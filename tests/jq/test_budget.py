@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bridge.jq import Budget, BudgetExceeded, JqError, JqProblem, compile_program, parse
+from bridge.jq import BudgetExceeded, EvalBudget, JqError, JqProblem, compile_program, parse
 from bridge.jq.emit.seam import Scope, swells
 from bridge.jq.runtime.values import JSON
 from tests.jq.given import outputs
@@ -73,7 +73,7 @@ def test_too_much_is_over_the_budget_every_time(program: str, value: JSON) -> No
     compiled = compile_program(program)
     left = []
     for _ in range(2):
-        budget = Budget()
+        budget = EvalBudget()
         began = time.monotonic()
         with pytest.raises(BudgetExceeded):
             list(compiled.run(value, (), budget))
@@ -91,7 +91,7 @@ def test_a_budget_cannot_be_caught() -> None:
 
 def test_a_budget_is_counted_anew_after_reset() -> None:
     """One budget serves many records: `reset` makes it whole."""
-    budget = Budget(steps=100)
+    budget = EvalBudget(steps=100)
     compiled = compile_program("[range(80)] | length")
     for _ in range(3):
         budget.reset()
@@ -102,7 +102,7 @@ def test_a_budget_is_counted_anew_after_reset() -> None:
 
 def test_what_mappings_need_is_well_inside_the_budget() -> None:
     """An ordinary mapping over a list of a thousand items takes few steps."""
-    budget = Budget()
+    budget = EvalBudget()
     value = {"items": [{"sku": str(n), "qty": n} for n in range(1000)]}
     outputs("[.items[] | select(.qty > 3) | {sku, qty}] | sort_by(.qty) | group_by(.sku) | length", value, budget)
     assert budget.steps > 950_000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.jq import Budget, BudgetExceeded, compile_defs, compile_program, core_nodes as kinds, parse, tojson_text
+from bridge.jq import BudgetExceeded, EvalBudget, compile_defs, compile_program, core_nodes as kinds, parse, tojson_text
 from bridge.jq.builtins import BUILTINS
 from bridge.jq.core_nodes import MANY, MAYBE, ONE
 from bridge.jq.emit.builtins import WRITTEN
 from bridge.jq.emit.kinds import TABLES
-from bridge.jq.emit.seam import Scope, outputs_of, reads
+from bridge.jq.emit.seam import Code, Generator, Scope, reads
 from bridge.jq.facts import FACTS
 from bridge.jq.lower import LOWER
 from bridge.jq.runtime.budget import STEPS
@@ -66,7 +66,7 @@ COUNTS = [
 @pytest.mark.parametrize(("program", "count"), COUNTS)
 def test_outputs_are_counted_through_calls(program: str, count: int) -> None:
     """How many outputs a call has follows from its body and its arguments, also where a function calls itself."""
-    assert outputs_of(parse(program), Scope.empty()) == count
+    assert Generator(Code()).count(parse(program), Scope.empty()) == count
 
 
 READS = [
@@ -93,7 +93,7 @@ CHARGES = [
 @pytest.mark.parametrize(("program", "steps"), CHARGES)
 def test_what_is_charged_does_not_change(program: str, steps: int) -> None:
     """The steps of an expression are part of what a record gives: a limit must not move with the code that is written."""
-    budget = Budget()
+    budget = EvalBudget()
     outputs(program, ROWS, budget)
     assert STEPS - budget.steps == steps
 
@@ -101,7 +101,7 @@ def test_what_is_charged_does_not_change(program: str, steps: int) -> None:
 def test_a_large_shared_function_is_weighed() -> None:
     """The results of a function of `defs` that is written once are counted part by part."""
     defs = compile_defs(f"def large: {{{', '.join(f'k{at}: .[{at}]' for at in range(30))}}};")
-    budget = Budget()
+    budget = EvalBudget()
     compile_program("large", defs=defs).one([[1, 2]], (), budget)
     assert STEPS - budget.steps == 33
 

@@ -9,7 +9,7 @@ import jq
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from bridge.jq import Budget, JqError, compile_program, tojson_text
+from bridge.jq import EvalBudget, JqError, compile_program, tojson_text
 from bridge.jq.runtime.values import JSON
 from tests.jq.given import outputs, problem
 
@@ -25,7 +25,7 @@ THEIRS = jq.compile(f"[strftime({json.dumps(FORMAT)}), todate, gmtime, (gmtime |
 def test_times_are_written_as_libjq_does(seconds: int) -> None:
     """Every directive of `strftime` gives what the oracle gives, from the years of the Romans on."""
     # libjq takes -1 and -2 of `mktime` for failures: the page of differences says so.
-    assert WRITE.one(seconds, (), Budget()) == THEIRS.input_value(seconds).first()
+    assert WRITE.one(seconds, (), EvalBudget()) == THEIRS.input_value(seconds).first()
 
 
 @settings(max_examples=100, deadline=None)

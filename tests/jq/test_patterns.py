@@ -8,7 +8,7 @@ import jq
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from bridge.jq import Budget, JqProblem, compile_program
+from bridge.jq import EvalBudget, JqProblem, compile_program
 from tests.jq.given import outputs, problem
 
 REFUSED = [
@@ -86,7 +86,7 @@ def test_random_patterns_agree_with_libjq(pattern: str, text: str, flags: str) -
         compiled = compile_program(program)
     except JqProblem:
         return
-    assert compiled.one(text, (), Budget()) == jq.compile(program).input_value(text).first()
+    assert compiled.one(text, (), EvalBudget()) == jq.compile(program).input_value(text).first()
 
 
 @pytest.mark.parametrize("escape", [r"\d", r"\w", r"\s", r"\D", r"\p{Lu}", r"[^\w]"])
@@ -101,4 +101,4 @@ def test_classes_hold_the_characters_that_libjq_sees(escape: str) -> None:
     ]
     text = [chr(code) for code in codes if not 0xD800 <= code < 0xE000]
     program = f"[.[] | test({json.dumps(escape)})]"
-    assert outputs(program, text, Budget(steps=10**8)) == [jq.compile(program).input_value(text).first()]
+    assert outputs(program, text, EvalBudget(steps=10**8)) == [jq.compile(program).input_value(text).first()]

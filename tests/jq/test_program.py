@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.jq import NOT_CONSTANT, Budget, JqError, JqProblem, compile_defs, compile_program, parse
-from bridge.jq.emit.seam import Bound, Code, Generator, emit, prefetch, scope_of
+from bridge.jq import NOT_CONSTANT, EvalBudget, JqError, JqProblem, compile_defs, compile_program, parse
+from bridge.jq.emit.seam import Bound, Code, Generator, Scope, prefetch, scope_of
 
 SINGLE = [
     (".a.b[0]", True), (".a // 1", True), ("[.[] | .a]", True), ("{a, b: (.c | length)}", True), (".a?", False),
@@ -57,7 +57,7 @@ def test_paths_constants_and_comparisons_are_known() -> None:
 def test_variables_are_given_in_order_and_reads_are_known() -> None:
     """Arguments follow the names; only those that are read are named."""
     program = compile_program("[$b, $a, .x]", variables=("a", "b", "c"))
-    assert program.one({"x": 3}, (1, 2, 9), Budget()) == [2, 1, 3]
+    assert program.one({"x": 3}, (1, 2, 9), EvalBudget()) == [2, 1, 3]
     assert program.reads == {"a", "b"}
     assert compile_program("1 as $a | $a", variables=("a",)).reads == frozenset()
 
@@ -68,7 +68,7 @@ def test_definitions_are_shared() -> None:
     second = compile_defs("def named: {key: $key, total: total}; def count($n): if $n < 1 then 0 else count($n - 1) + 1 end;",
                           variables=("key",), earlier=first)  # fmt: skip
     program = compile_program("[named, (1 | twice(. + 1)), count(3)]", variables=("key",), defs=second)
-    assert program.one([{"price": 2}, {"price": 3}], ("k",), Budget()) == [{"key": "k", "total": 5}, 3, 3]
+    assert program.one([{"price": 2}, {"price": 3}], ("k",), EvalBudget()) == [{"key": "k", "total": 5}, 3, 3]
     assert second.keys == {"total/0", "twice/1", "named/0", "count/1"}
     assert "key" in second.reads
 
@@ -78,7 +78,7 @@ def test_a_shared_function_may_call_itself_without_parameters() -> None:
     defs = compile_defs(
         'def inner: if type == "array" then .[0] | inner else . end; def both: [inner, (.[1] | inner)];'
     )
-    assert compile_program("both", defs=defs).one([[["x"]], ["y"]], (), Budget()) == ["x", "y"]
+    assert compile_program("both", defs=defs).one([[["x"]], ["y"]], (), EvalBudget()) == ["x", "y"]
 
 
 REDEFINED = [
@@ -102,8 +102,8 @@ def test_broken_definitions_are_reported_where_they_are(text: str, code: str, st
 
 def test_a_program_may_not_redefine_what_is_shared_but_its_own_names_are_its_own() -> None:
     """Inside an expression a `def` may use any name; it ends with the expression."""
-    assert list(compile_program("def map(f): 5; map(1)").run(None, (), Budget())) == [5]
-    assert list(compile_program("[1] | map(. + 1)").run(None, (), Budget())) == [[2]]
+    assert list(compile_program("def map(f): 5; map(1)").run(None, (), EvalBudget())) == [5]
+    assert list(compile_program("[1] | map(. + 1)").run(None, (), EvalBudget())) == [[2]]
 
 
 def test_several_expressions_become_one_function() -> None:
@@ -120,33 +120,33 @@ def test_several_expressions_become_one_function() -> None:
     text = code.text()
     rule = code.build("rule")
     value = {"a": {"b": 1, "c": "x"}, "items": [{"sku": 5, "z": 1}]}
-    assert rule(value, 10, Budget()) == (11, "x!", [{"sku": 5}])
+    assert rule(value, 10, EvalBudget()) == (11, "x!", [{"sku": 5}])
     assert text.count("('a')") == 1
     with pytest.raises(JqError):
-        rule({"a": 1}, 10, Budget())
+        rule({"a": 1}, 10, EvalBudget())
 
 
 def test_one_expression_is_emitted() -> None:
-    """`emit` gives the name of the value of a single expression."""
+    """A single expression leaves the name of its value, with no names but the built-ins in scope."""
     code = Code()
     with code.function("rule(record, B)"):
-        code.line(f"return {emit(parse('.a // 5'), code, 'record')}")
+        code.line(f"return {Generator(code).one(parse('.a // 5'), Scope.empty(), 'record')}")
     rule = code.build("rule")
-    assert (rule({"a": 1}, Budget()), rule({}, Budget())) == (1, 5)
+    assert (rule({"a": 1}, EvalBudget()), rule({}, EvalBudget())) == (1, 5)
 
 
 def test_user_text_never_becomes_code() -> None:
     """Names, keys and texts of a program cannot reach Python."""
     nasty = "x'); import os; os.abort() #"
-    assert list(compile_program(f'{{"{nasty}": "{nasty}"}} | keys[0]').run(None, (), Budget())) == [nasty]
-    assert list(compile_program(f'.["{nasty}"]').run({nasty: 1}, (), Budget())) == [1]
-    assert list(compile_program("def __import__: 5; __import__ as $B | $B").run(None, (), Budget())) == [5]
-    assert list(compile_program(".__class__.__init__?").run({}, (), Budget())) == [None]
+    assert list(compile_program(f'{{"{nasty}": "{nasty}"}} | keys[0]').run(None, (), EvalBudget())) == [nasty]
+    assert list(compile_program(f'.["{nasty}"]').run({nasty: 1}, (), EvalBudget())) == [1]
+    assert list(compile_program("def __import__: 5; __import__ as $B | $B").run(None, (), EvalBudget())) == [5]
+    assert list(compile_program(".__class__.__init__?").run({}, (), EvalBudget())) == [None]
 
 
 def test_outputs_are_limited() -> None:
     """More outputs than the budget allows end the run."""
-    budget = Budget(outputs=3)
+    budget = EvalBudget(outputs=3)
     found = []
     with pytest.raises(JqError):
         for output in compile_program("range(10)").run(None, (), budget):

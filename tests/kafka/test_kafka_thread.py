@@ -1,4 +1,4 @@
-"""Room, pauses and orders, on the embedded Kafka."""
+"""The Kafka thread on the embedded Kafka: budget, pauses and orders, refused commits, a dry run."""
 
 from __future__ import annotations
 

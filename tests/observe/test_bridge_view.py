@@ -15,7 +15,7 @@ from bridge.kafka.client.pauses import PauseResult, Pauses
 from bridge.observe.logs import Logs
 from bridge.service.actions import ACTIONS
 from bridge.service.controls import Operator
-from bridge.service.engine import Ask, Road
+from bridge.service.engine import Ask, Engine
 from bridge.service.main_thread import BridgeView
 from tests.delivery.bench import TOPIC
 from tests.delivery.test_operate import halted
@@ -58,8 +58,8 @@ class Book:
 
 
 def operator(logs: Logs, turns: Turns | None = None) -> Operator:
-    road, pauses = cast("Road", turns or Turns()), cast("Pauses", Book())
-    return Operator(road, pauses, logs, (TOPIC,), KafkaCounters())
+    engine, pauses = cast("Engine", turns or Turns()), cast("Pauses", Book())
+    return Operator(engine, pauses, logs, (TOPIC,), KafkaCounters())
 
 
 STEPS: tuple[tuple[str, dict[str, str], int, str], ...] = (

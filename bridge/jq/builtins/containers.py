@@ -8,7 +8,7 @@ from math import ceil
 from bridge.jq.builtins.table import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, Builtin
 from bridge.jq.problems import BudgetExceeded, JqError
 from bridge.jq.runtime.arith import COPIED, add, described
-from bridge.jq.runtime.budget import DEPTH, Budget
+from bridge.jq.runtime.budget import DEPTH, EvalBudget
 from bridge.jq.runtime.paths import delpaths, getpath, index, indices_of, iterate, setpath
 from bridge.jq.runtime.values import JSON, compare, equal, ordering, type_name
 
@@ -28,13 +28,13 @@ def length(value: JSON) -> JSON:
     raise JqError(f"{described(value)} has no length")
 
 
-def keys(value: JSON, budget: Budget) -> JSON:
+def keys(value: JSON, budget: EvalBudget) -> JSON:
     """Sorted keys, or the places of an array."""
     found = keys_unsorted(value, budget)
     return sorted(found) if type(value) is dict else found
 
 
-def keys_unsorted(value: JSON, budget: Budget) -> list[JSON]:
+def keys_unsorted(value: JSON, budget: EvalBudget) -> list[JSON]:
     """Keys in their order."""
     if type(value) not in (dict, list):
         raise JqError(f"{described(value)} has no keys")
@@ -53,14 +53,14 @@ def has(value: JSON, key: JSON) -> bool:
     raise JqError(f"Cannot check whether {type_name(value)} has a {type_name(key)} key")
 
 
-def contains(value: JSON, part: JSON, budget: Budget) -> bool:
+def contains(value: JSON, part: JSON, budget: EvalBudget) -> bool:
     """Whether `part` is in `value`, deeply; texts by substring."""
     if type_name(value) != type_name(part) or (type(value) is bool and value is not part):
         raise JqError(f"{described(value)} and {described(part)} cannot have their containment checked")
     return _contains(value, part, budget)
 
 
-def _contains(value: JSON, part: JSON, budget: Budget) -> bool:
+def _contains(value: JSON, part: JSON, budget: EvalBudget) -> bool:
     kind = type(value)
     budget.step(1)
     if kind is dict and type(part) is dict:
@@ -73,7 +73,7 @@ def _contains(value: JSON, part: JSON, budget: Budget) -> bool:
     return equal(value, part, budget)
 
 
-def to_entries(value: JSON, budget: Budget) -> list[JSON]:
+def to_entries(value: JSON, budget: EvalBudget) -> list[JSON]:
     """An object as a list of `{key, value}`."""
     found = keys_unsorted(value, budget)
     budget.step(len(found))
@@ -83,7 +83,7 @@ def to_entries(value: JSON, budget: Budget) -> list[JSON]:
 _KEY_NAMES = ("key", "Key", "name", "Name")
 
 
-def from_entries(value: JSON, budget: Budget) -> dict[str, JSON]:
+def from_entries(value: JSON, budget: EvalBudget) -> dict[str, JSON]:
     """A list of `{key, value}` as an object."""
     made: dict[str, JSON] = {}
     items = iterate(value)
@@ -101,7 +101,7 @@ def from_entries(value: JSON, budget: Budget) -> dict[str, JSON]:
     return made
 
 
-def total(value: JSON, budget: Budget) -> JSON:
+def total(value: JSON, budget: EvalBudget) -> JSON:
     """All elements added up."""
     items = iterate(value)
     budget.step(len(items))  # type: ignore[arg-type]
@@ -137,12 +137,12 @@ def all_of(value: JSON) -> bool:
     return all(item is not None and item is not False for item in iterate(value))
 
 
-def flatten(value: JSON, budget: Budget) -> list[JSON]:
+def flatten(value: JSON, budget: EvalBudget) -> list[JSON]:
     """Arrays in arrays dissolved."""
     return flatten_to(value, -1, budget)
 
 
-def flatten_to(value: JSON, depth: JSON, budget: Budget) -> list[JSON]:
+def flatten_to(value: JSON, depth: JSON, budget: EvalBudget) -> list[JSON]:
     """Arrays in arrays dissolved, `depth` levels of them."""
     if compare(depth, 0) < 0 and not (type(depth) is int and depth == -1):
         raise JqError("flatten depth must not be negative")
@@ -151,14 +151,14 @@ def flatten_to(value: JSON, depth: JSON, budget: Budget) -> list[JSON]:
     return made
 
 
-def flatten_checked(value: JSON, depth: JSON, budget: Budget) -> list[JSON]:
+def flatten_checked(value: JSON, depth: JSON, budget: EvalBudget) -> list[JSON]:
     """`flatten(depth)`."""
     if compare(depth, 0) < 0:
         raise JqError("flatten depth must not be negative")
     return flatten_to(value, depth, budget)
 
 
-def _flatten(value: JSON, depth: JSON, made: list[JSON], budget: Budget, room: int) -> None:
+def _flatten(value: JSON, depth: JSON, made: list[JSON], budget: EvalBudget, room: int) -> None:
     items = iterate(value)
     budget.step(len(items))  # type: ignore[arg-type]
     if not room:
@@ -179,7 +179,7 @@ def _sortable(value: JSON) -> list[JSON]:
     return items
 
 
-def _order(keys_found: list[JSON], budget: Budget) -> list[int]:
+def _order(keys_found: list[JSON], budget: EvalBudget) -> list[int]:
     """The places of keys in sorted order; equal ones keep their order."""
     budget.step(len(keys_found) * max(1, len(keys_found).bit_length() >> _TWO))
     places = list(range(len(keys_found)))
@@ -192,19 +192,19 @@ def _order(keys_found: list[JSON], budget: Budget) -> list[int]:
     return places
 
 
-def sort(value: JSON, budget: Budget) -> list[JSON]:
+def sort(value: JSON, budget: EvalBudget) -> list[JSON]:
     """Elements in jq's order."""
     items = _sortable(value)
     return [items[place] for place in _order(items, budget)]
 
 
-def sort_by(value: JSON, keys_found: list[JSON], budget: Budget) -> list[JSON]:
+def sort_by(value: JSON, keys_found: list[JSON], budget: EvalBudget) -> list[JSON]:
     """Elements in the order of their keys."""
     items = _sortable(value)
     return [items[place] for place in _order(keys_found, budget)]
 
 
-def group_by(value: JSON, keys_found: list[JSON], budget: Budget) -> list[JSON]:
+def group_by(value: JSON, keys_found: list[JSON], budget: EvalBudget) -> list[JSON]:
     """Elements with equal keys together, in the order of the keys."""
     items = _grouped(value)
     groups: list[list[JSON]] = []
@@ -225,12 +225,12 @@ def _grouped(value: JSON) -> list[JSON]:
     return items
 
 
-def unique_by(value: JSON, keys_found: list[JSON], budget: Budget) -> list[JSON]:
+def unique_by(value: JSON, keys_found: list[JSON], budget: EvalBudget) -> list[JSON]:
     """The first element for every key, in the order of the keys."""
     return [group[0] for group in group_by(value, keys_found, budget)]
 
 
-def unique(value: JSON, budget: Budget) -> list[JSON]:
+def unique(value: JSON, budget: EvalBudget) -> list[JSON]:
     """Elements in jq's order, each once."""
     items = _sortable(value)
     made: list[JSON] = []
@@ -240,7 +240,7 @@ def unique(value: JSON, budget: Budget) -> list[JSON]:
     return made
 
 
-def _extreme(value: JSON, keys_found: JSON, budget: Budget, sign: int) -> JSON:
+def _extreme(value: JSON, keys_found: JSON, budget: EvalBudget, sign: int) -> JSON:
     if type(value) is not list or type(keys_found) is not list:
         raise JqError(f"{described(value)} and {described(keys_found)} cannot be iterated over")
     budget.step(len(value))
@@ -255,27 +255,27 @@ def _extreme(value: JSON, keys_found: JSON, budget: Budget, sign: int) -> JSON:
     return None if best < 0 else value[best]
 
 
-def minimum(value: JSON, budget: Budget) -> JSON:
+def minimum(value: JSON, budget: EvalBudget) -> JSON:
     """The smallest element."""
     return _extreme(value, value, budget, -1)
 
 
-def maximum(value: JSON, budget: Budget) -> JSON:
+def maximum(value: JSON, budget: EvalBudget) -> JSON:
     """The largest element."""
     return _extreme(value, value, budget, 1)
 
 
-def min_by(value: JSON, keys_found: JSON, budget: Budget) -> JSON:
+def min_by(value: JSON, keys_found: JSON, budget: EvalBudget) -> JSON:
     """The element with the smallest key."""
     return _extreme(value, keys_found, budget, -1)
 
 
-def max_by(value: JSON, keys_found: JSON, budget: Budget) -> JSON:
+def max_by(value: JSON, keys_found: JSON, budget: EvalBudget) -> JSON:
     """The element with the largest key."""
     return _extreme(value, keys_found, budget, 1)
 
 
-def bsearch(value: JSON, wanted: JSON, budget: Budget) -> int:
+def bsearch(value: JSON, wanted: JSON, budget: EvalBudget) -> int:
     """Where `wanted` is in a sorted array, or minus one minus where it belongs."""
     if type(value) is not list:
         raise JqError(f"{described(value)} cannot be searched from")
@@ -292,7 +292,7 @@ def bsearch(value: JSON, wanted: JSON, budget: Budget) -> int:
     return -1 - low
 
 
-def reverse(value: JSON, budget: Budget) -> JSON:
+def reverse(value: JSON, budget: EvalBudget) -> JSON:
     """Elements (or characters) from the last to the first."""
     size = length(value)
     if type(value) in (list, str):
@@ -307,7 +307,7 @@ def _no_item(value: JSON) -> JSON:
     return index(value, len(value) - 1)
 
 
-def transpose(value: JSON, budget: Budget) -> list[JSON]:
+def transpose(value: JSON, budget: EvalBudget) -> list[JSON]:
     """Rows to columns, filled up with null."""
     rows = list(iterate(value))
     width = 0
@@ -318,7 +318,7 @@ def transpose(value: JSON, budget: Budget) -> list[JSON]:
     return [[index(row, place) for row in rows] for place in range(ceil(width))] if rows else []
 
 
-def indices(value: JSON, wanted: JSON, budget: Budget) -> JSON:
+def indices(value: JSON, wanted: JSON, budget: EvalBudget) -> JSON:
     """Where a text, an element or a run of elements occurs."""
     if type(value) is list:
         run = wanted if type(wanted) is list else [wanted]
@@ -329,7 +329,7 @@ def indices(value: JSON, wanted: JSON, budget: Budget) -> JSON:
     return index(value, wanted)
 
 
-def _text_indices(text: str, wanted: str, budget: Budget) -> list[JSON]:
+def _text_indices(text: str, wanted: str, budget: EvalBudget) -> list[JSON]:
     found: list[JSON] = []
     if not wanted:
         return found
@@ -342,12 +342,12 @@ def _text_indices(text: str, wanted: str, budget: Budget) -> list[JSON]:
     return found
 
 
-def first_index(value: JSON, wanted: JSON, budget: Budget) -> JSON:
+def first_index(value: JSON, wanted: JSON, budget: EvalBudget) -> JSON:
     """Where something occurs first, or null."""
     return index(indices(value, wanted, budget), 0)
 
 
-def last_index(value: JSON, wanted: JSON, budget: Budget) -> JSON:
+def last_index(value: JSON, wanted: JSON, budget: EvalBudget) -> JSON:
     """Where something occurs last, or null."""
     found = indices(value, wanted, budget)
     if found is None:
@@ -357,7 +357,7 @@ def last_index(value: JSON, wanted: JSON, budget: Budget) -> JSON:
     return index(found[-1:], 0)
 
 
-def combinations(value: JSON, budget: Budget) -> Iterator[JSON]:
+def combinations(value: JSON, budget: EvalBudget) -> Iterator[JSON]:
     """One element of each array, every combination."""
     size = length(value)
     if size == 0:
@@ -366,7 +366,7 @@ def combinations(value: JSON, budget: Budget) -> Iterator[JSON]:
     yield from _combined(value, 0, [], budget)
 
 
-def _combined(value: JSON, at: int, found: list[JSON], budget: Budget) -> Iterator[JSON]:
+def _combined(value: JSON, at: int, found: list[JSON], budget: EvalBudget) -> Iterator[JSON]:
     budget.step(1 + (len(found) >> COPIED))
     if type(value) is not list:
         iterate(index(value, 0))
@@ -379,7 +379,7 @@ def _combined(value: JSON, at: int, found: list[JSON], budget: Budget) -> Iterat
         yield from _combined(value, at + 1, [*found, item], budget)
 
 
-def combinations_of(value: JSON, count: JSON, budget: Budget) -> Iterator[JSON]:
+def combinations_of(value: JSON, count: JSON, budget: EvalBudget) -> Iterator[JSON]:
     """`count` elements of one array, every combination."""
     if type(count) not in _NUMBERS:
         raise JqError("Range bounds must be numeric")
@@ -391,7 +391,7 @@ def combinations_of(value: JSON, count: JSON, budget: Budget) -> Iterator[JSON]:
     yield from combinations([value] * times, budget)
 
 
-def tostream(value: JSON, budget: Budget) -> Iterator[JSON]:
+def tostream(value: JSON, budget: EvalBudget) -> Iterator[JSON]:
     """A value as a stream of `[path, leaf]` and closing `[path]`."""
     yield from _streamed(value, [], budget, DEPTH)
     if type(value) in (list, dict) and value:
@@ -402,7 +402,7 @@ def _last_key(value: JSON) -> JSON:
     return len(value) - 1 if type(value) is list else next(reversed(value))
 
 
-def _streamed(value: JSON, path: list[JSON], budget: Budget, room: int) -> Iterator[JSON]:
+def _streamed(value: JSON, path: list[JSON], budget: EvalBudget, room: int) -> Iterator[JSON]:
     if not room:
         raise BudgetExceeded(f"a value is nested more than {DEPTH} deep")
     budget.step(1 + (len(path) >> COPIED))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bridge.jq.builtins.table import ARRAY, BOOLEAN, NOT_CONSTANT, OBJECT, STRING, Builtin
 from bridge.jq.problems import JqProblem
-from bridge.jq.runtime.budget import Budget
+from bridge.jq.runtime.budget import EvalBudget
 from bridge.jq.runtime.values import JSON
 from bridge.jq.syntax.nodes import Call, Comma
 
@@ -69,7 +69,7 @@ def _matches(made: str, *, everywhere: bool) -> Prepare:
 
         regex, make = _regex(call, constants, 1, everywhere=everywhere), getattr(matching, made)
 
-        def matches(value: JSON, budget: Budget) -> Iterator[JSON]:
+        def matches(value: JSON, budget: EvalBudget) -> Iterator[JSON]:
             return map(make, regex.matches(value, budget))
 
         return matches

@@ -24,7 +24,7 @@ OBJECT = frozenset(("object",))
 class Builtin:
     """One built-in function, `key` being its name and arity.
 
-    `run` is a Python function of the input, the arguments and (with `budget`) the Budget; with `stream` it gives an
+    `run` is a Python function of the input, the arguments and (with `budget`) the EvalBudget; with `stream` it gives an
     iterable of outputs. Without `run` it has a `definition` in jq, or `prepare` makes the function of the call and its
     arguments' constants (NOT_CONSTANT where there is none), and raises JqProblem for what is wrong with them. `written`
     says that the code generator has code of its own for it (`emit/builtins.py`).

@@ -7,7 +7,7 @@ import math
 from bridge.jq.builtins.table import ANY, ARRAY, BOOLEAN, NUMBER, STRING, Builtin
 from bridge.jq.problems import JqError
 from bridge.jq.runtime.arith import add, described, split
-from bridge.jq.runtime.budget import Budget
+from bridge.jq.runtime.budget import EvalBudget
 from bridge.jq.runtime.paths import iterate
 from bridge.jq.runtime.printing import fromjson, tojson_text, tonumber, tostring
 from bridge.jq.runtime.values import JSON, type_name
@@ -26,7 +26,7 @@ def utf8bytelength(value: JSON) -> int:
     return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
 
 
-def explode(value: JSON, budget: Budget) -> list[JSON]:
+def explode(value: JSON, budget: EvalBudget) -> list[JSON]:
     """The code points of a text."""
     if type(value) is not str:
         raise JqError("explode input must be a string")
@@ -34,7 +34,7 @@ def explode(value: JSON, budget: Budget) -> list[JSON]:
     return list(map(ord, value))
 
 
-def implode(value: JSON, budget: Budget) -> str:
+def implode(value: JSON, budget: EvalBudget) -> str:
     """A text from its code points."""
     if type(value) is not list:
         raise JqError("implode input must be an array")
@@ -58,13 +58,13 @@ def _text(value: JSON) -> str:
     return text
 
 
-def ascii_downcase(value: JSON, budget: Budget) -> str:
+def ascii_downcase(value: JSON, budget: EvalBudget) -> str:
     """A to Z as small letters, all else as it is."""
     budget.built(len(_text(value)))
     return _text(value).translate(_LOWER)
 
 
-def ascii_upcase(value: JSON, budget: Budget) -> str:
+def ascii_upcase(value: JSON, budget: EvalBudget) -> str:
     """a to z as capitals, all else as it is."""
     budget.built(len(_text(value)))
     return _text(value).translate(_UPPER)
@@ -84,7 +84,7 @@ def endswith(value: JSON, end: JSON) -> bool:
     return bool(value.endswith(end))
 
 
-def ltrimstr(value: JSON, start: JSON, budget: Budget) -> JSON:
+def ltrimstr(value: JSON, start: JSON, budget: EvalBudget) -> JSON:
     """A text without another one at its beginning."""
     if not startswith(value, start):
         return value
@@ -92,7 +92,7 @@ def ltrimstr(value: JSON, start: JSON, budget: Budget) -> JSON:
     return value[len(start) :]
 
 
-def rtrimstr(value: JSON, end: JSON, budget: Budget) -> JSON:
+def rtrimstr(value: JSON, end: JSON, budget: EvalBudget) -> JSON:
     """A text without another one at its end."""
     if not endswith(value, end):
         return value
@@ -100,7 +100,7 @@ def rtrimstr(value: JSON, end: JSON, budget: Budget) -> JSON:
     return value[: len(value) - len(end)]
 
 
-def trimstr(value: JSON, part: JSON, budget: Budget) -> JSON:
+def trimstr(value: JSON, part: JSON, budget: EvalBudget) -> JSON:
     """A text without another one at both ends."""
     return rtrimstr(ltrimstr(value, part, budget), part, budget)
 
@@ -127,14 +127,14 @@ def rtrim(value: JSON) -> str:
     return _trimmable(value).rstrip(SPACE)
 
 
-def split_text(value: JSON, separator: JSON, budget: Budget) -> list[JSON]:
+def split_text(value: JSON, separator: JSON, budget: EvalBudget) -> list[JSON]:
     """The parts of a text."""
     if type(value) is not str or type(separator) is not str:
         raise JqError("split input and separator must be strings")
     return split(value, separator, budget)
 
 
-def join(value: JSON, separator: JSON, budget: Budget) -> JSON:
+def join(value: JSON, separator: JSON, budget: EvalBudget) -> JSON:
     """Elements as one text; null as nothing, numbers and booleans as text."""
     items = iterate(value)
     budget.step(len(items))  # type: ignore[arg-type]
@@ -157,7 +157,7 @@ def join(value: JSON, separator: JSON, budget: Budget) -> JSON:
     return separator.join(parts)
 
 
-def _joined_slowly(items: list[JSON], separator: JSON, budget: Budget) -> JSON:
+def _joined_slowly(items: list[JSON], separator: JSON, budget: EvalBudget) -> JSON:
     """Step by step as jq defines it, for what ends in an error most often."""
     result: JSON = None
     for item in items:
@@ -167,12 +167,12 @@ def _joined_slowly(items: list[JSON], separator: JSON, budget: Budget) -> JSON:
     return "" if result is None or result is False else result
 
 
-def tojson(value: JSON, budget: Budget) -> str:
+def tojson(value: JSON, budget: EvalBudget) -> str:
     """A value as JSON text."""
     return tojson_text(value, budget)
 
 
-def from_json(value: JSON, budget: Budget) -> JSON:
+def from_json(value: JSON, budget: EvalBudget) -> JSON:
     """The value of a JSON text."""
     if type(value) is not str:
         raise JqError(f"{described(value)} only strings can be parsed")

@@ -4,7 +4,7 @@ Make a `Code`, a `Generator` over it and a `Scope` whose variables are Python na
 `each`) for every expression, between statements of your own, and `code.build("your_function")`:
 
     code = Code()
-    with code.function("rule(v, key, B)"):                          # the Budget must be called `B`
+    with code.function("rule(v, key, B)"):                          # the EvalBudget must be called `B`
         generator = Generator(code)
         scope = scope_of(generator, {"key": Bound("key")}, defs)    # `$key` is the Python variable `key`
         prefetch(generator, nodes, scope, "v")                      # read the fields that all of them need together
@@ -48,9 +48,7 @@ __all__ = [
     "Generator",
     "Scope",
     "Sink",
-    "emit",
     "field",
-    "outputs_of",
     "path_of",
     "prefetch",
     "reads",
@@ -182,14 +180,6 @@ def scope_of(generator: Generator, variables: Mapping[str, Bound], defs: Defs) -
     return Scope(names, env)
 
 
-def emit(node: Node, code: Code, value_name: str, scope: Scope | None = None) -> str:
-    """Write a single expression for the input in the Python variable `value_name`; the name of its value.
-
-    `B` must be the Budget in the function that is being written. Raises JqProblem for what is refused.
-    """
-    return Generator(code).one(node, scope or Scope.empty(), value_name)
-
-
 def swells(node: Node, scope: Scope) -> bool:
     """Whether results may be far larger than the input."""
     return facts.swells(scope.facts(node))
@@ -198,11 +188,6 @@ def swells(node: Node, scope: Scope) -> bool:
 def types_of(node: Node, scope: Scope) -> frozenset[str]:
     """The types that outputs of an expression can have; all six where nothing is known."""
     return scope.facts(node).types
-
-
-def outputs_of(node: Node, scope: Scope) -> int:
-    """How many outputs an expression has: ONE, MAYBE or MANY."""
-    return scope.facts(node).outputs
 
 
 def reads(node: Node, scope: Scope) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import re2
 
 from bridge.jq.problems import JqError, JqProblem
-from bridge.jq.regex.translate import Pattern
+from bridge.jq.regex.translate import TranslatedRegex
 from bridge.jq.runtime.arith import add, described
-from bridge.jq.runtime.budget import Budget
+from bridge.jq.runtime.budget import EvalBudget
 from bridge.jq.runtime.values import JSON
 
 _MEMORY = 64 << 20
@@ -48,7 +48,7 @@ class Regex:
 
     __slots__ = ("_end", "_names", "_pattern")
 
-    def __init__(self, pattern: Pattern, start: int, end: int) -> None:
+    def __init__(self, pattern: TranslatedRegex, start: int, end: int) -> None:
         try:
             self._end = compiled(pattern.translated)
         except re2.error as problem:
@@ -57,13 +57,13 @@ class Regex:
         self._pattern = pattern
         self._names = pattern.names
 
-    def test(self, value: JSON, budget: Budget) -> bool:
+    def test(self, value: JSON, budget: EvalBudget) -> bool:
         """Whether it matches anywhere."""
         for _ in self.matches(value, budget, first=True):
             return True
         return False
 
-    def matches(self, value: JSON, budget: Budget, *, first: bool = False) -> Iterator[Match]:
+    def matches(self, value: JSON, budget: EvalBudget, *, first: bool = False) -> Iterator[Match]:
         """The matches, from left to right: all of them if the pattern is to match everywhere."""
         if type(value) is not str:
             raise JqError(f"{described(value)} cannot be matched, as it is not a string")
@@ -75,7 +75,7 @@ class Regex:
             found = spans if places is None else tuple(places.span(span) for span in spans)
             yield Match(text, found, self._names)
 
-    def _spans(self, data: bytes, budget: Budget, *, everywhere: bool) -> Iterator[tuple[Span, ...]]:
+    def _spans(self, data: bytes, budget: EvalBudget, *, everywhere: bool) -> Iterator[tuple[Span, ...]]:
         at, size = 0, len(data)
         short = data[:-1] if self._pattern.anchored_end and data.endswith(b"\n") else None
         while at <= size:
@@ -161,7 +161,7 @@ def scanned(match: Match) -> JSON:
     return [match.part(index) for index in range(1, len(match.names) + 1)]
 
 
-def pieces(regex: Regex, value: JSON, budget: Budget) -> Iterator[JSON]:
+def pieces(regex: Regex, value: JSON, budget: EvalBudget) -> Iterator[JSON]:
     """The parts of a text between the matches."""
     at = 0
     for match in regex.matches(value, budget):
@@ -171,7 +171,7 @@ def pieces(regex: Regex, value: JSON, budget: Budget) -> Iterator[JSON]:
     yield value[at:]
 
 
-def inserted(results: list[JSON], gap: str, inserts: list[JSON], budget: Budget) -> None:
+def inserted(results: list[JSON], gap: str, inserts: list[JSON], budget: EvalBudget) -> None:
     """Append the text before a match and what replaces the match, for each stream of replacements."""
     for index, insert in enumerate(inserts):
         part = gap + insert if type(insert) is str else add(gap, insert, budget)

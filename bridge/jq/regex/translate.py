@@ -19,7 +19,7 @@ MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class TranslatedRegex:
     """A translated pattern. `ends` is the same with `$` as the very end only; the text's final newline needs both.
 
     `names` holds the name (or None) of each group. `everywhere`: find all matches, not only the first.
@@ -307,7 +307,7 @@ class Translator:
         return self._character(char, at) if inside is None else inside
 
 
-def translate(source: str, flags: str, *, everywhere: bool, start: int, end: int) -> Pattern:
+def translate(source: str, flags: str, *, everywhere: bool, start: int, end: int) -> TranslatedRegex:
     """A pattern and its flags for RE2. Raises JqProblem at `start` to `end`, where the pattern stands."""
     unknown = sorted(set(flags) - _FLAGS)
     if unknown:
@@ -326,7 +326,7 @@ def translate(source: str, flags: str, *, everywhere: bool, start: int, end: int
         message = f"the pattern `{_clip(source)}` is refused at character {problem.at + 1}: {problem}"
         raise JqProblem("regex", message, start, end, "see the list of what patterns may hold") from problem
     prefix = "(?i)" if "i" in flags + options else ""
-    return Pattern(
+    return TranslatedRegex(
         source, prefix + piece.text, tuple(translator.names), piece.ends, translator.lazy, everywhere or "g" in flags
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from bridge.jq.problems import BudgetExceeded, JqError
-from bridge.jq.runtime.budget import DEPTH, Budget
+from bridge.jq.runtime.budget import DEPTH, EvalBudget
 from bridge.jq.runtime.printing import shown
 from bridge.jq.runtime.values import JSON, equal, fitted, type_name, whole
 
@@ -29,7 +29,7 @@ def _refused(a: JSON, b: JSON, what: str) -> JqError:
     return JqError(f"{described(a)} and {described(b)} cannot be {what}")
 
 
-def add(a: JSON, b: JSON, budget: Budget) -> JSON:
+def add(a: JSON, b: JSON, budget: EvalBudget) -> JSON:
     """jq's `+`."""
     kind = type(a)
     other = type(b)
@@ -49,7 +49,7 @@ def add(a: JSON, b: JSON, budget: Budget) -> JSON:
     raise _refused(a, b, "added")
 
 
-def subtract(a: JSON, b: JSON, budget: Budget) -> JSON:
+def subtract(a: JSON, b: JSON, budget: EvalBudget) -> JSON:
     """jq's `-`."""
     kind = type(a)
     other = type(b)
@@ -60,7 +60,7 @@ def subtract(a: JSON, b: JSON, budget: Budget) -> JSON:
     raise _refused(a, b, "subtracted")
 
 
-def without(items: list[JSON], unwanted: list[JSON], budget: Budget) -> list[JSON]:
+def without(items: list[JSON], unwanted: list[JSON], budget: EvalBudget) -> list[JSON]:
     """The items that equal none of the unwanted."""
     budget.step(len(items) + len(unwanted))
     if all(type(item) is str for item in unwanted):
@@ -70,7 +70,7 @@ def without(items: list[JSON], unwanted: list[JSON], budget: Budget) -> list[JSO
     return [item for item in items if not any(equal(item, other) for other in unwanted)]
 
 
-def multiply(a: JSON, b: JSON, budget: Budget) -> JSON:
+def multiply(a: JSON, b: JSON, budget: EvalBudget) -> JSON:
     """jq's `*`: numbers, a text repeated, objects merged deeply."""
     kind = type(a)
     other = type(b)
@@ -85,7 +85,7 @@ def multiply(a: JSON, b: JSON, budget: Budget) -> JSON:
     raise _refused(a, b, "multiplied")
 
 
-def repeated(text: str, times: float, budget: Budget) -> str | None:
+def repeated(text: str, times: float, budget: EvalBudget) -> str | None:
     """A text `times` times over; null for a negative number of times or nan."""
     if times < 0 or times != times:  # noqa: PLR0124 - nan
         return None
@@ -95,7 +95,7 @@ def repeated(text: str, times: float, budget: Budget) -> str | None:
     return text * int(times)
 
 
-def merged(a: dict[str, JSON], b: dict[str, JSON], budget: Budget, room: int) -> dict[str, JSON]:
+def merged(a: dict[str, JSON], b: dict[str, JSON], budget: EvalBudget, room: int) -> dict[str, JSON]:
     """`b` over `a`, objects in both merged in turn."""
     if not room:
         raise BudgetExceeded(f"a value is nested more than {DEPTH} deep")
@@ -109,7 +109,7 @@ def merged(a: dict[str, JSON], b: dict[str, JSON], budget: Budget, room: int) ->
     return result
 
 
-def divide(a: JSON, b: JSON, budget: Budget) -> JSON:
+def divide(a: JSON, b: JSON, budget: EvalBudget) -> JSON:
     """jq's `/`: numbers, or a text split by a text."""
     kind = type(a)
     other = type(b)
@@ -124,7 +124,7 @@ def divide(a: JSON, b: JSON, budget: Budget) -> JSON:
     raise _refused(a, b, "divided")
 
 
-def split(text: str, separator: str, budget: Budget) -> list[JSON]:
+def split(text: str, separator: str, budget: EvalBudget) -> list[JSON]:
     """The parts of a text; its characters when the separator is empty; nothing for an empty text."""
     budget.step(len(text) >> COPIED)
     if not text:
@@ -134,7 +134,7 @@ def split(text: str, separator: str, budget: Budget) -> list[JSON]:
     return parts
 
 
-def modulo(a: JSON, b: JSON, budget: Budget) -> JSON:
+def modulo(a: JSON, b: JSON, budget: EvalBudget) -> JSON:
     """jq's `%`: both sides cut to integers of 64 bits; the sign of the left side."""
     if type(a) not in _NUMBERS or type(b) not in _NUMBERS:
         raise _refused(a, b, "divided (remainder)")

@@ -11,7 +11,7 @@ DEPTH = 1_000
 """How deep values may be nested and functions may call themselves."""
 
 
-class Budget:
+class EvalBudget:
     """What one evaluation may still spend; generated code subtracts from the counters directly.
 
     A step is about one element visited or one call; 32 elements that are only copied count as one. `text` is in

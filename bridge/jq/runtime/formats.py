@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from bridge.jq.problems import JqError
 from bridge.jq.runtime.arith import described
-from bridge.jq.runtime.budget import Budget
+from bridge.jq.runtime.budget import EvalBudget
 from bridge.jq.runtime.printing import number_text, tojson_text, tostring
 from bridge.jq.runtime.values import JSON
 
@@ -25,27 +25,27 @@ _HEX = re.compile(rb"[0-9a-fA-F]{2}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*")
 
 
-def text(value: JSON, budget: Budget) -> str:
+def text(value: JSON, budget: EvalBudget) -> str:
     """`@text`: as `tostring`."""
     return _built(tostring(value, budget), budget)
 
 
-def json(value: JSON, budget: Budget) -> str:
+def json(value: JSON, budget: EvalBudget) -> str:
     """`@json`: as `tojson`."""
     return tojson_text(value, budget)
 
 
-def html(value: JSON, budget: Budget) -> str:
+def html(value: JSON, budget: EvalBudget) -> str:
     """`@html`: safe in HTML and in its attributes."""
     return _built(tostring(value, budget).translate(_HTML), budget)
 
 
-def uri(value: JSON, budget: Budget) -> str:
+def uri(value: JSON, budget: EvalBudget) -> str:
     """`@uri`: every byte but letters, digits and `-_.~` as `%XX`."""
     return _built(quote(tostring(value, budget).encode("utf-8", "surrogatepass"), safe="-_.~"), budget)
 
 
-def urid(value: JSON, budget: Budget) -> str:
+def urid(value: JSON, budget: EvalBudget) -> str:
     """`@urid`: `%XX` back to bytes."""
     source = tostring(value, budget)
 
@@ -62,12 +62,12 @@ def urid(value: JSON, budget: Budget) -> str:
         raise JqError(f"{described(source)} is not a valid uri encoding") from None
 
 
-def csv(value: JSON, budget: Budget) -> str:
+def csv(value: JSON, budget: EvalBudget) -> str:
     """`@csv`: an array as a line of comma-separated values."""
     return _row(value, budget, "csv", ",", _csv_text)
 
 
-def tsv(value: JSON, budget: Budget) -> str:
+def tsv(value: JSON, budget: EvalBudget) -> str:
     """`@tsv`: an array as a line of values between tabs."""
     return _row(value, budget, "tsv", "\t", lambda cell: cell.translate(_TSV))
 
@@ -76,7 +76,7 @@ def _csv_text(cell: str) -> str:
     return f'"{cell.translate(_CSV)}"'
 
 
-def _row(value: JSON, budget: Budget, name: str, separator: str, written: Callable[[str], str]) -> str:
+def _row(value: JSON, budget: EvalBudget, name: str, separator: str, written: Callable[[str], str]) -> str:
     if type(value) is not list:
         raise JqError(f"{described(value)} cannot be {name}-formatted, only array")
     budget.step(len(value))
@@ -95,14 +95,14 @@ def _row(value: JSON, budget: Budget, name: str, separator: str, written: Callab
     return _built(separator.join(cells), budget)
 
 
-def shell(value: JSON, budget: Budget) -> str:
+def shell(value: JSON, budget: EvalBudget) -> str:
     """`@sh`: texts quoted for a POSIX shell; an array as words."""
     words = value if type(value) is list else [value]
     budget.step(len(words))
     return _built(" ".join(_built(_word(word, budget), budget) for word in words), budget)
 
 
-def _word(word: JSON, budget: Budget) -> str:
+def _word(word: JSON, budget: EvalBudget) -> str:
     if type(word) is str:
         return f"'{word.translate(_SHELL)}'"
     if type(word) in (list, dict):
@@ -110,12 +110,12 @@ def _word(word: JSON, budget: Budget) -> str:
     return tostring(word, budget)
 
 
-def to_base64(value: JSON, budget: Budget) -> str:
+def to_base64(value: JSON, budget: EvalBudget) -> str:
     """`@base64`: the bytes of UTF-8 as base64."""
     return _built(base64.b64encode(tostring(value, budget).encode("utf-8", "surrogatepass")).decode(), budget)
 
 
-def from_base64(value: JSON, budget: Budget) -> str:
+def from_base64(value: JSON, budget: EvalBudget) -> str:
     """`@base64d`: base64 up to the first `=` as text; bytes that are no UTF-8 become U+FFFD."""
     source = tostring(value, budget)
     raw = source.encode("utf-8", "surrogatepass").partition(b"=")[0]
@@ -163,12 +163,12 @@ def _next(raw: bytes, at: int) -> tuple[str, int]:
     return (chr(code) if valid else "\ufffd"), at + length
 
 
-def _built(made: str, budget: Budget) -> str:
+def _built(made: str, budget: EvalBudget) -> str:
     budget.built(len(made))
     return made
 
 
-Formatting = Callable[[JSON, Budget], str]
+Formatting = Callable[[JSON, EvalBudget], str]
 FORMATS: Mapping[str, Formatting] = MappingProxyType(
     {
         "text": text,

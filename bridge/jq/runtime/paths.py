@@ -11,7 +11,7 @@ from math import isnan
 
 from bridge.jq.problems import JqError
 from bridge.jq.runtime.arith import COPIED, described
-from bridge.jq.runtime.budget import Budget
+from bridge.jq.runtime.budget import EvalBudget
 from bridge.jq.runtime.printing import shown
 from bridge.jq.runtime.values import JSON, equal, sort_key, type_name
 
@@ -129,14 +129,14 @@ def getpath(value: JSON, path: JSON) -> JSON:
     return value
 
 
-def setpath(value: JSON, path: JSON, new: JSON, budget: Budget) -> JSON:
+def setpath(value: JSON, path: JSON, new: JSON, budget: EvalBudget) -> JSON:
     """jq's `setpath`: a copy with one part replaced; what is missing on the way is made."""
     if type(path) not in (list, tuple):
         raise JqError("Path must be specified as an array")
     return _set(value, path, 0, new, budget)
 
 
-def _set(value: JSON, path: Sequence[JSON], at: int, new: JSON, budget: Budget) -> JSON:
+def _set(value: JSON, path: Sequence[JSON], at: int, new: JSON, budget: EvalBudget) -> JSON:
     steps: list[tuple[JSON, JSON]] = []
     for key in path[at:]:
         steps.append((value, key))
@@ -146,7 +146,7 @@ def _set(value: JSON, path: Sequence[JSON], at: int, new: JSON, budget: Budget) 
     return new
 
 
-def set_key(value: JSON, key: JSON, new: JSON, budget: Budget) -> JSON:
+def set_key(value: JSON, key: JSON, new: JSON, budget: EvalBudget) -> JSON:
     """A copy of `value` with `.[key]` replaced. Raises JqError."""
     kind = type(value)
     wanted = type(key)
@@ -166,7 +166,7 @@ def set_key(value: JSON, key: JSON, new: JSON, budget: Budget) -> JSON:
     raise no_index(value, key)
 
 
-def _set_item(items: list[JSON], key: float, new: JSON, budget: Budget) -> list[JSON]:
+def _set_item(items: list[JSON], key: float, new: JSON, budget: EvalBudget) -> list[JSON]:
     if key != key:  # noqa: PLR0124 - nan
         raise JqError("Cannot set array element at NaN index")
     place = int(min(max(key, -(2**60)), 2**60))
@@ -185,7 +185,7 @@ def _set_item(items: list[JSON], key: float, new: JSON, budget: Budget) -> list[
     return [*items, *([None] * (place - size)), new]
 
 
-def _set_slice(items: list[JSON], key: dict[str, JSON], new: JSON, budget: Budget) -> list[JSON]:
+def _set_slice(items: list[JSON], key: dict[str, JSON], new: JSON, budget: EvalBudget) -> list[JSON]:
     if "start" not in key or "end" not in key:
         raise JqError(_SLICE_KEYS)
     low, high = bounds(len(items), key["start"], key["end"])
@@ -195,7 +195,7 @@ def _set_slice(items: list[JSON], key: dict[str, JSON], new: JSON, budget: Budge
     return [*items[:low], *new, *items[high:]]
 
 
-def delpaths(value: JSON, paths: JSON, budget: Budget) -> JSON:
+def delpaths(value: JSON, paths: JSON, budget: EvalBudget) -> JSON:
     """jq's `delpaths`: a copy without those parts; all paths are of the value as it was."""
     if type(paths) is not list:
         raise JqError("Paths must be specified as an array")
@@ -209,7 +209,7 @@ def delpaths(value: JSON, paths: JSON, budget: Budget) -> JSON:
     return _delete(value, ordered, 0, budget)
 
 
-def _delete(value: JSON, paths: list[list[JSON]], depth: int, budget: Budget) -> JSON:
+def _delete(value: JSON, paths: list[list[JSON]], depth: int, budget: EvalBudget) -> JSON:
     """`paths` are sorted and differ from `depth` on; from the last key to the first, as libjq does."""
     doomed: list[JSON] = []
     end = len(paths)
@@ -228,7 +228,7 @@ def _delete(value: JSON, paths: list[list[JSON]], depth: int, budget: Budget) ->
     return delete_keys(value, doomed, budget) if doomed else value
 
 
-def delete_keys(value: JSON, keys: list[JSON], budget: Budget) -> JSON:
+def delete_keys(value: JSON, keys: list[JSON], budget: EvalBudget) -> JSON:
     """A copy of `value` without some of its first level. Raises JqError."""
     if value is None:
         return None
@@ -239,7 +239,7 @@ def delete_keys(value: JSON, keys: list[JSON], budget: Budget) -> JSON:
     raise JqError(f"Cannot delete fields from {type_name(value)}")
 
 
-def _delete_fields(value: dict[str, JSON], keys: list[JSON], budget: Budget) -> dict[str, JSON]:
+def _delete_fields(value: dict[str, JSON], keys: list[JSON], budget: EvalBudget) -> dict[str, JSON]:
     for key in keys:
         if type(key) is not str:
             raise JqError(f"Cannot delete {type_name(key)} field of object")
@@ -250,7 +250,7 @@ def _delete_fields(value: dict[str, JSON], keys: list[JSON], budget: Budget) -> 
     return copy
 
 
-def _delete_items(items: list[JSON], keys: list[JSON], budget: Budget) -> list[JSON]:
+def _delete_items(items: list[JSON], keys: list[JSON], budget: EvalBudget) -> list[JSON]:
     size = len(items)
     gone: set[int] = set()
     budget.step((size >> COPIED) + len(keys))

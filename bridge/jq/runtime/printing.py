@@ -12,7 +12,7 @@ from json import JSONDecodeError, JSONDecoder
 from json.encoder import encode_basestring
 
 from bridge.jq.problems import BudgetExceeded, JqError
-from bridge.jq.runtime.budget import DEPTH, Budget
+from bridge.jq.runtime.budget import DEPTH, EvalBudget
 from bridge.jq.runtime.values import INT_MAX, INT_MIN, JSON, fitted, whole
 from bridge.jq.syntax.lexer import number_value
 
@@ -65,7 +65,7 @@ def quoted(text: str) -> str:
 _CLOSINGS: dict[type, str] = {str: '"', list: "]", dict: "}"}
 
 
-def tojson_text(value: JSON, budget: Budget | None = None) -> str:
+def tojson_text(value: JSON, budget: EvalBudget | None = None) -> str:
     """The JSON text of a value, in one line without spaces, keys in their order.
 
     Raises BudgetExceeded when the text or the work is more than `budget` allows, or the value is nested too deep.
@@ -80,11 +80,11 @@ def tojson_text(value: JSON, budget: Budget | None = None) -> str:
     if kind is bool:
         return "true" if value else "false"
     parts: list[str] = []
-    _write(value, parts, budget or Budget(steps=10**12, text=10**12), DEPTH)
+    _write(value, parts, budget or EvalBudget(steps=10**12, text=10**12), DEPTH)
     return "".join(parts)
 
 
-def _write(value: JSON, parts: list[str], budget: Budget, room: int) -> None:
+def _write(value: JSON, parts: list[str], budget: EvalBudget, room: int) -> None:
     kind = type(value)
     if kind is not list and kind is not dict:
         text = tojson_text(value)
@@ -113,7 +113,7 @@ def _write(value: JSON, parts: list[str], budget: Budget, room: int) -> None:
     parts.append("}" if value else "{}")
 
 
-def tostring(value: JSON, budget: Budget | None = None) -> str:
+def tostring(value: JSON, budget: EvalBudget | None = None) -> str:
     """jq's `tostring`: a text is itself, anything else its JSON text."""
     return value if type(value) is str else tojson_text(value, budget)
 
@@ -186,7 +186,7 @@ def _decimal(text: str) -> int | float:
 _DECODER = JSONDecoder(parse_int=_integer, parse_float=_decimal)
 
 
-def fromjson(text: str, budget: Budget) -> JSON:
+def fromjson(text: str, budget: EvalBudget) -> JSON:
     """jq's `fromjson`: one JSON value. Raises JqError where libjq's parser fails."""
     budget.step(len(text) >> 4)
     loose = _LOOSE_NUMBER.fullmatch(text)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from bridge.jq.problems import BreakOut, BudgetExceeded, JqError
 from bridge.jq.runtime.arith import add, described, divide, modulo, multiply, negate, subtract
-from bridge.jq.runtime.budget import DEPTH, Budget
+from bridge.jq.runtime.budget import DEPTH, EvalBudget
 from bridge.jq.runtime.paths import (
     delete_keys,
     delpaths,
@@ -59,7 +59,7 @@ def iterate_or_nothing(value: JSON) -> Iterable[JSON]:
     return value if kind is list else value.values() if kind is dict else ()
 
 
-def entries(value: JSON, budget: Budget) -> Iterable[tuple[JSON, JSON]]:
+def entries(value: JSON, budget: EvalBudget) -> Iterable[tuple[JSON, JSON]]:
     """Keys and values in the order of `.[]`."""
     kind = type(value)
     if kind is not list and kind is not dict:
@@ -68,7 +68,7 @@ def entries(value: JSON, budget: Budget) -> Iterable[tuple[JSON, JSON]]:
     return enumerate(value) if kind is list else value.items()
 
 
-def entries_or_nothing(value: JSON, budget: Budget) -> Iterable[tuple[JSON, JSON]]:
+def entries_or_nothing(value: JSON, budget: EvalBudget) -> Iterable[tuple[JSON, JSON]]:
     """Keys and values of `.[]?`."""
     return entries(value, budget) if type(value) in (list, dict) else ()
 
@@ -102,7 +102,7 @@ def not_path(value: JSON) -> JqError:
     return JqError(f"Invalid path expression with result {shown(value)}")
 
 
-def counted(count: JSON, name: str, budget: Budget) -> JSON:
+def counted(count: JSON, name: str, budget: EvalBudget) -> JSON:
     """The count of `limit` and `skip`: None for zero; raises for a negative one."""
     order = compare(count, 0)
     if order > 0:
@@ -112,7 +112,7 @@ def counted(count: JSON, name: str, budget: Budget) -> JSON:
     raise JqError(f"{name} doesn't support negative count")
 
 
-def descend(value: JSON, budget: Budget) -> Iterator[JSON]:
+def descend(value: JSON, budget: EvalBudget) -> Iterator[JSON]:
     """`..`: a value and everything in it, depth first."""
     yield value
     stack = [iter(iterate_or_nothing(value))]
@@ -131,7 +131,7 @@ def descend(value: JSON, budget: Budget) -> Iterator[JSON]:
 
 
 def descend_paths(
-    value: JSON, path: tuple[JSON, ...] | None, budget: Budget
+    value: JSON, path: tuple[JSON, ...] | None, budget: EvalBudget
 ) -> Iterator[tuple[JSON, tuple[JSON, ...] | None]]:
     """`..` with paths."""
     yield value, path
@@ -153,7 +153,7 @@ def descend_paths(
             stack.pop()
 
 
-def recurse(value: JSON, step: Step, budget: Budget) -> Iterator[JSON]:
+def recurse(value: JSON, step: Step, budget: EvalBudget) -> Iterator[JSON]:
     """`recurse(f)`: a value, and what `f` makes of it, and so on, depth first."""
     yield value
     stack = [iter(step(value))]
@@ -173,7 +173,7 @@ def _deeper(stack: list[Iterator[JSON]]) -> None:
         too_deep()
 
 
-def recurse_paths(value: JSON, path: Place, step: PathStep, budget: Budget) -> Iterator[tuple[JSON, Place]]:
+def recurse_paths(value: JSON, path: Place, step: PathStep, budget: EvalBudget) -> Iterator[tuple[JSON, Place]]:
     """`recurse(f)` with paths."""
     yield value, path
     stack = [iter(step(value, path))]
@@ -187,7 +187,7 @@ def recurse_paths(value: JSON, path: Place, step: PathStep, budget: Budget) -> I
             stack.pop()
 
 
-def walk(value: JSON, step: Step, budget: Budget, room: int = DEPTH) -> Iterator[JSON]:
+def walk(value: JSON, step: Step, budget: EvalBudget, room: int = DEPTH) -> Iterator[JSON]:
     """`walk(f)`: in objects the first output counts, in arrays every one."""
     if not room:
         too_deep()
@@ -205,7 +205,7 @@ def walk(value: JSON, step: Step, budget: Budget, room: int = DEPTH) -> Iterator
     yield from step(value)
 
 
-def weigh(value: JSON, budget: Budget) -> None:
+def weigh(value: JSON, budget: EvalBudget) -> None:
     """Count every part of a result: what is shared counts as often as it is written out."""
     if type(value) not in (list, dict):
         return
@@ -222,7 +222,7 @@ def weigh(value: JSON, budget: Budget) -> None:
             stack.pop()
 
 
-def range_of(start: JSON, end: JSON, by: JSON = 1, budget: Budget | None = None) -> Iterator[JSON]:
+def range_of(start: JSON, end: JSON, by: JSON = 1, budget: EvalBudget | None = None) -> Iterator[JSON]:
     """`range`: numbers from `start` towards `end`."""
     if budget is None:
         budget, by = by, 1

@@ -52,7 +52,7 @@ def fitted(number: int) -> int | float:
 
 
 class Counter(Protocol):
-    """Counts the elements that are compared: a Budget."""
+    """Counts the elements that are compared: an EvalBudget."""
 
     def step(self, count: int) -> None:
         """Count."""

@@ -10,7 +10,7 @@ from bridge.jq.builtins.table import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, 
 from bridge.jq.syntax.nodes import Call, Node, Pipe
 from bridge.rules.lint.signatures import Types
 from bridge.rules.lint.types import Around, Remark, kinds, types_of
-from bridge.rules.model import Computed, Expression, Fields, Items, Rule, RuleFile, Text, Value
+from bridge.rules.model import Computed, Elements, Expression, Fields, MixedText, Rule, RuleFile, Value
 from bridge.rules.read.keys import RULE, EventText, Key, texts_of
 
 __all__ = ["CODES", "Placed", "balanced", "placed", "type_findings"]
@@ -116,14 +116,14 @@ class _Places:
     def _value(self, value: Value | None, wanted: Types, *, needed: bool = False) -> Iterator[Placed]:
         if isinstance(value, Computed):
             yield self._place(value.expression, wanted, needed=needed)
-        elif isinstance(value, Text):
+        elif isinstance(value, MixedText):
             for part in value.parts:
                 if isinstance(part, Expression):
                     yield self._place(part, _PART, needed=True, alone=False)
         elif isinstance(value, Fields):
             for _name, entry in value.entries:
                 yield from self._value(entry, ANY)
-        elif isinstance(value, Items):
+        elif isinstance(value, Elements):
             for entry in value.values:
                 yield from self._value(entry, ANY)
 

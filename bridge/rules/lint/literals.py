@@ -9,10 +9,10 @@ from typing import Final
 
 from bridge.document import EntryNode, ListNode, MappingNode, Scalar, YamlNode
 from bridge.findings import Codes, Finding, FindingCode
-from bridge.jq import NOT_CONSTANT, Budget, BudgetExceeded, JqError
-from bridge.jq.syntax.nodes import Array, Identity, If, Literal, Node, Object, Pipe, Text as JqText, Variable, children
+from bridge.jq import NOT_CONSTANT, BudgetExceeded, EvalBudget, JqError
+from bridge.jq.syntax.nodes import Array, Identity, If, Literal, Node, Object, Pipe, Text, Variable, children
 from bridge.rules.map.scope import VARIABLES
-from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Rule, Text, Value, expressions_in
+from bridge.rules.model import Computed, Elements, Expression, Fields, Fixed, MixedText, Rule, Value, expressions_in
 from bridge.rules.read.keys import RULE, EventText, texts_of
 from bridge.suprsend import limits
 
@@ -140,7 +140,7 @@ def _stray_braces(rule: Rule) -> Iterator[Finding]:
                 yield before.scalar.finding("R020", message, "remove it", severity="warning", span=(at, at + 1))
 
 
-def _stray_end(text: Text) -> Iterator[Finding]:
+def _stray_end(text: MixedText) -> Iterator[Finding]:
     """`${ .a }'`, `${ .a },`: one sign behind the only expression."""
     if len(text.parts) != _WITH_END:
         return
@@ -152,13 +152,13 @@ def _stray_end(text: Text) -> Iterator[Finding]:
         yield before.scalar.finding("R020", message, "remove it", severity="warning", span=span)
 
 
-def _texts_in(value: Value | None) -> Iterator[Text]:
-    if isinstance(value, Text):
+def _texts_in(value: Value | None) -> Iterator[MixedText]:
+    if isinstance(value, MixedText):
         yield value
     elif isinstance(value, Fields):
         for _name, part in value.entries:
             yield from _texts_in(part)
-    elif isinstance(value, Items):
+    elif isinstance(value, Elements):
         for part in value.values:
             yield from _texts_in(part)
 
@@ -168,7 +168,7 @@ def _event(rule: Rule) -> Iterator[Finding]:
     event = rule.event
     if isinstance(event, Computed):
         yield from _unlisted(rule, event.expression)
-    if not isinstance(event, Text):
+    if not isinstance(event, MixedText):
         return
     first = event.parts[0] if isinstance(event.parts[0], str) else ""
     last = event.parts[-1] if isinstance(event.parts[-1], str) else ""
@@ -206,7 +206,7 @@ def _ends(node: Node) -> Iterator[Node]:
 def _lengths(rule: Rule) -> Iterator[Finding]:
     for key, value in texts_of(rule):
         kind = RULE[key].kind
-        if isinstance(value, Text) and isinstance(kind, EventText) and kind.longest is not None:
+        if isinstance(value, MixedText) and isinstance(kind, EventText) and kind.longest is not None:
             fixed = sum(len(part) for part in value.parts if isinstance(part, str))
             if fixed > kind.longest:
                 message = f"the fixed part of {key} alone has {fixed} characters; SuprSend takes {kind.longest}"
@@ -235,7 +235,7 @@ def constant_of(expression: Expression) -> object:
     if program.constant is not NOT_CONSTANT or program.reads or own_functions or _reads_input(program.node):
         return program.constant
     try:
-        outputs = list(program.run(None, (None,) * len(VARIABLES), Budget(steps=1_000, outputs=2, text=10_000)))
+        outputs = list(program.run(None, (None,) * len(VARIABLES), EvalBudget(steps=1_000, outputs=2, text=10_000)))
     except (JqError, BudgetExceeded):
         return NOT_CONSTANT
     return outputs[0] if len(outputs) == 1 else NOT_CONSTANT
@@ -284,7 +284,7 @@ def _attachments(rule: Rule) -> Iterator[Finding]:
         if not (isinstance(key, Literal) and key.value == "url"):
             continue
         begins = value.value if isinstance(value, Literal) else None
-        if isinstance(value, JqText) and value.parts and isinstance(value.parts[0], str):
+        if isinstance(value, Text) and value.parts and isinstance(value.parts[0], str):
             begins = value.parts[0]
         if isinstance(begins, str) and not _may_begin_url(begins, whole=isinstance(value, Literal)):
             yield expression.finding("R029", _LOCAL, span=(value.start, value.end))
@@ -294,7 +294,7 @@ _LOCAL: Final = "the attachment's url must begin with https:// or http://; local
 
 
 def _address(value: Value, rule: Rule) -> Iterator[Finding]:
-    if isinstance(value, Text) and isinstance(value.parts[0], str) and not _may_begin_url(value.parts[0].lstrip()):
+    if isinstance(value, MixedText) and isinstance(value.parts[0], str) and not _may_begin_url(value.parts[0].lstrip()):
         part = next((part for part in value.parts if isinstance(part, Expression)), None)
         place: Callable[..., Finding] = rule.node.finding if part is None else part.scalar.finding
         yield place("R029", _LOCAL)

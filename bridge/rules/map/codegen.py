@@ -21,7 +21,7 @@ from math import isfinite
 from typing import Any, Final, NamedTuple
 
 from bridge.flow import Fault, MappingContext, Record, Stage
-from bridge.jq import Budget, JqProblem
+from bridge.jq import EvalBudget, JqProblem
 from bridge.jq.emit.seam import (
     MAYBE,
     NAMESPACE,
@@ -59,7 +59,7 @@ from bridge.jq.syntax.nodes import (
     Object,
     Pipe,
     Slice,
-    Text as JqText,
+    Text,
     Variable,
     children,
 )
@@ -78,8 +78,8 @@ from bridge.rules.map.body import (
 from bridge.rules.map.decode import SNAPSHOT, Decoder, json_value
 from bridge.rules.map.faults import FAULTS, MapError
 from bridge.rules.map.key import derived_insert_id, key_code, key_maker, key_parts
-from bridge.rules.map.scope import VARIABLES, Args, Scope as ValueScope
-from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Rule, Text, Value
+from bridge.rules.map.scope import VARIABLES, Args, RecordScope
+from bridge.rules.model import Computed, Elements, Expression, Fields, Fixed, MixedText, Rule, Value
 from bridge.suprsend.limits import (
     ATTACHMENTS,
     MAX_DISTINCT_ID_CHARS,
@@ -166,7 +166,7 @@ class _Values:
 
     def __init__(self, *, inline: bool) -> None:
         self.code = Code(NAMESPACE)
-        self.code.namespace.update(B=Budget())
+        self.code.namespace.update(B=EvalBudget())
         self.generator = Generator(self.code)
         self.inline = inline
         """Whether expressions are written out; else they are called: a rule that would become too much code."""
@@ -192,7 +192,7 @@ class _Values:
         names = {name: Bound(bound.get(name, "None")) for name in VARIABLES}
         if not self.inline:
             self._count_outputs()
-            self.code.line(f"s = {self.call(ValueScope, 'v', 'A', 'B')}")
+            self.code.line(f"s = {self.call(RecordScope, 'v', 'A', 'B')}")
             return
         self._scope = scope_of(
             self.generator, names, rule.expressions[0].defs or NO_DEFS if rule.expressions else NO_DEFS
@@ -206,7 +206,7 @@ class _Values:
         if self.inline:
             self._scope = self._scope.with_variables({"item": Bound("item"), "index": Bound("number")})
         else:
-            self.code.line(f"s = {self.call(ValueScope, 'v', '(*A[:7], item, number)', 'B')}")
+            self.code.line(f"s = {self.call(RecordScope, 'v', '(*A[:7], item, number)', 'B')}")
 
     @contextmanager
     def _lines_of(self, expression: Expression) -> Iterator[None]:
@@ -359,7 +359,7 @@ class _Values:
         if isinstance(value, Computed):
             with self._lines_of(value.expression):
                 return self._computed(value.expression, level)
-        if isinstance(value, Text):
+        if isinstance(value, MixedText):
             return self._mixed(value), False
         inner = None if level is None else level + 1
         return (self._fields(value, inner) if isinstance(value, Fields) else self._items(value, inner)), False
@@ -439,7 +439,7 @@ class _Values:
             made.append((key, name, False))
         return self._object(made)
 
-    def _mixed(self, text: Text) -> str:
+    def _mixed(self, text: MixedText) -> str:
         parts: list[str] = []
         for part in text.parts:
             if isinstance(part, str):
@@ -468,7 +468,7 @@ class _Values:
             self.code.line(f"{test}{whole}[{name!r}] = {value}")
         return whole
 
-    def _items(self, items: Items, level: int | None) -> str:
+    def _items(self, items: Elements, level: int | None) -> str:
         made = [self.value(value, level=level) for value in items.values]
         if not any(optional for _, optional in made):
             return self.keep(f"[{', '.join(value for value, _ in made)}]")
@@ -879,7 +879,7 @@ _CARRYING: Final = (
     Alternative,
     If,
     Logic,
-    JqText,
+    Text,
 )
 _CARRYING_CALLS: Final = frozenset({"select/1", "map/1", "not/0", "empty/0", "first/0", "last/0", "first/1"})
 _COMPARING: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})

@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from bridge.flow import Record
-from bridge.jq import Budget
+from bridge.jq import EvalBudget
 from bridge.jsontext import JSONDecodeError, loads
 from bridge.rules.map.decode import readable_headers, text_or_base64, unwrapped
 from bridge.rules.map.faults import MapError
 
-__all__ = ["DEF_VARIABLES", "ITEM_VARIABLES", "VARIABLES", "Args", "Scope", "args_maker"]
+__all__ = ["DEF_VARIABLES", "ITEM_VARIABLES", "VARIABLES", "Args", "RecordScope", "args_maker"]
 
 VARIABLES: Final = ("key", "headers", "topic", "partition", "offset", "timestamp", "tombstone", "item", "index")
 """All variables, in the order of `Args`."""
@@ -25,19 +25,19 @@ Args = tuple[Any, ...]
 """The variables' values, in the order of VARIABLES."""
 
 
-class Scope:
+class RecordScope:
     """One rule and record (and item): made by the mapper, seen by one thread."""
 
     __slots__ = ("args", "budget", "value")
 
-    def __init__(self, value: Any, args: Args, budget: Budget) -> None:
+    def __init__(self, value: Any, args: Args, budget: EvalBudget) -> None:
         self.value = value
         self.args = args
         self.budget = budget
 
-    def for_item(self, item: Any, index: int) -> Scope:
+    def for_item(self, item: Any, index: int) -> RecordScope:
         """Return the scope of one item of a fan-out; it shares the budget."""
-        return Scope(self.value, (*self.args[:7], item, index), self.budget)
+        return RecordScope(self.value, (*self.args[:7], item, index), self.budget)
 
 
 def args_maker(reads: Collection[str], *, key_json: bool, unwrap_key: bool) -> Callable[[Record], Args]:

@@ -13,21 +13,21 @@ from math import isfinite
 from typing import Any, Final, NamedTuple, NoReturn
 
 from bridge.flow import Fault, OnError, Stage
-from bridge.jq import Budget, BudgetExceeded, JqError, number_text
+from bridge.jq import BudgetExceeded, EvalBudget, JqError, number_text
 from bridge.jq.problems import BreakOut
 from bridge.jq.runtime.paths import index
 from bridge.jq.runtime.support import NOTHING
 from bridge.rules.map.faults import FAULTS, MapError
-from bridge.rules.map.scope import Scope
+from bridge.rules.map.scope import RecordScope
 from bridge.rules.model import (
     AttachmentRule,
     Computed,
+    Elements,
     Expression,
     Fields,
     Fixed,
-    Items,
+    MixedText,
     Rule,
-    Text,
     Value,
     expressions_in,
 )
@@ -155,7 +155,7 @@ def several(expression: Expression, count: int, advice: str = "") -> NoReturn:
     raise MapError("several_outputs", f"{where(expression)} gave {count} values where one is wanted{advice}.")
 
 
-def one_more(count: int, budget: Budget) -> int:
+def one_more(count: int, budget: EvalBudget) -> int:
     """Count an output beyond the first."""
     budget.output()
     return count + 1
@@ -327,15 +327,15 @@ def checked_attachment(field: str, url: Any, filename: Any, ignore: Any) -> dict
 
 # Values that are called, not written out
 
-Maker = Callable[[Scope], Any]
+Maker = Callable[[RecordScope], Any]
 """Makes a value, or NOTHING where an expression yields nothing. Raises MapError."""
 
 
-def outputs(expression: Expression) -> Callable[[Scope], list[Any]]:
+def outputs(expression: Expression) -> Callable[[RecordScope], list[Any]]:
     """Return what makes the list of all outputs of an expression."""
     run = expression.program.run
 
-    def make(scope: Scope) -> list[Any]:
+    def make(scope: RecordScope) -> list[Any]:
         try:
             return list(run(scope.value, scope.args, scope.budget))
         except Exception as error:
@@ -351,7 +351,7 @@ def single(expression: Expression, advice: str = "") -> Maker:
     """Return the maker of an expression's one output; the first is not counted as an output."""
     make = outputs(expression)
 
-    def one(scope: Scope) -> Any:
+    def one(scope: RecordScope) -> Any:
         left = scope.budget.outputs
         scope.budget.outputs = left + 1
         made = make(scope)
@@ -370,15 +370,15 @@ def maker(value: Value) -> Maker:
         return lambda _scope: fixed
     if isinstance(value, Computed):
         return single(value.expression)
-    if isinstance(value, Text):
+    if isinstance(value, MixedText):
         return _mixed(value)
     return _fields(value) if isinstance(value, Fields) else _items(value)
 
 
-def _mixed(text: Text) -> Maker:
+def _mixed(text: MixedText) -> Maker:
     parts = [part if isinstance(part, str) else (part, single(part)) for part in text.parts]
 
-    def mixed(scope: Scope) -> str:
+    def mixed(scope: RecordScope) -> str:
         return "".join([part if isinstance(part, str) else part_text(part[0], part[1](scope)) for part in parts])
 
     return mixed
@@ -387,27 +387,27 @@ def _mixed(text: Text) -> Maker:
 def _fields(fields: Fields) -> Maker:
     makers = [(name, maker(value)) for name, value in fields.entries]
 
-    def make(scope: Scope) -> dict[str, Any]:
+    def make(scope: RecordScope) -> dict[str, Any]:
         made = [(name, part(scope)) for name, part in makers]
         return {name: value for name, value in made if value is not NOTHING}
 
     return make
 
 
-def _items(items: Items) -> Maker:
+def _items(items: Elements) -> Maker:
     makers = [maker(value) for value in items.values]
 
-    def make(scope: Scope) -> list[Any]:
+    def make(scope: RecordScope) -> list[Any]:
         return [value for part in makers if (value := part(scope)) is not NOTHING]
 
     return make
 
 
-def layer_maker(fields: Fields) -> Callable[[Scope, dict[str, Any]], None]:
+def layer_maker(fields: Fields) -> Callable[[RecordScope, dict[str, Any]], None]:
     """Return what lays some properties over those that are there."""
     makers = [(name, maker(value)) for name, value in fields.entries]
 
-    def lay(scope: Scope, made: dict[str, Any]) -> None:
+    def lay(scope: RecordScope, made: dict[str, Any]) -> None:
         for name, make in makers:
             value = make(scope)
             if value is NOTHING:
@@ -418,14 +418,14 @@ def layer_maker(fields: Fields) -> Callable[[Scope, dict[str, Any]], None]:
     return lay
 
 
-def attachments_maker(attachments: tuple[AttachmentRule, ...]) -> Callable[[Scope], list[dict[str, Any]]]:
+def attachments_maker(attachments: tuple[AttachmentRule, ...]) -> Callable[[RecordScope], list[dict[str, Any]]]:
     """Return what makes attachments that are listed in the file."""
     makers = [
         [None if part is None else maker(part) for part in (one.url, one.filename, one.ignore_if_error)]
         for one in attachments
     ]
 
-    def make(scope: Scope) -> list[dict[str, Any]]:
+    def make(scope: RecordScope) -> list[dict[str, Any]]:
         made = []
         for number, (url, *rest) in enumerate(makers):
             address = NOTHING if url is None else url(scope)

@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.findings import Codes, Finding, FindingCode
 from bridge.rules.map.scope import ITEM_VARIABLES
-from bridge.rules.model import Computed, Rule, RuleFile, Text, Value, expressions_in
+from bridge.rules.model import Computed, MixedText, Rule, RuleFile, Value, expressions_in
 from bridge.rules.read.keys import A_RULE
 
 __all__ = ["CODES", "across"]
@@ -86,7 +86,7 @@ def _old_names(rules: Sequence[Rule]) -> Iterator[Finding]:
 
 def _keys_of_items(rules: Sequence[Rule]) -> Iterator[Finding]:
     for rule in rules:
-        if rule.for_each is None or not isinstance(rule.idempotency_key, Computed | Text):
+        if rule.for_each is None or not isinstance(rule.idempotency_key, Computed | MixedText):
             continue
         reads = {name for part in expressions_in(rule.idempotency_key) for name in part.reads}
         if not reads.intersection(ITEM_VARIABLES):
@@ -139,7 +139,7 @@ def _spelled(value: Value) -> object:
     """Return what two keys share if they are written alike, white space aside."""
     if isinstance(value, Computed):
         return (" ".join(value.expression.text.split()),)
-    if isinstance(value, Text):
+    if isinstance(value, MixedText):
         return tuple(part if isinstance(part, str) else (" ".join(part.text.split()),) for part in value.parts)
     return value
 

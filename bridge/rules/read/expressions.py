@@ -10,7 +10,7 @@ from bridge.document import ListNode, MappingNode, Scalar, YamlNode
 from bridge.findings import Codes, Finding, FindingCode, Severity
 from bridge.jq import Defs, JqProblem, Program, closing_brace, compile_program
 from bridge.rules.map.scope import ITEM_VARIABLES, VARIABLES
-from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Text, Value
+from bridge.rules.model import Computed, Elements, Expression, Fields, Fixed, MixedText, Value
 from bridge.rules.read.advice import advice, with_expressions
 from bridge.rules.read.keys import A_RULE
 
@@ -245,7 +245,7 @@ class Expressions:
             return self._scalar(field, node, meant)
         if isinstance(node, ListNode):
             values = [self.value(f"{field}[{number}]", item, meant=meant) for number, item in enumerate(node)]
-            return None if None in values else Items(tuple(value for value in values if value is not None))
+            return None if None in values else Elements(tuple(value for value in values if value is not None))
         return self.fields(field, node)
 
     def fields(self, field: str, node: MappingNode) -> Fields | None:
@@ -279,13 +279,13 @@ class Expressions:
             return None if alone is None else Computed(alone)
         return self._mixed(field, node, pieces)
 
-    def _mixed(self, field: str, node: Scalar, pieces: list[Piece]) -> Text | None:
+    def _mixed(self, field: str, node: Scalar, pieces: list[Piece]) -> MixedText | None:
         parts: list[str | Expression] = []
         for piece in pieces:
             part = self.expression(field, node, piece.text, piece.start) if piece.code else piece.text
             if part is not None:
                 parts.append(part)
-        return Text(field, tuple(parts)) if len(parts) == len(pieces) else None
+        return MixedText(field, tuple(parts)) if len(parts) == len(pieces) else None
 
     def _pieces(self, node: Scalar) -> list[Piece] | None:
         try:

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from bridge.document import MappingNode, Scalar, compose
 from bridge.findings import Finding
-from bridge.jq import Budget, BudgetExceeded, Defs, JqError, JqProblem, Program, compile_program, parse
+from bridge.jq import BudgetExceeded, Defs, EvalBudget, JqError, JqProblem, Program, compile_program, parse
 from bridge.jq.syntax.nodes import Call, Function, If, Node, children
-from bridge.rules.map.scope import VARIABLES, Scope
+from bridge.rules.map.scope import VARIABLES, RecordScope
 from bridge.rules.model import Expression, Rule, RuleFile, RuleSet
 from bridge.rules.tools.explain import Explained, RuleSeen
 
@@ -99,7 +99,7 @@ class Coverage:
             for expression in per_event:
                 self._look(expression, item.scope)
 
-    def _look(self, expression: Expression, scope: Scope) -> None:
+    def _look(self, expression: Expression, scope: RecordScope) -> None:
         probes = self._probes.get(id(expression))
         if not probes:
             return
@@ -122,8 +122,8 @@ class Coverage:
         return [site for site, reached in self._sites.items() if not reached]
 
 
-def _reached(program: Program, scope: Scope) -> bool:
-    budget = Budget()
+def _reached(program: Program, scope: RecordScope) -> bool:
+    budget = EvalBudget()
     try:
         for _output in program.run(scope.value, scope.args, budget):
             pass

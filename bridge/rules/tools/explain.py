@@ -11,24 +11,24 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from bridge.flow import Event, Fault, MappingContext, Record
-from bridge.jq import Budget, JqError, JqProblem, Program, compile_program
+from bridge.jq import EvalBudget, JqError, JqProblem, Program, compile_program
 from bridge.jq.syntax.nodes import Binary, Literal as Constant, Logic, Node
 from bridge.rules.map.decode import SNAPSHOT, decoder, readable_headers
 from bridge.rules.map.faults import MapError
 from bridge.rules.map.mapping import RuleMapper, compile_mapping, rule_mapper
-from bridge.rules.map.scope import VARIABLES, Args, Scope, args_maker
+from bridge.rules.map.scope import VARIABLES, Args, RecordScope, args_maker
 from bridge.rules.map.slow_path import NOTHING, maker, unreadable
 from bridge.rules.model import (
     AttachmentRule,
     Computed,
+    Elements,
     Expression,
     Fields,
     Fixed,
-    Items,
+    MixedText,
     Rule,
     RuleFile,
     RuleSet,
-    Text,
     Value,
 )
 from bridge.rules.name_patterns import recipient_filter
@@ -40,8 +40,8 @@ __all__ = [
     "FileSeen",
     "ItemSeen",
     "Part",
+    "PartSeen",
     "RuleSeen",
-    "Seen",
     "Tested",
     "conditions_of",
     "errors_of",
@@ -52,7 +52,7 @@ __all__ = [
 PartOutcome = Literal["value", "null", "nothing", "error"]
 
 
-class Seen(NamedTuple):
+class PartSeen(NamedTuple):
     """What one part came out as. `value` is NOTHING where there is none; `error` says why."""
 
     label: str
@@ -67,7 +67,7 @@ class Part(NamedTuple):
 
     label: str
     text: str
-    see: Callable[[Scope], Seen]
+    see: Callable[[RecordScope], PartSeen]
 
 
 class Condition(NamedTuple):
@@ -111,19 +111,19 @@ def _part(label: str, value: Value) -> Part:
     make = maker(value)
     alone = value.expression if isinstance(value, Computed) else None
 
-    def see(scope: Scope) -> Seen:
+    def see(scope: RecordScope) -> PartSeen:
         try:
             made = make(scope)
         except MapError as error:
-            return Seen(label, text, "error", NOTHING, _own_words(alone, scope, error))
+            return PartSeen(label, text, "error", NOTHING, _own_words(alone, scope, error))
         if made is NOTHING:
-            return Seen(label, text, "nothing", NOTHING)
-        return Seen(label, text, "null" if made is None else "value", made)
+            return PartSeen(label, text, "nothing", NOTHING)
+        return PartSeen(label, text, "null" if made is None else "value", made)
 
     return Part(label, text, see)
 
 
-def _own_words(expression: Expression | None, scope: Scope, error: MapError) -> str:
+def _own_words(expression: Expression | None, scope: RecordScope, error: MapError) -> str:
     """The error in jq's words where one expression is all there is; the mapper's leave out what a record holds."""
     if expression is not None and error.code == "expression_failed":
         try:
@@ -139,11 +139,11 @@ def written(value: Value) -> str:
         return value.value if isinstance(value.value, str) else _json(value.value)
     if isinstance(value, Computed):
         return f"${{ {value.expression.text.strip()} }}"
-    if isinstance(value, Text):
+    if isinstance(value, MixedText):
         return "".join(part if isinstance(part, str) else f"${{ {part.text.strip()} }}" for part in value.parts)
     if isinstance(value, Fields):
         return "{" + ", ".join(f"{name}: {written(part)}" for name, part in value.entries) + "}"
-    assert isinstance(value, Items)
+    assert isinstance(value, Elements)
     return "[" + ", ".join(written(part) for part in value.values) + "]"
 
 
@@ -209,9 +209,9 @@ class ItemSeen(NamedTuple):
     number: int | None
     """The item's place in the fan-out, from 0; None without one."""
     item: Any
-    parts: tuple[Seen, ...]
+    parts: tuple[PartSeen, ...]
     result: Event | Fault | None
-    scope: Scope
+    scope: RecordScope
     """What its expressions saw."""
 
 
@@ -224,7 +224,7 @@ class RuleSeen(NamedTuple):
     conditions: tuple[Tested, ...]
     items: tuple[ItemSeen, ...]
     fault: Fault | None
-    scope: Scope | None = None
+    scope: RecordScope | None = None
     """What `when` and `for_each` saw, if the rule was reached."""
 
 
@@ -341,7 +341,7 @@ class Explainer:
         if record.value() is None and not ready.for_tombstones:
             return RuleSeen(rule, "not reached", "a tombstone, and the rule does not name $tombstone", (), (), None)
         taken, results = ready.run(value, args, record, keys)
-        scope = Scope(value, args, Budget())
+        scope = RecordScope(value, args, EvalBudget())
         conditions = tuple(_tested(condition, scope) for condition in ready.conditions)
         if not taken:
             state: State = "failed" if results else "did not fire"
@@ -366,16 +366,16 @@ def _variables(view: _View, record: Record) -> frozenset[str]:
     return _EVERY_VARIABLE
 
 
-def _tested(condition: Condition, scope: Scope) -> Tested:
+def _tested(condition: Condition, scope: RecordScope) -> Tested:
     operand = None
     if condition.operand is not None:
         text, program = condition.operand
         try:
-            operand = (text, _first(list(program.run(scope.value, scope.args, Budget()))))
+            operand = (text, _first(list(program.run(scope.value, scope.args, EvalBudget()))))
         except JqError:
             operand = None
     try:
-        value = _first(list(condition.program.run(scope.value, scope.args, Budget())))
+        value = _first(list(condition.program.run(scope.value, scope.args, EvalBudget())))
     except JqError as error:
         return Tested(condition.text, NOTHING, errors_of(error), operand)
     return Tested(condition.text, value, None, operand)
@@ -385,18 +385,18 @@ def _first(outputs: list[Any]) -> Any:
     return outputs[0] if outputs else NOTHING
 
 
-def _items(ready: _Ready, scope: Scope, results: list[Event | Fault]) -> tuple[ItemSeen, ...]:
+def _items(ready: _Ready, scope: RecordScope, results: list[Event | Fault]) -> tuple[ItemSeen, ...]:
     for_each = ready.rule.for_each
     if for_each is None:
         return (_item(ready, scope, None, None, results[0] if results else None),)
-    items = list(for_each.program.run(scope.value, scope.args, Budget()))
+    items = list(for_each.program.run(scope.value, scope.args, EvalBudget()))
     return tuple(
         _item(ready, scope.for_item(item, number), number, item, result)
         for number, (item, result) in enumerate(zip(items, results, strict=True))
     )
 
 
-def _item(ready: _Ready, scope: Scope, index: int | None, item: Any, result: Event | Fault | None) -> ItemSeen:
+def _item(ready: _Ready, scope: RecordScope, index: int | None, item: Any, result: Event | Fault | None) -> ItemSeen:
     parts = []
     for part in ready.parts:
         scope.budget.reset()

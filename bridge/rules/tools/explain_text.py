@@ -12,7 +12,7 @@ from bridge.jq import tojson_text
 from bridge.jsontext import loads
 from bridge.rules.map.scope import args_maker
 from bridge.rules.map.slow_path import NOTHING
-from bridge.rules.tools.explain import Explained, FileSeen, ItemSeen, RuleSeen, Seen, Tested
+from bridge.rules.tools.explain import Explained, FileSeen, ItemSeen, PartSeen, RuleSeen, Tested
 
 __all__ = ["Summary", "as_json", "as_lines"]
 
@@ -105,7 +105,7 @@ def _one_line(text: str) -> str:
     return text if len(text) <= 44 else text[:43] + "…"
 
 
-def _part(part: Seen) -> str:
+def _part(part: PartSeen) -> str:
     if part.outcome == "error":
         return f"error: {part.error}"
     return "nothing (left out)" if part.outcome == "nothing" else _shown(part.value)
@@ -252,7 +252,7 @@ class Summary:
         for part in item.parts:
             self._part(tally, part)
 
-    def _part(self, tally: _RuleCounts, part: Seen) -> None:
+    def _part(self, tally: _RuleCounts, part: PartSeen) -> None:
         if part.label == "properties" and isinstance(part.value, dict):
             for name, value in part.value.items():
                 tally.values[f"properties.{name}"]["null" if value is None else "value"] += 1

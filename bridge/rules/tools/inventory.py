@@ -12,7 +12,7 @@ from bridge.jq.syntax.nodes import Call, Literal, Node, Object, Pipe
 from bridge.rules.lint.contexts import Placed, placed
 from bridge.rules.lint.signatures import Types
 from bridge.rules.lint.types import Around, types_of
-from bridge.rules.model import Computed, Expression, Fields, Fixed, Items, Rule, RuleFile, RuleSet, Text, Value
+from bridge.rules.model import Computed, Elements, Expression, Fields, Fixed, MixedText, Rule, RuleFile, RuleSet, Value
 from bridge.rules.tools.explain import written
 
 __all__ = ["MadeEvent", "Property", "inventory"]
@@ -116,7 +116,7 @@ def _property(name: str, value: Value, places: dict[int, Placed]) -> Property | 
         place = places[id(value.expression)]
         types = types_of(value.expression.program.node, place.given, place.around, lambda _remark: None)
         return None if not types else Property(name, _named(types), not value.expression.program.single, written(value))
-    kinds = {Text: "string", Fields: "object", Items: "array"}
+    kinds = {MixedText: "string", Fields: "object", Elements: "array"}
     kind = type_name(value.value) if isinstance(value, Fixed) else kinds[type(value)]
     return Property(name, (kind,), optional=False, text=written(value))
 

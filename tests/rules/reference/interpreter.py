@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from bridge.flow import Event, Fault, Mapped, Mapper, MappingContext, Record, Stage
-from bridge.jq import Budget, BudgetExceeded, JqError, number_text
+from bridge.jq import BudgetExceeded, EvalBudget, JqError, number_text
 from bridge.jsontext import Fragment
 from bridge.rules.map.body import exact_json
 from bridge.rules.map.decode import SNAPSHOT, decoder
@@ -20,14 +20,14 @@ from bridge.rules.map.slow_path import plain_reason
 from bridge.rules.model import (
     AttachmentRule,
     Computed,
+    Elements,
     Expression,
     Fields,
     Fixed,
-    Items,
+    MixedText,
     Rule,
     RuleFile,
     RuleSet,
-    Text,
     Value,
     expressions_in,
 )
@@ -74,7 +74,7 @@ def reference(ruleset: RuleSet, context: MappingContext, topic: str) -> Mapper:
                 taken = True
                 continue
             for rule in rules:
-                if Run(rule, topic, context, record, Seen(value, args, Budget()), results, keys).made():
+                if Run(rule, topic, context, record, Seen(value, args, EvalBudget()), results, keys).made():
                     taken = True
                     if rule.final:
                         break
@@ -110,7 +110,7 @@ class Seen:
 
     value: Any
     args: Args
-    budget: Budget
+    budget: EvalBudget
 
     def with_item(self, item: Any, index: int) -> Seen:
         return Seen(self.value, (*self.args[:7], item, index), self.budget)
@@ -276,12 +276,12 @@ def value_of(value: Value, seen: Seen) -> Any:
         return value.value
     if isinstance(value, Computed):
         return one_of(value.expression, seen)
-    if isinstance(value, Text):
+    if isinstance(value, MixedText):
         return "".join(part if isinstance(part, str) else part_text(part, seen) for part in value.parts)
     if isinstance(value, Fields):
         made = [(name, value_of(part, seen)) for name, part in value.entries]
         return {name: part for name, part in made if part is not NOTHING}
-    assert isinstance(value, Items)
+    assert isinstance(value, Elements)
     return [part for item in value.values if (part := value_of(item, seen)) is not NOTHING]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from bridge.findings import Finding, has_errors, render
-from bridge.jq import Budget, JqError, JqProblem, compile_program
+from bridge.jq import EvalBudget, JqError, JqProblem, compile_program
 from bridge.jq.builtins.table import ANY
 from bridge.rules.lint.check import CODES, check_rules
 from bridge.rules.lint.signatures import ARGUMENTS, INPUTS, OPERATORS
@@ -299,7 +299,7 @@ ARGUMENT = {
 
 def fails(program: str, value: Any) -> bool:
     try:
-        list(compile_program(program).run(value, (), Budget()))
+        list(compile_program(program).run(value, (), EvalBudget()))
     except (JqError, JqProblem):
         return True
     return False
