@@ -204,7 +204,7 @@ def _skewed(seconds: float) -> Callable[[Ground], Calls]:
 
 
 _REPEATED: Final = (
-    "accepted → delivered, once; refused (400 to 422) → a dead letter for what was delivered in truth: add a row to "
+    "accepted → delivered, once; refused (400 to 422) → a dead letter, although it was delivered: add a row to "
     "suprsend.answers with that type or message and `verdict: accepted`"
 )
 _OK: Final = ("accepted",)
@@ -213,7 +213,7 @@ _BAD: Final = ("invalid",)
 QUESTIONS: Final = (
     Question(
         "bulk-all-good",
-        "How is a bulk call answered of which every event is good?",
+        "How is a bulk call answered when all its events are good?",
         _NOT_LISTENED,
         (("accepted, accepted",),),
         "the SDKs read `records` with one result per event, of whatever 2xx",
@@ -223,7 +223,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "bulk-one-bad",
-        "How is a bulk call answered of which one event is bad?",
+        "How is a bulk call answered when one of its events is bad?",
         "one good event, which no workflow listens to; the other is refused",
         (("accepted, invalid",),),
         "the documented 207 has a result for each event",
@@ -233,7 +233,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "bulk-all-bad",
-        "How is a bulk call answered of which every event is bad?",
+        "How is a bulk call answered when all its events are bad?",
         _REFUSED,
         (("invalid, invalid",),),
         "the documented 207 has a result for each event",
@@ -251,7 +251,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "duplicate-same-body",
-        "How is a key answered that was used, with the same body?",
+        "How is a repeat with the same key and the same body answered?",
         "one event, which no workflow listens to; its repeat is skipped",
         (_OK, _OK),
         "a repeat after a time-out must not look like a refusal; the documentation says `skipped`",
@@ -260,7 +260,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "duplicate-other-body",
-        "How is a key answered that was used, with another body?",
+        "How is a repeat with the same key and another body answered?",
         "one event, which no workflow listens to; its repeat is skipped",
         (_OK, _OK),
         "after a change of rules a record keeps its key, and its body may differ",
@@ -319,12 +319,12 @@ QUESTIONS: Final = (
         _NOBODY,
         (("accepted", "invalid"), _BAD),
         "255 are documented for a user's distinct_id",
-        "accepted at 256 → such an event is lost without a word over there",
+        "accepted at 256 → SuprSend loses such an event without a word",
         _long_ids,
     ),
     Question(
         "unknown-user",
-        "How is an event for a user answered whom SuprSend does not know?",
+        "How is an event answered when SuprSend does not know its user?",
         _NOBODY,
         (("accepted", "invalid"),),
         "documented: accepted, then discarded without an error",
@@ -351,7 +351,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "reserved-properties",
-        "Are property keys taken that begin with `$` or `ss_`?",
+        "Are property keys that begin with `$` or `ss_` taken?",
         "one or two events, which no workflow listens to",
         (("invalid", "accepted"), ("invalid", "accepted")),
         "documented as not allowed; no SDK enforces it",
@@ -388,7 +388,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "date-600",
-        "Is a call taken whose date is ten minutes off, late and early?",
+        "Is a call taken when its date is ten minutes late, or early?",
         _NOT_LISTENED,
         (_OK, _OK),
         "no tolerance is documented",
@@ -398,7 +398,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "date-86400",
-        "Is a call taken whose date is a day off, late and early?",
+        "Is a call taken when its date is a day late, or early?",
         _NOT_LISTENED,
         (("setup", "accepted"), ("setup", "accepted")),
         "no tolerance is documented",

@@ -212,7 +212,7 @@ def _count(number: int, word: str) -> str:
 
 LIVE_CODES: Final = {
     "L001": ("Kafka would hold the bridge.", "Do what the message says; the bridge goes on by itself then."),
-    "L003": ("Kafka forbids what the bridge can do without.", "Do what the message says, or live without it."),
+    "L003": ("A right is missing; the bridge works without it.", "Do what the message says, or live without it."),
     "L002": ("SuprSend would hold the bridge.", "Do what the message says; the bridge goes on by itself then."),
 }
 _NOTHING: Final = b"[]"

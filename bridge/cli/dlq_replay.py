@@ -115,7 +115,7 @@ def replayed(settings: Settings, wish: ReplayWish) -> None:
             report = replay.run(_letters(box, chosen), _progress(len(chosen)))
     _print(report, "sent")
     if report.stopped is not None:
-        raise Failure(f"stopped, SuprSend takes no events: {report.stopped}; call it again to go on", FOUND)
+        raise Failure(f"stopped: SuprSend takes no events ({report.stopped}); run the command again to go on", FOUND)
 
 
 def _rules(mapping: CompiledMapping) -> Rules:

@@ -84,7 +84,9 @@ def _from_lines(lines: Iterable[bytes], topic: str | None, *, envelope: bool) ->
     from bridge.flow import PlainRecord
 
     if topic is None and not envelope:
-        raise Failure("say which topic the records are of (--topic orders.v1), or that they say it (--envelope)")
+        raise Failure(
+            "name the topic of the records (--topic orders.v1), or give records that name theirs (--envelope)"
+        )
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text:

@@ -181,7 +181,7 @@ def go_past(delivery: Delivery, scope: TopicPartition, first: int, to: int) -> N
         raise Declined(message)
     # What was given back is read again from anywhere below it: what lies between may be gone.
     if first >= to or (part.ledger.given is None and first < part.ledger.next):
-        message = f"{scope[0]}:{scope[1]} is read from {part.ledger.next} on: look again what cannot be read"
+        message = f"{scope[0]}:{scope[1]} is now read from offset {part.ledger.next} on: run the command again"
         raise Declined(message)
     delivery.order(GoPast(*scope, part.epoch, first, to))
 

@@ -252,7 +252,9 @@ def unread(error: KafkaError, offset: int, topic: str) -> Unread:
 def silence(offset: int, end: int) -> Unread:
     """What to tell of a partition of which nothing comes, not even an error."""
     message = f"no record, no end and no error for {SILENT_SECONDS:.0f} s, though the log ends at {end}"
-    return Unread(offset, "unreadable", message, "Kafka's client stands still here: most likely a batch is damaged")
+    return Unread(
+        offset, "unreadable", message, "Kafka's client does not get past this offset: most likely a batch is damaged"
+    )
 
 
 def unread_trouble(unread: Mapping[TopicPartition, Unread]) -> Trouble:

@@ -120,7 +120,7 @@ EVENTS: Mapping[str, LogEvent] = MappingProxyType(
         ),
         "metadata_refused": _event(
             "error",
-            "The brokers take no commit metadata: what cannot be promised without it. Once in a process.",
+            "The brokers take no commit metadata at all; the line says what is not promised without it. Once in a process.",
             "size message",
         ),
         "metadata_foreign": _event(

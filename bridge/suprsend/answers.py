@@ -153,7 +153,7 @@ def _of_record(records: Sequence[Row], record: object) -> tuple[Verdict, str, st
     if status == "success":
         if 200 <= code <= 299 and "error" not in record:
             return Verdict.ACCEPTED, str(code), ""
-        return Verdict.UNKNOWN, "malformed", "success, but with an error or without a status_code of success"
+        return Verdict.UNKNOWN, "malformed", "success, but with an error, or with a status_code that is no success"
     if status not in ("error", "fail") or 0 <= code <= 399:
         return Verdict.UNKNOWN, "malformed", "the result of this event is neither success nor an error"
     _code, type_, message = _error_of(record)

@@ -38,7 +38,7 @@ def _certificates(whose: str, setting: str) -> dict[str, Cause]:
             f"the certificate of {whose} is for another name",
             f"check {setting}; or something on the way answers in its place",
         ),
-        "certificate_self_signed": Cause(f"the certificate of {whose} is signed by itself and not trusted", _TRUST),
+        "certificate_self_signed": Cause(f"the certificate of {whose} is self-signed, and not trusted", _TRUST),
         "certificate_unknown_authority": Cause(
             f"the certificate of {whose} is from an unknown authority, which is not trusted here", _TRUST
         ),

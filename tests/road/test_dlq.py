@@ -175,7 +175,7 @@ def test_a_replay_stops_in_an_outage_and_goes_on_where_it_was(world: World, cli:
     assert "nothing to replay" in out
     code, out = cli("replay", "--yes", "--limit", "280", "--rate", "1000")
     assert code == 1, out
-    assert "call it again to go on" in out
+    assert "run the command again to go on" in out
     sent = len(accepted(world.sandbox))
     assert 0 < sent < 240
     committed = world.kafka.committed(f"{world.group}.replay", dead)

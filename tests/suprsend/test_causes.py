@@ -61,7 +61,7 @@ def with_certificate(name: str) -> str:
         ("early", "early", "certificate_not_yet_valid", "is not yet valid"),
         ("misnamed", "ca", "certificate_wrong_name", "is for another name"),
         ("server", "client", "certificate_unknown_authority", "from an unknown authority"),
-        ("expired", "ca", "certificate_self_signed", "signed by itself"),
+        ("expired", "ca", "certificate_self_signed", "self-signed"),
     ],
 )
 def test_a_certificate_that_is_not_accepted(start_box: StartBox, name: str, ca: str, cause: str, words: str) -> None:

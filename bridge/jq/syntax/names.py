@@ -83,7 +83,7 @@ class Checker:
             if param != name:
                 inner = inner.and_variables(name)
         if len(set(function.params)) != len(function.params):
-            message = f"`{function.name}` has two parameters of one name"
+            message = f"`{function.name}` has two parameters with the same name"
             raise JqProblem("refused", message, function.start, function.start + 3, "give them different names")
         self.check(function.body, inner, last=False)
 

@@ -486,7 +486,7 @@ class Parser(Mistakes):
             if self.tokens.peek.kind != "quote":
                 if whole_format:
                     return Format(first.start, first.end, name[1:])
-                message = f"`{name}` is followed by a text here"
+                message = f"`{name}` has to be followed by a text here"
                 field = self.tokens.text[: first.start].endswith(".")
                 hint = f'write `["{name}"]` without the dot for the field' if field else f'write `{name} "…"`'
                 raise JqProblem("syntax", message, first.start, first.end, hint)

@@ -159,8 +159,8 @@ class Shadow:
         if error.code() in _NOT_FOR_US and not self._warned:
             self._warned = True
             LOG.warning(
-                "the group %s cannot be used: give the bridge's user Read and Describe on it, or a reset of all "
-                "offsets of the group cannot be told from a first start (%s)",
+                "the group %s cannot be used: give the bridge's user Read and Describe on it; without them a reset of all "
+                "offsets of the group looks like a first start (%s)",
                 self._group,
                 plain(error),
             )

@@ -95,7 +95,7 @@ def _groups(settings: Kafka) -> list[AskedGroup]:
     name = settings.group_id
     return [
         AskedGroup(name),
-        AskedGroup(f"{name}.delivered", "a reset of all offsets of the group cannot be told from a first start"),
+        AskedGroup(f"{name}.delivered", "a reset of all offsets of the group looks like a first start"),
         AskedGroup(f"{name}.paused", "a pause lasts until the process ends"),
         AskedGroup(f"{name}.replay"),
         AskedGroup(f"{name}.dry-run"),

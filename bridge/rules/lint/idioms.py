@@ -46,7 +46,7 @@ CODES: Final[Codes] = {
         'when: .type == "placed" or "paid"',
     ),
     "R042": FindingCode(
-        "A default that a false value would never pass.",
+        "A default that replaces `false`, too.",
         "Write `if .x == null then true else .x end`: for `//` false is as good as missing.",
         "properties: {public: '${ .public // true }'}",
         severity="warning",

@@ -122,7 +122,7 @@ def _number(value: float) -> Any:
     if PLAIN_LEAST <= value < PLAIN_MOST or -PLAIN_MOST < value <= -PLAIN_LEAST:
         return int(value) if value.is_integer() else value
     if not isfinite(value):
-        raise MapError("not_finite", "A number in the properties is infinite or not a number.")
+        raise MapError("not_finite", "A number in the properties is infinity or NaN, which JSON cannot hold.")
     number = whole(value)
     return number if type(number) is int else Fragment(number_text(value).encode())
 

@@ -90,7 +90,9 @@ FAULTS: dict[str, FaultKind] = {
     ),
     "fan_out_list": FaultKind(_M, "`for_each` gave a list as one item.", "Write `[]` behind it: `.mentions[]`."),
     "fan_out_too_large": FaultKind(_M, "`for_each` gave more items than `max_fan_out`.", "Raise `max_fan_out`."),
-    "not_finite": FaultKind(_M, "A number in the event is infinite or not a number.", "Guard the arithmetic."),
+    "not_finite": FaultKind(
+        _M, "A number in the event is infinity or NaN, which JSON cannot hold.", "Guard the arithmetic."
+    ),
     "event_too_deep": FaultKind(_M, "The event is nested over 200 levels deep.", "Send a part of the record."),
     "bad_text": FaultKind(_M, "Text in the event is not Unicode (half a surrogate pair).", "Ask the producer."),
     "not_sendable": FaultKind(_M, "The event cannot be written as JSON.", "Report this: it is a bug of the bridge."),

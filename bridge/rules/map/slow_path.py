@@ -238,7 +238,7 @@ def part_text(expression: Expression, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         if not isfinite(value):
-            raise MapError("not_finite", f"{where(expression)} gave a number that is infinite or not a number.")
+            raise MapError("not_finite", f"{where(expression)} gave infinity or NaN, which JSON cannot hold.")
         return number_text(value)
     raise _unprintable(expression, value)
 
@@ -306,7 +306,7 @@ def _from_object(field: str, item: Any) -> dict[str, Any]:
         message = f"{field} came out as {kind_of(item)} without a url; make {{url, filename, ignore_if_error}}."
         raise MapError("attachment", message)
     if not item.keys() <= _ATTACHMENT_KEYS:
-        message = f"{field} has a key that no attachment has; there are url, filename and ignore_if_error."
+        message = f"{field} has an unknown key; an attachment has url, filename and ignore_if_error."
         raise MapError("attachment", message)
     return checked_attachment(field, item["url"], item.get("filename", NOTHING), item.get("ignore_if_error", NOTHING))
 

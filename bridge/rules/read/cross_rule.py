@@ -21,7 +21,7 @@ CODES: Final[Codes] = {
         A_RULE + "  - name: placed\n    topics: [orders.v1]\n    event: placed_again\n    distinct_id: ${ .id }\n",
     ),
     "R011": FindingCode(
-        "An old name (`was`) that cannot be.",
+        "This cannot be the former name (`was`) of a rule.",
         "Name the rule as it was called before, once.",
         "name: placed\nwas: placed",
     ),

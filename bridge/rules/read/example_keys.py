@@ -67,7 +67,7 @@ EVENT: Final[Keys] = {
     ),
     "expired": Key("It is older than the rule's `max_age` and is not sent.", (True,), _FLAG),
     "match": Key(
-        "`exact` (if it is not set): what is not said here must not be there. `partial`: only what is said counts.",
+        "`exact` (the default): what is not said here must not be there. `partial`: only what is said counts.",
         ("partial",),
         Typed(str, "exact or partial", {"enum": ["exact", "partial"]}),
     ),
@@ -132,7 +132,7 @@ CODES: Final[Codes] = {
     "T003": FindingCode("A key that must be there is missing.", "Add it."),
     "T004": FindingCode("A value has the wrong type.", "Write what the message asks for."),
     "T005": FindingCode(
-        "A word that means nothing: no outcome, no rule, no code of an error.", "Use one that there is."
+        "An unknown word: it is no outcome, no rule and no code of an error.", "Use one that there is."
     ),
     "T006": FindingCode(
         "A record that cannot be made.", "Give a topic, and one of value, text, base64, file, tombstone."

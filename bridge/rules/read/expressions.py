@@ -34,7 +34,7 @@ CODES: Final[Codes] = {
         "properties: {sent: '${ now | todate }'}",
     ),
     "R016": FindingCode(
-        "Another language's way of writing.",
+        "This is another language, not jq.",
         "Write it in jq, as the message shows.",
         'when: .type == "placed" && .total > 0',
     ),
@@ -44,7 +44,7 @@ CODES: Final[Codes] = {
         'when: .id | test("(?=o)-")',
     ),
     "R018": FindingCode(
-        "A function that is there already.", "Give yours another name.", "defs: 'def map(f): .[] | f;'\n" + A_RULE
+        "A function of this name exists already.", "Give yours another name.", "defs: 'def map(f): .[] | f;'\n" + A_RULE
     ),
     "R019": FindingCode(
         "An expression that cannot be compiled.",

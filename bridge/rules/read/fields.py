@@ -20,11 +20,11 @@ CODES: Final[Codes] = {
     ),
     "R005": FindingCode("A value has the wrong type.", "Write what the message asks for.", "final: 'true'"),
     "R008": FindingCode(
-        "A setting of a topic that does not exist.",
+        "A topic has no such setting, or the setting no such word.",
         "Use one of the words that the message lists.",
         "topics: {orders.v1: {decode: avro}}\n" + A_RULE,
     ),
-    "R030": FindingCode("No length of time.", "Write a number and s, m, h or d: `24h`.", "max_age: 24 hours"),
+    "R030": FindingCode("This is no length of time.", "Write a number and s, m, h or d: `24h`.", "max_age: 24 hours"),
 }
 
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")

@@ -204,7 +204,8 @@ _FORMATS: Final = {
     "cloudevents": "cloud_events",
 }
 _NO_DECODER: Final = dict.fromkeys(
-    ("avro", "protobuf", "proto", "xml", "csv"), "no decoder reads it: convert it to JSON before, with Kafka Connect"
+    ("avro", "protobuf", "proto", "xml", "csv"),
+    "no decoder here reads it: convert it to JSON first, with Kafka Connect",
 )
 _COMPUTED_OR: Final = "An expression is written `${ jq }`; all else is literal."
 
@@ -349,7 +350,7 @@ RULE: Final[Keys] = {
         a_property=False,
     ),
     "on_error": Key(
-        "What becomes of a record that this rule fails on: `dead_letter` (if it is not set), `skip`, or `halt`, which "
+        "What becomes of a record that this rule fails on: `dead_letter` (the default), `skip`, or `halt`, which "
         "stops the partition there.",
         ("dead_letter",),
         Word(("dead_letter", "skip", "halt"), _ENDS),
@@ -368,12 +369,12 @@ TOPIC: Final[Keys] = {
         others="format encoding codec type",
     ),
     "unmatched": Key(
-        "What becomes of records that no rule takes: `skip` (if it is not set) or `dead_letter`.",
+        "What becomes of records that no rule takes: `skip` (the default) or `dead_letter`.",
         ("skip",),
         Word(("skip", "dead_letter"), _ENDS, "R008"),
     ),
     "key": Key(
-        "How `$key` is read: `text` (if it is not set) or `json`.",
+        "How `$key` is read: `text` (the default) or `json`.",
         ("json",),
         Word(("text", "json"), _FORMATS, "R008"),
     ),

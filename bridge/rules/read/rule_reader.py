@@ -37,12 +37,12 @@ CODES: Final[Codes] = {
         "rules:\n  - name: placed\n    topics: [orders.v1]\n    event: placed\n",
     ),
     "R007": FindingCode(
-        "No name or pattern of a topic.",
+        "This is neither the name of a topic nor a pattern.",
         "Write a topic's name, or `/regex/` to match whole names.",
         "topics: [orders.*]",
     ),
     "R009": FindingCode(
-        "No name of a rule.",
+        "This cannot be the name of a rule.",
         "Use a-z, 0-9, `.`, `_`, `-`; begin with a letter or digit; at most 63.",
         "name: Order Placed",
     ),
@@ -51,7 +51,7 @@ CODES: Final[Codes] = {
     ),
     "R025": FindingCode(
         "An event name that SuprSend refuses.",
-        "Choose another: not `$…`, not `ss_…`, two characters.",
+        "Choose another: not `$…`, not `ss_…`, at least two characters.",
         "event: ss_placed",
     ),
     "R026": FindingCode(

@@ -293,7 +293,7 @@ def part_text(expression: Expression, seen: Seen) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         if not isfinite(value):
-            raise MapError("not_finite", f"{place} gave a number that is infinite or not a number.")
+            raise MapError("not_finite", f"{place} gave infinity or NaN, which JSON cannot hold.")
         return number_text(value)
     if value is NOTHING:
         raise MapError("text_nothing", f'{place} gave nothing in the middle of text; write a default: // "…".')
@@ -393,7 +393,7 @@ def from_object(named: str, item: Any) -> dict[str, Any]:
         message = f"{named} came out as {kind_of(item)} without a url; make {{url, filename, ignore_if_error}}."
         raise MapError("attachment", message)
     if not item.keys() <= {"url", "filename", "ignore_if_error"}:
-        message = f"{named} has a key that no attachment has; there are url, filename and ignore_if_error."
+        message = f"{named} has an unknown key; an attachment has url, filename and ignore_if_error."
         raise MapError("attachment", message)
     return checked(named, item["url"], item.get("filename", NOTHING), item.get("ignore_if_error", NOTHING))
 
