@@ -52,7 +52,7 @@ def list_(
     since: Since = None,
     until: Until = None,
     only_open: Annotated[bool, typer.Option("--open", help="Only letters that no replay has dealt with.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="The newest so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest.")] = 50,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -89,7 +89,8 @@ def show(
 @command.command()
 def replay(
     letters: Annotated[
-        Many, typer.Argument(metavar="[TOPIC/PARTITION/OFFSET]...", help="Only these, as `list` names them.")
+        Many,
+        typer.Argument(metavar="[TOPIC/PARTITION/OFFSET]...", help="Only these letters, named as `list` names them."),
     ] = None,
     *,
     rule: Rule = None,
@@ -103,10 +104,14 @@ def replay(
         bool, typer.Option("--dry-run", help="Count and show what would be sent; send nothing.")
     ] = False,
     rate: Annotated[float, typer.Option(min=0.1, max=10_000, help="Events a second, at most.")] = 50.0,
-    most: Annotated[int, typer.Option(min=1, max=1_000, help="Leave letters that were replayed so often.")] = 10,
+    most: Annotated[
+        int, typer.Option(min=1, max=1_000, help="Leave out letters that were replayed so many times.")
+    ] = 10,
     allow_repeats: Annotated[
         bool,
-        typer.Option("--allow-repeats", help="Also what may have been sent too long ago: people may be told twice."),
+        typer.Option(
+            "--allow-repeats", help="Send also what may have been sent too long ago: people may be told twice."
+        ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     config: Config = None,

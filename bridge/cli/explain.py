@@ -45,7 +45,7 @@ def command(
 ) -> int:
     """Show for one record each rule, the parts of its `when`, each value and what it came from, and the events.
 
-    From Kafka a record is read outside of any group. It is shown with all that is in it: mind who looks on. Exit
+    From Kafka a record is read outside of any group. All that is in it is shown: mind who looks on. Exit
     code: 0, or 1 where it could not be mapped.
 
     Example: suprsend-bridge explain orders.v1:3:1042

@@ -34,7 +34,7 @@ Numbered = tuple[str, "PlainRecord"]
 def command(
     file: Annotated[Path | None, typer.Argument(help="Records, one per line; - or nothing is standard input.")] = None,
     topic: Annotated[
-        str | None, typer.Option("--topic", "-t", help="The topic that the records are of, each line one value.")
+        str | None, typer.Option("--topic", "-t", help="The topic of the records; each line is one value.")
     ] = None,
     rules: Rules = None,
     config: Config = None,
@@ -52,7 +52,7 @@ def command(
     """Map records, and print the events, one per line. Errors go to standard error.
 
     Exit code: 0, or 1 where a record could not be mapped, with --summary too. With --last records are read from Kafka, outside of any
-    group. Keys of events are those of the bridge but for the cluster's part.
+    group. Keys of events are those of the bridge, except for the part that names the cluster.
 
     Example: suprsend-bridge map --topic orders.v1 < orders.ndjson
     """

@@ -35,7 +35,7 @@ def command(
     window: Annotated[float, typer.Option(min=0, help="Seconds for which an idempotency key counts.")] = 86_400,
     max_skew: Annotated[
         float | None,
-        typer.Option(min=0, help="Seconds a signed Date may be off. SuprSend's is unknown: off unless set."),
+        typer.Option(min=0, help="Seconds by which a signed Date may be off; any Date is taken unless this is set."),
     ] = None,
     variants: Annotated[
         str,

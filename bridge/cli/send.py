@@ -39,7 +39,7 @@ def command(
         str | None, typer.Option(help="Sent again under the same key within 24 h, it notifies nobody twice.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Settings file to take SuprSend's from.")
+        Path | None, typer.Option("--config", "-c", help="Settings file with SuprSend's keys and address.")
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="SuprSend's address, instead of the settings'.")] = None,
 ) -> None:

@@ -31,7 +31,8 @@ def command(
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit's XML.")
     ] = None,
     min_coverage: Annotated[
-        float | None, typer.Option(min=0, max=100, metavar="PERCENT", help="Fail where examples reach less.")
+        float | None,
+        typer.Option(min=0, max=100, metavar="PERCENT", help="Fail where the examples reach less, in percent."),
     ] = None,
     *,
     update: Annotated[

@@ -199,10 +199,10 @@ ACTIONS: Final[Mapping[str, Action]] = {
             "Put one record aside into the dead-letter topic, or go past what cannot be read.",
             """Move one record that holds its partition to the dead-letter topic, with the reason.
 
-    With --unreadable: find the first offset that can be read behind a batch that cannot, show it and what setting might
-    read the batch, ask, and go on there; what lies between is counted as lost. Everything before must be finished. With
-    --offline it does so for a group whose process does not run, or dies of the batch each time; records before the
-    batch that have no outcome are put into the dead-letter topic first.
+    With --unreadable it goes past a batch that cannot be read: it finds the first offset behind the batch that can be
+    read, shows it and the setting that might help, asks, and goes on there. What lies between is counted as lost.
+    Everything before the batch must have an outcome. With --offline it does the same for a group whose process does not
+    run, or dies of the batch each time; records before the batch without an outcome go to the dead-letter topic first.
 
     Example: suprsend-bridge skip orders.v1:3:1042 --reason "malformed, the shop knows"
 
