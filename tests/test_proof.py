@@ -146,7 +146,7 @@ def test_every_sentence_that_promises_something_has_its_test(section: str, said:
         for sentence in there
         if not (NAMED.search(sentence) or any(quoted(quote, sentence) for quote in (*shown, *idle)))
     ]
-    assert open_ones == []
+    assert open_ones == [], f"a test behind it on the page, or a row under `{section}` in tests/PROOF.md"
     found = Counter(quote for quote in (*shown, *idle) for sentence in there if quoted(quote, sentence))
     assert [quote for quote in (*shown, *idle) if found[quote] != 1] == [], (
         "these are the beginning of no sentence, or of several"
