@@ -196,6 +196,8 @@ class MappedRun(NamedTuple):
     """Bytes that the events take in a call, each with a comma."""
     counts: Map[tuple[str, str], int]
     """Events by rule and name."""
+    kinds: Sequence[tuple[str, str]] | None
+    """For each event its rule and name; None where all are alike."""
     events: Callable[[], Sequence[Event]]
     """The events themselves, in the order of `bodies`, for who needs them one by one."""
 

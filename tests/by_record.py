@@ -48,6 +48,7 @@ def by_record(mapper: Mapper) -> RunMapper:
             expires=expires if any(at is not None for at in expires) else None,
             size=size,
             counts=Counter([(event.rule, event.name) for event in events]),
+            kinds=[(event.rule, event.name) for event in events],
             events=lambda: events,
         )
 

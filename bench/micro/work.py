@@ -147,7 +147,7 @@ class Ready(Mapping):
             del offsets
             count = min(len(records), most, room // (len(event.body) + 1))
             size, kind = count * (len(event.body) + 1), {(event.rule, event.name): count}
-            return MappedRun(count, [event.body] * count, None, (), (), None, size, kind, lambda: [event] * count)
+            return MappedRun(count, [event.body] * count, None, (), (), None, size, kind, None, lambda: [event] * count)
 
         return run
 

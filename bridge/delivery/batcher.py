@@ -153,6 +153,7 @@ class Batcher:
         if unwanted:
             offsets = raw.offsets
             self._finish.finish(records_at(part, [offsets[place] for place in unwanted]), Outcome.FILTERED)
+        self._finish.counters.rule_matches.update(matches_of(mapped, taken))
         return taken, run
 
     def _guard(self, part: Partition, raw: Raw, mapped: MappedRun, run: Run, now_ms: int) -> tuple[int, Run]:
@@ -217,7 +218,6 @@ class Batcher:
 
     def _write_storms(self, run: Run) -> None:
         for record, event in zip(run.records, run.events(), strict=True):
-            self._finish.counters.events[event.rule, event.name, "storm"] += 1
             self._dead_letters.write(stormy(run.part, record, event))
 
     def _fan_out(self, part: Partition, raw: Raw, mapped: MappedRun, stop: int) -> None:
@@ -243,7 +243,8 @@ class Batcher:
         return last
 
     def _fault(self, part: Partition, record: Record, fault: Fault, now_ms: int) -> None:
-        self._finish.counters.rule_errors[fault.rule or "", fault.code] += 1
+        if fault.rule is not None:
+            self._finish.counters.rule_errors[fault.rule, fault.code] += 1
         outcome = FAULT_OUTCOME.get(fault.on_error)
         if outcome is None:
             self._dead_letters.refuse(rejected_of(part, record, fault), now_ms)
@@ -291,9 +292,25 @@ class Batcher:
 
     def put_aside(self, run: Run, first_ms: int | None) -> None:
         """These are dead-lettered, since a repeat might notify again; they were first handed over at `first_ms`."""
-        self._finish.counters.dedupe_expired += len(run.offsets)
         for record, event in zip(run.records, run.events(), strict=True):
             self._dead_letters.write(too_late(run.part, record, event, first_ms))
+
+
+def matches_of(mapped: MappedRun, taken: int) -> Counter[str]:
+    """How many of the first `taken` records became something by each rule: events, faults, or both."""
+    if mapped.places is None and not mapped.faults and taken == mapped.records:
+        found: Counter[str] = Counter()
+        for (rule, _), count in mapped.counts.items():
+            found[rule] += count
+        return found
+    places = mapped.places
+    if places is None:
+        gone = {*mapped.unwanted, *(place for place, _ in mapped.faults)}
+        places = [place for place in range(mapped.records) if place not in gone]
+    kinds = mapped.kinds if mapped.kinds is not None else [*mapped.counts] * len(places)
+    pairs = {(place, rule) for place, (rule, _) in zip(places, kinds, strict=True)}
+    pairs.update((place, fault.rule) for place, fault in mapped.faults if fault.rule is not None)
+    return Counter([rule for place, rule in pairs if place < taken])
 
 
 def _run_of(part: Partition, raw: Raw, mapped: MappedRun) -> Run:

@@ -326,10 +326,9 @@ class Calls:
         counters = self._finish.counters
         counters.requests[str(reply.status) if reply.status else reply.error or "unknown"] += 1
         counters.call_seconds.observe(reply.seconds)
-        if judged.whole is Verdict.UNKNOWN:
+        if judged.whole is Verdict.UNKNOWN and 200 <= reply.status < 300:
             counters.unknown_answers += 1
-            if 200 <= reply.status < 300:
-                log_batch(self._journal, "answer_unknown", batch, judged)
+            log_batch(self._journal, "answer_unknown", batch, judged)
         breaker = self._admission.breaker
         was_open = breaker.open
         self._admission.answered(
@@ -421,8 +420,6 @@ class Calls:
     def _refuse(
         self, batch: Batch, run: Run, place: int, verdict: Verdict, code: str, message: str, now_ms: int
     ) -> None:
-        event = run.events()[place]
-        self._finish.counters.events[event.rule, event.name, "refused"] += 1
         rejected = _rejected(batch, run, place, CAUSE.get(verdict, "invalid"), code, message, now_ms)
         self._dead_letters.refuse(replace(rejected, attempts=max(1, batch.attempts)), now_ms)
 
@@ -457,10 +454,12 @@ class Calls:
 
     def _rest(self, batch: Batch, verdict: Verdict, judged: Judged | None, now: float, now_ms: int) -> None:
         """The same bytes again, later; or, if only this batch keeps failing, find the record that is stuck."""
-        self._finish.counters.retries[verdict.value] += 1
         self._stop_clock(batch)
         failing = verdict in (Verdict.TRANSIENT, Verdict.UNKNOWN)
-        if failing and self._stuck.failed(batch, judged or PARTLY, now):
+        stuck = failing and self._stuck.failed(batch, judged or PARTLY, now)
+        if not stuck or batch.count > 1:
+            self._finish.counters.retries[verdict.value] += 1
+        if stuck:
             self._isolate(batch, judged, now, now_ms)
             return
         if failing and self._nothing_else():
@@ -520,7 +519,6 @@ class Calls:
             self._push(batch, now)
             return
         run = batch.runs[0]
-        self._finish.counters.stuck += 1
         code = judged.code if judged else "transient"
         message = judged.message if judged else "refused as transient again and again while others were accepted"
         self._dead_letters.write(_rejected(batch, run, 0, "stuck", code, message, now_ms))

@@ -45,6 +45,8 @@ class Rejected:
     """The rule files that could not read the record, where others could."""
     item_key: str | None = None
     """The key that the item had taken when it failed (`Fault.item_key`)."""
+    ends: tuple[tuple[str, str], ...] = ()
+    """Rule and name of the events that end with it, where it is of the whole record."""
 
     @property
     def brake_key(self) -> str:
@@ -64,6 +66,16 @@ CAUSES: tuple[str, ...] = (
     "skipped_by_operator",
 )
 """The classes of dead letters: a metric label and a filter of `suprsend-bridge dlq`."""
+
+RESULTS: dict[str, str] = {
+    "invalid": "refused",
+    "too_large": "refused",
+    "stuck": "stuck",
+    "dedupe_expired": "dedupe_expired",
+    "storm": "storm",
+    "skipped_by_operator": "skipped",
+}
+"""What an event with a dead letter of that class has come to, in `bridge_events_total`."""
 
 CAUSE_OF_STAGE: dict[Stage, str] = {
     Stage.DECODE: "decode",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 
 from bridge.delivery.admission import Hold, Holds, Reason
 from bridge.delivery.batch import Partition, Run, event_of, records_at
-from bridge.delivery.dead_letter_headers import Rejected, dead_letter_headers
+from bridge.delivery.dead_letter_headers import RESULTS, Rejected, dead_letter_headers
 from bridge.delivery.finish import Brake, Finish
 from bridge.delivery.journal import Journal, log_dead_letter, log_unwritten
 from bridge.delivery.policy import Backoff
@@ -33,6 +34,10 @@ class DeadLetters:
         self._version = version
         self._tickets = 0
         self._out: dict[int, tuple[Rejected, int]] = {}
+        self._pending: Counter[Partition] = Counter()
+        """How many of `_out` are of each partition."""
+        self._troubled: Counter[Partition] = Counter()
+        """How many of each partition Kafka did not take so far: in `failed`, or in `_out` again."""
         self.failed: list[tuple[float, Rejected, int]] = []
         self._braked: list[Rejected] = []
         self.rules_hash = ""
@@ -69,6 +74,7 @@ class DeadLetters:
     def _write(self, rejected: Rejected, failures: int) -> None:
         self._tickets += 1
         self._out[self._tickets] = (rejected, failures)
+        self._pending[rejected.part] += 1
         headers = dead_letter_headers(rejected, version=self._version, rules_hash=self.rules_hash)
         self.outbox.append(DeadLetter(self._tickets, rejected.record, headers))
 
@@ -78,26 +84,32 @@ class DeadLetters:
         if rejected is None:
             return
         part = rejected.part
+        _less(self._pending, part)
+        if failures:
+            _less(self._troubled, part)
         if error is not None:
             self._finish.counters.dead_letter_failures += 1
             if part.live:
                 failures += 1
                 log_unwritten(self._journal, rejected, failures, error)
                 self.failed.append((now + WRITE_BACKOFF.delay(failures, self._rng), rejected, failures))
+                self._troubled[part] += 1
                 self._holds.add(Hold(Reason.DEAD_LETTER_TOPIC, part.name, now_ms, error, rejected.record.offset()))
             return
-        if part.live:
-            self._finish.counters.topic(part.name[0]).dead_letters[rejected.cause] += 1
+        self._count(rejected)
         log_dead_letter(self._journal, rejected)
         self._finish.finish(
-            run_of(rejected), Outcome.DEAD_LETTERED, "dead_lettered" if rejected.event is not None else ""
+            run_of(rejected), Outcome.DEAD_LETTERED, RESULTS[rejected.cause] if rejected.event is not None else ""
         )
-        if part.live and not self._failing(part) and self._holds.lift(part.name, Reason.DEAD_LETTER_TOPIC):
+        if part.live and part not in self._troubled and self._holds.lift(part.name, Reason.DEAD_LETTER_TOPIC):
             self._finish.wake(part)
 
-    def _failing(self, part: Partition) -> bool:
-        retried = any(rejected.part is part and failures for rejected, failures in self._out.values())
-        return retried or any(rejected.part is part for _, rejected, _ in self.failed)
+    def _count(self, rejected: Rejected) -> None:
+        """It is in the topic, whoever has the partition by now."""
+        counters = self._finish.counters
+        counters.topic(rejected.part.name[0]).dead_letters[rejected.cause] += 1
+        for rule, name in rejected.ends:
+            counters.events[rule, name, RESULTS[rejected.cause]] += 1
 
     def retry(self, now: float) -> None:
         """Write again what failed and is due."""
@@ -113,7 +125,7 @@ class DeadLetters:
 
     def pending(self, part: Partition) -> bool:
         """Whether a dead letter of the partition is with the producer: a drain waits for it."""
-        return any(rejected.part is part for rejected, _ in self._out.values())
+        return part in self._pending
 
     def writing(self, part: Partition, record: Record) -> bool:
         """Whether a dead letter of the record is with the producer."""
@@ -130,10 +142,13 @@ class DeadLetters:
 
     def take(self, part: Partition, record: Record) -> list[Rejected]:
         """What was kept back or could not be written for the record, handed over: an operator skips it."""
-        waiting = [*self._braked, *(entry[1] for entry in self.failed)]
+        failed = [entry[1] for entry in self.failed if entry[1].part is part and entry[1].record is record]
+        braked = [each for each in self._braked if each.part is part and each.record is record]
         self.failed = [entry for entry in self.failed if entry[1].part is not part or entry[1].record is not record]
         self._braked = [each for each in self._braked if each.part is not part or each.record is not record]
-        return [each for each in waiting if each.part is part and each.record is record]
+        for _ in failed:
+            _less(self._troubled, part)
+        return [*braked, *failed]
 
     def loosen(self, scope: TopicPartition) -> None:
         """The brake was released there: what it kept back is written, and counting begins anew."""
@@ -152,8 +167,17 @@ class DeadLetters:
 
     def forget(self, part: Partition) -> None:
         """The partition is not ours any more; reports that still come are fenced."""
-        self.failed = [entry for entry in self.failed if entry[1].part is not part]
+        for _ in range(len(self.failed) - len(kept := [entry for entry in self.failed if entry[1].part is not part])):
+            _less(self._troubled, part)
+        self.failed = kept
         self._braked = [rejected for rejected in self._braked if rejected.part is not part]
+
+
+def _less(counted: Counter[Partition], part: Partition) -> None:
+    """One less of a partition; what is at 0 is not kept."""
+    counted[part] -= 1
+    if not counted[part]:
+        del counted[part]
 
 
 def run_of(rejected: Rejected) -> Run:

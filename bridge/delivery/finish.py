@@ -37,7 +37,6 @@ class TopicCounters:
     consumed: int = 0
     finished: Counter[Outcome] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
-    lost: int = 0
 
 
 LATENCY = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
@@ -51,18 +50,17 @@ class DeliveryCounters:
 
     topics: dict[str, TopicCounters] = field(default_factory=dict)
     events: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """By (rule, event name, result): `accepted`, `refused`, `expired`, `storm`, `dead_lettered`."""
+    """Those that ended, by (rule, event name, result): `accepted`, `expired`, or what `RESULTS` calls their dead letter."""
+    rule_matches: Counter[str] = field(default_factory=Counter)
+    """Records that became something by the rule, whenever they are mapped."""
     rule_errors: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By (rule, code of the fault)."""
+    """By (rule, code of the fault); of what reached no rule there is only the dead letter."""
     requests: Counter[str] = field(default_factory=Counter)
     retries: Counter[str] = field(default_factory=Counter)
     waited: dict[str, float] = field(default_factory=dict)
     body_bytes: int = 0
     order_breaks: int = 0
     unknown_answers: int = 0
-    dedupe_expired: int = 0
-    stuck: int = 0
-    released: int = 0
     late_results: int = 0
     dead_letter_failures: int = 0
     latency: Buckets = field(default_factory=lambda: Buckets(LATENCY))
@@ -80,6 +78,10 @@ class DeliveryCounters:
     def wait(self, reason: str, seconds: float) -> None:
         """Calls could not go out for so long, because of that."""
         self.waited[reason] = self.waited.get(reason, 0.0) + seconds
+
+    def events_ended(self, result: str) -> int:
+        """Events that ended so, of all rules, those of former rules included."""
+        return sum(count for (_, _, each), count in self.events.items() if each == result)
 
 
 NOTHING: Locked = {}
@@ -238,7 +240,6 @@ class Finish:
         """These are not ours any more, or will be read again: they leave, and the ledger is the caller's."""
         self._budget.free(part.name[0], sum(map(len, records)) + RECORD_OVERHEAD * len(records))
         self.counters.topic(part.name[0]).finished[Outcome.RELEASED] += len(records)
-        self.counters.released += len(records)
 
     def moved(self, part: Partition) -> None:
         """What is to be said of the partition may be another, though nothing ended."""

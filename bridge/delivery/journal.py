@@ -128,10 +128,20 @@ def log_unwritten(journal: Journal, rejected: Rejected, failures: int, error: st
 
 def log_dead_letter(journal: Journal, rejected: Rejected) -> None:
     """A dead letter was acknowledged; with what is in it, where that was asked for."""
-    why: dict[str, Fact] = {"cause": rejected.cause, "code": rejected.code, "message": rejected.message}
-    place = _place(rejected)
-    journal.note("dead_letter", "warning", rule=rejected.rule, **why, **place)
+    topic, partition = rejected.part.name
+    journal.note(
+        "dead_letter",
+        "warning",
+        rule=rejected.rule,
+        cause=rejected.cause,
+        code=rejected.code,
+        message=rejected.message,
+        topic=topic,
+        partition=partition,
+        offset=rejected.record.offset(),
+    )
     if journal.payloads:
+        place = _place(rejected)
         journal.show("record", rejected.record.value(), rule=rejected.rule, **place)
         if rejected.event is not None:
             journal.show("event", rejected.event.body, rule=rejected.rule, name=rejected.event.name, **place)

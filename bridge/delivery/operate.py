@@ -193,11 +193,12 @@ def _skipped(delivery: Delivery, whole: Rejected, refused: list[Rejected], event
     """
     offset = whole.record.offset()
     fan_out = whole.part.fan_outs.get(offset)
-    if fan_out is None:
-        return [whole]
-    if len(refused) + len(events) != fan_out.left:
-        delivery.finish.last_of(whole.part, offset)
-        return [whole]
+    if fan_out is None or len(refused) + len(events) != fan_out.left:
+        if fan_out is not None:
+            delivery.finish.last_of(whole.part, offset)
+        named = [event for event in (*(each.event for each in refused), *events) if event is not None]
+        ends = [*(kind for each in refused for kind in each.ends), *((event.rule, event.name) for event in named)]
+        return [replace(whole, ends=tuple(ends))]
     why = {"cause": whole.cause, "code": whole.code, "message": whole.message, "last_ms": whole.last_ms}
     kept = [replace(rejected, **why) for rejected in refused]  # type: ignore[arg-type] # the names are those of Rejected
     return [*kept, *(replace(whole, rule=event.rule, event=event) for event in events)]

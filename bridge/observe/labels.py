@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bridge.delivery.admission import Reason
-from bridge.delivery.dead_letter_headers import CAUSES
+from bridge.delivery.calls import AGAIN
+from bridge.delivery.dead_letter_headers import CAUSES, RESULTS
 from bridge.flow import Outcome, Stage, Verdict
 from bridge.rules.map.faults import FAULTS
 
@@ -53,24 +54,16 @@ def _words(name: str, words: Iterable[str], *, numeric: bool = False) -> MetricL
 
 
 OUTCOME = _words("outcome", (outcome.value for outcome in Outcome))
+OF_NO_RULE = frozenset({"internal_error"})
+"""Faults of the mapper itself, which names no rule: they show as dead letters alone."""
 MAPPING_ERROR = _words(
-    "reason", (*(code for code, fault in FAULTS.items() if fault.stage in (Stage.MAP, Stage.SIZE)), OTHER)
-)
-RESULT = _words(
-    "result",
+    "reason",
     (
-        "accepted",
-        "refused",
-        "dead_lettered",
-        "expired",
-        "stuck",
-        "dedupe_expired",
-        "storm",
-        "skipped",
-        "dropped",
+        *(code for code, fault in FAULTS.items() if fault.stage in (Stage.MAP, Stage.SIZE) and code not in OF_NO_RULE),
         OTHER,
     ),
 )
+RESULT = _words("result", ("accepted", "expired", *dict.fromkeys(RESULTS.values()), OTHER))
 DEAD_LETTER = _words("reason", (*CAUSES, OTHER))
 CODE = _words(
     "code",
@@ -80,8 +73,10 @@ CODE = _words(
     ),
     numeric=True,
 )
-RETRY = _words("reason", (*(verdict.value for verdict in Verdict if verdict is not Verdict.ACCEPTED), OTHER))
-WAIT = _words("reason", ("backoff", "retry_after", "breaker", "budget", "rate_limit", "hold", "in_flight", OTHER))
+RETRY = _words(
+    "reason", (*(verdict.value for verdict in Verdict if verdict in AGAIN or verdict is Verdict.OVERSIZED), OTHER)
+)
+WAIT = _words("reason", ("backoff", "retry_after", "breaker", "budget", "rate_limit", "hold", OTHER))
 COMMIT = _words("result", ("ok", "retried", "kept", "lost", "setup", "fatal", "nothing", OTHER))
 REBALANCE = _words("event", ("assigned", "revoked", "lost", OTHER))
 KAFKA_TROUBLE = _words(

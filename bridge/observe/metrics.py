@@ -37,7 +37,7 @@ from bridge.observe.status import missing
 RECORDS = (
     counter(
         "bridge_records_consumed_total",
-        "Records read from Kafka, those read again included.",
+        "Records read from Kafka that had no outcome yet, those read again included.",
         (TOPIC,),
         topics_counted(lambda t: t.consumed),
     ),
@@ -73,13 +73,21 @@ RECORDS = (
     ),
     histogram(
         "bridge_record_delivery_latency_seconds",
-        "From the record's timestamp to the answer that accepted its last event.",
+        "From a record's timestamp to the answer that accepted an event of it. Of each answer the first and the last of "
+        "its records stand for half of its events each.",
         lambda s: s.delivery.latency,
     ),
     histogram(
         "bridge_record_processing_seconds",
-        "From reading a record to its outcome.",
+        "From the beginning of an event's batch, about when the oldest of its records was read, to the answer that accepted "
+        "the event.",
         lambda s: s.delivery.processing,
+    ),
+    counter(
+        "bridge_late_results_total",
+        "Results of events and records whose partition was not this process's any more: its next owner sees to them.",
+        (),
+        one(lambda s: s.snapshot.delivery.late_results),
     ),
     gauge(
         "bridge_finished_above_watermark",
@@ -98,19 +106,21 @@ RECORDS = (
 RULES = (
     counter(
         "bridge_rule_matches_total",
-        "Records that a rule's `when` selected.",
+        "Records that became events or errors by the rule, each once whenever it is mapped: again after a reload, or when it "
+        "is read again.",
         (RULE,),
         lambda scrape: (((rule.name,), rule.matches) for rule in scrape.snapshot.rule_views()),
     ),
     counter(
         "bridge_rule_errors_total",
-        "Mapping errors, one per rule and item.",
+        "Mapping errors, one per rule and item, whenever the record is mapped; one that halts is a hold instead.",
         (RULE, labels.MAPPING_ERROR),
         rule_errors,
     ),
     counter(
         "bridge_events_total",
-        "Events that ended, by what came of them; an attempt that is repeated is not counted here.",
+        "Events that ended, each once, by what came of them. All but `accepted` and `expired` have a dead letter that Kafka "
+        "acknowledged.",
         (RULE, labels.EVENT, labels.RESULT),
         events,
     ),
@@ -177,13 +187,14 @@ API = (
     ),
     counter(
         "bridge_retries_total",
-        "Calls sent again, by the verdict on the attempt before.",
+        "Attempts after which the same events were to be sent again, by the verdict; `transient` where each event has its "
+        "own. A call that was split for what is in it is none.",
         (labels.RETRY,),
         words(labels.RETRY, lambda s: s.delivery.retries),
     ),
     counter(
         "bridge_wait_seconds_total",
-        "Seconds that calls waited before they were sent, added up over calls.",
+        "Seconds in which something was to be sent and nothing could be, by why; calls in flight are no wait.",
         (labels.WAIT,),
         words(labels.WAIT, lambda s: s.delivery.waited),
     ),
@@ -215,16 +226,22 @@ DEAD_LETTERS = (
         one(lambda s: s.snapshot.delivery.dead_letter_failures),
     ),
     counter(
-        "bridge_dedupe_expired_total",
-        "Events too old to be sent again without the risk of a repeat.",
+        "bridge_dlq_references_total",
+        "Dead letters that were too large for the topic and went without the record: they name its topic, partition and offset.",
         (),
-        one(lambda s: s.snapshot.delivery.dedupe_expired),
+        one(lambda s: s.snapshot.consumer.references),
+    ),
+    counter(
+        "bridge_dedupe_expired_total",
+        "Events dead-lettered because they were too old to be sent again without the risk of a repeat.",
+        (),
+        one(lambda s: s.snapshot.delivery.events_ended("dedupe_expired")),
     ),
     counter(
         "bridge_stuck_records_total",
-        "Records that kept failing while others succeeded.",
+        "Events dead-lettered because they kept failing while others succeeded.",
         (),
-        one(lambda s: s.snapshot.delivery.stuck),
+        one(lambda s: s.snapshot.delivery.events_ended("stuck")),
     ),
 )
 
@@ -331,6 +348,42 @@ KAFKA = (
         "bridge_rebalance_drain_seconds",
         "Time to finish what was with the API when partitions were revoked.",
         lambda s: s.consumer.drain_buckets,
+    ),
+    counter(
+        "bridge_overdue_drains_total",
+        "Revokes behind which a drain had no answer in time: what was with the API is the next owner's.",
+        (),
+        one(lambda s: s.snapshot.consumer.overdue_drains),
+    ),
+    counter(
+        "bridge_consumer_rebuilds_total",
+        "Times that a new consumer was made after an error.",
+        (),
+        one(lambda s: s.snapshot.consumer.rebuilds),
+    ),
+    counter(
+        "bridge_dropped_records_total",
+        "Records that came for a partition that is not this process's any more, or not yet; they are read again.",
+        (),
+        one(lambda s: s.snapshot.consumer.dropped_records),
+    ),
+    counter(
+        "bridge_room_pauses_total",
+        "Times that reading, of a topic or of all, was paused because what is in work left no room.",
+        (),
+        one(lambda s: s.snapshot.consumer.pauses),
+    ),
+    counter(
+        "bridge_callback_errors_total",
+        "Exceptions inside callbacks of Kafka's client; 0 unless there is a bug.",
+        (),
+        one(lambda s: s.snapshot.consumer.callback_errors),
+    ),
+    counter(
+        "bridge_refused_progress_total",
+        "Times that a commit would have gone back or beyond what was read, and was not made; 0 unless there is a bug.",
+        (),
+        one(lambda s: s.snapshot.consumer.refused_progress),
     ),
     gauge(
         "bridge_kafka_joined",

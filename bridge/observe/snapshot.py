@@ -45,11 +45,11 @@ class PartitionView(NamedTuple):
     end: int | None
     """End of the log as last asked from the broker; None while it cannot be asked."""
     lag: int | None
-    """Records between watermark and end that have no outcome; None when `end` is."""
+    """Offsets between watermark and end; None when `end` is."""
     oldest_unfinished_ms: int | None
     """Timestamp of the oldest record without an outcome, in milliseconds; None when there is none or it is unknown."""
     paused: str | None
-    """Why nothing is read from it (a hold's reason, `budget`, `span`, `metadata`), or None."""
+    """Why nothing is read from it (a hold's reason, `budget`, `span`), or None."""
     unreadable: str | None = None
     """Why nothing can be read of it: what to do, and the words of Kafka's client; None while it can."""
     transaction: OpenTransaction | None = None
@@ -145,7 +145,7 @@ class ErrorView(NamedTuple):
 
 
 class WaitingView(NamedTuple):
-    """Something unfinished, the oldest first: a `call`, `lane`, `drain`, `retry`, `dead_letter`, `commit`."""
+    """Something unfinished, the oldest first: a `call`, or a `retry`."""
 
     kind: str
     what: str
@@ -205,12 +205,15 @@ class Snapshot:
         errors: dict[str, dict[str, int]] = {}
         for (rule, code), count in self.delivery.rule_errors.items():
             errors.setdefault(rule, {})[code] = count
-        return [_rule_view(rule, errors.get(rule.name, {}), events.get(rule.name, {})) for rule in self.rules]
-
-
-def _rule_view(rule: RuleInfo, errors: Mapping[str, int], counted: Mapping[tuple[str, str], int]) -> RuleView:
-    events = {**{(name, "accepted"): 0 for name in rule.events}, **counted}
-    return RuleView(rule.name, sum(events.values()) + sum(errors.values()), errors, events)
+        return [
+            RuleView(
+                rule.name,
+                self.delivery.rule_matches[rule.name],
+                errors.get(rule.name, {}),
+                {**{(name, "accepted"): 0 for name in rule.events}, **events.get(rule.name, {})},
+            )
+            for rule in self.rules
+        ]
 
 
 class SnapshotSource(Protocol):

@@ -7,7 +7,7 @@ commit point is the lowest of them, and gaps cost nothing.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
@@ -51,7 +51,8 @@ class Ledger:
         self._given_ms = -1
         self._read = 0
         self._base = 0
-        self._blocks: deque[tuple[int, int]] = deque()
+        self._blocks: deque[tuple[Sequence[int], int]] = deque()
+        """Runs that reach over the watermark: their offsets, and how many records were read up to their end."""
         self._given: deque[int] = deque()
         """What was given back and not read again yet, ascending."""
         self.sure = True
@@ -77,7 +78,8 @@ class Ledger:
 
     def _count(self, offsets: list[int]) -> None:
         self._read += len(offsets)
-        self._blocks.append((offsets[-1], self._read))
+        dense = range(offsets[0], offsets[-1] + 1)
+        self._blocks.append((dense if len(dense) == len(offsets) else offsets, self._read))
         self.newest = offsets[-1]
         self.next = max(self.next, self.newest + 1)
 
@@ -166,13 +168,15 @@ class Ledger:
         """Records read between the watermark and the newest, finished ones among them."""
         watermark = self.watermark
         blocks = self._blocks
-        while blocks and blocks[0][0] < watermark:
+        while blocks and blocks[0][0][-1] < watermark:
             self._base = blocks.popleft()[1]
         return self._read - self._base
 
     def above(self) -> int:
         """Records finished above the watermark: what a restart must not send again."""
-        return self.span() - len(self.unfinished)
+        span = self.span()
+        below = bisect_left(self._blocks[0][0], self.watermark) if self._blocks else 0
+        return span - below - len(self.unfinished)
 
     def runs(self) -> str:
         """What is unfinished below the highest finished offset, coded for the commit's metadata."""

@@ -108,7 +108,7 @@ def test_a_setup_error_holds_everything_and_heals_by_a_probe(answer: Reply) -> N
     assert not bench.delivery.holds.everything()
     bench.settle()
     assert bench.outcomes() == {Outcome.DELIVERED: 3}
-    assert bench.delivery.counters.dedupe_expired == 0
+    assert bench.delivery.counters.events_ended("dedupe_expired") == 0
 
 
 def test_a_throttled_probe_waits_as_long_as_a_failed_one() -> None:

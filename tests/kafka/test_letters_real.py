@@ -123,7 +123,7 @@ def test_a_record_too_large_for_the_topic_goes_there_as_a_reference(kafka: RealK
             side.dead_letter(ticket, record, [("bridge.rule", b"r")])
         side.until(lambda: len(side.written) == 4)
         assert set(side.written.values()) == {None}
-        assert side.kafka.counters.dead_letters == {"written": 3, "reference": 1}
+        assert side.kafka.counters.references == 1
     found = kafka.read(letters)
     assert sorted(len(letter.value() or b"") for letter in found) == [0, 9_000, 9_000, 9_000]
     (reference,) = [letter for letter in found if letter.value() is None]

@@ -146,7 +146,7 @@ class Assignment:
         self._intake([Revoking(tuple(names), deadline)])
         while not self._drained.keys() >= set(names) and time.monotonic() < deadline + _LATE_SECONDS:
             self._serve(0.003)
-        self._count_drain(time.monotonic() - begun)
+        self._counters.drain_buckets.observe(time.monotonic() - begun)
         if not self._clients.dry_run:
             self._offsets.commit_finally({name: self._handed(name) for name in names})
         self._forget(names)
@@ -159,12 +159,6 @@ class Assignment:
         """The newest offset that was handed to the API, as the drain said; None where it said nothing."""
         answer = self._drained.get(name)
         return None if answer is None else answer.handed
-
-    def _count_drain(self, seconds: float) -> None:
-        self._counters.drains += 1
-        self._counters.drain_seconds += seconds
-        self._counters.drain_buckets.observe(seconds)
-        self._counters.longest_drain = max(self._counters.longest_drain, seconds)
 
     def drop_all(self) -> None:
         """The consumer is of no use any more: everything is somebody else's."""

@@ -52,13 +52,10 @@ class KafkaCounters:
     """By event: `assigned`, `revoked`, `lost`."""
     lost_records: Counter[str] = field(default_factory=Counter)
     """Records that Kafka deleted before they had an outcome, or that nobody can read and were passed over, by topic."""
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    """By result: `written`, `reference` (too large, only named), `failed`."""
-    drains: int = 0
+    references: int = 0
+    """Dead letters that were too large for the topic: written without the record."""
     drain_buckets: Buckets = field(default_factory=lambda: Buckets(DRAIN))
-    drain_seconds: float = 0.0
-    """Of all drains together."""
-    longest_drain: float = 0.0
+    """Seconds that each drain took."""
     overdue_drains: int = 0
     """Drains that the delivery thread did not answer in time."""
     dropped_records: int = 0
@@ -78,6 +75,7 @@ class KafkaCounters:
     metadata_room: int = MAX_BYTES
     """What the brokers are known to take of it; 0 where they take none."""
     refused_progress: int = 0
+    """Times that a progress would have gone backwards or beyond what was read; 0 unless there is a bug."""
     partitions: Mapping[TopicPartition, PartitionFacts] = field(default_factory=dict)
 
     def callback_failed(self, error: Exception) -> None:

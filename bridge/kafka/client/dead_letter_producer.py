@@ -190,8 +190,8 @@ class DeadLetterProducer:
         if error is not None and error.code() in _TOO_LARGE and not sending.reference:
             self._retries.append(sending._replace(alone=True, reference=sending.alone))
             return
-        result = "failed" if error else "reference" if sending.reference else "written"
-        self._counters.dead_letters[result] += 1
+        if error is None and sending.reference:
+            self._counters.references += 1
         self._report(DeadLetterWritten(sending.letter.ticket, None if error is None else self._why(error)))
 
     def _why(self, error: KafkaError) -> str:

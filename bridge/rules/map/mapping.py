@@ -331,6 +331,7 @@ def _mapped_run(
         expires=None if expires is None or expires.count(None) == len(expires) else expires,
         size=size,
         counts={kind: len(bodies)} if kinds is None else Counter(kinds),
+        kinds=kinds,
         events=lambda: _events(kind, bodies, kinds, expires),
     )
 
