@@ -181,12 +181,20 @@ class Calls:
         """Why no call may go out, as of the last look."""
         self._looked = 0.0
         """When `starts` was last asked."""
+        self._waits: str | None = None
+        """Why something waits since then."""
         self.probes: Probes = Probes(self, admission, batcher)
 
     def starts(self, now: float, now_ms: int) -> list[tuple[int, bytes]]:
         """The calls to start now, as (number, body)."""
+        if self._waits is not None:
+            self._finish.counters.wait(self._waits, now - self._looked)
+        started = self._starts(now, now_ms)
+        self._looked, self._waits = now, self._why(now)
+        return started
+
+    def _starts(self, now: float, now_ms: int) -> list[tuple[int, bytes]]:
         started: list[tuple[int, bytes]] = []
-        self._count_wait(now)
         while True:
             self.closed = self._admission.closed(len(self.in_flight), now)
             if self.closed is not None:
@@ -199,14 +207,16 @@ class Calls:
             if self._prune(batch, now, now_ms):
                 started.append(self._start(batch, now, now_ms))
 
-    def _count_wait(self, now: float) -> None:
-        """Seconds since the last look in which something was to be sent and could not be, by why."""
-        seconds, self._looked = now - self._looked, now
+    def _why(self, now: float) -> str | None:
+        """Why something that is to be sent cannot be, until the next look; None where nothing waits, or for calls in flight."""
+        resting = (batch for _, _, root in self.resting for batch in root.family())
+        if not any(batch.count for batch in (*self._batcher.sealed, *resting)):
+            return None
         if self.closed is not None and self.closed.reason != "in_flight":
-            if self._batcher.sealed or self.resting:
-                self._finish.counters.wait(self.closed.reason, seconds)
-        elif self.resting and self.resting[0][0] < NEVER and not self._batcher.sealed:
-            self._finish.counters.wait("backoff" if self.resting[0][0] > now else "budget", seconds)
+            return self.closed.reason
+        if self.resting and self.resting[0][0] < NEVER and not self._batcher.sealed:
+            return "backoff" if self.resting[0][0] > now else "budget"
+        return None
 
     def _next(self, now: float) -> Batch | None:
         """What is due to be tried again first, while the retry budget allows; else the next full batch."""

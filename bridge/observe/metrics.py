@@ -273,7 +273,7 @@ KAFKA = (
     ),
     gauge(
         "bridge_commit_metadata_bytes",
-        "Largest metadata of a partition's last commit; 4,096 would be refused, at 3,000 reading stops.",
+        "Largest metadata of an assigned partition's last commit; 4,096 would be refused, at 3,000 reading stops.",
         (),
         one(lambda s: s.snapshot.consumer.metadata_bytes),
     ),

@@ -71,9 +71,11 @@ def _topic(delivery: Delivery, topic: str) -> TopicView:
     return TopicView(topic, len(held), size, sum(part.ledger.above() for part in parts))
 
 
-def _partition(delivery: Delivery, part: Partition, facts: PartitionFacts | None, began: float) -> PartitionView:
+def _partition(delivery: Delivery, part: Partition, known: PartitionFacts | None, began: float) -> PartitionView:
     """`began` is when the monotonic clock did, in seconds since 1970."""
     ledger = part.ledger
+    # What is known of an assignment that is over says nothing of this one.
+    facts = known if known is not None and known.epoch == part.epoch else None
     transaction = facts.transaction if facts is not None else None
     watermark, end = ledger.watermark, facts.end if facts is not None else None
     return PartitionView(

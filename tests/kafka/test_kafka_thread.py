@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from confluent_kafka import Message
 
-from bridge.flow import GiveBack, Pause, Resume, SendLimitCommitted
+from bridge.flow import Budget, GiveBack, Intake, Pause, PlainRecord, Resume, SendLimitCommitted
+from bridge.kafka.client.assignment import Assignment
+from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.client.reader import Reader
 from bridge.kafka.config import clients_of
 from bridge.kafka.tools.mock import MockCluster
 from bridge.offsets.commits import Commit, Committer
@@ -163,3 +169,33 @@ def test_a_dry_run_reads_and_leaves_no_trace(cluster: MockCluster) -> None:
         side.until(lambda: side.written == {1: None})
     assert side.kafka.counters.commits == {}
     assert kafka.end_offsets("dead-letters") == {0: 0}
+
+
+def test_what_the_kafka_thread_does_is_counted(cluster: MockCluster) -> None:
+    """Commits, assignments, revokes and drains count once each; the metadata is that of the last commits."""
+    kafka = RealKafka(cluster.bootstrap)
+    kafka.produce("orders", [Sent(b"x", partition=0) for _ in range(10)])
+    with desk(cluster.bootstrap, ["orders"], "g") as side:
+        counters = side.kafka.counters
+        side.keep = {("orders", 0, 3), ("orders", 0, 5)}
+        side.until(lambda: counters.partitions and counters.partitions["orders", 0].committed == 3, what="the commit")
+        assert counters.commits["ok"] >= 1
+        assert counters.rebalances == {"assigned": 1}
+        held = counters.metadata_bytes
+        side.keep = set()
+        kafka.produce("orders", [Sent(b"x", partition=0)])
+        side.until(lambda: counters.partitions["orders", 0].committed == 11, what="the commit of all")
+        assert 0 < counters.metadata_bytes < held
+    assert counters.rebalances == {"assigned": 1, "revoked": 1}
+    assert sum(counters.drain_buckets.counts) == 1
+    assert counters.metadata_bytes == 0
+    assert counters.overdue_drains == 0
+
+
+def test_what_comes_for_a_partition_that_is_not_ours_is_counted() -> None:
+    """Such records are dropped and counted, each; whoever has the partition reads them."""
+    counters, taken = KafkaCounters(), list[Intake]()
+    nobody = cast("Assignment", SimpleNamespace(states={}))
+    reader = Reader(nobody, Committer(), Budget(1 << 20), taken.extend, lambda *_: None, counters)
+    reader._run(cast("list[Message]", [PlainRecord("orders", 0, offset, b"x") for offset in range(3)]), taken)
+    assert (counters.dropped_records, taken) == (3, [])

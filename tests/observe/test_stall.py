@@ -25,7 +25,9 @@ def shot(finished: int, lag: int | None, *, at: float, released: int = 0, inflig
 def told(*shots: Snapshot, after: float = 60) -> list[float]:
     """At which of the snapshots a stall is told."""
     watching = StallWatch(after)
-    return [s.taken_at for s in shots if watching.observe(s, s.taken_at)]
+    found = [s.taken_at for s in shots if watching.observe(s, s.taken_at)]
+    assert watching.count == len(found)
+    return found
 
 
 def test_lag_without_progress_is_a_stall_told_once() -> None:

@@ -9,6 +9,7 @@ import urllib.request
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -90,11 +91,12 @@ def test_sighup_loads_the_rules_again(kafka: RealKafka, sandbox: SandboxProcess,
     chosen = world.settings()
     chosen["rules"]["watch"] = False
     with BridgeProcess(tmp_path, chosen) as bridge:
-        bridge.admin_url()
+        url = bridge.admin_url()
         file = tmp_path / "rules" / "orders.yaml"
         file.write_text(file.read_text().replace(" for ", " goes to "))
         bridge.process.send_signal(signal.SIGHUP)
         until(lambda: _logged(bridge, "rules_loaded") == 1, 30, bridge.text)
+        until(lambda: b'bridge_config_reloads_total{result="ok"} 1.0' in urlopen(url + "/metrics").read(), 30)
         topic = world.topics[0]
         kafka.produce(topic, records(topic, range(1, 5)))
         until(partial(_arrived, sandbox, expected(topic, range(1, 5))), 60, bridge.text)

@@ -48,6 +48,8 @@ class Offsets:
         self._known: dict[Name, int] = {}
         """What this consumer has committed, over assignments, too."""
         self._committed_at = float("-inf")
+        self._metadata: dict[Name, int] = {}
+        """Bytes of metadata of each partition's last commit."""
 
     def commit_due(self, now: float) -> None:
         """Commit what is due; cheap when nothing is."""
@@ -68,11 +70,18 @@ class Offsets:
     def forget(self, names: Iterable[Name]) -> None:
         """Partitions are gone."""
         self.committer.forget(names)
+        self._count_metadata({}, names)
+
+    def _count_metadata(self, sizes: Mapping[Name, int], gone: Iterable[Name] = ()) -> None:
+        self._metadata.update(sizes)
+        for name in gone:
+            self._metadata.pop(name, None)
+        self._counters.metadata_bytes = max(self._metadata.values(), default=0)
 
     def _commit(self, commits: Sequence[Commit]) -> None:
         if not commits:
             return
-        self._counters.metadata_bytes = max(self._counters.metadata_bytes, *(len(c.metadata) for c in commits))
+        self._count_metadata({commit.name: len(commit.metadata) for commit in commits})
         parts = [_part(commit) for commit in commits]
         try:
             self._consumer().commit(offsets=parts, asynchronous=True)

@@ -69,7 +69,7 @@ class KafkaCounters:
     rebuilds: int = 0
     """Times that a new consumer was made after an error."""
     metadata_bytes: int = 0
-    """The largest metadata of a commit so far."""
+    """Of the last commits of the assigned partitions, the largest metadata."""
     foreign_metadata: int = 0
     """Commits whose metadata was written for another commit, topic or cluster."""
     metadata_room: int = MAX_BYTES
