@@ -39,6 +39,7 @@ def by_record(mapper: Mapper) -> RunMapper:
             if len(events) >= most or size > room:
                 break
         expires = [event.expires for event in events]
+        kinds = [(event.rule, event.name) for event in events]
         return MappedRun(
             records=done,
             bodies=[event.body for event in events],
@@ -47,8 +48,8 @@ def by_record(mapper: Mapper) -> RunMapper:
             faults=faults,
             expires=expires if any(at is not None for at in expires) else None,
             size=size,
-            counts=Counter([(event.rule, event.name) for event in events]),
-            kinds=[(event.rule, event.name) for event in events],
+            counts=Counter(kinds),
+            kinds=None if len(set(kinds)) == 1 else kinds,
             events=lambda: events,
         )
 

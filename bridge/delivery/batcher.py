@@ -153,8 +153,27 @@ class Batcher:
         if unwanted:
             offsets = raw.offsets
             self._finish.finish(records_at(part, [offsets[place] for place in unwanted]), Outcome.FILTERED)
-        self._finish.counters.rule_matches.update(matches_of(mapped, taken))
+        self._count_matches(mapped, taken)
         return taken, run
+
+    def _count_matches(self, mapped: MappedRun, taken: int) -> None:
+        """Count the first `taken` records under each rule by which they became something: events, faults, or both."""
+        matches, places = self._finish.counters.rule_matches, mapped.places
+        if places is None and not mapped.faults and taken == mapped.records:
+            for (rule, _), count in mapped.counts.items():
+                matches[rule] += count
+            return
+        if places is None:
+            gone = {*mapped.unwanted, *(place for place, _ in mapped.faults)}
+            places = [place for place in range(mapped.records) if place not in gone]
+        if mapped.kinds is None and not mapped.faults:
+            for rule, _ in mapped.counts:
+                matches[rule] += len({place for place in places if place < taken})
+            return
+        kinds = mapped.kinds if mapped.kinds is not None else [*mapped.counts] * len(places)
+        pairs = set(zip(places, [rule for rule, _ in kinds], strict=True))
+        pairs.update((place, fault.rule) for place, fault in mapped.faults if fault.rule is not None)
+        matches.update([rule for place, rule in pairs if place < taken])
 
     def _guard(self, part: Partition, raw: Raw, mapped: MappedRun, run: Run, now_ms: int) -> tuple[int, Run]:
         """Deal with faults, and with what one of the guards is for: whatever holds the partition cuts the run there."""
@@ -294,23 +313,6 @@ class Batcher:
         """These are dead-lettered, since a repeat might notify again; they were first handed over at `first_ms`."""
         for record, event in zip(run.records, run.events(), strict=True):
             self._dead_letters.write(too_late(run.part, record, event, first_ms))
-
-
-def matches_of(mapped: MappedRun, taken: int) -> Counter[str]:
-    """How many of the first `taken` records became something by each rule: events, faults, or both."""
-    if mapped.places is None and not mapped.faults and taken == mapped.records:
-        found: Counter[str] = Counter()
-        for (rule, _), count in mapped.counts.items():
-            found[rule] += count
-        return found
-    places = mapped.places
-    if places is None:
-        gone = {*mapped.unwanted, *(place for place, _ in mapped.faults)}
-        places = [place for place in range(mapped.records) if place not in gone]
-    kinds = mapped.kinds if mapped.kinds is not None else [*mapped.counts] * len(places)
-    pairs = {(place, rule) for place, (rule, _) in zip(places, kinds, strict=True)}
-    pairs.update((place, fault.rule) for place, fault in mapped.faults if fault.rule is not None)
-    return Counter([rule for place, rule in pairs if place < taken])
 
 
 def _run_of(part: Partition, raw: Raw, mapped: MappedRun) -> Run:

@@ -20,7 +20,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 from bridge.cli.status import show
-from bridge.delivery import batcher
 from bridge.delivery.batcher import Batcher
 from bridge.delivery.calls import Calls
 from bridge.delivery.dead_letter_headers import RESULTS
@@ -476,9 +475,9 @@ def _counting(owner: Any, name: str, more: Callable[..., None]) -> Plant:
     return _instead(owner, name, wrong)
 
 
-def _matches_of_events(mapped: MappedRun, taken: int) -> Counter[str]:
-    del taken
-    return Counter({rule: n for (rule, _), n in mapped.counts.items()})
+def _matches_of_events(self: Batcher, mapped: MappedRun, _taken: int) -> None:
+    for (rule, _), count in mapped.counts.items():
+        self._finish.counters.rule_matches[rule] += count
 
 
 def _refused_at_once(self: Calls, _batch: Any, run: Any, place: int, *_: Any) -> None:
@@ -521,7 +520,7 @@ RIGHT_PARTITION = service_snapshot._partition
 ALL_ALIKE = dict.fromkeys(RESULTS, "dead_lettered")
 
 PLANTED: dict[str, tuple[Plant, str]] = {
-    "matches are events": (_instead(batcher, "matches_of", _matches_of_events), "bridge_rule_matches_total"),
+    "matches are events": (_instead(Batcher, "_count_matches", _matches_of_events), "bridge_rule_matches_total"),
     "matches are the sum of all results": (
         _instead(
             Snapshot,
