@@ -49,7 +49,7 @@ from bridge.flow import (
     Start,
     TopicPartition,
 )
-from bridge.kafka.client.counters import KafkaCounters, PartitionFacts
+from bridge.kafka.client.counters import KafkaCounters, OpenTransaction, PartitionFacts
 from bridge.observe.snapshot import RulesView, Snapshot
 from bridge.service.snapshot import ProcessFacts, snapshot_of
 from bridge.suprsend.answers import make_judge
@@ -460,6 +460,9 @@ class Played:
                 started=True,
                 no_room=rng.random() < 0.1,
                 unreadable=rng.choice((None, None, "a damaged batch")),
+                transaction=rng.choice(
+                    (None, OpenTransaction(self.now - 5.0), OpenTransaction(self.now - 90.0, "open"))
+                ),
             )
             for name, epoch in self.epochs.items()
         }
