@@ -83,7 +83,7 @@ def test_what_was_given_back_and_cannot_be_read_again_is_gone_past() -> None:
         operate.go_past(bench.delivery, SCOPE, 4, 5)
     bench.accept(call)
     bench.collect()
-    with pytest.raises(operate.Declined, match="is read from 4 on"):
+    with pytest.raises(operate.Declined, match="is now read from offset 4 on"):
         operate.go_past(bench.delivery, SCOPE, 3, 5)
     bench.settle()
     assert bench.progress().watermark == 4

@@ -44,13 +44,13 @@ STALLS, LEFT_OUT, POLL_AGE = 3, {"rate": 5, "queue": 7}, 0.5
 BUCKETS = {metric.name: metric.buckets for metric in METRICS if metric.kind == "histogram"}
 
 COUNTED = {
-    "bridge_commits_total": ("kafka/test_room.py", 'counters.commits["ok"]'),
-    "bridge_rebalances_total": ("kafka/test_room.py", "counters.rebalances"),
-    "bridge_rebalance_drain_seconds": ("kafka/test_room.py", "counters.drain_buckets"),
-    "bridge_commit_metadata_bytes": ("kafka/test_room.py", "counters.metadata_bytes"),
-    "bridge_dropped_records_total": ("kafka/test_room.py", "counters.dropped_records"),
-    "bridge_room_pauses_total": ("kafka/test_room.py", "counters.pauses"),
-    "bridge_callback_errors_total": ("kafka/test_room.py", "counters.callback_errors"),
+    "bridge_commits_total": ("kafka/test_kafka_thread.py", 'counters.commits["ok"]'),
+    "bridge_rebalances_total": ("kafka/test_kafka_thread.py", "counters.rebalances"),
+    "bridge_rebalance_drain_seconds": ("kafka/test_kafka_thread.py", "counters.drain_buckets"),
+    "bridge_commit_metadata_bytes": ("kafka/test_kafka_thread.py", "counters.metadata_bytes"),
+    "bridge_dropped_records_total": ("kafka/test_kafka_thread.py", "counters.dropped_records"),
+    "bridge_room_pauses_total": ("kafka/test_kafka_thread.py", "counters.pauses"),
+    "bridge_callback_errors_total": ("kafka/test_kafka_thread.py", "counters.callback_errors"),
     "bridge_commit_metadata_room_bytes": ("kafka/test_commit_errors.py", "counters.metadata_room"),
     "bridge_overdue_drains_total": ("kafka/test_groups_real.py", "counters.overdue_drains"),
     "bridge_consumer_rebuilds_total": ("kafka/test_groups_real.py", "counters.rebuilds"),
