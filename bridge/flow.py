@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping as Map, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from operator import methodcaller
 from typing import Final, Literal, NamedTuple, Protocol, cast
@@ -287,6 +289,20 @@ class Reply(NamedTuple):
     applied: bool
     seconds: float
     seen: Seen = Seen()
+
+    def quiet(self, now: float) -> float | None:
+        """Seconds from `now` (since 1970) for which the answer asks not to be called; None where it asks for nothing.
+
+        `Retry-After` is seconds or an HTTP date. Whoever waits bounds it: a broken answer asks for years.
+        """
+        text = (self.retry_after or "").strip()
+        if text.isascii() and text.isdigit():
+            return float(text[:9])
+        try:
+            at = parsedate_to_datetime(text)
+            return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
 
 
 class Judged(NamedTuple):

@@ -182,7 +182,7 @@ def _sender(outbox: Outbox, settings: Settings, rate: float) -> Callable[[Sequen
         tokens.take(len(events), time.monotonic())
         bodies = [event.body for event in events]
         sending = Sending(bodies, alone=False, judge=judge, retries=Retries(ATTEMPTS), jitter=random.random)
-        results = outbox.submit(sending).result()
+        results = outbox.submit(sending)[0].result()
         return [Answer(result.verdict, result.code, result.message) for result in results]
 
     return send

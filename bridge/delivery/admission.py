@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from hashlib import blake2b
 from typing import NamedTuple
@@ -23,6 +21,8 @@ from bridge.delivery.policy import Policy
 from bridge.flow import Judged, Reply, TopicPartition, Verdict
 
 MOST_NEWS = 2_000
+LONGEST_QUIET = 300.0
+"""Seconds: a hostile or broken `Retry-After` must not silence the bridge for a day."""
 
 
 class Reason(StrEnum):
@@ -187,28 +187,6 @@ class Holds:
     def everything(self) -> bool:
         """Whether no call but a probe may go out."""
         return None in self._by_scope
-
-
-def retry_after_seconds(text: str | None, now_ms: int, *, longest: float = 300.0) -> float | None:
-    """A `Retry-After` header as seconds from now, whether given as seconds or as a date; None if unreadable.
-
-    Clamped to `longest`: a hostile or broken answer must not silence the bridge for a day.
-    """
-    if not text:
-        return None
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), longest)
-    try:
-        at = parsedate_to_datetime(text)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    try:
-        seconds = (at - datetime.fromtimestamp(now_ms / 1000, UTC)).total_seconds()
-    except (OverflowError, ValueError):
-        return None
-    return min(max(seconds, 0.0), longest)
 
 
 class TokenBucket:
@@ -461,9 +439,9 @@ class Admission:
 
     def _be_silent(self, reply: Reply, now: float, now_ms: int) -> None:
         """Whoever asks for quiet gets it, whatever the status: a 503 may carry `Retry-After` too."""
-        wait = retry_after_seconds(reply.retry_after, now_ms)
+        wait = reply.quiet(now_ms / 1000)
         if wait is not None:
-            self._silent_until = max(self._silent_until, now + wait)
+            self._silent_until = max(self._silent_until, now + min(wait, LONGEST_QUIET))
 
     def _count_unreadable(self, reply: Reply, judged: Judged, now: float, now_ms: int) -> None:
         unreadable = judged.whole is Verdict.UNKNOWN and 200 <= reply.status < 300

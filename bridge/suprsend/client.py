@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Generic, Literal, NamedTuple, Self, TypedDict, TypeVar, Unpack, cast
 
@@ -48,11 +50,20 @@ class Options(TypedDict, total=False):
     client_key: str | None
 
 
+class _HandedOver(NamedTuple):
+    """What became of a bulk's events so far: bodies, refusals at their places, and the results of the others in order."""
+
+    bodies: list[bytes]
+    refusals: list[SendResult | None]
+    futures: list[Future[list[SendResult]]]
+
+
 class _Sender:
     """What both clients share: from events to futures of results. Any thread."""
 
     def __init__(self, credentials: Credentials, options: Options) -> None:
         self.max_event_bytes = options.get("max_event_bytes", limits.DEFAULT_EVENT_BYTES)
+        _refuse_green_threads()
         problem = limits.event_limit_problem(self.max_event_bytes)
         attempts, in_flight = options.get("attempts", 3), options.get("max_in_flight", 4)
         if problem is None and (attempts < 1 or in_flight < 1):
@@ -67,6 +78,8 @@ class _Sender:
         self._endpoint.ca_bundle()
         endpoint = self._endpoint
         self._outbox = Outbox(lambda: CurlTransport(endpoint, lambda: credentials), in_flight)
+        self.close = weakref.finalize(self, self._outbox.close)
+        """What is open ends when neither the client nor a bulk is in use any more."""
 
     def __repr__(self) -> str:
         return f"{self.credentials!r}, {self._endpoint!r}"
@@ -75,17 +88,15 @@ class _Sender:
         """Send one event alone; a SendResult at once where it is too large to send."""
         body = event.encode(self.credentials.env)
         refusal = self._refusal(body)
-        return refusal or self._outbox.submit(self._sending([body], alone=True))
+        return refusal or self._outbox.submit(self._sending([body], alone=True))[0]
 
-    def many(self, events: list[Event]) -> tuple[list[bytes], list[SendResult | None], list[Future[list[SendResult]]]]:
-        """Send events in as few calls as hold them. Returns bodies, refusals at their places, and futures of the others in order."""
+    def many(self, events: list[Event]) -> _HandedOver:
+        """Send events in as few calls as hold them."""
         bodies = [event.encode(self.credentials.env) for event in events]
         refusals = [self._refusal(body) for body in bodies]
         fitting = (body for body, refusal in zip(bodies, refusals, strict=True) if refusal is None)
-        return bodies, refusals, [self._outbox.submit(self._sending(batch, alone=False)) for batch in batches(fitting)]
-
-    def close(self) -> None:
-        self._outbox.close()
+        sendings = (self._sending(batch, alone=False) for batch in batches(fitting))
+        return _HandedOver(bodies, refusals, self._outbox.submit(*sendings))
 
     def _sending(self, bodies: list[bytes], *, alone: bool) -> Sending:
         return Sending(bodies, alone=alone, judge=self._judge, retries=self._retries, jitter=random.random)
@@ -111,27 +122,44 @@ class _Bulk:
             _refuse_foreign(event)
         self._events.extend(events)
 
-    def _take(self) -> list[Event]:
-        taken, self._events = self._events, []
-        return taken
+    @contextmanager
+    def _sent(self) -> Iterator[_HandedOver]:
+        """Hand over all that was appended. Who leaves before the end keeps it: its outcome is not known yet."""
+        events, self._events = self._events, []
+        sent = _HandedOver([], [], [])
+        try:
+            sent = self._sender.many(events)
+            yield sent
+        except BaseException:
+            for future in sent.futures:
+                future.cancel()
+            self._events[:0] = events
+            raise
 
 
 class BulkEvents(_Bulk):
     """Many events in as few calls as they fit."""
 
     def trigger(self) -> BulkResult:
-        """Send all that was appended since the last trigger and wait for the outcome of each."""
-        bodies, refusals, futures = self._sender.many(self._take())
-        return _report(bodies, refusals, [future.result() for future in futures])
+        """Send all that was appended since the last trigger and wait for the outcome of each.
+
+        What ends the wait (a signal's exception, say) leaves the events in the bulk: the next trigger sends them again,
+        with the same keys.
+        """
+        with self._sent() as sent:
+            return _report(sent, [future.result() for future in sent.futures])
 
 
 class AsyncBulkEvents(_Bulk):
     """Many events in as few calls as they fit, for asyncio."""
 
     async def trigger(self) -> BulkResult:
-        """Send all that was appended since the last trigger and wait for the outcome of each."""
-        bodies, refusals, futures = self._sender.many(self._take())
-        return _report(bodies, refusals, await asyncio.gather(*(asyncio.wrap_future(future) for future in futures)))
+        """Send all that was appended since the last trigger and wait for the outcome of each.
+
+        Cancelled or timed out, the bulk keeps the events: the next trigger sends them again, with the same keys.
+        """
+        with self._sent() as sent:
+            return _report(sent, await asyncio.gather(*map(asyncio.wrap_future, sent.futures)))
 
 
 class BulkFactory(Generic[Kind]):
@@ -165,7 +193,6 @@ class _Base:
 
     def _open(self, credentials: Credentials, options: Options) -> None:
         self._sender = _Sender(credentials, options)
-        self._close = weakref.finalize(self, self._sender.close)
 
     def __repr__(self) -> str:
         """Where and as whom, never a secret."""
@@ -193,7 +220,7 @@ class Client(_Base):
 
     def close(self) -> None:
         """Close the connections."""
-        self._close()
+        self._sender.close()
 
     def __enter__(self) -> Self:
         return self
@@ -219,7 +246,7 @@ class AsyncClient(_Base):
 
     async def close(self) -> None:
         """Close the connections."""
-        await asyncio.get_running_loop().run_in_executor(None, self._close)
+        await asyncio.get_running_loop().run_in_executor(None, self._sender.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -244,15 +271,26 @@ def _endpoint(options: Options) -> Endpoint:
     )
 
 
+def _refuse_green_threads() -> None:
+    """The outbox waits in epoll on a thread of its own: as a greenlet it would stop all the others."""
+    gevent = sys.modules.get("gevent.monkey")
+    if gevent is not None and any(map(gevent.is_module_patched, ("threading", "thread", "select"))):
+        raise RuntimeError(
+            "gevent has replaced threads or select, and this client needs the real ones; "
+            "call monkey.patch_all(thread=False, select=False), or send from a process of its own"
+        )
+
+
 def _refuse_foreign(event: object) -> None:
     if not isinstance(event, Event):
         raise EventError(f"an Event of bridge.suprsend is needed, not {type(event).__name__}")
 
 
-def _report(bodies: list[bytes], refusals: list[SendResult | None], answers: list[list[SendResult]]) -> BulkResult:
+def _report(sent: _HandedOver, answers: list[list[SendResult]]) -> BulkResult:
     """Join refusals and the batches' results back into the order of the events."""
     results = (result for answer in answers for result in answer)
-    return bulk_result(Sent(body, refusal or next(results)) for body, refusal in zip(bodies, refusals, strict=True))
+    pairs = zip(sent.bodies, sent.refusals, strict=True)
+    return bulk_result(Sent(body, refusal or next(results)) for body, refusal in pairs)
 
 
 class TrackResult(TypedDict):

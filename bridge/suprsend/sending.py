@@ -12,10 +12,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+from contextlib import contextmanager
 from itertools import count
 from typing import Final, NamedTuple, Protocol
+from weakref import WeakSet
 
 from bridge.flow import Judge, Judged, Reply, Verdict
 from bridge.jsontext import JSONDecodeError, loads
@@ -53,6 +53,15 @@ class SendResult(NamedTuple):
     """A stable word or status for it, as dead letters have it."""
 
 
+_NOT_SENT: Final = SendResult(accepted=False, status_code=NO_STATUS, message="not sent")
+_UNANSWERED: Final = SendResult(
+    accepted=False,
+    status_code=NO_STATUS,
+    message="unknown: the client was closed before the answer came; the event may have been accepted",
+    code="unknown",
+)
+
+
 class _Batch(NamedTuple):
     """Events that travel together, by their place, and how often they were tried."""
 
@@ -80,7 +89,7 @@ class Sending:
         self._judge = judge
         self._retries = retries
         self._jitter = jitter
-        self._results: list[SendResult | None] = [None] * len(bodies)
+        self._results = [_NOT_SENT] * len(bodies)
         self._groups = [_Batch(list(range(len(bodies))), 0)]
 
     @property
@@ -89,8 +98,11 @@ class Sending:
         return EVENT_PATH if self._alone else BULK_PATH
 
     def body(self) -> bytes:
-        """The body of the next call."""
-        bodies = [self._bodies[place] for place in self._groups[-1].places]
+        """The body of the next call, which goes out now."""
+        places = self._groups[-1].places
+        for place in places:
+            self._results[place] = _UNANSWERED
+        bodies = [self._bodies[place] for place in places]
         return bodies[0] if self._alone else join(bodies)
 
     def answered(self, reply: Reply, now: float) -> float | None:
@@ -100,33 +112,32 @@ class Sending:
         """
         group = self._groups.pop()
         judged = self._judge(reply, len(group.places), lambda: [_key_of(self._bodies[place]) for place in group.places])
+        again = self._settle(group, judged, reply)
         if judged.splittable:
             half = (len(group.places) + 1) // 2
             self._groups.append(_Batch(group.places[half:], group.tries))
             self._groups.append(_Batch(group.places[:half], group.tries))
             return 0.0
-        wait = self._settle(group, judged, reply, now)
-        return wait if self._groups else None
+        if again:
+            self._groups.append(_Batch(again, group.tries + 1))
+            return self._retries.wait(group.tries, reply.quiet(now), self._jitter)
+        return 0.0 if self._groups else None
 
     def results(self) -> list[SendResult]:
-        """One result per event; those without one yet count as failed."""
-        missing = SendResult(accepted=False, status_code=NO_STATUS, message="not sent")
-        return [missing if result is None else result for result in self._results]
+        """What is known of each event by now: its result, the last answer to it, no answer yet, or not sent."""
+        return list(self._results)
 
-    def _settle(self, group: _Batch, judged: Judged, reply: Reply, now: float) -> float:
-        tries = group.tries + 1
+    def _settle(self, group: _Batch, judged: Judged, reply: Reply) -> list[int]:
+        """Note what was said of each event; returns the places of those to be tried again."""
         again: list[int] = []
         for index, place in enumerate(group.places):
             verdict = judged.whole if judged.items is None else judged.items[index]
-            if verdict in _AGAIN and tries < self._retries.attempts:
+            if verdict in _AGAIN and group.tries + 1 < self._retries.attempts:
                 again.append(place)
-            else:
-                decided = Verdict.INVALID if verdict is Verdict.DOUBTFUL else verdict
-                self._results[place] = self._result(decided, judged, index, reply)
-        if not again:
-            return 0.0
-        self._groups.append(_Batch(again, tries))
-        return self._retries.wait(group.tries, retry_after_seconds(reply.retry_after, now), self._jitter)
+            elif verdict is Verdict.DOUBTFUL:
+                verdict = Verdict.INVALID
+            self._results[place] = self._result(verdict, judged, index, reply)
+        return again
 
     def _result(self, verdict: Verdict, judged: Judged, index: int, reply: Reply) -> SendResult:
         code, message = (
@@ -138,19 +149,6 @@ class Sending:
             return SendResult(accepted=True, status_code=status, message=said, verdict=verdict, code=code)
         text = message if code.isdigit() else f"{code}: {message}"
         return SendResult(accepted=False, status_code=status, message=text, verdict=verdict, code=code)
-
-
-def retry_after_seconds(text: str | None, now: float) -> float | None:
-    """Read `Retry-After`, seconds or an HTTP date, as seconds from `now`; None where it is neither."""
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        at = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
 
 
 def _key_of(body: bytes) -> str:
@@ -191,6 +189,10 @@ class _Job(NamedTuple):
     sending: Sending
     future: Future[list[SendResult]]
 
+    def wanted(self) -> bool:
+        """False where it was cancelled before its first call; from then on it cannot be."""
+        return self.future.running() or self.future.set_running_or_notify_cancel()
+
 
 class Outbox:
     """Takes sendings from any thread and finishes each future with one result per event.
@@ -203,30 +205,81 @@ class Outbox:
         self._max_in_flight = max_in_flight
         self._lock = threading.Lock()
         self._drive: _Drive | None = None
-        # After a fork the parent's connections are kept, since letting go would end TLS on the sockets it still uses.
-        self._inherited: _Drive | None = None
-        self._owner = 0
         self._closed = False
+        _FORKS.add(self)
 
-    def submit(self, sending: Sending) -> Future[list[SendResult]]:
-        """Send; the future's results are those of `Sending.results`. Raises RuntimeError once closed."""
-        future: Future[list[SendResult]] = Future()
+    def submit(self, *sendings: Sending) -> list[Future[list[SendResult]]]:
+        """Send all or, once closed, none: raises RuntimeError. The futures' results are those of `Sending.results`."""
+        jobs = [_Job(sending, Future()) for sending in sendings]
         with self._lock:
             if self._closed:
                 raise RuntimeError("the client is closed; make a new one")
-            if self._drive is None or self._owner != os.getpid():
-                self._inherited, self._owner = self._drive, os.getpid()
+            if self._drive is None:
                 self._drive = _Drive(self._make(), self._max_in_flight)
-            self._drive.add(_Job(sending, future))
-        return future
+            self._drive.add(jobs)
+        return [job.future for job in jobs]
 
     def close(self) -> None:
         """Stop: what has no answer yet counts as failed. May be called twice, from any thread."""
         with self._lock:
-            drive, self._drive = self._drive, None
+            drive = self._drive
             self._closed = True
-        if drive is not None and self._owner == os.getpid():
+        if drive is not None:
             drive.stop()
+
+    def before_fork(self) -> None:
+        """Keep every thread out of here: a lock that one of them held would stay locked in the child."""
+        self._lock.acquire()
+        if self._drive is not None:
+            self._drive.rest()
+
+    def after_fork(self) -> None:
+        """Go on, in the parent."""
+        if self._drive is not None:
+            self._drive.go_on()
+        self._lock.release()
+
+    def begin_anew(self) -> _Drive | None:
+        """Begin anew, in the child: the thread and its connections are the parent's, and returned to be kept."""
+        self._lock = threading.Lock()
+        inherited, self._drive = self._drive, None
+        return inherited
+
+
+class _Forks:
+    """Tells every outbox of this process when it is forked; `os.register_at_fork` has no way to take a call back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._outboxes: WeakSet[Outbox] = WeakSet()
+        self._told: list[Outbox] = []
+        self._inherited: list[_Drive | None] = []
+        os.register_at_fork(before=self._before, after_in_parent=self._in_parent, after_in_child=self._in_child)
+
+    def add(self, outbox: Outbox) -> None:
+        with self._lock:
+            self._outboxes.add(outbox)
+
+    def _before(self) -> None:
+        self._lock.acquire()
+        self._told = list(self._outboxes)
+        for outbox in self._told:
+            outbox.before_fork()
+
+    def _in_parent(self) -> None:
+        for outbox in self._told:
+            outbox.after_fork()
+        self._told = []
+        self._lock.release()
+
+    def _in_child(self) -> None:
+        """The parent's connections are kept: letting go would end TLS on the sockets that it still uses."""
+        self._lock = threading.Lock()
+        self._inherited += [outbox.begin_anew() for outbox in list(self._outboxes)]
+        self._told = []
+
+
+_FORKS: Final = _Forks()
 
 
 class _Drive:
@@ -238,6 +291,7 @@ class _Drive:
         self._lock = threading.Lock()
         self._new: deque[_Job] = deque()
         self._stopping = False
+        self._gate, self._moving = threading.Lock(), threading.Lock()
         self._ready: deque[_Job] = deque()
         self._resting: list[tuple[float, int, _Job]] = []
         self._active: dict[int, _Job] = {}
@@ -245,9 +299,9 @@ class _Drive:
         self._thread = threading.Thread(target=self._run, name="suprsend-outbox", daemon=True)
         self._thread.start()
 
-    def add(self, job: _Job) -> None:
+    def add(self, jobs: list[_Job]) -> None:
         with self._lock:
-            self._new.append(job)
+            self._new.extend(jobs)
         self._transport.wake()
 
     def stop(self) -> None:
@@ -257,20 +311,49 @@ class _Drive:
         if self._thread is not threading.current_thread():
             self._thread.join()
 
+    def rest(self) -> None:
+        """Wait until the thread is between two turns, where libcurl and OpenSSL lock nothing, and keep it there."""
+        self._gate.acquire()
+        self._transport.wake()
+        self._moving.acquire()
+
+    def go_on(self) -> None:
+        """Undo `rest`."""
+        self._moving.release()
+        self._gate.release()
+
     def _run(self) -> None:
         try:
-            while self._take_new():
-                self._start_some()
-                for call, reply in self._transport.poll(self._patience()):
-                    self._answered(self._active.pop(call), reply)
+            while self._turn():
+                pass
         finally:
-            self._abandon()
-            self._transport.close()
+            with self._in_turn():
+                self._abandon()
+                self._transport.close()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        with self._gate:
+            self._moving.acquire()
+        try:
+            yield
+        finally:
+            self._moving.release()
+
+    def _turn(self) -> bool:
+        """Move everything on, or wait for news; False when stopping."""
+        with self._in_turn():
+            if not self._take_new():
+                return False
+            self._start_some()
+            for call, reply in self._transport.poll(self._patience()):
+                self._answered(self._active.pop(call), reply)
+            return True
 
     def _take_new(self) -> bool:
         """Move what was submitted and what has rested into line; False when stopping."""
         with self._lock:
-            self._ready.extend(job for job in self._new if job.future.set_running_or_notify_cancel())
+            self._ready.extend(self._new)
             self._new.clear()
             stopping = self._stopping
         now = time.monotonic()
@@ -281,6 +364,8 @@ class _Drive:
     def _start_some(self) -> None:
         while self._ready and len(self._active) < self._max_in_flight:
             job = self._ready.popleft()
+            if not job.wanted():
+                continue
             number = next(self._numbers)
             try:
                 self._transport.start(number, job.sending.body(), job.sending.path)
@@ -306,10 +391,11 @@ class _Drive:
     def _abandon(self) -> None:
         with self._lock:
             self._stopping = True
-            late = [job for job in self._new if job.future.set_running_or_notify_cancel()]
+            waiting = (*self._new, *self._ready, *(entry[2] for entry in self._resting), *self._active.values())
             self._new.clear()
-        for job in (*late, *self._ready, *(entry[2] for entry in self._resting), *self._active.values()):
-            job.future.set_result(job.sending.results())
+        for job in waiting:
+            if job.wanted():
+                job.future.set_result(job.sending.results())
 
 
 class Bounds(NamedTuple):

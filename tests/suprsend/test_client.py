@@ -3,6 +3,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import ssl
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +17,8 @@ import jsonschema
 import pytest
 
 from bridge.suprsend import AsyncClient, Client, CredentialsError, EndpointError, Event, EventError
+from bridge.suprsend.client import BulkResult
+from tests.suprsend.driving import DATA
 from tests.suprsend.raw_server import Peer, RawServer
 
 SCHEMA = jsonschema.Draft7Validator(json.loads((files("suprsend") / "request_json" / "event.json").read_text()))
@@ -34,7 +40,7 @@ def record(event: dict[str, Any], code: int, type_: str = "x", message: str = "y
     return {"status": "error", "status_code": code, "error": {"type": type_, "message": message}}
 
 
-def server(decide: Decide) -> RawServer:
+def server(decide: Decide, tls: ssl.SSLContext | None = None) -> RawServer:
     lock, count = threading.Lock(), [0]
 
     def script(peer: Peer) -> None:
@@ -46,7 +52,7 @@ def server(decide: Decide) -> RawServer:
             if not peer.answer(status, data):
                 return
 
-    return RawServer(script)
+    return RawServer(script, tls)
 
 
 def client(where: RawServer, **options: Any) -> Client:
@@ -314,6 +320,39 @@ def test_asyncio_cancelled() -> None:
         asyncio.run(main(where.url))
 
 
+def test_a_bulk_that_timed_out_keeps_its_events() -> None:
+    """A trigger that is cancelled tells nothing of its events: the next one sends them again, the same bytes, and reports all."""
+    arrived, release = threading.Event(), threading.Event()
+
+    def decide(body: Any, number: int) -> Answer:
+        arrived.set()
+        if number == 1:
+            release.wait(120)
+        return accepted(body, 0)
+
+    async def main(url: str) -> None:
+        async with AsyncClient(KEY, SECRET, base_url=url, max_in_flight=1) as made:
+            bulk = made.bulk_events.new_instance()
+            bulk.append(*events(150))
+            task = asyncio.create_task(bulk.trigger())
+            await asyncio.to_thread(arrived.wait, 120)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert len(bulk) == 150
+            bulk.append(*events(1))
+            release.set()
+            result = await bulk.trigger()
+            assert (result["status"], result["total"], result["success"]) == ("success", 151, 151)
+            assert (await bulk.trigger())["total"] == 0
+
+    with server(decide) as where:
+        asyncio.run(main(where.url))
+    bodies = [json.loads(request.body) for request in where.requests]
+    assert [len(body) for body in bodies] == [100, 100, 51]
+    assert bodies[0] == bodies[1]
+
+
 def test_closing_ends_what_waits() -> None:
     """Closing a client finishes waiting calls as failed; afterwards it refuses to send."""
 
@@ -336,6 +375,49 @@ def test_closing_ends_what_waits() -> None:
             made.track_event(events(1)[0])
 
 
+def test_closing_says_unknown_of_what_is_out_and_not_sent_of_what_is_not() -> None:
+    """Of a call that is out when the client is closed the result is unknown; only what never went out is `not sent`."""
+    arrived = threading.Event()
+
+    def hang(peer: Peer) -> None:
+        peer.request()
+        arrived.set()
+        peer.request()
+
+    with RawServer(hang) as where:
+        made = client(where, max_in_flight=1)
+        results: list[BulkResult] = []
+
+        def trigger() -> None:
+            bulk = made.bulk_events.new_instance()
+            bulk.append(*events(150))
+            results.append(bulk.trigger())
+
+        thread = threading.Thread(target=trigger)
+        thread.start()
+        assert arrived.wait(120)
+        made.close()
+        thread.join(120)
+    told = Counter(failed["error"] for failed in results[0]["failed_records"])
+    unknown = "unknown: the client was closed before the answer came; the event may have been accepted"
+    assert told == {unknown: 100, "not sent": 50}
+
+
+def test_a_bulk_keeps_its_client() -> None:
+    """A bulk of a client that nobody else holds is sent: `Client(…).bulk_events.new_instance()` works in one line."""
+    with server(accepted) as where:
+        bulk = client(where).bulk_events.new_instance()
+        bulk.append(*events(2))
+        assert bulk.trigger()["success"] == 2
+
+        async def main() -> None:
+            bulk = AsyncClient(KEY, SECRET, base_url=where.url).bulk_events.new_instance()
+            bulk.append(*events(2))
+            assert (await bulk.trigger())["success"] == 2
+
+        asyncio.run(main())
+
+
 def test_a_forked_process_has_its_own_connections() -> None:
     """A process forked from one that has a client can use the client: it gets its own thread and connection."""
     with server(accepted) as where, client(where) as made:
@@ -347,6 +429,96 @@ def test_a_forked_process_has_its_own_connections() -> None:
         assert os.waitstatus_to_exitcode(status) == 0
         assert made.track_event(events(1)[0])["success"]
         assert where.connections == 2
+
+
+@pytest.mark.timeout(300)
+def test_children_forked_while_a_thread_sends_never_hang() -> None:
+    """Each of 160 children, forked while other threads send with the same client, sends with it, too, and ends."""
+    done = threading.Event()
+
+    def keep_sending() -> None:
+        while not done.is_set():
+            assert made.track_event(events(1)[0])["success"]
+
+    def child() -> int:
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(120)
+            os._exit(0 if made.track_event(events(1)[0])["success"] else 1)
+        return pid
+
+    with server(accepted) as where, client(where) as made:
+        threads = [threading.Thread(target=keep_sending) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        ended = Counter(
+            os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for _ in range(16) for pid in [child() for _ in range(10)]
+        )
+        done.set()
+        for thread in threads:
+            thread.join(120)
+    assert ended == {0: 160}
+    assert not any(thread.is_alive() for thread in threads)
+
+
+FORKS = """
+import os, sys
+from bridge.suprsend import Client, Event
+
+made = Client(sys.argv[1], "hidden-secret-of-tests", base_url=sys.argv[2], ca_file=sys.argv[3])
+assert made.track_event(Event("parent", "order_placed"))["success"]
+child = os.fork()
+if child:
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert made.track_event(Event("parent", "order_placed"))["success"]
+else:
+    assert made.track_event(Event("child", "order_placed"))["success"]
+"""
+
+
+def test_a_child_leaves_the_tls_of_its_parent_alone() -> None:
+    """A forked child that used the client and ended as programs do has not ended TLS on its parent's connection."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(DATA / "server.pem", DATA / "server.key")
+    with server(accepted, tls) as where:
+        program([FORKS, KEY, where.url, str(DATA / "ca.pem")])
+        assert [event["distinct_id"] for event in sent(where)] == ["parent", "child", "parent"]
+        assert where.connections == 2
+
+
+def program(arguments: list[str]) -> str:
+    """Runs a program in a process of its own; returns what it printed."""
+    ran = subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+GREEN = """
+from gevent import monkey
+
+monkey.patch_all(%s)
+from bridge.suprsend import Client, Event
+
+try:
+    made = Client("workspaceKeyOfTests0123", "hidden-secret-of-tests", base_url="http://127.0.0.1:9", attempts=1)
+    print(made.track_event(Event("user_1", "order_placed"))["message"])
+except RuntimeError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("patched", ["", "thread=False", "select=False"])
+def test_under_gevent_a_client_says_at_once_that_it_cannot_be(patched: str) -> None:
+    """Where gevent has replaced threads or `select`, making a client raises one line with what to do instead."""
+    assert program([GREEN % patched]) == (
+        "gevent has replaced threads or select, and this client needs the real ones; "
+        "call monkey.patch_all(thread=False, select=False), or send from a process of its own\n"
+    )
+
+
+def test_beside_gevent_with_real_threads_a_client_works() -> None:
+    """What the line says to do helps: with real threads and the real `select` a client sends."""
+    assert program([GREEN % "thread=False, select=False"]).startswith("connect: base_url's host refuses the connection")
 
 
 def test_no_secret_is_shown() -> None:

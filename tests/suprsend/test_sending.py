@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from bridge.flow import Reply
 from bridge.suprsend import CredentialsError
 from bridge.suprsend.answers import make_judge
-from bridge.suprsend.sending import Outbox, Retries, Sending, join, retry_after_seconds
+from bridge.suprsend.sending import Outbox, Retries, Sending, join
 
 
 def _reply(status: int, body: bytes = b"", retry_after: str | None = None) -> Reply:
@@ -27,50 +28,71 @@ def test_waits_grow_with_full_jitter_and_heed_retry_after() -> None:
     assert sending.answered(_reply(429, retry_after="4"), 0.0) == 4.0
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("7", 7.0),
-        ("99999999999999", 999_999_999.0),
-        ("Thu, 01 Jan 1970 00:01:40 GMT", 90.0),
-        ("Thu, 01 Jan 1970 00:00:01 GMT", 0.0),
-        ("soon", None),
-        ("", None),
-        ("-1", None),
-        ("Thu, 99 Jan 1970 00:00:01 GMT", None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_read(text: str | None, seconds: float | None) -> None:
-    """`Retry-After` is read as seconds or as a date; anything else is no wish."""
-    assert retry_after_seconds(text, 10.0) == seconds
+PARTS: Final[dict[str, Any]] = {
+    "alone": False,
+    "judge": make_judge(),
+    "retries": Retries(3, 0.01),
+    "jitter": lambda: 1.0,
+}
+OK = b'{"status":"success","records":[{"status":"success","status_code":202}]}'
+
+
+def test_what_is_known_of_an_event_is_told_at_any_time() -> None:
+    """Not sent before a call, unknown while it is out, the last answer between two attempts, at last the result."""
+    sending = Sending([b"{}"], **PARTS)
+    assert [result.message for result in sending.results()] == ["not sent"]
+    sending.body()
+    assert [(result.code, result.accepted) for result in sending.results()] == [("unknown", False)]
+    assert sending.answered(_reply(503), 0.0) == 0.01
+    assert [(result.code, result.status_code) for result in sending.results()] == [("503", 503)]
+    sending.body()
+    assert [result.code for result in sending.results()] == ["unknown"]
+    assert sending.answered(_reply(207, OK), 0.0) is None
+    assert [result.accepted for result in sending.results()] == [True]
 
 
 class _Scripted:
-    """A transport that answers from a list, for what a network cannot show."""
+    """A transport that answers from a list, and then when it is told to, for what a network cannot show."""
 
     def __init__(self, replies: list[Reply]) -> None:
         self.bodies: list[bytes] = []
         self._replies = deque(replies)
         self._ended: list[tuple[int, Reply]] = []
-        self._woken = threading.Event()
+        self._changed = threading.Condition()
+        self._woken = self._idle = False
 
     def start(self, call: int, body: bytes, path: str | None = None) -> None:
         del path
         if body == b"[unreadable]":
             raise CredentialsError("the key's file is gone")
         self.bodies.append(body)
-        self._ended.append((call, self._replies.popleft()))
+        if self._replies:
+            self._ended.append((call, self._replies.popleft()))
 
     def poll(self, seconds: float) -> list[tuple[int, Reply]]:
-        if not self._ended:
-            self._woken.wait(seconds)
-            self._woken.clear()
-        ended, self._ended = self._ended, []
+        with self._changed:
+            if not self._ended:
+                self._idle = not self._woken
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._woken, seconds)
+            self._woken = self._idle = False
+            ended, self._ended = self._ended, []
         return ended
 
     def wake(self) -> None:
-        self._woken.set()
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
+    def until_idle(self) -> None:
+        """Wait until all that was submitted by now is in line, and nothing is left to do."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._idle and not self._woken, 120)
+
+    def answer(self, call: int, reply: Reply) -> None:
+        with self._changed:
+            self._ended.append((call, reply))
+        self.wake()
 
     def close(self) -> None:
         self._replies.clear()
@@ -78,14 +100,32 @@ class _Scripted:
 
 def test_an_unreadable_key_is_the_callers_to_see() -> None:
     """A call that cannot be signed fails its own future; the outbox goes on with others."""
-    ok = b'{"status":"success","records":[{"status":"success","status_code":202}]}'
-    transport = _Scripted([_reply(503), _reply(207, ok)])
+    transport = _Scripted([_reply(503), _reply(207, OK)])
     outbox = Outbox(lambda: transport, 2)
-    parts: dict[str, Any] = {"alone": False, "judge": make_judge(), "retries": Retries(3, 0.01), "jitter": lambda: 1.0}
-    bad = outbox.submit(Sending([b"unreadable"], **parts))
-    good = outbox.submit(Sending([b"{}"], **parts))
+    bad, good = outbox.submit(Sending([b"unreadable"], **PARTS), Sending([b"{}"], **PARTS))
     with pytest.raises(CredentialsError, match="gone"):
-        bad.result(10)
-    assert [result.accepted for result in good.result(10)] == [True]
+        bad.result(120)
+    assert [result.accepted for result in good.result(120)] == [True]
     assert transport.bodies == [join([b"{}"])] * 2
+    outbox.close()
+
+
+def test_a_task_that_is_cancelled_before_its_call_sends_nothing() -> None:
+    """Cancelling a task whose event waits for a free call takes it back: it is never sent, and what is out goes on."""
+    transport = _Scripted([])
+    outbox = Outbox(lambda: transport, 1)
+    submitted = outbox.submit(*(Sending([body], **PARTS) for body in (b"1", b"2", b"3")))
+    transport.until_idle()
+
+    async def cancelled() -> None:
+        for future in submitted[:2]:
+            asyncio.wrap_future(future).cancel()
+
+    asyncio.run(cancelled())
+    assert [future.cancelled() for future in submitted] == [False, True, False]
+    transport.answer(1, _reply(207, OK))
+    transport.until_idle()
+    transport.answer(2, _reply(207, OK))
+    assert [submitted[place].result(120)[0].accepted for place in (0, 2)] == [True, True]
+    assert transport.bodies == [b"[1]", b"[3]"]
     outbox.close()

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from bridge.delivery import admission
-from bridge.delivery.admission import Admission, Breaker, Limit, retry_after_seconds
+from bridge.delivery.admission import Admission, Breaker, Limit
 from bridge.delivery.calls import Calls
 from tests.simulation.planted.table import instead, planted
 
@@ -14,9 +14,7 @@ from tests.simulation.planted.table import instead, planted
 @planted
 def retry_after_not_clamped() -> AbstractContextManager[Any]:
     """Who says "in three thousand billion years" is believed."""
-    return instead(
-        admission, "retry_after_seconds", lambda text, now_ms: retry_after_seconds(text, now_ms, longest=1e9)
-    )
+    return instead(admission, "LONGEST_QUIET", 1e9)
 
 
 @planted
