@@ -46,6 +46,8 @@ RECORD_OVERHEAD = 400
 
 
 MOST_ON_THE_WAY = 2_000
+EVERY_RECORD: Final = 1 << 62
+"""More than are ever read."""
 """Records between the two threads: a delivery thread that the machine gives no time is not buried."""
 
 
@@ -572,6 +574,8 @@ class Budget:
     """Records handed over; the Kafka thread's."""
     seen_records: int = 0
     """Records that came out of the queue between the two; the delivery thread's."""
+    most_records: int = EVERY_RECORD
+    """No more are read than so many, and a few that were on the way."""
     open: bool = field(default=True)
     """False while the delivery thread has enough unsent records."""
     taken_of: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -599,8 +603,9 @@ class Budget:
         return self.taken_of.get(topic, 0) - self.freed_of.get(topic, 0)
 
     def busy(self) -> bool:
-        """Whether the delivery thread has enough to do, whatever the bytes."""
-        return not self.open or self.taken_records - self.seen_records >= MOST_ON_THE_WAY
+        """Whether the delivery thread has enough to do, whatever the bytes, or all was read that was asked for."""
+        taken = self.taken_records
+        return not self.open or taken - self.seen_records >= MOST_ON_THE_WAY or taken >= self.most_records
 
     def full(self) -> bool:
         """Whether nothing more may be read."""

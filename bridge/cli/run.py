@@ -16,7 +16,7 @@ from bridge.cli.failure import INTERRUPTED, USAGE, Failure
 
 if TYPE_CHECKING:
     from bridge.findings import Finding
-    from bridge.service.dry_run import DryTransport
+    from bridge.service.dry_run import DryRun
 
 
 def command(
@@ -34,25 +34,52 @@ def command(
             help="Read, map and count, but send, commit and dead-letter nothing; at the end (Ctrl-C) show events.",
         ),
     ] = False,
+    seconds: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="End the dry run after so long: 30s, 5m.")
+    ] = None,
+    records: Annotated[
+        int | None,
+        typer.Option(
+            "--records", min=1, help="End the dry run after so many records, or a few more that came with them."
+        ),
+    ] = None,
 ) -> int:
     """Run the bridge.
 
     A dry run reads in a group of its own, GROUP.dry-run, and begins where kafka.start_from says.
 
     Example: suprsend-bridge run --config config/bridge.yaml
+    Example: suprsend-bridge run --dry-run --for 30s --records 1000
     """
+    if not dry_run and (seconds is not None or records is not None):
+        raise Failure("--for and --records end a dry run: write --dry-run, too")
     with _leaving_at_once():
-        return _started(config, log_level, dry_run=dry_run)
+        return _started(config, log_level, _dry(seconds, records) if dry_run else None)
 
 
-def _started(config: Path | None, log_level: str | None, *, dry_run: bool) -> int:
+def _dry(duration: str | None, records: int | None) -> DryRun:
+    from bridge.service.dry_run import DryRun
+    from bridge.settings.kinds import parse_duration
+
+    dry = DryRun()
+    if records is not None:
+        dry.records = records
+    if duration is not None:
+        try:
+            dry.seconds = parse_duration(duration)
+        except ValueError:
+            raise Failure(f"--for {duration}: write a time such as 30s or 5m") from None
+    return dry
+
+
+def _started(config: Path | None, log_level: str | None, dry: DryRun | None) -> int:
     # What is imported stays: looking for cycles meanwhile costs a tenth of the start. `running` switches it on again.
     gc.disable()
 
+    from bridge.findings import visible
     from bridge.observe.admin import AdminError
     from bridge.observe.logs import LEVELS, Logs
     from bridge.observe.redact import Redactor
-    from bridge.service.dry_run import DryTransport
     from bridge.service.main_thread import StartError, run
     from bridge.service.wiring import secrets_of
     from bridge.settings.load import load_settings
@@ -72,16 +99,19 @@ def _started(config: Path | None, log_level: str | None, *, dry_run: bool) -> in
     for note in notes:
         if note.code == MOVED:
             logs.logger.warning("setting_moved", message=f"{note.message}: {note.hint}")
-    dry = DryTransport() if dry_run else None
+
+    def end() -> None:
+        logs.close()
+        for line in dry.summary() if dry is not None else ():
+            typer.echo(visible(line))
+
     try:
-        return run(settings, logs, dry)
+        return run(settings, logs, end, dry)
     except (AdminError, StartError) as error:
         raise Failure(str(error), USAGE) from None
     finally:
         gc.enable()
-        logs.close()
-        if dry is not None and dry.last is not None:
-            _show(dry)
+        end()
 
 
 @contextmanager
@@ -99,25 +129,3 @@ def _leaving_at_once() -> Iterator[None]:
 def _leave(number: int, _: object) -> None:
     """Leave with no exception: where native code imports something it is caught, and the signal would be lost."""
     os._exit(0 if number == signal.SIGTERM else INTERRUPTED)
-
-
-def _show(dry: DryTransport) -> None:
-    """What was read and what would have been sent; with a few events, since they were asked for."""
-    from bridge.findings import visible
-
-    assert dry.last is not None
-    lines = ["", "dry run: nothing was sent, committed or dead-lettered"]
-    for topic in (view.topic for view in dry.last.topics):
-        counted = dry.last.counted(topic)
-        ends = ", ".join(f"{count} {outcome.value}" for outcome, count in sorted(counted.finished.items()) if count)
-        lines.append(f"  {topic}: {counted.consumed} records read" + (f": {ends}" if ends else ""))
-    for rule in dry.last.rule_views():
-        lines += [
-            f"  {rule.name} → {name}: {n}" for (name, result), n in sorted(rule.events.items()) if result == "accepted"
-        ]
-        lines += [f"  {rule.name} fails with {code}: {n}" for code, n in sorted(rule.errors.items())]
-    for name, bodies in sorted(dry.shown.items()):
-        lines.append(f"\n{name}, {len(bodies)} of {dry.events[name]}:")
-        lines += [f"  {body.decode()}" for body in bodies]
-    for line in "\n".join(lines).split("\n"):
-        typer.echo(visible(line))

@@ -31,7 +31,9 @@ EVENTS: Mapping[str, LogEvent] = MappingProxyType(
             "warning", "A setting is read where it stood in the version before: its place now.", "message"
         ),
         "admin_listening": _event("info", "The admin server listens.", "host port"),
-        "stopping": _event("info", "A signal arrived: what is with the API is finished.", "drain_seconds"),
+        "stopping": _event(
+            "info", "A signal arrived, or a dry run saw enough: what is with the API is finished.", "drain_seconds"
+        ),
         "stopped": _event(
             "info", "The end; `clean` is false where the drain or the leave did not come to its end.", "clean fatal why"
         ),

@@ -18,7 +18,7 @@ from bridge.kafka.config import clients_of
 from bridge.observe.logs import Logs
 from bridge.observe.snapshot import RulesView, Snapshot
 from bridge.rules.model import RuleSet
-from bridge.service.dry_run import DryTransport
+from bridge.service.dry_run import DryRun
 from bridge.service.engine import Engine
 from bridge.service.log_lines import LogLines, SecretWatch
 from bridge.service.snapshot import ProcessFacts, hold_news, snapshot_of
@@ -60,8 +60,8 @@ class App:
     `EndpointError`, `AnswerRuleError`, `ConfigError`. What only a remote side can tell is a hold later.
     """
 
-    def __init__(self, settings: Settings, logs: Logs, dry: DryTransport | None = None) -> None:
-        """With `dry` nothing is sent, committed or dead-lettered: it takes the calls."""
+    def __init__(self, settings: Settings, logs: Logs, dry: DryRun | None = None) -> None:
+        """With `dry` nothing is sent, committed or dead-lettered: its transport takes the calls."""
         self.settings = settings
         self._logs = logs
         self._workspace = WorkspaceGuard(credentials_of(settings))
@@ -70,8 +70,8 @@ class App:
         self._rules: RuleSet = usable_rules(Path(settings.rules.path), settings.kafka.topics)
         mapping = mapping_of(self._rules, context_of(settings, self._env, self._namespace))
         memory = memory_of(settings)
-        budget = Budget(memory)
-        transport = dry or CurlTransport(endpoint_of(settings), self._workspace)
+        budget = Budget(memory) if dry is None else Budget(memory, most_records=dry.records)
+        transport = CurlTransport(endpoint_of(settings), self._workspace) if dry is None else dry.transport
         self.engine = Engine(policy_of(settings), mapping, judge_of(settings), transport, budget, publish=self._publish)
         named = settings.delivery.namespace is not None
         clients = clients_of(settings.kafka, small=memory < DEFAULT_MEMORY, dry_run=dry is not None, named=named)

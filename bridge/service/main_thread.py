@@ -11,7 +11,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,11 +30,13 @@ from bridge.settings.model import Settings
 if TYPE_CHECKING:
     from bridge.service.app import App
     from bridge.service.controls import Operator
-    from bridge.service.dry_run import DryTransport
+    from bridge.service.dry_run import DryRun
 
 OK, FATAL, INTERRUPTED = 0, 70, 130
 COLLECT_AFTER = 50_000
 """Objects more than before at which the collector looks for cycles. Python's 700 cost a tenth of all CPU, measured."""
+ONE_WISH = 1.0
+"""Seconds within which a second signal says no more than the first."""
 LOOK_EVERY = 0.5
 """Seconds between two looks at whether the threads live."""
 RULES_EVERY_MS = 2_000
@@ -76,24 +78,33 @@ class StartError(Exception):
     """What is wrong on this machine, in one line: a key, an address, a file."""
 
 
-def run(settings: Settings, logs: Logs, dry: DryTransport | None = None) -> int:
+def run(settings: Settings, logs: Logs, end: Callable[[], None], dry: DryRun | None = None) -> int:
     """Run a bridge until a signal or a fatal error.
 
     Raises `FindingsError` for broken rules, `AdminError` for a port in use, `StartError` for the rest.
 
-    With `dry` nothing is sent, committed or dead-lettered.
+    With `dry` nothing is sent, committed or dead-lettered. `end` is called where the process leaves at once, and this
+    does not return: it closes the logs, and tells what there is to tell.
     """
-    return asyncio.run(_run(settings, logs, dry))
+    return asyncio.run(_run(settings, logs, end, dry))
 
 
-async def _run(settings: Settings, logs: Logs, dry: DryTransport | None) -> int:
+async def _run(settings: Settings, logs: Logs, end: Callable[[], None], dry: DryRun | None) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    view = BridgeView(settings.kafka.topics)
+
+    def leave(name: str) -> None:
+        logs.logger.error("stopped", clean=False, why=f"a second {name}")
+        if dry is not None:
+            dry.last = view.snapshot()
+        _leave(end, INTERRUPTED)
+
+    signals = _Signals(stop, leave)
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, _stop_or_leave, stop, name, logs)
+        loop.add_signal_handler(name, signals.arrived, name.name)
     again = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, again.set)
-    view = BridgeView(settings.kafka.topics)
     stalls = StallWatch()
     async with _admin(view, settings, logs, stalls) as port:
         loaded_at = time.time()
@@ -109,6 +120,8 @@ async def _run(settings: Settings, logs: Logs, dry: DryTransport | None) -> int:
         logs.logger.info("admin_listening", host=settings.admin.host, port=port)
         if stop.is_set():
             logs.logger.info("stopped", clean=True, why="a signal arrived before anything was begun")
+            if dry is not None:
+                dry.last = view.snapshot()
             return OK
         _spare_the_collector()
         app.start()
@@ -119,19 +132,21 @@ async def _run(settings: Settings, logs: Logs, dry: DryTransport | None) -> int:
             _watch_secrets(app),
         )
         async with _background(*jobs):
-            await _until(stop, app)
+            await _until(stop, app, dry)
+        if dry is not None:
+            dry.held = await loop.run_in_executor(None, app.fresh)
         logs.logger.info("stopping", drain_seconds=settings.kafka.drain)
         ended = await loop.run_in_executor(None, app.stop)
-    if ended.fatal is not None:
-        logs.logger.error("stopped", clean=ended.clean, fatal=ended.fatal)
-        return _leave(logs, FATAL)
-    logs.logger.info("stopped", clean=ended.clean)
     if dry is not None:
         dry.last = app.last()
-    return OK if ended.clean else _leave(logs, FATAL)
+    if ended.fatal is not None:
+        logs.logger.error("stopped", clean=ended.clean, fatal=ended.fatal)
+        return _leave(end, FATAL)
+    logs.logger.info("stopped", clean=ended.clean)
+    return OK if ended.clean else _leave(end, FATAL)
 
 
-def _assembled(settings: Settings, logs: Logs, view: BridgeView, dry: DryTransport | None) -> App:
+def _assembled(settings: Settings, logs: Logs, view: BridgeView, dry: DryRun | None) -> App:
     """Everything else, in a thread: the imports alone take a good part of the start."""
     from bridge.kafka.config import ConfigError
     from bridge.secrets import SecretError
@@ -157,22 +172,34 @@ def _spare_the_collector() -> None:
     gc.set_threshold(COLLECT_AFTER, 20, 20)
 
 
-def _stop_or_leave(stop: asyncio.Event, name: signal.Signals, logs: Logs) -> None:
-    """The first signal asks for an orderly end; a second one leaves at once."""
-    if stop.is_set():
-        logs.logger.error("stopped", clean=False, why=f"a second {name.name}")
-        _leave(logs, INTERRUPTED)
-    stop.set()
+class _Signals:
+    """The first signal asks for an orderly end; another one leaves at once, if it is a wish of its own."""
+
+    def __init__(self, stop: asyncio.Event, leave: Callable[[str], None]) -> None:
+        self._stop = stop
+        self._leave = leave
+        self._first = 0.0
+
+    def arrived(self, name: str) -> None:
+        """Called by the loop. GNU `timeout` sends two at once; so does a terminal, by way of a parent that passes them on."""
+        if not self._stop.is_set():
+            self._first = time.monotonic()
+            self._stop.set()
+        elif time.monotonic() - self._first >= ONE_WISH:
+            self._leave(name)
 
 
-def _leave(logs: Logs, code: int) -> int:
+def _leave(end: Callable[[], None], code: int) -> int:
     """Leave without waiting for threads: librdkafka's close may hang after a fatal error."""
-    logs.close()
+    end()
     os._exit(code)
 
 
-async def _until(stop: asyncio.Event, app: App) -> None:
+async def _until(stop: asyncio.Event, app: App, dry: DryRun | None) -> None:
+    begun = time.monotonic()
     while not stop.is_set() and app.failure() is None:
+        if dry is not None and dry.enough(app.snapshot(), time.monotonic() - begun):
+            return
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), LOOK_EVERY)
 

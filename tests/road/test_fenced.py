@@ -43,7 +43,7 @@ def test_a_second_signal_leaves_at_once_and_loses_nothing(
     """While it drains, a second SIGTERM ends the process with 130; the next one sends what had no answer, unchanged."""
     world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
     (topic,) = world.topics
-    sandbox.post_faults({"fault": "delay", "seconds": 6.0})
+    sandbox.post_faults({"fault": "delay", "seconds": 25.0})
     kafka.produce(topic, records(topic, range(200)))
     chosen = world.settings()
     # Who leaves like that is missed only when its session ends.
@@ -52,14 +52,30 @@ def test_a_second_signal_leaves_at_once_and_loses_nothing(
         until(lambda: sandbox.stats()["events"]["received"] > 0, 60, bridge.text)
         bridge.process.send_signal(signal.SIGTERM)
         until(lambda: any(line["event"] == "stopping" for line in bridge.log()), 30, bridge.text)
-        bridge.process.send_signal(signal.SIGTERM)
-        assert bridge.process.wait(5) == 130, bridge.text()
+        until(lambda: bridge.process.poll() is not None or bridge.process.send_signal(signal.SIGTERM), 120, bridge.text)
+        assert bridge.process.wait() == 130, bridge.text()
         sandbox.clear_faults()
         bridge.start()
         until(lambda: committed_everything(kafka, world.group, [topic]), 60, bridge.text)
         assert bridge.terminate() == 0, bridge.text()
     assert accepted(sandbox).keys() == expected(topic, range(200))
     assert sandbox.stats()["events"]["repeats_different"] == 0
+
+
+@pytest.mark.timeout(600)
+def test_two_signals_at_once_are_one_wish(kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path) -> None:
+    """`timeout` sends its signal twice: the process drains, commits and ends in order."""
+    world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
+    (topic,) = world.topics
+    sandbox.post_faults({"fault": "delay", "seconds": 3.0})
+    kafka.produce(topic, records(topic, range(200)))
+    with BridgeProcess(tmp_path, world.settings()) as bridge:
+        until(lambda: sandbox.stats()["events"]["received"] > 0, 120, bridge.text)
+        bridge.process.send_signal(signal.SIGTERM)
+        bridge.process.send_signal(signal.SIGINT)
+        assert bridge.process.wait(240) == 0, bridge.text()
+    assert bridge.log()[-1]["clean"] is True
+    assert committed_everything(kafka, world.group, [topic])
 
 
 HOOK = """

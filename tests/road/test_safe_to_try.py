@@ -12,7 +12,7 @@ import pytest
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.real import RealKafka, Sent
 from tests.road.bridge_process import BridgeProcess, committed_everything, until
-from tests.road.world import World, accepted, expected, records
+from tests.road.world import RULES, World, accepted, expected, records
 
 
 @pytest.mark.timeout(180)
@@ -46,6 +46,66 @@ def test_a_dry_run_reads_counts_and_shows_and_leaves_no_trace(
     assert kafka.committed(f"{world.group}.dry-run", topic) == {}
     assert kafka.committed(f"{world.group}.delivered", topic) == {}
     assert not kafka.read(world.dead_letters)
+
+
+@pytest.mark.timeout(600)
+def test_a_dry_run_ends_by_itself_after_so_many_records(
+    kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    """`--records 100` of 5,000 reads and shows those, or a few more that came with them, and ends in order."""
+    world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
+    topic = world.topics[0]
+    kafka.produce(topic, records(topic, range(5_000)))
+    with BridgeProcess(tmp_path, world.settings(), options=["--dry-run", "--records", "100"]) as bridge:
+        assert bridge.process.wait(240) == 0, bridge.text()
+    (line,) = [line for line in bridge.text().splitlines() if f"{topic}: " in line]
+    assert 100 <= int(line.split()[1]) <= 200
+    assert "no partition was read" not in bridge.text()
+
+
+@pytest.mark.timeout(600)
+def test_a_dry_run_without_a_partition_says_so(kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path) -> None:
+    """Beside another dry run, which has the only partition, `--for 5s` ends by itself and says why nothing was read."""
+    world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
+    with BridgeProcess(tmp_path, world.settings(), name="first", options=["--dry-run"]) as first:
+        until(lambda: any(line["event"] == "assigned" for line in first.log()), 120, first.text)
+        bridges = (
+            BridgeProcess(tmp_path, world.settings(), name=f"of {seconds}", options=["--dry-run", "--for", seconds])
+            for seconds in ("5s", "80s")
+        )
+        for bridge in bridges:
+            with bridge:
+                assert bridge.process.wait(240) == 0, bridge.text()
+            text = bridge.text()
+            if "had not joined" not in text:
+                break
+        assert f"no partition was read: other members of the group {world.group}.dry-run have them all" in text
+        assert f"{world.topics[0]}: 0 records read" in text
+        assert first.terminate() == 0, first.text()
+
+
+@pytest.mark.timeout(600)
+def test_a_dry_run_that_cannot_reach_kafka_says_so_at_its_end(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    """Without a broker the summary comes all the same, with what is wrong."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "orders.yaml").write_text(RULES.format(topics="orders"))
+    chosen = {
+        "kafka": {
+            "bootstrap_servers": ["127.0.0.1:1"],
+            "topics": ["orders"],
+            "group_id": "g",
+            "dead_letter_topic": "d",
+        },
+        "suprsend": {"base_url": sandbox.url, "workspace_key": sandbox.workspace.key, "workspace_secret": "x" * 20},
+        "rules": {"path": str(rules)},
+        "admin": {"port": 0},
+        "logs": {"format": "json"},
+    }
+    with BridgeProcess(tmp_path, chosen, options=["--dry-run", "--for", "20s"]) as bridge:
+        bridge.process.wait(240)
+    assert "no partition was read: no broker" in bridge.text()
+    assert "orders: 0 records read" in bridge.text()
 
 
 @pytest.mark.timeout(180)

@@ -151,7 +151,7 @@ class Reader:
         if greedy:
             # Else what does not leave would keep everything paused.
             assignment.pause_topics(consumer, greedy)
-        if room.open and room.used() - sum(map(room.used_by, assignment.paused_topics)) <= room.budget_bytes // 2:
+        if not room.busy() and room.used() - sum(map(room.used_by, assignment.paused_topics)) <= room.budget_bytes // 2:
             assignment.resume_all(consumer)
         self._read(consumer, _PAUSED_SECONDS, more=False)
 
@@ -166,8 +166,9 @@ class Reader:
         self._dispatch(messages)
 
     def _how_many(self) -> int:
-        left = self._room.budget_bytes - self._room.used()
-        return max(1, min(MOST_RECORDS, int(left / self._record_bytes)))
+        room = self._room
+        left = room.budget_bytes - room.used()
+        return max(1, min(MOST_RECORDS, int(left / self._record_bytes), room.most_records - room.taken_records - 1))
 
     def _dispatch(self, messages: list[Message]) -> None:
         items: list[Intake] = []
