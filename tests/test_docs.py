@@ -150,6 +150,6 @@ def test_python_snippets_run_against_the_sandbox(where: str, snippet: str, tmp_p
         call = rf'Client("{workspace.key}", "{workspace.secret}", base_url="{sandbox.url}")'
         program = tmp_path / "snippet.py"
         program.write_text(re.sub(r'Client\("[^"]*", "[^"]*"\)', call, snippet))
-        done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, f"{where}\n{done.stderr}"
         assert sandbox.stats()["events"]["accepted"] > 0

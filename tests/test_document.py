@@ -320,10 +320,10 @@ HOSTILE = {
 def test_hostile_text_costs_bounded_time_and_memory(name: str) -> None:
     """Texts made to hurt are refused, or read, in a few seconds at worst and within 300 MB."""
     text = HOSTILE[name]
-    began = time.monotonic()
+    began = time.process_time()
     document = compose(text, "f.yaml")
     render(document.findings, "text", {"f.yaml": text})
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
     assert len(document.findings) <= MOST_FINDINGS
 
 
@@ -414,7 +414,7 @@ def test_a_thousand_rules_are_quick() -> None:
     rule = "  - name: r{n}\n    topics: [orders.v1]\n    when: .type == 1\n    event: e\n    properties:\n"
     rule += "".join(f"      p{n}: ${{ .a.b{n} }}\n" for n in range(10))
     text = "rules:\n" + "".join(rule.replace("{n}", str(n)) for n in range(1000))
-    began = time.monotonic()
+    began = time.process_time()
     document = compose(text, "f.yaml")
     assert document.findings == ()
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5

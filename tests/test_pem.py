@@ -22,7 +22,7 @@ CERTIFICATE = (DATA / "client.pem").read_bytes()
 
 
 def openssl(*arguments: str, given: bytes = b"") -> bytes:
-    return subprocess.run(["openssl", *arguments], input=given, capture_output=True, check=True, timeout=30).stdout
+    return subprocess.run(["openssl", *arguments], input=given, capture_output=True, check=True, timeout=120).stdout
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ MOST = {
 def walks() -> Any:
     # A process of its own: the script counts what reads JSON before any room has imported it.
     command = [sys.executable, "-m", "scripts.measure.walk", "--json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

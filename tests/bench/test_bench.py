@@ -48,7 +48,7 @@ def sink(request: pytest.FixtureRequest) -> Iterator[Sink]:
 
 def post(sink: Sink, body: bytes, **headers: str) -> tuple[int, bytes]:
     try:
-        with urlopen(Request(sink.url + BULK, body, headers), timeout=10) as answer:
+        with urlopen(Request(sink.url + BULK, body, headers), timeout=120) as answer:
             return answer.status, answer.read()
     except HTTPError as error:
         return error.code, error.read()
@@ -150,7 +150,7 @@ def test_bench_runs_floor_and_bridge_on_the_same_records(
     kafka: RealKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A small run of the real thing: each program read all records, and the last line is as promised."""
-    if "bench-dead-letters" not in kafka.admin.list_topics(timeout=30).topics:
+    if "bench-dead-letters" not in kafka.admin.list_topics(timeout=120).topics:
         kafka.create_topic("bench-dead-letters")
     found = run(World(kafka, tmp_path, records=20_000, rounds=1))
     assert [row.name for row in found.rows] == ["floor, pycurl", "floor, aiohttp", "bridge"]

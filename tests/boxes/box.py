@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 120.0
 _PATH: Final = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 _NGINX: Final = """\
@@ -134,7 +134,7 @@ class Boxes:
             process.terminate()
         for process in self.started:
             try:
-                process.wait(10)
+                process.wait(120)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

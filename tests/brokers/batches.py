@@ -21,7 +21,7 @@ _HEAD: Final = struct.Struct(">qiibIhiqqqhii")
 """Base offset, length, leader epoch, magic, CRC, attributes, last offset delta, two times, producer (3), count."""
 _CRC_AT: Final = 17
 _CHECKED_FROM: Final = 21
-_ANSWER_SECONDS: Final = 30.0
+_ANSWER_SECONDS: Final = 120.0
 _ZSTD_BLOCK: Final = 128 * 1024
 
 

@@ -34,7 +34,7 @@ def java() -> str:
 
 
 def _version(path: str) -> int:
-    answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=60, check=False)
+    answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=120, check=False)
     found = re.search(r'version "(\d+)', answer.stderr + answer.stdout)
     return int(found[1]) if found else 0
 

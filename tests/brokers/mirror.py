@@ -49,7 +49,7 @@ class MirrorMaker:
     ) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait(30)
+            self._process.wait(120)
 
 
 def _settings(source: RealKafka, target: RealKafka, topics: str, groups: str) -> list[tuple[str, object]]:

@@ -17,10 +17,10 @@ from tests.brokers.jars import KAFKA_VERSION, jars, java
 
 SASL_USER: Final = "alice"
 SASL_PASSWORD: Final = "alice-secret"
-_STOP_SECONDS: Final = 30
+_STOP_SECONDS: Final = 120
 _PARENT_DEATH_SIGNAL: Final = 1
 """`PR_SET_PDEATHSIG`"""
-_FORMAT_SECONDS: Final = 90
+_FORMAT_SECONDS: Final = 120
 
 _FIXED: Final[Mapping[str, str]] = {
     "listener.security.protocol.map": "PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT",

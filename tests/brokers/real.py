@@ -30,7 +30,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from tests.brokers.node import Node, free_ports
 
-_ANSWER_SECONDS: Final = 30.0
+_ANSWER_SECONDS: Final = 120.0
 _START_SECONDS: Final = 120.0
 _QUIET: Final = {"log_level": 0}
 _COMING: Final = frozenset(

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 _PRODUCE: Final = 0
 _VERSION: Final = 7
-_SECONDS: Final = 30.0
+_SECONDS: Final = 120.0
 _CASTAGNOLI: Final = 0x82F63B78
 
 

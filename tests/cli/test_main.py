@@ -26,7 +26,7 @@ HEAVY = ("confluent_kafka", "pycurl", "aiohttp", "pydantic", "structlog", "rich"
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "bridge", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_help_lists_every_command_and_loads_none() -> None:
         "import sys; from bridge.cli import main; assert main.run(['--help']) == 0; "
         f"print('LOADED', [m for m in {HEAVY!r} if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.stderr == ""
     for entry in main.COMMANDS:
         assert f"  {entry.name} " in done.stdout
@@ -188,7 +188,7 @@ def test_a_reader_that_went_away_is_no_error() -> None:
         stdout=write,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     os.close(write)
@@ -235,7 +235,7 @@ def test_closed_streams_are_no_bug(command: str, closed: str, tmp_path: Path) ->
     (tmp_path / "a.yaml").write_text("rules:\n  - {name: a, topics: [t], event: told, distinct_id: u1}\n")
     line = f"{shlex.quote(sys.executable)} -m bridge {command} {closed}"
     done = subprocess.run(
-        ["/bin/sh", "-c", line], cwd=tmp_path, capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False
+        ["/bin/sh", "-c", line], cwd=tmp_path, capture_output=True, stdin=subprocess.DEVNULL, timeout=120, check=False
     )
     assert done.returncode == 0
     assert b"Traceback" not in done.stderr
@@ -245,5 +245,5 @@ def test_output_that_cannot_be_written_is_one_line() -> None:
     """A full disk is said in one line, with exit code 1."""
     with Path("/dev/full").open("wb") as full:
         line = [sys.executable, "-m", "bridge", "eval", "-n", "1"]
-        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (1, b"bridge: the output cannot be written: No space left on device\n")

@@ -34,6 +34,9 @@ from bridge.kafka.config import Clients, clients_of
 from bridge.offsets.ledger import Ledger
 from bridge.settings.kafka import Kafka
 
+DEAD = 120.0
+"""Seconds without what is waited for after which a thread is dead, and not slow."""
+
 
 class Part:
     """A partition as this side knows it."""
@@ -92,18 +95,19 @@ class Desk:
     def stop(self) -> None:
         """Stop the Kafka thread, then this side."""
         self.kafka.request_stop()
-        ended = self.kafka.join(30)
+        ended = self.kafka.join(DEAD)
         with self._news:
             self._over = True
             self._news.notify_all()
-        self._thread.join(10)
+        self._thread.join(DEAD)
         assert ended, "the Kafka thread did not end"
         assert self.kafka.error is None, self.kafka.error
         assert self.kafka.counters.callback_errors == 0
         assert self.kafka.counters.refused_progress == 0
 
-    def until(self, true: Callable[[], object], seconds: float = 30.0, what: str = "") -> None:
-        """Wait until something is true."""
+    def until(self, true: Callable[[], object], seconds: float = DEAD, what: str = "") -> None:
+        """Wait until something is true; fails after so long, and never before only a dead thread misses it."""
+        seconds = max(seconds, DEAD)
         deadline = time.monotonic() + seconds
         with self._news:
             while not true():

@@ -21,7 +21,7 @@ from tests.brokers.real import RealKafka
 
 CA_FILE: Final = Path(__file__).parents[1] / "suprsend" / "data" / "ca.pem"
 _PEM: Final = Path(__file__).with_name("data") / "broker.pem"
-_ANSWER_SECONDS: Final = 10.0
+_ANSWER_SECONDS: Final = 120.0
 _JAAS: Final = "org.apache.kafka.common.security.{}.{}LoginModule required"
 
 

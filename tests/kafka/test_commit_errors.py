@@ -72,5 +72,5 @@ def test_a_fenced_instance_ends_the_thread(cluster: MockCluster) -> None:
         cluster.fail_requests("OffsetCommit", [KafkaError.FENCED_INSTANCE_ID] * 20)
         produce(cluster, 10)
         side.until(lambda: side.kafka.fatal, what="the end")
-        assert side.kafka.join(5)
+        assert side.kafka.join(120)
         assert "kafka.instance_id" in (side.kafka.state.trouble or "")

@@ -77,7 +77,6 @@ def kafka(start_kafka: StartKafka) -> RealKafka:
     return made
 
 
-@pytest.mark.timeout(300)
 def test_a_log_that_was_cut_and_grew_again_is_noticed(kafka: RealKafka) -> None:
     """Every new record is sent, above finished runs and send limits of those that are gone; only a commit beyond holds."""
     sent(kafka, OLD)

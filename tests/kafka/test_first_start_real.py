@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import pytest
-
 from bridge.flow import Assigned
 from bridge.offsets.commits import Began, decode, text_of
 from tests.brokers.fixtures import StartKafka
@@ -75,7 +73,6 @@ def test_a_member_that_comes_a_moment_later_sends_nothing_from_before_the_first_
         it.until(lambda: began_of(kafka, group, topic) == {began}, what="the same beginning everywhere")
 
 
-@pytest.mark.timeout(300)
 def test_a_leader_that_is_missing_at_the_first_start_holds_nobody_up_and_sends_no_history(
     start_kafka: StartKafka,
 ) -> None:

@@ -377,16 +377,16 @@ def test_a_topic_made_anew_disturbs_no_other(kafka: RealKafka) -> None:
         side.until(lambda: any(is_of(item, quiet) for item in side.of(Assigned)[before:]), 60, "its assignment")
         assigned = time.monotonic()
         side.until(lambda: [record.value() for record in side.finished].count(b"new") == 10, 60, "what is new")
-        assert time.monotonic() - assigned < 20.0, "a commit that is not answered is waited for over a minute"
+        assert time.monotonic() - assigned < 45.0, "a commit that is not answered is waited for over a minute"
         side.until(lambda: lag(kafka, group, quiet) == 0, 10, "its commits")
-    assert max(waits(side, busy)) < 20.0, "a rebalance is all that it may wait for"
+    assert max(waits(side, busy)) < 45.0, "a rebalance is all that it may wait for"
 
 
 def test_commits_say_in_which_cluster_and_topic_they_were_made(kafka: RealKafka) -> None:
     """The ids are those that the brokers tell; `kafka.cluster_id: ignore` claims no cluster."""
     topic, group, more = make(kafka, 1)
-    told = kafka.admin.describe_topics(TopicCollection([topic]))[topic].result(30)
-    cluster, here = digest_of(kafka.admin.list_topics(timeout=10).cluster_id), digest_of(str(told.topic_id))
+    told = kafka.admin.describe_topics(TopicCollection([topic]))[topic].result(120)
+    cluster, here = digest_of(kafka.admin.list_topics(timeout=120).cluster_id), digest_of(str(told.topic_id))
     kafka.produce(topic, numbered(0, 10))
     for claims, origin in (("check", Origin(cluster, here)), ("ignore", Origin(0, here))):
         with desk(kafka.bootstrap, [topic], group, cluster_id=claims, **more) as side:

@@ -84,7 +84,7 @@ def test_a_replay_writes_its_marks_without_idempotence(case: str) -> None:
 
 
 def _pump(letters: DeadLetterProducer, told: list[DeadLetterWritten], count: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while len(told) < count and time.monotonic() < deadline:
         letters.pump()
         time.sleep(0.005)
@@ -95,7 +95,7 @@ def _read(cluster: MockCluster, count: int) -> list[Message]:
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "reader", "log_level": 0})
     consumer.assign([TopicPartition("dead", 0, 0)])
     found: list[Message] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while len(found) < count and time.monotonic() < deadline:
         found += [message for message in consumer.consume(10, 0.2) if message.error() is None]
     consumer.close()

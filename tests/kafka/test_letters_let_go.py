@@ -35,7 +35,7 @@ def test_every_letter_ends_when_its_producer_is_let_go() -> None:
         assert not letters.pending()
 
 
-def _pump(letters: DeadLetterProducer, done: Callable[[], bool], *, seconds: float = 30.0) -> None:
+def _pump(letters: DeadLetterProducer, done: Callable[[], bool], *, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not done():
         letters.pump()

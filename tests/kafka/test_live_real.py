@@ -25,7 +25,7 @@ def settings(kafka: RealKafka, topic: str, letters: str, **more: Any) -> Kafka:
 
 def commits(kafka: RealKafka, group: str, topic: str) -> dict[int, tuple[int, str]]:
     """The commits of a group; asked again while a broker that has just started has no coordinator yet."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while True:
         try:
             return kafka.committed(group, topic)

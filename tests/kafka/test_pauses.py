@@ -85,7 +85,7 @@ def process(group: Group | None) -> Iterator[tuple[Pauses, list[Book]]]:
         assert made.journal.take() == []
 
 
-def until(true: Callable[[], object], seconds: float = 10.0) -> None:
+def until(true: Callable[[], object], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline
@@ -93,7 +93,7 @@ def until(true: Callable[[], object], seconds: float = 10.0) -> None:
 
 
 def done(future: Future[PauseResult]) -> PauseResult:
-    return future.result(10)
+    return future.result(120)
 
 
 def holds(made: Pauses, partition: int) -> bool:
@@ -178,9 +178,9 @@ def test_without_an_answer_what_was_known_holds_and_a_new_pause_holds_here() -> 
         until(lambda: holds(one, 1))
         assert not said.done()
         with pytest.raises(UnsaidError, match="this process has stopped t:1, but Kafka did not acknowledge it"):
-            said.result(10)
+            said.result(120)
         with pytest.raises(UnsaidError, match="t:0 stays as it is"):
-            one.say([("t", 0)], "why", paused=False).result(10)
+            one.say([("t", 0)], "why", paused=False).result(120)
         assert holds(one, 0)
         assert holds(one, 1)
         group.fails = None
@@ -237,7 +237,7 @@ def test_what_does_not_exist_cannot_be_paused() -> None:
     group = Group()
     with process(group) as (one, _):
         with pytest.raises(UnsaidError, match="there is no t:2: the partitions of t are 0 to 1"):
-            one.say([("t", 2)], "why", paused=True).result(10)
+            one.say([("t", 2)], "why", paused=True).result(120)
         until(lambda: not holds(one, 2))
         assert group.kept == {}
 

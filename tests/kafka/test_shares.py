@@ -91,7 +91,6 @@ def finished(side: Desk, topic: str) -> int:
     return sum(record.topic() == topic for record in list(side.finished))
 
 
-@pytest.mark.timeout(120)
 def test_a_topic_that_cannot_leave_does_not_stop_the_others(cluster: MockCluster) -> None:
     """A topic without outcomes is stopped alone, within the budget; the other is read on, and it is when it can leave."""
     kafka = RealKafka(cluster.bootstrap)
@@ -116,7 +115,6 @@ def test_a_topic_that_cannot_leave_does_not_stop_the_others(cluster: MockCluster
         side.until(lambda: finished(side, "orders") == MANY, 60, "the topic that was stopped")
 
 
-@pytest.mark.timeout(120)
 def test_two_topics_that_cannot_leave_do_not_stop_the_third(cluster: MockCluster) -> None:
     """Whoever fills its share is stopped for itself, one after the other."""
     kafka = RealKafka(cluster.bootstrap)
@@ -130,7 +128,6 @@ def test_two_topics_that_cannot_leave_do_not_stop_the_third(cluster: MockCluster
         assert finished(side, "orders") == finished(side, "likes") == 0
 
 
-@pytest.mark.timeout(120)
 def test_pauses_for_different_reasons_do_not_lift_each_other(cluster: MockCluster) -> None:
     """An order to go on does not lift the stop of a topic, and its end does not lift a pause by order."""
     kafka = RealKafka(cluster.bootstrap)
@@ -154,7 +151,6 @@ def test_pauses_for_different_reasons_do_not_lift_each_other(cluster: MockCluste
         side.until(lambda: finished(side, "orders") == MANY + 1, what="the partition that was paused by order")
 
 
-@pytest.mark.timeout(120)
 def test_a_pause_of_everything_does_not_last_for_a_topic_that_cannot_leave(cluster: MockCluster) -> None:
     """After a pause of everything the others go on, though the records of one topic stay."""
     kafka = RealKafka(cluster.bootstrap)

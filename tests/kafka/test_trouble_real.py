@@ -64,7 +64,7 @@ def secured(kafka: RealKafka) -> dict[str, Any]:
 
 def forbid(kafka: RealKafka, rule: AclBinding) -> None:
     for future in kafka.admin.create_acls([rule]).values():
-        future.result(10)
+        future.result(120)
 
 
 def allow(kafka: RealKafka, rule: AclBinding) -> None:
@@ -78,7 +78,7 @@ def allow(kafka: RealKafka, rule: AclBinding) -> None:
         rule.permission_type,
     )
     for future in kafka.admin.delete_acls([wanted]).values():
-        future.result(10)
+        future.result(120)
 
 
 def test_a_topic_that_may_not_be_read_is_said_and_heals(kafka: RealKafka) -> None:
@@ -158,7 +158,7 @@ def test_a_partition_whose_broker_is_away_is_told_and_the_others_go_on(start_kaf
     kafka = start_kafka(nodes=2)
     kafka.create_topic("orders", 4)
     kafka.create_topic("dead-letters")
-    parts = kafka.admin.list_topics("orders", timeout=10).topics["orders"].partitions
+    parts = kafka.admin.list_topics("orders", timeout=120).topics["orders"].partitions
     first = next(number for number, part in parts.items() if part.leader == 1)
     second = next(number for number, part in parts.items() if part.leader == 2)
     with desk(kafka.bootstrap, ["orders"], "g") as side:
@@ -191,7 +191,7 @@ def test_of_two_processes_with_the_same_instance_id_one_is_fenced(kafka: RealKaf
     with first, second:
         first.until(lambda: first.kafka.fatal or second.kafka.fatal, 30, "one to be fenced")
         fenced, other = (first, second) if first.kafka.fatal else (second, first)
-        assert fenced.kafka.join(5)
+        assert fenced.kafka.join(120)
         assert fenced.kafka.state.kind == "fatal"
         assert "kafka.instance_id" in (fenced.kafka.state.trouble or "")
         kafka.produce(topic, [b"a"])

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import pytest
-
 from bridge.flow import KafkaState
 from bridge.kafka.config import clients_of
 from bridge.kafka.tools.preflight import look_at
@@ -131,7 +129,6 @@ def follow(case: Case) -> None:
                 side.until(lambda: len(side.parts) == TOPICS["orders"], what="all partitions")
 
 
-@pytest.mark.timeout(180)
 def test_what_kafka_does_not_answer_is_told_and_the_bridge_is_not_ready() -> None:
     """A bridge that waits for an answer says which one, is not ready, and goes on by itself once it comes."""
     with ThreadPoolExecutor(len(CASES)) as all_at_once:

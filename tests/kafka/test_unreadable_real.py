@@ -55,7 +55,6 @@ STAYS: dict[str, tuple[Damage, str]] = {
 """Damage → a word of what is told."""
 
 
-@pytest.mark.timeout(150)
 def test_a_partition_that_cannot_be_read_is_told_and_stays_where_it_is(
     own_kafka: RealKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,7 +91,6 @@ def _told(reading: Desk, topic: str) -> str | None:
     return counters.unreadable if counters is not None else None
 
 
-@pytest.mark.timeout(120)
 def test_what_the_client_passes_over_is_counted_as_lost(own_kafka: RealKafka) -> None:
     """Behind a batch of one record that it cannot read the client may go on: that record is counted as lost, and told."""
     kafka = own_kafka
@@ -107,7 +105,6 @@ def test_what_the_client_passes_over_is_counted_as_lost(own_kafka: RealKafka) ->
         assert any(event == "records_lost" for event, _, _ in reading.kafka.counters.journal.take())
 
 
-@pytest.mark.timeout(120)
 def test_a_damaged_record_of_an_old_format_is_counted_as_lost(own_kafka: RealKafka) -> None:
     """Of messages from before Kafka 0.11 the client passes over the damaged one: one lost, told, and all others read."""
     kafka = own_kafka
@@ -126,7 +123,6 @@ def test_a_damaged_record_of_an_old_format_is_counted_as_lost(own_kafka: RealKaf
         assert lost == ["offsets 4 to 4 cannot be read: Kafka's client passes over them"]
 
 
-@pytest.mark.timeout(120)
 def test_it_goes_on_by_itself_when_the_batch_can_be_read_again(own_kafka: RealKafka) -> None:
     """A batch that is whole again (another replica, a mended disk) is read where it was left, and the trouble ends."""
     kafka = own_kafka

@@ -18,7 +18,6 @@ ONLINE = [
 """From, to: what brokers of version 4 let two members of one group do at the same time."""
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(("before", "after"), ONLINE, ids=["to".join(pair) for pair in ONLINE])
 def test_members_of_two_protocols_work_side_by_side(kafka: RealKafka, before: str, after: str) -> None:
     """A rolling change of `group_protocol`: both kinds of member share the partitions, and nothing is read twice."""
@@ -41,7 +40,6 @@ def test_members_of_two_protocols_work_side_by_side(kafka: RealKafka, before: st
     assert sorted(values) == list(range(1_000))
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(("before", "after"), [("range", "cooperative-sticky"), ("cooperative-sticky", "range")])
 def test_an_assignment_that_the_group_does_not_know_waits_until_the_others_have_left(
     kafka: RealKafka, before: str, after: str

@@ -25,6 +25,6 @@ def test_a_broker_that_knows_no_more_than_this_version_is_read(version: str) -> 
             side.until(lambda: side.kafka.state.reads and side.kafka.state.trouble is None)
         assert {record.value() for record in side.records} == {b"%d" % number for number in range(60)}
         reader = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "g"})
-        found = reader.committed([TopicPartition("orders", number) for number in range(3)], timeout=10)
+        found = reader.committed([TopicPartition("orders", number) for number in range(3)], timeout=120)
         reader.close()
         assert [part.offset for part in found] == [20, 20, 20]

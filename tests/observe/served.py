@@ -39,7 +39,7 @@ class Server(NamedTuple):
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         connection.request(method, path, raw, headers)
         response = connection.getresponse()
         answer = Answer(response.status, dict(response.headers), response.read())
@@ -78,10 +78,10 @@ def served(world: World | None = None, *, token: AdminToken | None = SECRET, up:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(main()))
     thread.start()
-    assert started.wait(10)
+    assert started.wait(120)
     try:
         yield Server(ready[0], made, logged)
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(120)
         loop.close()

@@ -20,6 +20,8 @@ from tests.brokers.real import RealKafka
 
 RULES = Path(__file__).parents[2] / "config" / "rules"
 START = [sys.executable, "-m", "bridge"]
+DEAD = 120.0
+"""Seconds without what is waited for after which a process is dead, and not slow."""
 
 
 def settings(
@@ -85,9 +87,9 @@ class BridgeProcess:
     def kill(self) -> None:
         """SIGKILL: no chance to do anything."""
         self.process.kill()
-        self.process.wait(30)
+        self.process.wait(DEAD)
 
-    def terminate(self, seconds: float = 30) -> int:
+    def terminate(self, seconds: float = DEAD) -> int:
         """SIGTERM; returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
@@ -105,7 +107,7 @@ class BridgeProcess:
         """All that it wrote."""
         return self.log_file.read_text() if self.log_file.exists() else ""
 
-    def admin_url(self, seconds: float = 30) -> str:
+    def admin_url(self, seconds: float = DEAD) -> str:
         """The address of the admin server, once it listens."""
         lines = until(lambda: [line for line in self.log() if line["event"] == "admin_listening"], seconds, self.text)
         return f"http://127.0.0.1:{lines[-1]['port']}"
@@ -121,7 +123,8 @@ class BridgeProcess:
 
 
 def until(found: Callable[[], Any], seconds: float, why: Callable[[], str] = lambda: "") -> Any:
-    """Wait until something is true and return it; fails after a generous deadline."""
+    """Wait until something is true and return it; fails after so long, and never before only a dead process misses it."""
+    seconds = max(seconds, DEAD)
     deadline = time.monotonic() + seconds
     while True:
         value = found()

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.real import RealKafka
 from tests.road.bridge_process import BridgeProcess, committed_everything, until
 from tests.road.world import World, accepted, expected, records
 
 
-@pytest.mark.timeout(120)
 def test_an_api_key_with_the_workspace_uid_is_enough(kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path) -> None:
     """With `api_key_file` and `workspace_uid` in place of key and secret every event arrives."""
     world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)

@@ -22,14 +22,13 @@ PASSWORD = "p4ss-of-the-proxy"
 
 def readiness(url: str) -> str:
     try:
-        with urllib.request.urlopen(url + "/readyz", timeout=10) as answer:
+        with urllib.request.urlopen(url + "/readyz", timeout=120) as answer:
             text: bytes = answer.read()
     except urllib.error.HTTPError as error:
         text = error.read()
     return text.decode()
 
 
-@pytest.mark.timeout(180)
 def test_a_firewall_then_a_proxy_is_named_and_nothing_is_lost(
     kafka: RealKafka, sandbox: SandboxProcess, start_box: StartBox, tmp_path: Path
 ) -> None:
@@ -66,7 +65,6 @@ def test_a_firewall_then_a_proxy_is_named_and_nothing_is_lost(
     assert not kafka.read(world.dead_letters)
 
 
-@pytest.mark.timeout(180)
 def test_a_proxy_that_wants_another_password_is_named_without_it(
     kafka: RealKafka, sandbox: SandboxProcess, start_box: StartBox, tmp_path: Path
 ) -> None:

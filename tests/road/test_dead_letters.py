@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.real import RealKafka, Sent
 from tests.road.bridge_process import BridgeProcess, committed_everything, until
 from tests.road.world import World, accepted, expected, records
 
 
-@pytest.mark.timeout(180)
 def test_only_the_culprits_are_dead_lettered_with_their_bytes_and_the_reason(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -42,7 +39,6 @@ def test_only_the_culprits_are_dead_lettered_with_their_bytes_and_the_reason(
     assert refused["bridge.idempotency_key"] == f"{topic}-77".encode()
 
 
-@pytest.mark.timeout(180)
 def test_an_outage_is_ridden_out_without_a_repeat_of_what_was_accepted(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:

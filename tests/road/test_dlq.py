@@ -57,7 +57,6 @@ def _order(n: object, *people: str) -> Sent:
     return Sent(json.dumps({"n": n, "people": people, "who": "w"}).encode(), key=b"k")
 
 
-@pytest.mark.timeout(180)
 def test_a_mended_rule_sends_only_the_items_that_failed(world: World, cli: Cli) -> None:
     """After the rule is mended, replay sends what had failed, once, and nothing that was delivered before."""
     _rules(world, number='if $item == "bob" then error("no bobs") else .n end')
@@ -98,7 +97,6 @@ def test_a_mended_rule_sends_only_the_items_that_failed(world: World, cli: Cli) 
     assert _letters(cli)[2]["state"] == "failed"
 
 
-@pytest.mark.timeout(180)
 def test_show_prints_all_headers_and_the_original_value(
     world: World, cli: Cli, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,7 +124,6 @@ def test_show_prints_all_headers_and_the_original_value(
         assert len(out.strip().splitlines()) == 1
 
 
-@pytest.mark.timeout(180)
 def test_a_refused_event_goes_again_under_a_new_key_and_a_second_refusal_makes_a_new_letter(
     world: World, cli: Cli
 ) -> None:
@@ -153,7 +150,6 @@ def test_a_refused_event_goes_again_under_a_new_key_and_a_second_refusal_makes_a
     assert [each["state"] for each in _letters(cli)] == ["failed", "accepted"]
 
 
-@pytest.mark.timeout(180)
 def test_a_replay_stops_in_an_outage_and_goes_on_where_it_was(world: World, cli: Cli) -> None:
     """Nothing is lost or sent twice by a replay that meets an outage half-way; progress is a commit of its own group."""
     _rules(world, items="empty")
@@ -192,7 +188,6 @@ def test_a_replay_stops_in_an_outage_and_goes_on_where_it_was(world: World, cli:
     assert {each["replays"] for each in open_ones} == {2}, "what is no JSON failed in both runs"
 
 
-@pytest.mark.timeout(180)
 def test_a_replay_that_is_killed_goes_on_and_repeats_only_with_the_same_keys(
     world: World, cli: Cli, tmp_path: Path
 ) -> None:
@@ -212,7 +207,7 @@ def test_a_replay_that_is_killed_goes_on_and_repeats_only_with_the_same_keys(
     group = f"{world.group}.replay"
     until(lambda: world.kafka.committed(group, world.dead_letters).get(0, (0, ""))[0] >= 40 + 100, 60)
     replay.kill()
-    assert replay.wait(30) == -9
+    assert replay.wait(120) == -9
     left = 400 - len(accepted(world.sandbox))
     assert left > 0
     began = time.monotonic()
@@ -242,7 +237,6 @@ def test_wrong_use_is_one_line(world: World, cli: Cli) -> None:
     assert "no dead letters" in out
 
 
-@pytest.mark.timeout(180)
 def test_an_original_too_large_for_its_letter_is_fetched_from_its_topic(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path, world: World, cli: Cli
 ) -> None:
@@ -271,7 +265,6 @@ def test_an_original_too_large_for_its_letter_is_fetched_from_its_topic(
     assert len(accepted(sandbox)) == 0
 
 
-@pytest.mark.timeout(180)
 def test_an_item_whose_recipient_failed_is_not_replayed_under_a_siblings_key(world: World, cli: Cli) -> None:
     """The item behind it was sent with the key that the mended rule makes for it: SuprSend would drop the replay."""
     text = RULES.format(topic=world.topics[0], items=".people[]", number='if .n == 2 then error("no") else .n end')

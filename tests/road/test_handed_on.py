@@ -83,7 +83,6 @@ def _told_once(sandbox: SandboxProcess) -> bool:
     return all(entry["accepted"] == 1 for entry in accepted(sandbox).values())
 
 
-@pytest.mark.timeout(420)
 def test_days_of_suprsends_401_with_a_kill_and_a_restart_put_nothing_aside(
     kafka: RealKafka, forgetful: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -125,7 +124,6 @@ def _nothing_handed(kafka: RealKafka, world: World) -> bool:
     return all(note is not None and note.send_limit < offset for offset, note in notes)
 
 
-@pytest.mark.timeout(420)
 def test_behind_a_proxy_that_hands_calls_on_and_refuses_the_answers_nobody_is_told_twice(
     kafka: RealKafka, forgetful: SandboxProcess, tmp_path: Path
 ) -> None:

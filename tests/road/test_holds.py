@@ -36,12 +36,12 @@ class Side:
         return found
 
     def ask(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+        with urllib.request.urlopen(self.url + path, timeout=120) as answer:
             return json.loads(answer.read())
 
     def ready(self) -> bool:
         try:
-            urllib.request.urlopen(self.url + "/readyz", timeout=10).close()
+            urllib.request.urlopen(self.url + "/readyz", timeout=120).close()
         except urllib.error.HTTPError:
             return False
         return True
@@ -100,7 +100,6 @@ def _skipped(side: Side, sandbox: SandboxProcess) -> None:
         side.do("skip", place)
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("way_on", [_resumed, _reloaded, _skipped], ids=["resume", "reload", "skip"])
 def test_the_brake_stops_an_api_that_refuses_everything(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path, way_on: Way
@@ -129,7 +128,6 @@ def test_the_brake_stops_an_api_that_refuses_everything(
     assert len(accepted(sandbox)) + len(letters) == len(expected(topic, range(total)))
 
 
-@pytest.mark.timeout(180)
 def test_a_halt_waits_at_its_record_and_a_skip_goes_on_behind_it(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -162,7 +160,6 @@ def test_a_halt_waits_at_its_record_and_a_skip_goes_on_behind_it(
     assert sandbox.stats()["events"]["repeats_identical"] == 0
 
 
-@pytest.mark.timeout(180)
 def test_an_operator_can_pause_and_resume(kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path) -> None:
     """While a topic is paused nothing of it is sent; after resume everything arrives once."""
     world = _world(kafka, sandbox, tmp_path)
@@ -185,7 +182,6 @@ def test_an_operator_can_pause_and_resume(kafka: RealKafka, sandbox: SandboxProc
     assert sandbox.stats()["events"]["repeats_identical"] == 0
 
 
-@pytest.mark.timeout(180)
 def test_records_that_nobody_wants_any_more_expire(kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path) -> None:
     """`delivery.max_age`: older records end as expired, neither sent nor dead-lettered; younger ones are sent."""
     world = _world(kafka, sandbox, tmp_path)
@@ -201,7 +197,6 @@ def test_records_that_nobody_wants_any_more_expire(kafka: RealKafka, sandbox: Sa
     assert side.letters() == []
 
 
-@pytest.mark.timeout(180)
 def test_another_workspaces_key_holds_and_a_half_written_one_does_not(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:

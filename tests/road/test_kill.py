@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.real import RealKafka
 from tests.road.bridge_process import BridgeProcess, committed_everything, until
@@ -30,7 +28,6 @@ def _all_there(world: World, per_topic: int) -> None:
     assert not [key for key, entry in found.items() if entry["bytes_differ"]]
 
 
-@pytest.mark.timeout(300)
 def test_nothing_is_lost_and_repeats_are_identical_when_it_is_killed_in_mid_flight(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -54,7 +51,6 @@ def test_nothing_is_lost_and_repeats_are_identical_when_it_is_killed_in_mid_flig
     assert repeats["repeats_identical"] <= 64 * 100 + 10_000
 
 
-@pytest.mark.timeout(300)
 def test_a_stop_under_load_ends_in_time_with_exit_code_0_and_sends_nothing_twice(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -77,7 +73,6 @@ def test_a_stop_under_load_ends_in_time_with_exit_code_0_and_sends_nothing_twice
     assert sandbox.stats()["events"]["repeats_different"] == 0
 
 
-@pytest.mark.timeout(180)
 def test_offsets_reach_the_end_of_a_topic_written_in_transactions(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:

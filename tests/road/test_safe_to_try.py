@@ -7,15 +7,12 @@ import time
 import urllib.request
 from pathlib import Path
 
-import pytest
-
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.real import RealKafka, Sent
 from tests.road.bridge_process import BridgeProcess, committed_everything, until
 from tests.road.world import RULES, World, accepted, expected, records
 
 
-@pytest.mark.timeout(180)
 def test_a_dry_run_reads_counts_and_shows_and_leaves_no_trace(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -28,7 +25,7 @@ def test_a_dry_run_reads_counts_and_shows_and_leaves_no_trace(
         url = bridge.admin_url()
 
         def status() -> dict[str, object]:
-            with urllib.request.urlopen(url + "/status", timeout=10) as answer:
+            with urllib.request.urlopen(url + "/status", timeout=120) as answer:
                 found: dict[str, object] = json.loads(answer.read())
             return found
 
@@ -48,7 +45,6 @@ def test_a_dry_run_reads_counts_and_shows_and_leaves_no_trace(
     assert not kafka.read(world.dead_letters)
 
 
-@pytest.mark.timeout(600)
 def test_a_dry_run_ends_by_itself_after_so_many_records(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -63,7 +59,6 @@ def test_a_dry_run_ends_by_itself_after_so_many_records(
     assert "no partition was read" not in bridge.text()
 
 
-@pytest.mark.timeout(600)
 def test_a_dry_run_without_a_partition_says_so(kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path) -> None:
     """Beside another dry run, which has the only partition, `--for 5s` ends by itself and says why nothing was read."""
     world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
@@ -84,7 +79,6 @@ def test_a_dry_run_without_a_partition_says_so(kafka: RealKafka, sandbox: Sandbo
         assert first.terminate() == 0, first.text()
 
 
-@pytest.mark.timeout(600)
 def test_a_dry_run_that_cannot_reach_kafka_says_so_at_its_end(sandbox: SandboxProcess, tmp_path: Path) -> None:
     """Without a broker the summary comes all the same, with what is wrong."""
     rules = tmp_path / "rules"
@@ -108,7 +102,6 @@ def test_a_dry_run_that_cannot_reach_kafka_says_so_at_its_end(sandbox: SandboxPr
     assert "orders: 0 records read" in bridge.text()
 
 
-@pytest.mark.timeout(180)
 def test_only_the_listed_recipients_are_reached(kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path) -> None:
     """`delivery.only_recipients`: all others are dropped and counted as filtered; nothing is dead-lettered."""
     world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
@@ -117,7 +110,7 @@ def test_only_the_listed_recipients_are_reached(kafka: RealKafka, sandbox: Sandb
     with BridgeProcess(tmp_path, world.settings(delivery={"only_recipients": ["u7", "u1*"]})) as bridge:
         until(lambda: committed_everything(kafka, world.group, [topic]), 60, bridge.text)
         url = bridge.admin_url()
-        with urllib.request.urlopen(url + "/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(url + "/metrics", timeout=120) as answer:
             metrics = answer.read().decode()
         assert bridge.terminate() == 0
     chosen = {n for n in range(300) if str(n) == "7" or str(n).startswith("1")}
@@ -129,7 +122,6 @@ def test_only_the_listed_recipients_are_reached(kafka: RealKafka, sandbox: Sandb
     )
 
 
-@pytest.mark.timeout(180)
 def test_the_rate_limit_counts_events_not_calls(kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path) -> None:
     """With `rate_limit: 100` 450 events take some four seconds, whatever the size of the calls."""
     world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)

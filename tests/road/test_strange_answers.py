@@ -7,8 +7,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import pytest
-
 from bridge.sandbox.process import SandboxProcess
 from tests.brokers.real import RealKafka
 from tests.road.bridge_process import BridgeProcess, committed_everything, until
@@ -32,7 +30,6 @@ PATIENCE: dict[str, Any] = {
 """What is tried is what answers mean, not how patiently they are waited for."""
 
 
-@pytest.mark.timeout(240)
 def test_whatever_the_api_says_each_event_is_accepted_once(
     kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:

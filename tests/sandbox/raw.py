@@ -101,7 +101,7 @@ def request(sandbox: SandboxProcess, path: str, value: object) -> bytes:
 
 def connect(sandbox: SandboxProcess) -> socket.socket:
     """A connection to it."""
-    return socket.create_connection(_place(sandbox), timeout=10)
+    return socket.create_connection(_place(sandbox), timeout=120)
 
 
 def parts(answer: bytes) -> tuple[dict[str, str], bytes]:

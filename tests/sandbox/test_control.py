@@ -37,7 +37,7 @@ def test_bodies_come_back_as_they_were_sent(sandbox: SandboxProcess) -> None:
     """A kept body is given back byte for byte, numbers beyond 64 bits too."""
     body = packed(event(ENV)).replace(b'"order":1', b'"order": 123456789012345678901234567890.50')
     assert post(sandbox, SINGLE, body).status == 202
-    connection = http.client.HTTPConnection(sandbox.url.removeprefix("http://").rstrip("/"), timeout=10)
+    connection = http.client.HTTPConnection(sandbox.url.removeprefix("http://").rstrip("/"), timeout=120)
     connection.request("GET", "/_sandbox/events")
     assert body in connection.getresponse().read()
     connection.close()
@@ -146,7 +146,7 @@ def test_the_index_explains_every_fault(sandbox: SandboxProcess) -> None:
 
 def test_the_page_is_served_and_needs_nothing_else(sandbox: SandboxProcess) -> None:
     """The page is one file without outside assets, under a policy that forbids them."""
-    connection = http.client.HTTPConnection(sandbox.url.removeprefix("http://").rstrip("/"), timeout=10)
+    connection = http.client.HTTPConnection(sandbox.url.removeprefix("http://").rstrip("/"), timeout=120)
     connection.request("GET", "/")
     answer = connection.getresponse()
     page = answer.read().decode()

@@ -83,7 +83,7 @@ def test_delay(sandbox: SandboxProcess) -> None:
     with connect(sandbox) as connection:
         connection.sendall(request(sandbox, BULK, TWO))
         while sandbox.stats()["calls"]["total"] == 0:
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 120
         assert accepted(sandbox) == 2
         assert connection.recv(65_536).startswith(b"HTTP/1.1 207")
     assert time.monotonic() - began >= 0.3
@@ -102,7 +102,7 @@ def test_hang(sandbox: SandboxProcess, apply: bool) -> None:
         exchange(sandbox, BULK, TWO, timeout=0.3)
     assert accepted(sandbox) == (2 if apply else 0)
     assert last_call(sandbox)["status"] is None
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while sandbox.stats()["load"]["in_flight"]:
         assert time.monotonic() < deadline
 

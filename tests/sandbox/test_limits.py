@@ -174,7 +174,7 @@ def test_other_paths_and_methods(sandbox: SandboxProcess, method: str, path: str
     import http.client
 
     host = sandbox.url.removeprefix("http://").rstrip("/")
-    connection = http.client.HTTPConnection(host, timeout=10)
+    connection = http.client.HTTPConnection(host, timeout=120)
     connection.request(method, path)
     answer = connection.getresponse()
     assert answer.status == status

@@ -26,7 +26,6 @@ SHARED = [
 ]
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("row", "group", "faults", "records"), SHARED)
 def test_a_row_of_the_matrix(kafka: RealKafka, tmp_path: Path, row: str, group: str, faults: int, records: int) -> None:
     """Nothing is lost, wrongly dead-lettered, rewound or sent again once committed, whatever the row does."""
@@ -36,7 +35,6 @@ def test_a_row_of_the_matrix(kafka: RealKafka, tmp_path: Path, row: str, group: 
     assert sum(result.faults.values()) >= faults
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("row", "group"), [("broker-kill", "classic"), ("broker-network", "consumer"), ("dead-letters-refused", "classic")]
 )
@@ -48,7 +46,6 @@ def test_a_row_with_a_broker_of_its_own(start_kafka: StartKafka, tmp_path: Path,
     assert sum(result.faults.values()) >= 1
 
 
-@pytest.mark.timeout(300)
 def test_each_error_of_a_commit(start_kafka: StartKafka, tmp_path: Path) -> None:
     """Whatever a commit is answered with, polling goes on, and nothing is lost or sent again once committed."""
     kafka = start_kafka(kind=ROWS["commits-refused"].kind)

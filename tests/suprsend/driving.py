@@ -31,7 +31,7 @@ def transport(url: str, credentials: Credentials | None = None, **options: Any) 
         made.close()
 
 
-def call(made: CurlTransport, body: bytes = BODY, seconds: float = 10.0) -> Reply:
+def call(made: CurlTransport, body: bytes = BODY, seconds: float = 120.0) -> Reply:
     made.start(7, body)
     until = time.monotonic() + seconds
     while time.monotonic() < until:

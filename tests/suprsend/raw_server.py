@@ -112,7 +112,7 @@ class RawServer:
     def __exit__(self, *_error: object) -> None:
         self.stopped.set()
         self.stop_listening()
-        self._thread.join(5)
+        self._thread.join(120)
 
     def _accept(self) -> None:
         while True:

@@ -275,7 +275,7 @@ def test_many_threads_share_a_client() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(120)
         assert sorted(found) == sorted(f"m-user_{number}" for number in range(20))
         assert where.connections <= 2
 
@@ -303,7 +303,7 @@ def test_asyncio_cancelled() -> None:
     def decide(body: Any, number: int) -> Answer:
         arrived.set()
         if number == 1:
-            release.wait(10)
+            release.wait(120)
         return accepted(body, 0)
 
     async def main(url: str) -> None:
@@ -368,7 +368,7 @@ def test_closing_ends_what_waits() -> None:
         while not where.requests:
             thread.join(0.01)
         made.close()
-        thread.join(10)
+        thread.join(120)
         assert results == [False]
         made.close()
         with pytest.raises(RuntimeError, match="closed"):
@@ -431,7 +431,6 @@ def test_a_forked_process_has_its_own_connections() -> None:
         assert where.connections == 2
 
 
-@pytest.mark.timeout(300)
 def test_children_forked_while_a_thread_sends_never_hang() -> None:
     """Each of 160 children, forked while other threads send with the same client, sends with it, too, and ends."""
     done = threading.Event()

@@ -10,8 +10,6 @@ import time
 from random import Random
 from typing import Any, Self
 
-import pytest
-
 from bridge.delivery.admission import Limit
 from bridge.delivery.core import Delivery
 from bridge.delivery.policy import Backoff, BrakeLimits, Policy
@@ -68,14 +66,14 @@ class Storm:
         return self
 
     def report(self) -> dict[str, Any]:
-        out, _ = self._process.communicate(timeout=60)
+        out, _ = self._process.communicate(timeout=120)
         found: dict[str, Any] = json.loads(out)
         return found
 
     def __exit__(self, *_error: object) -> None:
         if self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(120)
 
 
 class Driver:
@@ -155,7 +153,6 @@ def _key(offset: int) -> str:
     return event.key  # type: ignore[union-attr]
 
 
-@pytest.mark.timeout(240)
 def test_a_storm_of_a_hundred_thousand_answers() -> None:
     """Of 100,000 answers none is a false success, nothing accepted goes out again, no attempt outlives its deadline."""
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -163,7 +160,7 @@ def test_a_storm_of_a_hundred_thousand_answers() -> None:
         driver = Driver(storm.url)
         while driver.answers < ANSWERS:
             driver.turn(feed=True)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while driver.watermark < driver.fed and time.monotonic() < until:
             driver.turn(feed=False)
         assert driver.watermark == driver.fed, "what was read did not all end"
