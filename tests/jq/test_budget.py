@@ -74,10 +74,10 @@ def test_too_much_is_over_the_budget_every_time(program: str, value: JSON) -> No
     left = []
     for _ in range(2):
         budget = EvalBudget()
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(BudgetExceeded):
             list(compiled.run(value, (), budget))
-        assert time.monotonic() - began < SECONDS
+        assert time.process_time() - began < SECONDS
         left.append((budget.steps, budget.text, budget.outputs))
     assert left[0] == left[1]
 
@@ -160,12 +160,12 @@ def test_lone_surrogates_do_not_break_anything(program: str) -> None:
 ])  # fmt: skip
 def test_long_programs_compile_or_are_refused(program: str) -> None:
     """A program near the limits of Python's own compiler compiles, or is refused as too large."""
-    began = time.monotonic()
+    began = time.process_time()
     try:
         compile_program(program)
     except JqProblem as refused:
         assert refused.code == "too-large"
-    assert time.monotonic() - began < SECONDS
+    assert time.process_time() - began < SECONDS
 
 
 def test_huge_numbers_stay_numbers() -> None:

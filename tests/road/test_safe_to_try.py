@@ -79,6 +79,22 @@ def test_a_dry_run_without_a_partition_says_so(kafka: RealKafka, sandbox: Sandbo
         assert first.terminate() == 0, first.text()
 
 
+def test_a_dry_run_that_has_to_leave_sums_up_all_the_same(
+    kafka: RealKafka, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    """Of two dry runs with the same instance id one is fenced: it leaves at once with 70, and with its summary."""
+    world = World.make(kafka, sandbox, tmp_path, topics=1, partitions=1)
+    chosen = world.settings()
+    chosen["kafka"]["instance_id"] = "the-only-one"
+    one, two = (BridgeProcess(tmp_path, chosen, name=name, options=["--dry-run"]) for name in ("one", "two"))
+    with one, two:
+        until(lambda: one.process.poll() is not None or two.process.poll() is not None, 120, one.text)
+        fenced = one if one.process.poll() is not None else two
+        assert fenced.process.wait(120) == 70, fenced.text()
+    assert "dry run: nothing was sent, committed or dead-lettered" in fenced.text()
+    assert f"{world.topics[0]}: 0 records read" in fenced.text()
+
+
 def test_a_dry_run_that_cannot_reach_kafka_says_so_at_its_end(sandbox: SandboxProcess, tmp_path: Path) -> None:
     """Without a broker the summary comes all the same, with what is wrong."""
     rules = tmp_path / "rules"
