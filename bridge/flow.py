@@ -46,9 +46,9 @@ RECORD_OVERHEAD = 400
 
 
 MOST_ON_THE_WAY = 2_000
-EVERY_RECORD: Final = 1 << 62
-"""More than are ever read."""
 """Records between the two threads: a delivery thread that the machine gives no time is not buried."""
+EVERY_RECORD: Final = 1 << 62
+"""More records than are ever read."""
 
 
 class PlainRecord:

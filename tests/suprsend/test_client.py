@@ -309,7 +309,7 @@ def test_asyncio_cancelled() -> None:
     async def main(url: str) -> None:
         async with AsyncClient(KEY, SECRET, base_url=url) as made:
             task = asyncio.create_task(made.track_event(events(1)[0]))
-            await asyncio.to_thread(arrived.wait, 10)
+            await asyncio.to_thread(arrived.wait, 120)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
