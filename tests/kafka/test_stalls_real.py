@@ -25,7 +25,6 @@ def transaction(side: Desk, topic: str, partition: int = 0) -> OpenTransaction |
     return None if facts is None else facts.transaction
 
 
-@pytest.mark.timeout(120)
 def test_a_transaction_that_stays_open_is_named_until_it_ends(
     kafka: RealKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,7 +60,6 @@ def test_a_transaction_that_stays_open_is_named_until_it_ends(
         assert (over["topic"], over["partition"]) == (topic, 0)
 
 
-@pytest.mark.timeout(120)
 def test_what_a_group_begins_behind_is_told_with_its_number(kafka: RealKafka) -> None:
     """At the end with records before it: how many at most, of which topic and partitions; once, at the first start alone."""
     topic, group = kafka.create_topic(kafka.unique("orders"), 3), kafka.unique("group")
@@ -80,7 +78,6 @@ def test_what_a_group_begins_behind_is_told_with_its_number(kafka: RealKafka) ->
         assert told(side, "records_not_read") == []
 
 
-@pytest.mark.timeout(120)
 def test_a_group_whose_offsets_expired_says_what_it_does_not_read(kafka: RealKafka) -> None:
     """With its mark nothing is skipped; where that has expired, too, the end is where it begins, and the number is told."""
     topic, group = kafka.create_topic(kafka.unique("orders")), kafka.unique("group")

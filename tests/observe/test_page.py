@@ -40,7 +40,7 @@ def page(shot: Snapshot) -> dict[str, str]:
     script = files("bridge.observe").joinpath("page.html").read_text("utf-8").split("<script>")[1].split("</script>")[0]
     code = f"const STATUS = {json.dumps(status)};{BROWSER}(() => {{{script}}})()"
     assert NODE is not None
-    ran = subprocess.run([NODE, "-"], input=code, capture_output=True, text=True, timeout=60, check=True)
+    ran = subprocess.run([NODE, "-"], input=code, capture_output=True, text=True, timeout=120, check=True)
     shown: dict[str, str] = json.loads(ran.stdout)
     return shown
 
