@@ -48,7 +48,6 @@ def command(
 
     A dry run reads in a group of its own, GROUP.dry-run, and begins where kafka.start_from says.
 
-    Example: suprsend-bridge run --config config/bridge.yaml
     Example: suprsend-bridge run --dry-run --for 30s --records 1000
     """
     if not dry_run and (seconds is not None or records is not None):
