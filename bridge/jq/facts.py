@@ -236,7 +236,7 @@ def _arithmetic(node: Binary) -> frozenset[str]:
     if left == right == NUMBER or node.op == "%":
         return NUMBER
     if node.op == "+":
-        return left | right
+        return (right if "null" in left else _NOTHING) | (left if "null" in right else _NOTHING) | (left & right)
     both = left & right
     if node.op == "/":
         return (NUMBER if "number" in both else _NOTHING) | (ARRAY if "string" in both else _NOTHING)

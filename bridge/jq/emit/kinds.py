@@ -39,7 +39,7 @@ from bridge.jq.core_nodes import (
 )
 from bridge.jq.emit.builtins import special
 from bridge.jq.emit.functions import define, invoke
-from bridge.jq.emit.updates import assign
+from bridge.jq.emit.updates import assign, changed, changes, is_apart
 from bridge.jq.emit.writer import (
     ARITHMETIC,
     Env,
@@ -143,9 +143,9 @@ def _slice(writer: Writer, node: Step, keys: list[str], target: Out, sink: Sink)
     key = "" if target.path is None else writer.keep(f'{{"start": {low}, "end": {high}}}')
     _check(writer, target, f"('key', {key})")
     if node.optional:
-        _found(writer, f"slice_or_none({target.value}, {low}, {high})", target, key, sink)
+        _found(writer, f"slice_or_none({target.value}, {low}, {high}, B)", target, key, sink)
         return
-    found = writer.keep(f"slice_of({target.value}, {low}, {high})")
+    found = writer.keep(f"slice_of({target.value}, {low}, {high}, B)")
     sink.write(Out(found, _longer(writer, target.path, key)))
 
 
@@ -480,12 +480,14 @@ def _fold(writer: Writer, node: Fold, env: Env, here: Out, sink: Sink) -> None:
 
     def with_initial(value: str) -> None:
         state = writer.keep(value, "s")
+        in_place = node.update.facts.outputs == ONE and changes(node.update)
+        mine = writer.keep("{}", "o") if in_place else None
         turn = _reduced if node.extract is None else _extracted
 
         def taken(names: Env) -> None:
             before = writer.keep(state)
             writer.step()
-            turn(writer, node, names, state, before, sink)
+            turn(writer, node, names, state, before, mine, sink)
 
         pattern: Pattern = node.patterns[0]
         writer.values(
@@ -497,14 +499,16 @@ def _fold(writer: Writer, node: Fold, env: Env, here: Out, sink: Sink) -> None:
     writer.values(initial, env, here.value, with_initial)
 
 
-def _reduced(writer: Writer, node: Fold, env: Env, state: str, before: str, _: Sink) -> None:
-    if node.update.facts.outputs == ONE:
+def _reduced(writer: Writer, node: Fold, env: Env, state: str, before: str, mine: str | None, _: Sink) -> None:
+    if mine is not None:
+        writer.code.line(f"{state} = {changed(writer, node.update, env, before, mine)}")
+    elif node.update.facts.outputs == ONE:
         writer.code.line(f"{state} = {writer.one(node.update, env, before)}")
     else:
         writer.code.line(f"{state} = {writer.first(node.update, env, before, 'None')}")
 
 
-def _extracted(writer: Writer, node: Fold, env: Env, state: str, before: str, sink: Sink) -> None:
+def _extracted(writer: Writer, node: Fold, env: Env, state: str, before: str, mine: str | None, sink: Sink) -> None:
     assert node.extract is not None
     extract = node.extract
     if node.update.facts.outputs != ONE:
@@ -515,7 +519,13 @@ def _extracted(writer: Writer, node: Fold, env: Env, state: str, before: str, si
         writer.code.line(f"{state} = {after}")
         writer.each(extract, env, Out(after), sink)
 
-    writer.values(node.update, env, before, updated)
+    if mine is None:
+        writer.values(node.update, env, before, updated)
+        return
+    after = changed(writer, node.update, env, before, mine)
+    if not is_apart(extract):
+        writer.code.line(f"{mine}.clear()")
+    updated(after)
 
 
 def _label(writer: Writer, node: Label, env: Env, here: Out, sink: Sink) -> None:

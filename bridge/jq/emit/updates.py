@@ -4,8 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bridge.jq.core_nodes import MAYBE, ONE, Assign, Core, Input, Pipe, Step
-from bridge.jq.emit.writer import Env, Out, Path, Sink, Writer, arithmetic, truthy
+from bridge.jq.builtins.table import BOOLEAN, NULL, NUMBER, STRING
+from bridge.jq.core_nodes import (
+    MAYBE,
+    ONE,
+    Alternative,
+    Assign,
+    Binary,
+    Bind,
+    Binding,
+    Collect,
+    Const,
+    Core,
+    If,
+    Input,
+    Logic,
+    Native,
+    Object,
+    Pipe,
+    Step,
+    Text,
+    Variable,
+)
+from bridge.jq.emit.writer import Env, Out, Path, Sink, Writer, arithmetic, tables, truthy
+from bridge.jq.runtime.paths import setpath
 
 START = Path("()", sure=True)
 """The path of the input itself."""
@@ -65,19 +87,19 @@ def _modified(writer: Writer, left: Core, env: Env, v: str, new: New) -> str:
     if steps is not None:
         return _rebuilt(writer, steps, v, new)[0] if steps else _whole(writer, v, new)
     state = writer.keep(v, "s")
-    gone = writer.keep("None")
+    gone, mine = writer.keep("None"), writer.keep("{}", "o")
 
     def write(path: str) -> None:
         writer.step(f"1 + len({path})")
-        value, missing = new(writer.keep(f"getpath({state}, {path})"))
+        value, missing = new(writer.keep(f"take({state}, {path}, {mine})"))
         if missing is None:
-            writer.code.line(f"{state} = setpath({state}, {path}, {value}, B)")
+            writer.code.line(f"{state} = putpath({state}, {path}, {value}, B, {mine})")
             return
         with writer.code.block(f"if {missing} is NOTHING"):
             writer.code.line(f"if {gone} is None: {gone} = []")
             writer.code.line(f"{gone}.append({path})")
         with writer.code.block("else"):
-            writer.code.line(f"{state} = setpath({state}, {path}, {value}, B)")
+            writer.code.line(f"{state} = putpath({state}, {path}, {value}, B, {mine})")
 
     over_paths(writer, left, env, v, write)
     writer.code.line(f"if {gone} is not None: {state} = delpaths({state}, {gone}, B)")
@@ -140,3 +162,123 @@ def _rebuilt_each(writer: Writer, steps: list[object], v: str, new: New) -> str:
             writer.code.line(f"if {missing} is NOTHING: continue")
         writer.code.line(f"{copy}[{key}] = {value}")
     return writer.keep(f"{copy} if type({v}) is dict else list({copy}.values())")
+
+
+# An update of `reduce` changes in place what it made itself: else a state of n parts is copied n times. The names of
+# these are in `mine` at run time; what an expression may have kept of the state is no longer mine.
+
+_SCALARS = NULL | BOOLEAN | NUMBER | STRING
+
+
+def changes(node: Core) -> bool:
+    """Whether a single update changes its input at a place, or adds to it."""
+    if isinstance(node, Pipe):
+        return changes(node.left) or changes(node.right)
+    if isinstance(node, If):
+        return changes(node.then) or changes(node.otherwise)
+    if isinstance(node, Bind):
+        return _binds(node) and changes(node.takes[0][1])
+    if isinstance(node, Assign):
+        return _place(node.left) is not None
+    return (isinstance(node, Binary) and node.op == "+") or (isinstance(node, Native) and node.run is setpath)
+
+
+def changed(writer: Writer, node: Core, env: Env, v: str, mine: str) -> str:
+    """Write a single update of `v` in place; the name of its result."""
+    if isinstance(node, Input):
+        return v
+    if is_apart(node) or (isinstance(node, Alternative) and type(node.left) is Input and is_apart(node.right)):
+        return writer.one(node, env, v)
+    if isinstance(node, Pipe):
+        return changed(writer, node.right, env, changed(writer, node.left, env, v, mine), mine)
+    if isinstance(node, If):
+        return _changed_if(writer, node, env, v, mine)
+    if isinstance(node, Bind) and _binds(node):
+        pattern, body = node.takes[0]
+        assert isinstance(pattern, Binding)
+        return changed(writer, body, env.with_names([(pattern, writer.one(node.source, env, v))]), v, mine)
+    if isinstance(node, Assign) and changes(node):
+        return _changed_place(writer, node, env, v, mine)
+    if isinstance(node, Binary) and node.op == "+":
+        right = _apart(writer, node.right, env, v, mine)
+        left = changed(writer, node.left, env, v, mine)
+        either = f"add({left}, {right}, B) if type({left}) is int else join({left}, {right}, B, {mine})"
+        return writer.keep(either)
+    if isinstance(node, Native) and node.run is setpath:
+        value = _apart(writer, node.args[1], env, v, mine)
+        return writer.keep(f"putpath({v}, {writer.one(node.args[0], env, v)}, {value}, B, {mine})")
+    return _apart(writer, node, env, v, mine)
+
+
+def _changed_if(writer: Writer, node: If, env: Env, v: str, mine: str) -> str:
+    name = writer.code.name()
+    with writer.code.block(f"if {tables().condition(writer, node.condition, env, v)}"):
+        writer.code.line(f"{name} = {changed(writer, node.then, env, v, mine)}")
+    with writer.code.block("else"):
+        writer.code.line(f"{name} = {changed(writer, node.otherwise, env, v, mine)}")
+    return name
+
+
+def _changed_place(writer: Writer, node: Assign, env: Env, v: str, mine: str) -> str:
+    right = "" if node.op == "|=" else _apart(writer, node.right, env, v, mine)
+    keys = [writer.one(key, env, v) for key in reversed(_place(node.left) or ())][::-1]
+    path = f"({''.join(f'{key}, ' for key in keys)})"
+    writer.step(f"{1 + len(keys)}")
+    old = "" if node.op == "=" else writer.keep(f"getpath({v}, {path})")
+    if node.op == "|=":
+        new = changed(writer, node.right, env, old, mine)
+    elif node.op == "//=":
+        new = writer.keep(f"{old} if {truthy(old)} else {right}")
+    elif node.op == "+=":
+        new = writer.keep(f"join({old}, {right}, B, {mine})")
+    else:
+        new = right if node.op == "=" else writer.keep(arithmetic(node.op[0], old, right))
+    return writer.keep(f"putpath({v}, {path}, {new}, B, {mine})")
+
+
+def _place(node: Core) -> list[Core] | None:
+    """The keys of a path to one place, such as `.a[$k]`; else None."""
+    if isinstance(node, Input):
+        return []
+    if not isinstance(node, Step) or node.kind != "key" or node.optional or node.keys[0].facts.outputs != ONE:
+        return None
+    target = _place(node.target)
+    return None if target is None else [*target, node.keys[0]]
+
+
+def _binds(node: Bind) -> bool:
+    """Whether it binds one value that is no part of the input."""
+    (pattern, _), *others = node.takes
+    return not others and isinstance(pattern, Binding) and node.source.facts.outputs == ONE and is_apart(node.source)
+
+
+def _apart(writer: Writer, node: Core, env: Env, v: str, mine: str) -> str:
+    """Write a single expression; where it may keep a part of `v`, nothing is mine any longer."""
+    name = writer.one(node, env, v)
+    if not is_apart(node):
+        writer.code.line(f"{mine}.clear()")
+    return name
+
+
+def is_apart(node: Core) -> bool:
+    """Whether an output holds no part of the input that could be changed."""
+    return node.facts.types <= _SCALARS or not _looks(node)
+
+
+def _looks(node: Core) -> bool:
+    """Whether an expression may look at its input."""
+    if isinstance(node, Const | Variable):
+        return False
+    if isinstance(node, Pipe):
+        return _looks(node.left)
+    if isinstance(node, Step):
+        return _looks(node.target) or any(map(_looks, node.keys))
+    if isinstance(node, Collect | Text):
+        return any(_looks(part) for part in node.parts if isinstance(part, Core))
+    if isinstance(node, Object):
+        return any(_looks(part) for entry in node.entries for part in entry)
+    if isinstance(node, Binary | Logic | Alternative):
+        return _looks(node.left) or _looks(node.right)
+    if isinstance(node, If):
+        return _looks(node.condition) or _looks(node.then) or _looks(node.otherwise)
+    return not isinstance(node, Native) or node.dot or any(map(_looks, node.args))

@@ -112,11 +112,11 @@ class Writer:
         """Write a single expression for the input `v`; the name (or literal) of its value."""
         if node.facts.constant is not NOT_CONSTANT:
             return self.code.const(node.facts.constant)
-        branch = _tables().branches.get(type(node))
+        branch = tables().branches.get(type(node))
         if branch is not None:
             return branch(self, node, env, v)
         found: list[str] = []
-        _tables().each[type(node)](self, node, env, Out(v), Sink(lambda out: found.append(out.value)))
+        tables().each[type(node)](self, node, env, Out(v), Sink(lambda out: found.append(out.value)))
         return found[0] if found else "None"
 
     def each(self, node: Core, env: Env, here: Out, sink: Sink) -> None:
@@ -125,10 +125,10 @@ class Writer:
             sink.write(Out(self.one(node, env, here.value)))
         elif self.code.nesting >= MAX_NESTING:
             self.loop(self.stream(node, env, here), here, sink)
-        elif here.path is not None and type(node) in _tables().values:
+        elif here.path is not None and type(node) in tables().values:
             self.values(node, env, here.value, lambda value: self.foreign(value, here, sink))
         else:
-            _tables().each[type(node)](self, node, env, here, sink)
+            tables().each[type(node)](self, node, env, here, sink)
 
     def values(self, node: Core, env: Env, v: str, then: Callable[[str], None]) -> None:
         """Write any expression for the input `v`, and `then` once for its outputs, whose paths nobody asks for."""
@@ -142,7 +142,7 @@ class Writer:
 
     def condition(self, node: Core, env: Env, v: str) -> str:
         """Write a single expression that is asked for true or false; a Python expression for that."""
-        return _tables().condition(self, node, env, v)
+        return tables().condition(self, node, env, v)
 
     def tested(self, node: Core, env: Env, v: str, then: Callable[[str], None]) -> None:
         """Write a condition, and `then` once with the Python test for its outputs."""
@@ -362,7 +362,8 @@ def refused_in_path(call: Call) -> JqProblem:
     return JqProblem("refused", message, call.start, call.end, "use paths, `select`, `first`, `getpath` … here")
 
 
-def _tables() -> Tables:
+def tables() -> Tables:
+    """Which function writes which kind of node."""
     from bridge.jq.emit.kinds import TABLES
 
     return TABLES

@@ -16,7 +16,7 @@ from bridge.jq.runtime.values import JSON, equal, fitted, type_name, whole
 _NUMBERS = (int, float)
 COPIED = 5
 """Copying 2**5 elements counts as one step."""
-_WRITTEN = 8
+WRITTEN = 8
 """Copying 2**8 characters counts as one step."""
 
 
@@ -37,7 +37,7 @@ def add(a: JSON, b: JSON, budget: EvalBudget) -> JSON:
         return fitted(a + b) if kind is int and other is int else whole(a + b)
     if kind is str and other is str:
         budget.built(min(len(a), len(b)))
-        budget.step((len(a) + len(b)) >> _WRITTEN)
+        budget.step((len(a) + len(b)) >> WRITTEN)
         return a + b
     if a is None:
         return b

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Sequence
 from math import isnan
 
 from bridge.jq.problems import JqError
-from bridge.jq.runtime.arith import COPIED, described
+from bridge.jq.runtime.arith import COPIED, WRITTEN, add, described
 from bridge.jq.runtime.budget import EvalBudget
 from bridge.jq.runtime.printing import shown
 from bridge.jq.runtime.values import JSON, equal, sort_key, type_name
 
 _NUMBERS = (int, float)
+Mine = dict[int, JSON]
+"""Lists and objects, by their `id`, that were made here and that nobody else has: these may be changed in place."""
 LARGEST_INDEX = 536_870_911
 _SLICE_KEYS = "Array/string slice indices must be integers"
 
@@ -56,11 +58,18 @@ def _item(items: list[JSON], key: float) -> JSON:
 def _sliced_by(value: JSON, key: dict[str, JSON]) -> JSON:
     if "start" not in key or "end" not in key:
         raise JqError(_SLICE_KEYS)
-    return slice_of(value, key["start"], key["end"])
+    return _sliced(value, key["start"], key["end"])
 
 
-def slice_of(value: JSON, start: JSON, end: JSON) -> JSON:
+def slice_of(value: JSON, start: JSON, end: JSON, budget: EvalBudget) -> JSON:
     """`.[start:end]` of an array, a text or null."""
+    part = _sliced(value, start, end)
+    if part is not None:
+        budget.step(len(part) >> (COPIED if type(part) is list else WRITTEN))
+    return part
+
+
+def _sliced(value: JSON, start: JSON, end: JSON) -> JSON:
     if value is None:
         return None
     if type(value) not in (list, str):
@@ -131,19 +140,63 @@ def getpath(value: JSON, path: JSON) -> JSON:
 
 def setpath(value: JSON, path: JSON, new: JSON, budget: EvalBudget) -> JSON:
     """jq's `setpath`: a copy with one part replaced; what is missing on the way is made."""
+    return putpath(value, path, new, budget, {})
+
+
+def putpath(value: JSON, path: JSON, new: JSON, budget: EvalBudget, mine: Mine) -> JSON:
+    """`setpath` that changes what is in `mine` in place, and notes there what it copies."""
     if type(path) not in (list, tuple):
         raise JqError("Path must be specified as an array")
-    return _set(value, path, 0, new, budget)
-
-
-def _set(value: JSON, path: Sequence[JSON], at: int, new: JSON, budget: EvalBudget) -> JSON:
     steps: list[tuple[JSON, JSON]] = []
-    for key in path[at:]:
+    for key in path:
         steps.append((value, key))
         value = index(value, key)
     for parent, key in reversed(steps):
-        new = set_key(parent, key, new, budget)
+        new = put(parent, key, new, budget, mine)
     return new
+
+
+def put(value: JSON, key: JSON, new: JSON, budget: EvalBudget, mine: Mine) -> JSON:
+    """`set_key` that changes what is in `mine` in place, and notes there what it copies."""
+    if id(value) in mine:
+        if type(value) is dict:
+            if type(key) is str:
+                value[key] = new
+                return value
+        elif type(key) is int and 0 <= key <= len(value):
+            if key == len(value):
+                value.append(new)
+            else:
+                value[key] = new
+            return value
+    copy = set_key(value, key, new, budget)
+    mine[id(copy)] = copy
+    return copy
+
+
+def take(value: JSON, path: Sequence[JSON], mine: Mine) -> JSON:
+    """The part at a path, for somebody who may keep it: if it is in `mine`, nothing is mine any longer."""
+    part = getpath(value, path)
+    if id(part) in mine:
+        mine.clear()
+    return part
+
+
+def join(value: JSON, more: JSON, budget: EvalBudget, mine: Mine) -> JSON:
+    """`+` that changes its left side in place if that is in `mine`, else notes what it copies there."""
+    kind = type(value)
+    if kind is not type(more) or kind not in (list, dict):
+        return add(value, more, budget)
+    if id(value) not in mine:
+        value = add(value, more, budget)
+        mine[id(value)] = value
+        return value
+    budget.step(len(more))
+    if kind is list:
+        value.extend(more)
+    else:
+        value.update(more)
+    return value
 
 
 def set_key(value: JSON, key: JSON, new: JSON, budget: EvalBudget) -> JSON:
@@ -206,10 +259,10 @@ def delpaths(value: JSON, paths: JSON, budget: EvalBudget) -> JSON:
     ordered = sorted((list(path) for path in paths), key=sort_key)
     if ordered and not ordered[0]:
         return None
-    return _delete(value, ordered, 0, budget)
+    return _delete(value, ordered, 0, budget, {})
 
 
-def _delete(value: JSON, paths: list[list[JSON]], depth: int, budget: EvalBudget) -> JSON:
+def _delete(value: JSON, paths: list[list[JSON]], depth: int, budget: EvalBudget, mine: Mine) -> JSON:
     """`paths` are sorted and differ from `depth` on; from the last key to the first, as libjq does."""
     doomed: list[JSON] = []
     end = len(paths)
@@ -223,7 +276,7 @@ def _delete(value: JSON, paths: list[list[JSON]], depth: int, budget: EvalBudget
         else:
             part = index(value, key)
             if part is not None:
-                value = set_key(value, key, _delete(part, paths[begin:end], depth + 1, budget), budget)
+                value = put(value, key, _delete(part, paths[begin:end], depth + 1, budget, mine), budget, mine)
         end = begin
     return delete_keys(value, doomed, budget) if doomed else value
 

@@ -15,10 +15,14 @@ from bridge.jq.runtime.paths import (
     getpath,
     index,
     iterate,
+    join,
     no_iteration,
+    put,
+    putpath,
     set_key,
     setpath,
     slice_of,
+    take,
 )
 from bridge.jq.runtime.printing import shown, tostring
 from bridge.jq.runtime.values import JSON, compare, equal, type_name, whole
@@ -45,10 +49,10 @@ def index_or_none(value: JSON, key: JSON) -> object:
         return NOTHING
 
 
-def slice_or_none(value: JSON, start: JSON, end: JSON) -> object:
+def slice_or_none(value: JSON, start: JSON, end: JSON, budget: EvalBudget) -> object:
     """`.[start:end]?`."""
     try:
-        return slice_of(value, start, end)
+        return slice_of(value, start, end, budget)
     except JqError:
         return NOTHING
 
@@ -251,7 +255,7 @@ def too_deep() -> None:
 
 _CALLED: tuple[type | Callable[..., object], ...] = (
     JqError, BudgetExceeded, BreakOut, index, slice_of, iterate, index_or_none, slice_or_none, iterate_or_nothing,
-    entries, entries_or_nothing, getpath, setpath, set_key, delpaths, delete_keys, key_text, same, off_path,
+    entries, entries_or_nothing, getpath, setpath, putpath, put, take, join, set_key, delpaths, delete_keys, key_text, same, off_path,
     not_path, counted, descend, descend_paths, recurse, recurse_paths, walk, weigh, range_of, too_deep, add,
     subtract, multiply, divide, modulo, negate, equal, compare, tostring, whole, type_name,
 )  # fmt: skip
