@@ -28,7 +28,7 @@ from bridge.jsontext import OPT_INDENT_2, dumps, loads
 
 FIGURES: Final = Path(__file__).with_name("figures.json")
 ROOT: Final = Path(__file__).parents[2]
-NAMES: Final = ("reference", "decode", "build", "map", "classify", "batch", "watermark")
+NAMES: Final = ("reference", "decode", "build", "map", "classify", "patterns", "batch", "watermark")
 WATCHED: Final = "functools_reduce"
 MOST_MORE: Final = 0.10
 _SECONDS: Final = 900

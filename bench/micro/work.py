@@ -37,6 +37,7 @@ from bridge.flow import (
     SendLimitCommitted,
     Start,
 )
+from bridge.jq import EvalBudget, compile_program
 from bridge.jsontext import dumps, loads
 from bridge.rules.map.codegen import Columns, rule_code
 from bridge.rules.map.decode import decoder
@@ -111,6 +112,22 @@ def map_() -> Work:
 
     def work() -> None:
         map_run(made, offsets, RECORDS, 1 << 30)
+
+    return work
+
+
+def patterns() -> Work:
+    """A chat message and its patterns: by `re`, by RE2, with groups and with constants."""
+    program = compile_program(
+        '[test("^Re: "), [scan("@(\\\\w+)")[0]], gsub("\\\\s+"; " "), sub("(?<u>@\\\\w+),"; "<\\(.u)>"), gsub("<[^>]+>"; "")]'
+    )
+    texts = [f"Hi @ada{number} and @grace, see <b>order</b> {number}  at 10:30 – thanks!" for number in range(RECORDS)]
+    budget = EvalBudget()
+
+    def work() -> None:
+        for text in texts:
+            budget.reset()
+            program.one(text, (), budget)
 
     return work
 
@@ -214,7 +231,7 @@ def all_works() -> Iterator[tuple[str, Work, Work]]:
     def nothing() -> None:
         """Nothing has to be done before."""
 
-    for make in (reference, decode, build, map_, classify):
+    for make in (reference, decode, build, map_, classify, patterns):
         yield make.__name__.rstrip("_"), make(), nothing
     core = Core()
     yield "batch", core.batch, core.ready_to_batch

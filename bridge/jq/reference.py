@@ -132,7 +132,9 @@ def _patterns() -> str:
     escapes = ", ".join(f"`\\{letter}`" for letter in ESCAPES_REFUSED)
     groups = ", ".join(f"`({opener}`" for opener in GROUPS_REFUSED)
     return (
-        "Patterns are read as jq reads them and matched in linear time. `\\d`, `\\w` and `\\s` know Unicode, `$` also matches "
+        "Patterns are read as jq reads them and matched in linear time. A match costs a step, and so do 64 characters of the "
+        "text (more where a pattern has many ways); where a pattern may look past its match without bound, as `[^x]*x|a` "
+        "does, each match costs what is left of the text. `\\d`, `\\w` and `\\s` know Unicode, `$` also matches "
         "before a final newline, `^` and `$` do not match at other lines, the flags are `g`, `i`, `x`, `s`, `n` and `p`.\n\n"
         f"Refused: the escapes {escapes} and back-references; groups that begin with {groups}; possessive and doubled repeats; "
         f"repeats over {MOST:,}; `&&`, `[` and `[:name:]` in a class; properties other than L, Lu, Ll, N, Nd, P and S; `$` with "

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bridge.jq.builtins.table import ARRAY, BOOLEAN, NOT_CONSTANT, OBJECT, STRING, Builtin
 from bridge.jq.problems import JqProblem
-from bridge.jq.runtime.budget import EvalBudget
 from bridge.jq.runtime.values import JSON
 from bridge.jq.syntax.nodes import Call, Comma
 
@@ -30,7 +28,7 @@ def _of_second(counts: list[int]) -> int:
     return 0 if counts[1] == 0 else 2
 
 
-def _regex(call: Call, constants: list[JSON], flags_at: int, *, everywhere: bool) -> Regex:
+def _regex(call: Call, constants: list[JSON], flags_at: int, *, everywhere: bool, captures: bool) -> Regex:
     """The compiled pattern of a call; `flags_at` is the argument with the flags. Raises JqProblem."""
     from bridge.jq.regex.matching import Regex
     from bridge.jq.regex.translate import translate
@@ -54,53 +52,41 @@ def _regex(call: Call, constants: list[JSON], flags_at: int, *, everywhere: bool
     if type(source) is not str or not (flags is None or type(flags) is str):
         raise JqProblem("regex", f"the pattern and the flags of `{call.name}` are texts", at.start, at.end)
     pattern = translate(source, flags or "", everywhere=everywhere, start=at.start, end=at.end)
-    return Regex(pattern, at.start, at.end)
+    return Regex(
+        pattern,
+        at.start,
+        at.end,
+        captures=captures,
+        everywhere=pattern.everywhere and call.name != "test",
+    )
 
 
-def _test(call: Call, constants: list[JSON]) -> object:
-    return _regex(call, constants, 1, everywhere=False).test
-
-
-def _matches(made: str, *, everywhere: bool) -> Prepare:
-    """What gives every match, as `made` of `regex.matching` makes it."""
+def _method(name: str, *, everywhere: bool, captures: bool) -> Prepare:
+    """What the method of that name of a `Regex` gives."""
 
     def prepare(call: Call, constants: list[JSON]) -> object:
-        from bridge.jq.regex import matching
-
-        regex, make = _regex(call, constants, 1, everywhere=everywhere), getattr(matching, made)
-
-        def matches(value: JSON, budget: EvalBudget) -> Iterator[JSON]:
-            return map(make, regex.matches(value, budget))
-
-        return matches
+        return getattr(_regex(call, constants, 1, everywhere=everywhere, captures=captures), name)
 
     return prepare
 
 
-def _splits(call: Call, constants: list[JSON]) -> object:
-    from bridge.jq.regex.matching import pieces
+def _substitute(*, everywhere: bool) -> Prepare:
+    """The Regex; nobody asks for groups where the replacement is a constant text."""
 
-    return partial(pieces, _regex(call, constants, 1, everywhere=True))
+    def prepare(call: Call, constants: list[JSON]) -> object:
+        return _regex(call, constants, 2, everywhere=everywhere, captures=type(constants[1]) is not str)
 
-
-def _split(call: Call, constants: list[JSON]) -> object:
-    from bridge.jq.regex.matching import pieces
-
-    regex = _regex(call, constants, 1, everywhere=True)
-    return lambda value, budget: list(pieces(regex, value, budget))
+    return prepare
 
 
-def _sub(call: Call, constants: list[JSON]) -> object:
-    return _regex(call, constants, 2, everywhere=False)
-
-
-def _gsub(call: Call, constants: list[JSON]) -> object:
-    return _regex(call, constants, 2, everywhere=True)
-
-
-_match = _matches("match_object", everywhere=False)
-_capture = _matches("named", everywhere=False)
-_scan = _matches("scanned", everywhere=True)
+_test = _method("test", everywhere=False, captures=False)
+_match = _method("matched", everywhere=False, captures=True)
+_capture = _method("captured", everywhere=False, captures=True)
+_scan = _method("scanned", everywhere=True, captures=True)
+_splits = _method("parted", everywhere=True, captures=False)
+_split = _method("parts", everywhere=True, captures=False)
+_sub = _substitute(everywhere=False)
+_gsub = _substitute(everywhere=True)
 _ANY_MATCH = STRING | ARRAY
 ROWS: list[Builtin] = [
     Builtin(

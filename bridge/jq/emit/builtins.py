@@ -162,23 +162,28 @@ def _substitute(writer: Writer, node: Special, env: Env, here: Out, sink: Sink) 
     """`sub`, `gsub`: one text for each of the streams of replacements."""
     from bridge.jq.regex import matching
 
-    code = writer.code
+    code, replacement = writer.code, node.args[1]
     regex = code.thing(node.made, "R")
     v = here.value if is_name(here.value) else writer.keep(here.value)
-    results, at, found = writer.keep("[]"), writer.keep("0"), code.name("m")
-    with code.block(f"for {found} in {regex}.matches({v}, B)"):
-        span = writer.keep(f"{found}.spans[0]")
-        captures = writer.keep(f"{code.thing(matching.named, 'M')}({found})")
-        inserts = writer.keep("[]")
-        insert = Sink(lambda out: code.line(f"{inserts}.append({out.value})"), cheap=True)
-        writer.each(node.args[1], env, Out(captures), insert)
-        code.line(f"{code.thing(matching.inserted, 'M')}({results}, {v}[{at}:{span}[0]], {inserts}, B)")
-        code.line(f"{at} = {span}[1]")
-    finished = f"{code.thing(matching.finished, 'M')}({results}, {v}, {at})"
-    if node.args[1].facts.outputs == ONE:
-        sink.write(Out(writer.keep(f"{finished}[0]")))
+    if type(replacement.facts.constant) is str:
+        sink.write(Out(writer.keep(f"{regex}.replaced({v}, {code.const(replacement.facts.constant)}, B)")))
+        return
+    results, gap, captures = writer.keep("[]"), code.name("t"), code.name("m")
+    single = replacement.facts.outputs == ONE
+    with code.block(f"for {gap}, {captures} in {regex}.gaps({v}, B)"):
+        code.line(f"if {captures} is None: break")
+        if single:
+            insert = writer.one(replacement, env, captures)
+            code.line(f"{results}.append({code.thing(matching.joined, 'M')}({gap}, {insert}, B))")
+        else:
+            inserts = writer.keep("[]")
+            append = Sink(lambda out: code.line(f"{inserts}.append({out.value})"), cheap=True)
+            writer.each(replacement, env, Out(captures), append)
+            code.line(f"{code.thing(matching.inserted, 'M')}({results}, {gap}, {inserts}, B)")
+    if single:
+        sink.write(Out(writer.keep(f"''.join({results}) + {gap}")))
     else:
-        writer.loop(finished, here, sink)
+        writer.loop(f"{code.thing(matching.finished, 'M')}({results}, {v}, {gap})", here, sink)
 
 
 _Write = Callable[[Writer, Special, Env, Out, Sink], None]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from bridge.jq.problems import JqProblem
+from bridge.jq.regex.shape import LAST, Anchor, Chars, Either, Group, Row, Shape, Times, complement, ranges
 
 _FLAGS = frozenset("gixsnpl")
 _INTERVAL = re.compile(r"\{(\d+)(,?)(\d*)\}")
@@ -20,13 +21,14 @@ MOST = 1_000
 
 @dataclass(frozen=True, slots=True)
 class TranslatedRegex:
-    """A translated pattern. `ends` is the same with `$` as the very end only; the text's final newline needs both.
+    """A translated pattern; `$` is the very end only in it, so that a text's final newline needs two attempts.
 
     `names` holds the name (or None) of each group. `everywhere`: find all matches, not only the first.
     """
 
     source: str
     translated: str
+    shape: Shape
     names: tuple[str | None, ...]
     anchored_end: bool
     lazy: bool
@@ -38,6 +40,7 @@ class _Piece:
     """A part of a translated pattern and what is known of it."""
 
     text: str
+    shape: Shape
     nullable: bool = False
     ends: bool = False
     r"""Whether it holds `$` or `\Z`."""
@@ -54,6 +57,7 @@ class Translator:
     lazy: bool = False
     depth: int = 0
     dotall: bool = False
+    any_case: bool = False
 
     def whole(self) -> _Piece:
         """The whole pattern. Raises PatternError."""
@@ -74,10 +78,12 @@ class Translator:
             pieces.append(self._sequence(dotall=dotall))
         self.depth -= 1
         text = "|".join(piece.text for piece in pieces)
-        return _Piece(text, any(piece.nullable for piece in pieces), any(piece.ends for piece in pieces))
+        shape = Either(tuple(piece.shape for piece in pieces)) if len(pieces) > 1 else pieces[0].shape
+        return _Piece(text, shape, any(piece.nullable for piece in pieces), any(piece.ends for piece in pieces))
 
     def _sequence(self, *, dotall: bool) -> _Piece:
-        whole = _Piece("", nullable=True)
+        whole = _Piece("", Row(()), nullable=True)
+        shapes: list[Shape] = []
         while self.at < len(self.source) and self._peek() not in "|)":
             start = self.at
             piece = self._atom(dotall=dotall)
@@ -87,8 +93,10 @@ class Translator:
             if whole.ends and not piece.nullable:
                 raise PatternError("`$` with more behind it", start)
             whole.text += piece.text
+            shapes.append(piece.shape)
             whole.nullable = whole.nullable and piece.nullable
             whole.ends = whole.ends or piece.ends
+        whole.shape = Row(tuple(shapes))
         return whole
 
     def _peek(self) -> str:
@@ -111,7 +119,7 @@ class Translator:
         if char == "\\":
             return self._escape()
         if char == ".":
-            return _Piece(r"(?s:.)" if dotall else r"[^\n]")
+            return _Piece(r"(?s:.)", Chars("", negated=True)) if dotall else self._chars(r"\x{a}", negated=True)
         if char == "^":
             return self._anchor(r"\A", ends=False)
         if char == "$":
@@ -120,12 +128,19 @@ class Translator:
             raise PatternError(f"`{char}` repeats nothing", self.at - 1)
         if char == "{":
             raise PatternError("`{` that begins no repeat: write `\\\\{`", self.at - 1)
-        return _Piece(literal(char))
+        return self._one(char)
+
+    def _one(self, char: str) -> _Piece:
+        text = char if char.isalnum() and char.isascii() else f"\\x{{{ord(char):x}}}"
+        return _Piece(text, Chars(f"\\x{{{ord(char):x}}}", any_case=self.any_case))
+
+    def _chars(self, inside: str, *, negated: bool) -> _Piece:
+        return _Piece(f"[{'^' if negated else ''}{inside}]", Chars(inside, negated, self.any_case))
 
     def _anchor(self, text: str, *, ends: bool) -> _Piece:
         if self._peek() in ("*", "+", "?") or _INTERVAL.match(self.source, self.at):
             raise PatternError("a repeated anchor", self.at)
-        return _Piece(text, nullable=True, ends=ends)
+        return _Piece(text, Anchor(end=text == r"\z"), nullable=True, ends=ends)
 
     def _repeated(self, piece: _Piece, start: int) -> _Piece:
         char = self._peek()
@@ -136,30 +151,31 @@ class Translator:
             raise PatternError("`$` inside something repeated", start)
         if piece.nullable:
             raise PatternError("a repeat of something that can match nothing", start)
-        least, text = self._times(interval)
+        least, most, text = self._times(interval)
         self.at += len(text) if interval is None else len(interval.group())
         follower = self._peek()
         if follower == "+" or (follower == "?" and interval is not None and not interval.group(2)):
             raise PatternError("a possessive or doubled repeat", self.at)
-        if follower == "?":
+        lazy = follower == "?"
+        if lazy:
             self.at += 1
             self.lazy = True
             text += "?"
         if self._peek() in ("*", "+", "?") or _INTERVAL.match(self.source, self.at):
             raise PatternError("a repeat of a repeat: put the inner one in `(?: )`", self.at)
-        return _Piece(piece.text + text, nullable=least == 0)
+        return _Piece(piece.text + text, Times(piece.shape, least, most, lazy), nullable=least == 0)
 
-    def _times(self, interval: re.Match[str] | None) -> tuple[int, str]:
+    def _times(self, interval: re.Match[str] | None) -> tuple[int, int | None, str]:
         if interval is None:
             char = self._peek()
-            return (1 if char == "+" else 0), char
+            return int(char == "+"), 1 if char == "?" else None, char
         least = int(interval.group(1))
         most = int(interval.group(3) or least)
         if max(least, most) > MOST:
             raise PatternError(f"a repeat of more than {MOST}", self.at)
         if most < least:
             raise PatternError("a repeat whose upper bound is below the lower one", self.at)
-        return least, interval.group()
+        return least, None if interval.group(2) and not interval.group(3) else most, interval.group()
 
     def _group(self, *, dotall: bool) -> _Piece:
         start = self.at
@@ -169,11 +185,11 @@ class Translator:
             if end < 0:
                 raise PatternError("a comment that never ends", start)
             self.at = end + 1
-            return _Piece("", nullable=True)
+            return _Piece("", Row(()), nullable=True)
         for opener, what in GROUPS_REFUSED.items():
             if rest.startswith(opener):
                 raise PatternError(what, start)
-        prefix = "("
+        prefix, any_case = "(", self.any_case
         if rest.startswith("?<"):
             self.names.append(self._name(start + 3))
         elif rest.startswith("?"):
@@ -185,7 +201,9 @@ class Translator:
         if self._peek() != ")":
             raise PatternError("a group that never ends", start)
         self.at += 1
-        return _Piece(f"{prefix}{inner.text})", inner.nullable, inner.ends)
+        self.any_case = any_case
+        shape = Group(inner.shape, captures=prefix == "(")
+        return _Piece(f"{prefix}{inner.text})", shape, inner.nullable, inner.ends)
 
     def _name(self, at: int) -> str:
         match = NAME.match(self.source, at)
@@ -208,6 +226,7 @@ class Translator:
         if closer == ")":
             raise PatternError('options in the middle: write `(?i:…)`, or give the flags as `"i"`', at - 2)
         self.at = end + 1
+        self.any_case = self.any_case or "i" in letters
         return ("(?i:" if "i" in letters else "(?:"), dotall or "s" in letters
 
     def _escape(self) -> _Piece:
@@ -218,10 +237,10 @@ class Translator:
         self.at += 1
         inside = self._set(char, at)
         if inside is not None:
-            return _Piece(f"[{'^' if inside[1] else ''}{inside[0]}]")
+            return self._chars(inside[0], negated=inside[1])
         if char in ("A", "z", "Z"):
             return self._anchor(r"\A" if char == "A" else r"\z", ends=char == "Z")
-        return _Piece(literal(self._character(char, at)))
+        return self._one(self._character(char, at))
 
     def _set(self, char: str, at: int) -> tuple[str, bool] | None:
         r"""The inside of a class for `\d` and the like, and whether it is negated."""
@@ -269,7 +288,7 @@ class Translator:
         while self._peek() != "]":
             parts.append(self._class_item(start))
         self.at += 1
-        return _Piece(f"[{'^' if negated else ''}{''.join(parts)}]")
+        return self._chars("".join(parts), negated=negated)
 
     def _class_item(self, start: int) -> str:
         at = self.at
@@ -278,7 +297,7 @@ class Translator:
         low = self._class_character(start)
         if isinstance(low, tuple):
             inside, negated = low
-            return complement(inside) if negated else inside
+            return _others(inside) if negated else inside
         if self._peek() != "-" or self.source[self.at + 1 : self.at + 2] in ("]", ""):
             return f"\\x{{{ord(low):x}}}"
         self.at += 1
@@ -320,14 +339,20 @@ def translate(source: str, flags: str, *, everywhere: bool, start: int, end: int
     options = leading.group(1) if leading else ""
     translator = Translator(source, frozenset(flags + options), at=leading.end() if leading else 0)
     translator.dotall = "p" in flags or "s" in options
+    translator.any_case = "i" in flags + options
     try:
         piece = translator.whole()
     except PatternError as problem:
         message = f"the pattern `{_clip(source)}` is refused at character {problem.at + 1}: {problem}"
         raise JqProblem("regex", message, start, end, "see the list of what patterns may hold") from problem
-    prefix = "(?i)" if "i" in flags + options else ""
     return TranslatedRegex(
-        source, prefix + piece.text, tuple(translator.names), piece.ends, translator.lazy, everywhere or "g" in flags
+        source,
+        ("(?i)" if translator.any_case else "") + piece.text,
+        piece.shape,
+        tuple(translator.names),
+        piece.ends,
+        translator.lazy,
+        everywhere or "g" in flags,
     )
 
 
@@ -348,9 +373,6 @@ PROPERTY = re.compile(r"\{(\^?)([A-Za-z]+)\}")
 
 
 HEX = re.compile(r"\{([0-9a-fA-F]{1,6})\}|([0-9a-fA-F]{2})")
-
-
-LAST = 0x10FFFF
 
 
 ESCAPES_REFUSED = {
@@ -422,27 +444,6 @@ def character_class(name: str) -> str:
     return "".join(parts)
 
 
-def literal(char: str) -> str:
-    return char if char.isalnum() and char.isascii() else f"\\x{{{ord(char):x}}}"
-
-
-def complement(inside: str) -> str:
+def _others(inside: str) -> str:
     """The inside of a class that is the complement of another one."""
-    ranges = [(int(low, 16), int(high or low, 16)) for low, high in _RANGE.findall(_spelt(inside))]
-    parts = []
-    at = 0
-    for low, high in sorted(ranges):
-        if at < low:
-            parts.append(f"\\x{{{at:x}}}-\\x{{{low - 1:x}}}")
-        at = high + 1
-    if at <= LAST:
-        parts.append(f"\\x{{{at:x}}}-\\x{{{LAST:x}}}")
-    return "".join(parts)
-
-
-_RANGE = re.compile(r"\\x\{([0-9a-f]+)\}(?:-\\x\{([0-9a-f]+)\})?")
-
-
-def _spelt(inside: str) -> str:
-    """The class of spaces with every character as a number."""
-    return inside.replace(r"\t-\r ", r"\x{9}-\x{d}\x{20}")
+    return "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in complement(ranges(inside)))
