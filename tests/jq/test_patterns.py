@@ -226,6 +226,27 @@ def test_patterns_that_re_reads_are_charged_for_what_it_tries(pattern: str) -> N
     assert costs[1] < 0.05
 
 
+HOSTILE = [
+    ("[ ]+$", (" " * 100 + "x") * 3_000), ("<[^>]*>", "<" * 300_000), ("<.*>", "<>\n" * 100_000), ("(x+x+)+y", "x" * 100_000),
+    (r"(\w+\s*)+:", "aaaa " * 20_000), ("(.*)(.*)(.*)x", "y" * 100_000), (r"\s*\n\s*", " " * 300_000), (r"\s+", " " * 300_000),
+    (r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}", "a@b.cd" * 50_000), ("a{16}b|a{16}c", "a" * 100_000), ("a{1,500}b|a", "a" * 200_000),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pattern", "text"), HOSTILE)
+@pytest.mark.parametrize(
+    "use", ["test({0})", 'gsub({0}; "-") | length', "[scan({0})] | length", '[match({0}; "g")] | length']
+)
+def test_hostile_texts_end_soon(pattern: str, text: str, use: str) -> None:
+    """A text made to be slow to match is matched, or meets the limit, in a bounded time."""
+    began = time.monotonic()
+    try:
+        outputs(use.format(json.dumps(pattern)), text)
+    except BudgetExceeded as over:
+        assert "steps" in str(over)
+    assert time.monotonic() - began < 20
+
+
 def reads_past(places: looking._Places, text: str, at: int) -> tuple[int, int] | None:
     """Where the first match from a place ends, and how far a text is read to know it: attempts side by side, as in RE2."""
     size = len(places.chars)

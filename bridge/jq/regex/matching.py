@@ -110,7 +110,7 @@ class Regex:
         yield _cut(source, at, len(source))
 
     def parts(self, value: JSON, budget: EvalBudget) -> list[str]:
-        """The same as a list."""
+        """The same as a list; only where nobody asks for groups."""
         text = _text(value)
         plain = self._plain(text)
         if plain is None or not self._everywhere:
