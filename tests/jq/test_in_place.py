@@ -16,7 +16,9 @@ ROWS: list[JSON] = [{"id": at, "k": f"k{at % 40_000}", "x": at % 7, "t": ["a"]} 
 LINEAR = [
     "INDEX(.id)", "INDEX(.[]; .k)", "reduce .[] as $r ({}; .[$r.k] = $r.id)", "reduce .[] as $r ({}; .[$r.k] += [$r.id])",
     "reduce .[] as $r ({}; .[$r.k] |= (. // 0) + 1)", "reduce .[] as $r ({}; .[$r.k] |= ((. // []) + [$r.x]))",
-    "reduce .[] as $r ({}; .[$r.k] = (.[$r.k] // 0) + 1)", "reduce .[] as $r ({}; .a[$r.k].n += 1)", "reduce .[] as $r ([]; .[$r.id] = 1)",
+    "reduce .[] as $r ({}; .[$r.k] = (.[$r.k] // 0) + 1)",
+    "reduce .[] as $r ({}; $r.k as $key | .[$key] = (.[$key] // []) + [$r.x])", "reduce .[] as $r ({}; .all = .all + [$r.id])",
+    'reduce .[] as $r ({}; .["k" + ($r.x | tostring)] += [$r.id])', "reduce .[] as $r ({}; .n[$r.t[0]] = (.n[$r.t[0]] // []) + [$r.id])", "reduce .[] as $r ({}; .a[$r.k].n += 1)", "reduce .[] as $r ([]; .[$r.id] = 1)",
     "reduce .[] as $r ([]; . + [$r.id])", "reduce .[] as $r ({}; . + {($r.k): 1})", "reduce .[] as $r ({n: 0, all: []}; .n += 1 | .all += [$r.id])",
     "reduce .[] as $r ({}; $r.k as $key | .[$key] = 1)", "reduce .[] as $r ({}; setpath([$r.k]; 1))", "pick(.[].x)",
     "reduce .[] as $r ([[], {}]; if .[1][$r.k] then . else .[0] += [$r.id] | .[1][$r.k] = true end)", "del(.[].x)", "del(.[].x, .[].k)",
@@ -71,7 +73,9 @@ _TURNS = st.sampled_from([
     ". as $s | .old = $s.a", ".a as $v | .b = $v", "$r.k as $v | .a[$v] = 1", ".a = {n: 1, o: .b}", ".a |= (.n += 1)", ".a |= (.m = .n | .n = $r.n)",
     ".b = (.a | .m = 1)", ". + {z: .a}", ". + {z: $r.o}", ".z.n = $r.n", ".z[$r.k].x += 1", 'setpath(["b"]; .l)', 'setpath(["a", "p"]; 1)', ".t = $first",
     ".t.l += [2]", ".l = $first.l", "del(.b)", "del(.l[0])", "if .a.n > 1 then .b = .l else .l += [1] end", "(.a, .z) = {n: 0}", "(.a, .b) |= [.]", ".q //= .a",
-    ".q.n = 3", "(try (.a.n = 9 | error) catch .)", ".a = (.a // {})", ". // {}", ".l = (.l // [] | . + [$r.n])", ".o = $r.o", ".o.a.n = $r.n", ".",
+    ".q.n = 3", "(try (.a.n = 9 | error) catch .)", ".a = (.a // {})", ". // {}", ".l = (.l // [] | . + [$r.n])",
+    ".l = (.l // []) + [$r.n]", ".l = .l + [$r.o]", ".g[$r.k] = (.g[$r.k] // {}) + {($r.k): $r.o}", ".a = (.a // {}) + {(.b | tojson): $r.o}", "$r.k as $v | .g[$v] = (.g[$v] // []) + [$r]", ".keep = .l + [.a]",
+    ".g.a[0].e = 7", ".keep = (.keep // []) + [1]", ".o = $r.o", ".o.a.n = $r.n", ".",
     '(.. | select(type == "number")) |= . + 1', '(.. | select(type == "object")) |= (.e = 1)', ".l[1:] = [.a, .a]", ".l[1].n = 4", "(.a?, .b?) //= 1",
 ])  # fmt: skip
 _UPDATES = st.lists(_TURNS, min_size=1, max_size=6).map(lambda turns: " | ".join(f"({turn})" for turn in turns))

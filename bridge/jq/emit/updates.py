@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bridge.jq.builtins.table import BOOLEAN, NULL, NUMBER, STRING
+from bridge.jq.builtins.table import BOOLEAN, NOT_CONSTANT, NULL, NUMBER, STRING
 from bridge.jq.core_nodes import (
     MAYBE,
     ONE,
@@ -220,12 +220,19 @@ def _changed_if(writer: Writer, node: If, env: Env, v: str, mine: str) -> str:
 
 
 def _changed_place(writer: Writer, node: Assign, env: Env, v: str, mine: str) -> str:
-    right = "" if node.op == "|=" else _apart(writer, node.right, env, v, mine)
+    more = _added(node)
+    right = "" if node.op == "|=" else _apart(writer, more or node.right, env, v, mine)
     keys = [writer.one(key, env, v) for key in reversed(_place(node.left) or ())][::-1]
     path = f"({''.join(f'{key}, ' for key in keys)})"
     writer.step(f"{1 + len(keys)}")
-    old = "" if node.op == "=" else writer.keep(f"getpath({v}, {path})")
-    if node.op == "|=":
+    old = "" if node.op == "=" and more is None else writer.keep(f"getpath({v}, {path})")
+    if more is not None:
+        assert isinstance(node.right, Binary)
+        if isinstance(node.right.left, Alternative):
+            instead = writer.code.const(node.right.left.right.facts.constant)
+            old = writer.keep(f"{old} if {truthy(old)} else {instead}")
+        new = writer.keep(f"join({old}, {right}, B, {mine})")
+    elif node.op == "|=":
         new = changed(writer, node.right, env, old, mine)
     elif node.op == "//=":
         new = writer.keep(f"{old} if {truthy(old)} else {right}")
@@ -234,6 +241,34 @@ def _changed_place(writer: Writer, node: Assign, env: Env, v: str, mine: str) ->
     else:
         new = right if node.op == "=" else writer.keep(arithmetic(node.op[0], old, right))
     return writer.keep(f"putpath({v}, {path}, {new}, B, {mine})")
+
+
+def _added(node: Assign) -> Core | None:
+    """What `.[$k] = .[$k] + more` and `.[$k] = (.[$k] // constant) + more` add; else None."""
+    right = node.right
+    if node.op != "=" or not isinstance(right, Binary) or right.op != "+" or not is_apart(right.right):
+        return None
+    read = right.left
+    if isinstance(read, Alternative):
+        if read.right.facts.constant is NOT_CONSTANT:
+            return None
+        read = read.left
+    here, there = _place(node.left), _place(read)
+    if here is None or there is None or len(here) != len(there):
+        return None
+    return right.right if all(map(_same, here, there)) else None
+
+
+def _same(one: Core, other: Core) -> bool:
+    """Whether two keys are surely the same: one variable or a part of it, or one text or number."""
+    if isinstance(one, Variable) and isinstance(other, Variable):
+        return one.binding is other.binding
+    if isinstance(one, Step) and isinstance(other, Step) and one.kind == other.kind == "key":
+        return not (one.optional or other.optional) and all(
+            map(_same, (one.target, *one.keys), (other.target, *other.keys))
+        )
+    constant, others = one.facts.constant, other.facts.constant
+    return type(constant) in (str, int) and type(others) is type(constant) and bool(others == constant)
 
 
 def _place(node: Core) -> list[Core] | None:
