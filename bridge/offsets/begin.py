@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Literal, NamedTuple
 
 from bridge.flow import Start, TopicPartition
@@ -50,8 +49,6 @@ StartFrom = Literal["latest", "earliest"] | int
 """Where a new group begins; an int is a time in milliseconds since 1970."""
 
 OnGap = Literal["hold", "continue"]
-
-_MOST_CODED = 200_000
 
 HOUR_MS = 3_600_000
 AGES: dict[int, str] = {
@@ -96,6 +93,12 @@ class Known:
     cluster_id: str = ""
     moved_from: int = 0
     """The digest of the cluster that the group was moved from; 0 if it was not."""
+
+    @property
+    def place(self) -> str:
+        """The partition, as texts name it."""
+        topic, partition = self.name
+        return f"{topic}[{partition}]"
 
     @property
     def remade(self) -> bool:
@@ -206,7 +209,7 @@ def _of_this_cluster(
 
 def _moved(known: Known, committed: Committed, on_gap: OnGap) -> Resolved:
     """Somebody said before that the group comes from there: it goes on, and marks that came with it do not count."""
-    return _go_on(known, committed._replace(epoch=-1), None, on_gap)._replace(remade=True)
+    return _go_on(known, committed, None, on_gap)._replace(remade=True)
 
 
 def _of_another_cluster(known: Known, committed: int) -> Resolved:
@@ -216,7 +219,7 @@ def _of_another_cluster(known: Known, committed: int) -> Resolved:
     """
     offset = max(known.low, committed if committed <= known.high else known.low)
     text = (
-        f"{known.name[0]}[{known.name[1]}]: the offset {committed} was committed in another cluster; this one's id is "
+        f"{known.place}: the offset {committed} was committed in another cluster; this one's id is "
         f"{known.cluster_id or 'not known'}. Records from offset {offset} on may have been sent from there already and "
         "would notify again: keys begin with the cluster's id, unless delivery.namespace says otherwise. Who moved the "
         "group here on purpose sets kafka.moved_from to the other cluster's id"
@@ -260,7 +263,7 @@ def _cut_below(known: Known, committed: Committed, metadata: CommitMetadata, end
         why = f"{why}: it was cut off, or the topic was made anew{deleted}"
         return _rewind(known, known.low, why)._replace(lost=lost)
     text = (
-        f"{known.name[0]}[{known.name[1]}]: {why}: it was cut off there, and records that Kafka had acknowledged are gone"
+        f"{known.place}: {why}: it was cut off there, and records that Kafka had acknowledged are gone"
         f"{deleted}; those from offset {first} on are new and were not sent"
     )
     # How many there are is no part of the detail, which the token is made of: it grows.
@@ -335,7 +338,7 @@ def _rewind(known: Known, asked: int, why: str) -> Resolved:
     Deleted records above the mark are lost. Where no mark is known they may all have been delivered.
     """
     offset, delivered = max(asked, known.low), known.delivered
-    text = f"{known.name[0]}[{known.name[1]}]: {why}"
+    text = f"{known.place}: {why}"
     lost = 0 if delivered is None else max(0, offset - max(asked, delivered + 1))
     if asked < offset:
         undelivered = f" ({lost} records that were not delivered among it)" if lost else ""
@@ -352,7 +355,7 @@ def age_of(offset: int, at_age: Mapping[int, int]) -> str:
 
     An age without such an offset is one that all records have passed.
     """
-    older = [text for age, text in AGES.items() if not 0 <= at_age.get(age, 0) <= offset and age in at_age]
+    older = [text for age, text in AGES.items() if age in at_age and not 0 <= at_age[age] <= offset]
     if not older:
         return "; all of them younger than an hour: SuprSend still knows their keys"
     known = "" if older[0] == "an hour" else ", and SuprSend knows a key for 24 hours"
@@ -369,7 +372,7 @@ def _cut_off(metadata: CommitMetadata, offset: int, high: int) -> CommitMetadata
     last = high - 1
     delivered = min(metadata.delivered, last)
     unfinished = tuple((first, min(end, last)) for first, end in metadata.unfinished if first <= last)
-    runs = _coded(offset, unfinished, delivered) if delivered >= offset else ""
+    runs = runs_of(offset, (), delivered, unfinished)
     if not runs:
         delivered, unfinished = -1, ()
     below = sum(end < last for end, _ in metadata.steps)
@@ -401,30 +404,19 @@ def _gap(known: Known, committed: Committed, metadata: CommitMetadata | None, on
         low, metadata.delivered, unfinished, metadata.send_limit, metadata.at_ms, metadata.steps, hold=hold, detail=text
     )
     start = replace(start, leader_epoch=committed.epoch)
-    return found._replace(start=start, runs=_coded(low, unfinished, metadata.delivered))
+    return found._replace(start=start, runs=runs_of(low, (), metadata.delivered, unfinished))
 
 
 def _overtaken(known: Known, first: int, on_gap: OnGap, finished: int = 0) -> Resolved:
     """Retention was quicker: of what was before the beginning all from `first` on was unread, save `finished` records."""
     low = known.low
     lost = low - first - finished
-    text = (
-        f"{known.name[0]}[{known.name[1]}]: Kafka deleted {lost} records before they were read "
-        f"(offsets {first} to {low - 1})"
-    )
+    text = f"{known.place}: Kafka deleted {lost} records before they were read (offsets {first} to {low - 1})"
     hold = "retention_gap" if on_gap == "hold" and lost else None
     return Resolved(Start(low, hold=hold, detail=text), "", fresh=True, lost=lost)
 
 
 def _finished_below(offset: int, low: int, metadata: CommitMetadata) -> int:
     end = min(low, metadata.delivered + 1)
-    unfinished = sum(max(0, min(last, end - 1) - first + 1) for first, last in metadata.unfinished if first < end)
+    unfinished = sum(max(0, min(last + 1, end) - first) for first, last in metadata.unfinished)
     return max(0, end - offset - unfinished)
-
-
-def _coded(low: int, unfinished: tuple[tuple[int, int], ...], delivered: int) -> str:
-    """Code the ranges anew from `low` on; nothing counts as finished where they are absurdly long (not our writing)."""
-    if sum(last - first + 1 for first, last in unfinished) > _MOST_CODED:
-        return ""
-    offsets = chain.from_iterable(range(first, last + 1) for first, last in unfinished)
-    return runs_of(low, offsets, delivered)

@@ -45,7 +45,7 @@ def passed(stand: Stand, to: int) -> str:
         at_ms=steps[0][1] if steps else metadata.at_ms,
         send_limit=metadata.send_limit,
         delivered=delivered,
-        runs=runs_of(to, (), delivered, metadata.unfinished) if delivered >= to else "",
+        runs=runs_of(to, (), delivered, metadata.unfinished),
         committed=to,
         steps=steps,
         origin=metadata.origin,

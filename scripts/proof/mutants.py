@@ -20,7 +20,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,13 +30,18 @@ from dataclasses import asdict, dataclass
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ROOMS: Final = ("bridge/delivery", "bridge/offsets")
 TESTS: Final = (
     "tests/delivery",
     "tests/kafka/test_commits.py",
+    "tests/kafka/test_shadow.py",
+    "tests/kafka/test_start.py",
+    "tests/kafka/test_starting.py",
+    "tests/replay/test_keys.py",
+    "tests/replay/test_letters.py",
     "tests/simulation/test_regressions.py",
 )
 KNOWN: Final = ROOT / "tests" / "mutants.toml"
@@ -161,57 +165,102 @@ class Finder:
         return importlib.util.spec_from_file_location(name, self._loader.path, loader=self._loader)
 
 
-def covering(tests: Sequence[str], folder: Path) -> dict[str, dict[int, list[str]]]:
-    """By file and line, the tests that come by, as `module.function`."""
-    settings = folder / "coverage.ini"
-    rooms = "\n    ".join(ROOMS)
-    settings.write_text(f"[run]\ndynamic_context = test_function\nsource =\n    {rooms}\ndata_file = {folder}/data\n")
-    run = [
-        sys.executable,
-        "-m",
-        "coverage",
-        "run",
-        f"--rcfile={settings}",
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-    ]
-    subprocess.run([*run, *tests], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    from coverage import CoverageData
+class Watched:
+    """Tells coverage which test runs, by its node id, and keeps how long each takes."""
 
-    data = CoverageData(str(folder / "data"))
-    data.read()
-    found = {}
-    for file in data.measured_files():
-        lines = data.contexts_by_lineno(file)
-        found[str(Path(file).relative_to(ROOT))] = {
-            line: [one for one in names if one] for line, names in lines.items()
-        }
-    return found
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        from coverage import Coverage
+
+        running = Coverage.current()
+        assert running is not None
+        running.switch_context(nodeid)
+        self.seconds[nodeid] = -time.monotonic()
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.seconds[nodeid] += time.monotonic()
 
 
-def survives_tests(wanted: Sequence[str], tests: Sequence[str]) -> bool:
-    """Whether all of the wanted tests pass; where none is named (a line that runs at import), all of them."""
+class Only:
+    """Leaves the tests out that do not come by, and takes the quick ones first."""
+
+    def __init__(self, wanted: Sequence[str]) -> None:
+        self._at = {nodeid: at for at, nodeid in enumerate(wanted)}
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        wanted = [item for item in items if item.nodeid in self._at]
+        items[:] = sorted(wanted, key=lambda item: self._at[item.nodeid])
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """Which tests come by a line, the quickest first; all of them where it runs at import, or nothing says that it runs."""
+
+    by_line: dict[str, dict[int, list[str]]]
+    every: list[str]
+
+    def by(self, mutant: Mutant) -> list[str]:
+        return self.by_line.get(mutant.file, {}).get(mutant.line) or self.every
+
+
+def run_tests(tests: Sequence[str], plugin: object) -> int:
+    """pytest's exit code."""
     import pytest
 
-    names = set(wanted)
-
-    class Only:
-        """Leaves the other tests out."""
-
-        def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-            if names:
-                items[:] = [item for item in items if names & _contexts(item)]
-
-    return pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests], plugins=[Only()]) in {0, 5}
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests], plugins=[plugin]))
 
 
-def _contexts(item: Any) -> set[str]:
-    """What coverage calls a test: its function, or that of a state machine."""
-    module, name = item.module.__name__, item.originalname or item.name
-    return {f"{module}.{name}", f"{module}.{item.getmodpath().split('[')[0]}"}
+def coming(tests: Sequence[str], folder: Path) -> Coming:
+    """Run all tests once, in a child, and see which of them come by which line."""
+    pid = os.fork()
+    if not pid:
+        _watch(tests, folder)
+    if os.waitpid(pid, 0)[1]:
+        message = "the tests fail without any change: " + (folder / "watched.log").read_text()[-2_000:]
+        raise SystemExit(message)
+    from coverage import CoverageData
+
+    seconds: dict[str, float] = json.loads((folder / "seconds").read_text())
+    data = CoverageData(str(folder / "data"))
+    data.read()
+    by_line = {
+        str(Path(file).relative_to(ROOT)): {
+            line: sorted((one for one in names if one), key=lambda one: seconds[one])
+            for line, names in data.contexts_by_lineno(file).items()
+        }
+        for file in data.measured_files()
+    }
+    return Coming(by_line, sorted(seconds, key=lambda one: seconds[one]))
+
+
+def _watch(tests: Sequence[str], folder: Path) -> NoReturn:
+    """The child of `coming`: the modules that it imports are not there for the mutants' children."""
+    _into(folder / "watched.log")
+    code = 1
+    with contextlib.suppress(BaseException):
+        from coverage import Coverage
+
+        coverage = Coverage(data_file=str(folder / "data"), source=list(ROOMS), config_file=False)
+        watched = Watched()
+        coverage.start()
+        code = run_tests(tests, watched)
+        coverage.stop()
+        coverage.save()
+        (folder / "seconds").write_text(json.dumps(watched.seconds))
+    os._exit(code)
+
+
+def _into(log: Path) -> None:
+    out = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+
+
+def survives_tests(wanted: Sequence[str]) -> bool:
+    """Whether all of the wanted tests pass."""
+    return run_tests(sorted({nodeid.partition("::")[0] for nodeid in wanted}), Only(wanted)) == 0
 
 
 def survives_simulator() -> bool:
@@ -229,9 +278,7 @@ def in_child(mutant: Mutant, body: Callable[[], bool], log: Path) -> int:
         return pid
     os.setpgid(0, 0)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
-    out = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-    os.dup2(out, 1)
-    os.dup2(out, 2)
+    _into(log)
     survived = False
     with contextlib.suppress(BaseException):
         path = ROOT / mutant.file
@@ -293,9 +340,9 @@ def main() -> int:
     made = [mutant for file in files for mutant in mutants(file, Path(file).read_text(encoding="utf-8"))]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        lines = covering(TESTS, folder)
+        tests = coming(TESTS, folder)
         print(f"{len(made)} mutants of {len(files)} files; survivors of the tests:", flush=True)
-        left = surviving(made, lambda mutant: _tests_of(mutant, lines), given.jobs, folder)
+        left = surviving(made, lambda mutant: _tests_of(mutant, tests), given.jobs, folder)
         print(f"{len(left)} of {len(made)} survived the tests; survivors of the simulator:", flush=True)
         left = surviving(left, lambda _: survives_simulator, given.jobs, folder)
     reasons = known()
@@ -309,9 +356,8 @@ def main() -> int:
     return 1 if strangers else 0
 
 
-def _tests_of(mutant: Mutant, lines: dict[str, dict[int, list[str]]]) -> Callable[[], bool]:
-    wanted = lines.get(mutant.file, {}).get(mutant.line, [])
-    return lambda: survives_tests(wanted, TESTS)
+def _tests_of(mutant: Mutant, tests: Coming) -> Callable[[], bool]:
+    return lambda: survives_tests(tests.by(mutant))
 
 
 if __name__ == "__main__":

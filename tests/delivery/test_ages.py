@@ -33,9 +33,14 @@ def test_where_nothing_is_younger_everything_is_older() -> None:
     assert "over 30 days" in age_of(7, dict.fromkeys(AGES, -1))
 
 
+def test_where_all_are_younger_none_is_old() -> None:
+    """The first offset of a partition is younger than an age that no record has passed."""
+    assert "younger" in age_of(0, dict.fromkeys(AGES, 0))
+
+
 def test_only_what_is_over_a_day_old_is_unknown_to_suprsend() -> None:
     """That people would be told twice is said only where SuprSend has forgotten the key."""
-    assert "24 hours" in age_of(0, {DAY: 5, HOUR: 50})
+    assert age_of(0, {DAY: 5, HOUR: 50}) == "; the oldest is over 24 hours old, and SuprSend knows a key for 24 hours"
     assert "SuprSend" not in age_of(30, {DAY: 5, HOUR: 50})
 
 

@@ -39,6 +39,12 @@ def test_what_is_finished_stays_so_and_the_rest_of_the_note_is_kept() -> None:
     assert (note.send_limit, note.origin, note.began) == (40, ORIGIN, Began(3, 4))
     assert note.steps == ((25, 61_000), (40, 121_000))
     assert note.at_ms == 61_000
+    there = decode(passed(stand, 25), 25)
+    assert there is not None
+    assert there.steps == ((25, 61_000), (40, 121_000)), "the step that ends there is that of a record to be read"
+    beyond = decode(passed(stand, 31), 31)
+    assert beyond is not None
+    assert beyond.delivered == -1, "nothing is finished above it"
 
 
 def test_at_most_so_many_are_lost_as_have_no_outcome() -> None:
@@ -77,3 +83,7 @@ def test_a_log_that_was_cut_off_below_what_a_commit_speaks_of_is_another_one() -
     assert stand.cut(20)
     assert not stand.cut(21)
     assert not stand.cut(100)
+    finished_last = _stand(10, {12, 15}, send_limit=11)
+    assert finished_last.cut(15)
+    assert not finished_last.cut(16)
+    assert not _stand(10, set(), send_limit=9).cut(10)

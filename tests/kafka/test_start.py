@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
+from bridge.flow import Start
 from bridge.offsets.begin import Committed, Group, Known, OnGap, Resolved, StartFrom, begins, group_of, resolve
 from bridge.offsets.commits import Began, Origin, decode, runs_of, text_of
 
@@ -68,13 +69,25 @@ def test_a_commit_of_ours_is_gone_on_from_with_its_note() -> None:
 def test_a_commit_without_our_note_below_the_mark_is_a_rewind(metadata: str | None) -> None:
     """A reset of a group that has delivered further holds, and says how much would go out again."""
     found = start((20, metadata), FOREIGN, mark=60)
-    assert (found.start.offset, found.start.hold) == (20, "rewind")
-    assert "41 records from offset 20 on" in found.start.detail
+    assert (found.start.offset, found.start.hold, found.fresh) == (20, "rewind", True)
+    assert found.start.detail == (
+        "orders[3]: the committed offset 20 was set by somebody else; 41 records from offset 20 on, already delivered, "
+        "would go out again"
+    )
+
+
+@pytest.mark.parametrize(("committed", "hold"), [(60, "rewind"), (61, None)])
+def test_a_reset_by_one_record_holds(committed: int, hold: str | None) -> None:
+    """At the mark one delivered record would go out again; behind it none."""
+    found = start((committed, ""), FOREIGN, mark=60)
+    assert (found.start.offset, found.start.hold) == (committed, hold)
+    assert ("; 1 records from offset 60 on, already delivered" in found.start.detail) == (hold is not None)
 
 
 def test_a_commit_without_our_note_in_our_group_is_a_rewind_where_no_mark_is_known() -> None:
     """A reset of one partition is noticed without the shadow group, since the others carry notes."""
-    assert start((20, ""), OURS).start.hold == "rewind"
+    found = start((20, ""), OURS)
+    assert (found.start.hold, found.lost) == ("rewind", 0)
 
 
 def test_a_commit_of_another_tool_is_gone_on_from_in_a_group_that_is_new_to_us() -> None:
@@ -109,21 +122,58 @@ def test_what_a_partition_begins_behind_is_counted(
 def test_commits_that_expired_go_on_behind_the_mark() -> None:
     """A group whose offsets are gone goes on where it had delivered to; `latest` skips nothing."""
     found = start(None, NEW, start_from="latest", mark=60)
-    assert (found.start.offset, found.start.hold) == (61, None)
+    assert found == Resolved(Start(61), "", fresh=True)
 
 
 def test_commits_that_expired_do_not_send_history_again() -> None:
     """A group whose offsets are gone holds where `earliest` would send again what was delivered."""
     found = start(None, NEW, start_from="earliest", mark=60)
     assert (found.start.offset, found.start.hold) == (10, "rewind")
+    last = start(None, NEW, start_from="earliest", low=60, mark=60)
+    assert (last.start.offset, last.start.hold) == (60, "rewind"), "one record would go out again"
+
+
+@pytest.mark.parametrize(("high", "shorter"), [(60, True), (61, False)])
+def test_a_log_that_ends_before_what_was_delivered_is_said_to(high: int, shorter: bool) -> None:
+    """Whether the topic was cut or made anew beside its lost commits, the detail tells it."""
+    found = start(None, NEW, start_from="earliest", high=high, mark=60)
+    assert ("the log ends before what was delivered" in found.start.detail) == shorter
 
 
 def test_retention_that_overtook_the_group_is_counted_exactly_and_held() -> None:
     """Records deleted before they were read are lost: their number is exact and the partition holds."""
     found = start((4, note(4)))
     assert (found.start.offset, found.start.hold, found.lost) == (10, "retention_gap", 6)
-    assert "6 records" in found.start.detail
-    assert (found.start.send_limit, found.start.send_limit_at) == (24, 1_000)
+    assert found.start.detail == "orders[3]: Kafka deleted 6 records before they were read (offsets 4 to 9)"
+    assert (found.start.send_limit, found.start.send_limit_at, found.start.leader_epoch) == (24, 1_000, 3)
+
+
+def test_at_the_beginning_of_the_log_nothing_is_lost_and_nothing_to_be_committed() -> None:
+    """A commit at the first offset that there is counts as it stands."""
+    found = start((10, note(10)))
+    assert (found.start.offset, found.start.hold, found.lost, found.fresh) == (10, None, 0, False)
+    assert found.start.detail == ""
+
+
+@pytest.mark.parametrize(("send_limit", "told"), [(9, -1), (10, 10)])
+def test_what_may_have_been_sent_behind_a_gap_stays_known(send_limit: int, told: int) -> None:
+    """The first record behind the gap may have been handed over just as those after it."""
+    assert start((4, note(4, send_limit=send_limit))).start.send_limit == told
+
+
+def test_what_is_finished_and_unfinished_right_behind_a_gap_stays_so() -> None:
+    """A record that is the first of the log is skipped where it has an outcome, and read where it has none."""
+    finished = start((4, note(4, delivered=10, runs=runs_of(4, [4], 10))))
+    assert (finished.start.delivered, finished.start.unfinished, finished.lost) == (10, (), 1)
+    unfinished = start((4, note(4, delivered=12, runs=runs_of(4, [4, 10], 12))))
+    assert (unfinished.start.delivered, unfinished.start.unfinished, unfinished.lost) == (12, ((10, 10),), 1)
+    assert unfinished.start.leader_epoch == 3
+
+
+def test_finished_records_of_a_gap_count_up_to_the_last_that_was_delivered() -> None:
+    """Behind that nothing had an outcome: all of it is lost."""
+    found = start((4, note(4, delivered=6, runs=runs_of(4, [4], 6))))
+    assert (found.start.offset, found.lost) == (10, 4)
 
 
 def test_retention_that_overtook_the_group_is_gone_over_by_choice() -> None:
@@ -157,7 +207,7 @@ def test_retention_that_overtook_a_group_without_commits_is_counted_from_its_mar
     found = start(None, OURS, low=70, mark=60, on_gap=on_gap)
     assert (found.start.offset, found.lost) == (70, 9)
     assert found.start.hold == ("retention_gap" if on_gap == "hold" else None)
-    assert "deleted 9 records" in found.start.detail
+    assert "deleted 9 records before they were read (offsets 61 to 69)" in found.start.detail
 
 
 @pytest.mark.parametrize("asked", [4, 20])
@@ -176,8 +226,9 @@ def test_a_reset_that_skips_ahead_into_a_gap_counts_from_there() -> None:
 
 def test_a_log_that_begins_right_behind_the_mark_has_lost_nothing() -> None:
     """Everything that was deleted had been delivered: reading goes on where it was."""
-    found = start(None, OURS, low=61, mark=60)
-    assert (found.start.offset, found.start.hold, found.lost) == (61, None, 0)
+    assert start(None, OURS, low=61, mark=60) == Resolved(Start(61), "", fresh=True)
+    found = start(None, OURS, low=62, mark=60)
+    assert (found.start.offset, found.start.hold, found.lost) == (62, "retention_gap", 1)
 
 
 def test_a_reset_partly_below_the_log_says_so() -> None:
@@ -190,7 +241,7 @@ def test_a_reset_partly_below_the_log_says_so() -> None:
 def test_a_topic_made_anew_is_read_from_its_beginning_whatever_mark_the_old_one_left() -> None:
     """A mark that was written between a topic's end and its notice does not hold the new topic's partition."""
     found = start(None, OURS, low=0, high=3, mark=60, before=61)
-    assert (found.start.offset, found.start.hold, found.remade) == (0, None, True)
+    assert found == Resolved(Start(0), "", fresh=True, remade=True)
     longer = start(None, OURS, low=0, high=300, mark=60, before=61)
     assert (longer.start.offset, longer.start.hold, longer.remade) == (0, None, True)
 
@@ -200,6 +251,7 @@ def test_commits_that_expired_under_a_process_that_was_cut_off_do_not_send_histo
     found = start(None, OURS, low=0, high=300, before=61, fresh=False)
     assert (found.start.offset, found.start.hold) == (0, "rewind")
     assert "61 records from offset 0 on" in found.start.detail
+    assert start(None, OURS, low=0, high=61, before=61, fresh=False).start.hold == "rewind"
     shorter = start(None, OURS, low=0, high=3, mark=60, before=61, fresh=False)
     assert (shorter.start.offset, shorter.start.hold) == (0, None)
 
@@ -225,6 +277,9 @@ def test_what_a_note_says_of_records_that_were_cut_off_does_not_count_for_those_
         True,
         None,
     )
+    ends = start((20, metadata), high=25)
+    assert (ends.start.delivered, ends.start.unfinished) == (24, ((20, 21), (24, 24)))
+    assert start((20, metadata), high=30).start.steps == ((22, 1_000), (29, 5_000))
     nothing = start((20, metadata), high=20)
     assert (nothing.start.delivered, nothing.start.unfinished, nothing.start.send_limit, nothing.runs) == (
         -1,
@@ -232,6 +287,15 @@ def test_what_a_note_says_of_records_that_were_cut_off_does_not_count_for_those_
         19,
         "",
     )
+
+
+@pytest.mark.parametrize(("send_limit", "doubtful"), [(99, False), (100, True)])
+def test_a_note_that_speaks_of_the_end_itself_speaks_of_a_record_that_is_not_there(
+    send_limit: int, doubtful: bool
+) -> None:
+    """The end is the offset of the next record: one that was handed over cannot have it."""
+    found = start((20, note(20, send_limit=send_limit)))
+    assert (found.start.send_limit, found.doubtful) == (99, doubtful)
 
 
 def test_a_note_that_was_written_for_another_commit_is_not_ours() -> None:
@@ -270,7 +334,15 @@ def test_a_commit_of_another_cluster_holds(committed: int) -> None:
     assert "another cluster" in found.start.detail
     assert "this one's id is here" in found.start.detail
     assert "80 records" in found.start.age
+    assert found.start.detail.startswith("orders[3]: the offset 20 was committed in another cluster")
     assert found.foreign is not None
+
+
+@pytest.mark.parametrize(("offset", "begins_at"), [(5, 10), (100, 100), (101, 10)])
+def test_a_commit_of_another_cluster_holds_inside_the_log(offset: int, begins_at: int) -> None:
+    """At its end nothing would be read; beyond it the offset says nothing about this log."""
+    found = found_at(located(THERE), offset=offset)
+    assert (found.start.offset, found.start.hold) == (begins_at, "rewind")
 
 
 def test_the_token_of_a_commit_of_another_cluster_stays_the_same_while_the_topic_grows() -> None:
@@ -282,6 +354,8 @@ def test_who_moved_the_group_says_so_beforehand() -> None:
     """`kafka.moved_from` names the cluster: it goes on at the offset, and what was finished there does not count here."""
     found = found_at(located(THERE, committed=23), moved_from=2)
     assert (found.start.offset, found.start.hold, found.start.delivered, found.runs) == (20, None, -1, "")
+    assert found.remade, "marks that came with the group do not count"
+    assert found_at(located(THERE), moved_from=2, offset=100).start.hold is None
     assert found_at(located(THERE), moved_from=3).start.hold == "rewind"
     assert found_at(located(THERE), moved_from=2, offset=120).start.hold == "rewind"
 
@@ -300,6 +374,16 @@ def test_what_is_unknown_claims_nothing(origin: Origin, here: Origin) -> None:
     """A note without facts, or a cluster and a topic whose ids nobody tells: it counts as ever."""
     found = found_at(located(origin), here=here)
     assert (found.start.hold, found.start.delivered, found.foreign) == (None, 30, None)
+
+
+def test_what_nobody_tells_claims_nothing() -> None:
+    """No leader epoch, no cluster that the group was moved from, and no word that the commits were there just now."""
+    plain = resolve(Known(NAME, Committed(20, note(20)), 10, 100), OURS, "latest", "hold")
+    assert plain.start == Start(20, send_limit=24, send_limit_at=1_000, steps=((24, 1_000),), leader_epoch=-1)
+    elsewhere = Known(NAME, Committed(20, located(HERE)), 10, 100, origin=THERE)
+    assert resolve(elsewhere, OURS, "latest", "hold").start.hold == "rewind"
+    gone = Known(NAME, None, 0, 300, before=61)
+    assert resolve(gone, OURS, "latest", "hold").start.hold == "rewind"
 
 
 def test_a_commit_at_the_end_is_no_trouble() -> None:
@@ -382,8 +466,24 @@ def test_a_cut_below_the_commit_holds_at_the_cut_and_offers_what_is_new() -> Non
     found = start(spoken(40), end=30, topic=7)
     assert (found.start.offset, found.start.hold, found.fresh) == (30, "rewind", True)
     assert found.start.send_limit == -1
+    assert found.start.detail.startswith("orders[3]: the committed offset is 40, and the broker's log of then")
     assert "ends at 30" in found.start.detail
     assert "new" in found.start.detail
+    assert found.start.age == "; 70 offsets from there to the end, as of now"
+    assert start(spoken(40), end=30, high=30, topic=7).start.age == "; 0 offsets from there to the end, as of now"
+
+
+def test_a_cut_at_the_commit_leaves_what_was_committed() -> None:
+    """Everything below is as it was read: it is gone on with, and what the note says of the records above is forgotten."""
+    found = start(spoken(40), end=40, topic=7)
+    assert (found.start.offset, found.start.hold, found.start.delivered, found.start.send_limit) == (40, None, -1, 39)
+
+
+def test_a_log_that_was_cut_off_at_its_first_offset_is_no_other_log() -> None:
+    """Its leader epoch is known, and ends at 0: all that came since is new."""
+    found = start(spoken(40), end=0, topic=7)
+    assert (found.start.offset, found.start.hold, found.lost) == (10, "rewind", 10)
+    assert "ends at 0" in found.start.detail
 
 
 @pytest.mark.parametrize("mark", [None, 55])
@@ -391,7 +491,7 @@ def test_what_came_behind_a_cut_and_was_deleted_unread_is_counted(mark: int | No
     """All of it was new and is lost, whatever was delivered of the log before; what is left is new, too."""
     found = start(spoken(40), end=30, low=47, topic=7, mark=mark)
     assert (found.start.offset, found.start.hold, found.lost, found.fresh) == (47, "rewind", 17, True)
-    assert "deleted 17" in found.start.detail
+    assert "deleted 17 before they were read (offsets 30 to 46)" in found.start.detail
     assert "offset 47 on are new" in found.start.detail
     assert start(spoken(40), end=30, topic=7, mark=mark).lost == 0
 
@@ -418,8 +518,8 @@ def test_what_is_new_whichever_log_it_is_and_was_deleted_unread_is_counted(
 def test_a_leader_epoch_that_the_log_never_had_is_another_log() -> None:
     """Epochs only grow: where the broker knows none so high the topic was made anew, however far it has grown."""
     found = start(spoken(40), end=-1, topic=7)
-    assert (found.start.offset, found.start.hold) == (10, "rewind")
-    assert "leader epoch 3" in found.start.detail
+    assert (found.start.offset, found.start.hold, found.lost) == (10, "rewind", 0)
+    assert "never had the leader epoch 3" in found.start.detail
 
 
 def test_an_offset_behind_the_last_record_is_no_sign_of_a_cut() -> None:
@@ -444,6 +544,8 @@ def test_a_partition_that_was_there_when_the_group_began_starts_at_that_time() -
     group = Group(has_commits=True, is_ours=True, began=AT)
     assert start(None, group, since=70).start.offset == 70
     assert start(None, group, since=None).start.offset == 100
+    first = Group(has_commits=True, is_ours=True, began=Began(1, 5))
+    assert start(None, first, since=70).start.offset == 70
 
 
 def test_the_end_that_was_seen_first_is_the_latest_place_to_begin() -> None:
