@@ -407,16 +407,12 @@ class EndReached(NamedTuple):
 
 
 class Sought(NamedTuple):
-    """The answer to `GiveBack`: records handed over after this are read from `offset` on, in order.
-
-    `sure` is False where the reader may stand elsewhere: nothing is taken for deleted then that does not come again.
-    """
+    """The answer to `GiveBack`: records handed over after this are read from `offset` on, in order."""
 
     topic: str
     partition: int
     epoch: int
     offset: int
-    sure: bool = True
 
 
 class SendLimitCommitted(NamedTuple):

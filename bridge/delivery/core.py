@@ -349,7 +349,6 @@ class Reading:
         """The reader went back."""
         if part.seek is not None and item.offset <= part.seek:
             part.seek = None
-            part.ledger.sought(sure=item.sure)
 
     def let_in(self, part: Partition, last_success: float, now: float) -> None:
         """Read one batch more, though a record that keeps failing stopped the partition; once until something succeeds."""

@@ -6,6 +6,7 @@ travels in them, too, so that a replay can run just the rule that failed.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, islice
@@ -21,7 +22,7 @@ FIRST_HEADER = PREFIX + "stage"
 UNREADABLE_HEADERS = (PREFIX + "source.headers", b"unreadable")
 """Stands behind all others where the original's headers could not be read, and so are not in the letter."""
 MESSAGE_BYTES = 1_024
-ALL = 1 << 40
+ALL = sys.maxsize
 """More events, and bytes of them, than a record has."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import count
 from random import Random
 
 from bridge.delivery.admission import Hold, Holds, Reason
@@ -32,7 +33,7 @@ class DeadLetters:
         self._journal = journal
         self._rng = rng
         self._version = version
-        self._tickets = 0
+        self._tickets = count()
         self._out: dict[int, tuple[Rejected, int]] = {}
         self._pending: Counter[Partition] = Counter()
         """How many of `_out` are of each partition."""
@@ -72,17 +73,18 @@ class DeadLetters:
             self._write(rejected, 0)
 
     def _write(self, rejected: Rejected, failures: int) -> None:
-        self._tickets += 1
-        self._out[self._tickets] = (rejected, failures)
+        ticket = next(self._tickets)
+        self._out[ticket] = (rejected, failures)
         self._pending[rejected.part] += 1
         headers = dead_letter_headers(rejected, version=self._version, rules_hash=self.rules_hash)
-        self.outbox.append(DeadLetter(self._tickets, rejected.record, headers))
+        self.outbox.append(DeadLetter(ticket, rejected.record, headers))
 
     def written(self, ticket: int, error: str | None, now: float, now_ms: int) -> None:
         """The delivery report of one dead letter."""
-        rejected, failures = self._out.pop(ticket, (None, 0))
-        if rejected is None:
+        ordered = self._out.pop(ticket, None)
+        if ordered is None:
             return
+        rejected, failures = ordered
         part = rejected.part
         _less(self._pending, part)
         if failures:

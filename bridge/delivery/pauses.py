@@ -132,9 +132,9 @@ class Book:
         return Book(partitions, topics)
 
     def _next(self, topic: str) -> int:
-        own = (said.serial for name, said in self.partitions.items() if name[0] == topic)
-        whole = self.topics.get(topic)
-        return 1 + max(own, default=0) if whole is None else 1 + max(whole.serial, max(own, default=0))
+        own = [said for name, said in self.partitions.items() if name[0] == topic]
+        whole = [said for name, said in self.topics.items() if name == topic]
+        return 1 + max((said.serial for said in own + whole), default=0)
 
 
 def _keep_later(known: dict[Key, Said], key: Key, said: Said | None) -> None:

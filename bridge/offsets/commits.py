@@ -45,7 +45,7 @@ have been handed over since then. A time that is too early is the safe error."""
 MOST_STEPS = 96
 OLD_MS = 24 * 60 * 60 * 1_000
 """Steps that are older are one: SuprSend has forgotten all of their keys."""
-_FIRST_SPACING_MS = 1_000
+_SECOND_MS = 1_000
 
 
 class HandedSince:
@@ -54,36 +54,26 @@ class HandedSince:
     Exact while there are few steps; the longer the watermark stands still, the more of them become one.
     """
 
-    __slots__ = ("_spacing", "_steps")
+    __slots__ = ("_steps",)
 
     def __init__(self, steps: Iterable[tuple[int, int]] = ()) -> None:
         self._steps = list(steps)
-        self._spacing = 0
 
     def told(self, offset: int, send_limit: int, now_ms: int) -> Steps:
         """The steps that a commit at `offset` says, which lets everything up to `send_limit` be handed over from now on."""
-        steps = self._steps
-        if steps and steps[0][0] < offset:
-            steps[:] = [step for step in steps if step[0] >= offset]
-        if steps and steps[-1][1] > now_ms:
-            # The clock was set back: nothing was handed over in what is the future now.
-            steps[:] = [(last, min(since, now_ms)) for last, since in steps]
+        # Where the clock was set back, nothing was handed over in what is the future now.
+        steps = [(last, min(since, now_ms)) for last, since in self._steps if last >= offset]
         if send_limit > (steps[-1][0] if steps else offset - 1):
-            near = bool(steps) and now_ms - steps[-1][1] < self._spacing
-            steps.append((send_limit, steps.pop()[1] if near else now_ms))
-            self._keep_few(now_ms)
-        return tuple(steps)
-
-    def _keep_few(self, now_ms: int) -> None:
-        steps = self._steps
-        while len(steps) > 1 and steps[1][1] <= now_ms - OLD_MS:
-            since = steps.pop(0)[1]
-            steps[0] = (steps[0][0], since)
-        if len(steps) <= MOST_STEPS // 4:
-            self._spacing = 0
+            steps.append((send_limit, now_ms))
+        old = [step for step in steps if step[1] <= now_ms - OLD_MS]
+        if old:
+            steps[: len(old)] = [(old[-1][0], old[0][1])]
         while len(steps) > MOST_STEPS:
-            self._spacing = max(_FIRST_SPACING_MS, 2 * self._spacing)
-            steps[:] = _apart(steps, self._spacing)
+            # The two that begin closest together become one.
+            _, at = min((later - since, at) for at, ((_, since), (_, later)) in enumerate(pairwise(steps)))
+            steps[at : at + 2] = [(steps[at + 1][0], steps[at][1])]
+        self._steps = steps
+        return tuple(steps)
 
     def take_back(self, handed: int) -> None:
         """Nothing above `handed` was handed over after all."""
@@ -92,17 +82,6 @@ class HandedSince:
             since = steps.pop()[1]
             if not steps or steps[-1][0] < handed:
                 steps.append((handed, since))
-
-
-def _apart(steps: Iterable[tuple[int, int]], spacing: int) -> list[tuple[int, int]]:
-    """Make one of steps that begin within `spacing` of each other."""
-    kept: list[tuple[int, int]] = []
-    for last, since in steps:
-        if kept and since - kept[-1][1] < spacing:
-            kept[-1] = (last, kept[-1][1])
-        else:
-            kept.append((last, since))
-    return kept
 
 
 def halved(steps: Steps) -> Steps:
@@ -126,7 +105,6 @@ RUNS_BYTES = MAX_BYTES - _FIELDS_BYTES - _FACTS_BYTES
 """Room for RUNS beside the fields before it and the facts behind it. The steps take what is left of it."""
 
 _END_OF_RUNS = "0,0"
-_SECOND_MS = 1_000
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -177,13 +155,13 @@ class CommitMetadata:
     at_ms: int
     delivered: int
     unfinished: tuple[tuple[int, int], ...]
-    runs: str = ""
-    steps: Steps = ()
-    offset: int | None = None
-    fits: bool = True
+    runs: str
+    steps: Steps
+    offset: int | None
+    fits: bool
     """Whether it was written for the commit that it was found beside, or does not say."""
-    origin: Origin = UNKNOWN
-    began: Began | None = None
+    origin: Origin
+    began: Began | None
 
 
 def runs_of(watermark: int, unfinished: Iterable[int], delivered: int, behind: Iterable[tuple[int, int]] = ()) -> str:
@@ -455,7 +433,7 @@ class Commit(NamedTuple):
     leader_epoch: int
     room: int
     """What the metadata was allowed to take."""
-    number: int = 0
+    number: int
     """Of the last `CommitSendLimit` that it goes by."""
 
     @property

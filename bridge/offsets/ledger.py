@@ -33,7 +33,6 @@ class Ledger:
         "_start",
         "newest",
         "next",
-        "sure",
         "top",
         "unfinished",
     )
@@ -48,15 +47,13 @@ class Ledger:
         """The highest offset with an outcome, -1 if none."""
         self._start = start
         self._skip = start.delivered >= start.offset
-        self._given_ms = -1
+        self._given_ms: int | None = None
         self._read = 0
         self._base = 0
         self._blocks: deque[tuple[Sequence[int], int]] = deque()
         """Runs that reach over the watermark: their offsets, and how many records were read up to their end."""
         self._given: deque[int] = deque()
         """What was given back and not read again yet, ascending."""
-        self.sure = True
-        """Whether the last seek surely took place."""
 
     def accept(self, records: Sequence[Record]) -> Sequence[Record]:
         """Take in a run of records, ascending; returns those that need an outcome.
@@ -123,20 +120,16 @@ class Ledger:
         self.next = max(self.next, offset)
         self._skip = self._skip and offset <= self._start.delivered
 
-    def give_back(self, offsets: Iterable[int], oldest_ms: int = -1) -> None:
+    def give_back(self, offsets: Iterable[int], oldest_ms: int | None = None) -> None:
         """These were never sent and will be read again: they still hold the watermark, but not the records.
 
-        `oldest_ms` is the timestamp of the first of them, -1 if unknown.
+        `oldest_ms` is the timestamp of the first of them, negative or None if unknown.
         """
         if not self._given:
             self._given_ms = oldest_ms
         given = dict.fromkeys(offsets)
         self.unfinished.update(given)
         self._given = deque(sorted({*self._given, *given}))
-
-    def sought(self, *, sure: bool) -> None:
-        """The reader went back; not `sure` where it may stand elsewhere."""
-        self.sure = sure
 
     @property
     def given(self) -> int | None:
@@ -149,12 +142,7 @@ class Ledger:
         return self._skip or bool(self._given)
 
     def _reread(self, offset: int) -> None:
-        """The reader stands at `offset`: what was given back below it and did not come again has been compacted away.
-
-        Not so where the seek may have failed: a record behind everything read before proves nothing then.
-        """
-        if offset > self.newest and not self.sure:
-            return
+        """The reader stands at `offset`: what was given back below it and did not come again has been compacted away."""
         given = self._given
         while given and given[0] < offset:
             del self.unfinished[given.popleft()]
@@ -194,4 +182,4 @@ class Ledger:
             return None
         record = next(iter(self.unfinished.values()))
         at = record.timestamp()[1] if record is not None else self._given_ms
-        return at if at >= 0 else None
+        return at if at is not None and at >= 0 else None

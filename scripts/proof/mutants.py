@@ -116,9 +116,14 @@ def _nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
         if name in _UNTOUCHED:
             continue
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not isinstance(child, ast.Assert):
+            if isinstance(child, ast.AST) and not isinstance(child, ast.Assert) and not _asserts(child):
                 yield child, tree
                 yield from _nodes(child)
+
+
+def _asserts(node: ast.AST) -> bool:
+    """`strict=True` of a `zip` is an assertion, too."""
+    return isinstance(node, ast.keyword) and node.arg == "strict"
 
 
 def _change_of(node: ast.AST, parent: ast.AST) -> str | None:

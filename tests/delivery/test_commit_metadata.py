@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, strategies as st
 
 from bridge.offsets.commits import (
@@ -13,6 +14,7 @@ from bridge.offsets.commits import (
     Origin,
     decode,
     digest_of,
+    halved,
     runs_of,
     since_of,
     text_of,
@@ -331,6 +333,82 @@ def test_coverage_is_early_by_little_and_never_late(moves: list[tuple[int, int, 
             found = since_of(steps, each)
             assert found is not None
             assert found <= truth[each]
+
+
+def test_coverage_says_just_what_each_commit_covered() -> None:
+    """The times of what is still unfinished, the committed offset among them; nothing where nothing was read."""
+    coverage = HandedSince()
+    assert coverage.told(7, 6, 1_000) == ()
+    assert coverage.told(7, 9, 2_000) == ((9, 2_000),)
+    assert coverage.told(7, 9, 3_000) == ((9, 2_000),)
+    assert coverage.told(7, 12, 3_000) == ((9, 2_000), (12, 3_000))
+    assert coverage.told(9, 12, 4_000) == ((9, 2_000), (12, 3_000))
+    assert coverage.told(10, 12, 4_000) == ((12, 3_000),)
+    assert coverage.told(10, 14, 2_500) == ((12, 2_500), (14, 2_500)), "the clock was set back"
+
+
+def test_what_suprsend_has_forgotten_is_one_step() -> None:
+    """A day is how long it knows a key: older times say no more than the oldest."""
+    day = 24 * HOUR
+    coverage = HandedSince(((0, 0), (1, 1), (2, 2)))
+    assert coverage.told(0, 3, day) == ((0, 0), (1, 1), (2, 2), (3, day))
+    assert coverage.told(0, 3, day + 1) == ((1, 0), (2, 2), (3, day))
+    assert coverage.told(0, 4, day + 2) == ((2, 0), (3, day), (4, day + 2))
+
+
+def test_of_too_many_steps_the_two_that_begin_closest_together_become_one() -> None:
+    """All others stay exact, and what is joined is taken for as old as the older of the two."""
+    times = [1_000 * number for number in range(96)]
+    exact = tuple(enumerate(times))
+    coverage = HandedSince(exact)
+    assert coverage.told(0, 95, 95_000) == exact
+    assert coverage.told(0, 96, 95_500) == (*exact[:-1], (96, 95_000))
+    assert coverage.told(0, 97, 97_000) == ((1, 0), *exact[2:-1], (96, 95_000), (97, 97_000))
+
+
+@pytest.mark.parametrize(
+    ("handed", "left"),
+    [
+        (9, ((5, 1_000), (9, 2_000))),
+        (8, ((5, 1_000), (8, 2_000))),
+        (5, ((5, 1_000),)),
+        (3, ((3, 1_000),)),
+        (-1, ()),
+    ],
+)
+def test_what_was_not_handed_over_after_all_is_taken_back(handed: int, left: tuple[tuple[int, int], ...]) -> None:
+    """Its time goes with it; what lies below keeps its own."""
+    coverage = HandedSince(((5, 1_000), (9, 2_000)))
+    coverage.take_back(handed)
+    assert coverage.told(0, handed, 3_000) == left
+
+
+def test_half_as_many_steps_are_early_and_never_late() -> None:
+    """Each takes in the one behind it; the last offset is covered by the last step."""
+    assert halved(((1, 10), (2, 20), (3, 30))) == ((2, 10), (3, 30))
+    assert halved(((1, 10), (2, 20), (3, 30), (4, 40))) == ((2, 10), (4, 30))
+
+
+def test_runs_are_whole_as_long_as_there_is_room() -> None:
+    """958 pairs of four bytes fill it; of one more the last are taken for unfinished."""
+    for pairs, whole in ((958, True), (959, False)):
+        unfinished = list(range(0, 2 * pairs, 2))
+        runs = runs_of(0, unfinished, 2 * pairs - 1)
+        text = text_of(at_ms=1, send_limit=-1, delivered=2 * pairs - 1, runs=runs, committed=0)
+        assert (finished_of(text, 0) == set(range(1, 2 * pairs, 2))) is whole
+        assert finished_of(text, 0) >= set(range(1, 1_900, 2))
+
+
+def test_runs_that_just_fit_a_small_room_are_whole() -> None:
+    """Where one byte is missing they are closed early."""
+    runs = runs_of(0, list(range(0, 40, 2)), 39)
+    room = len(text_of(at_ms=1, send_limit=-1, delivered=39, runs=runs, committed=0))
+
+    def finished_in(room: int) -> set[int]:
+        return finished_of(text_of(at_ms=1, send_limit=-1, delivered=39, runs=runs, committed=0, room=room), 0)
+
+    assert finished_in(room) == set(range(1, 40, 2))
+    assert finished_in(room - 1) < set(range(1, 40, 2))
 
 
 def test_coverage_of_a_watermark_that_stands_still_for_days_stays_fine_enough() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from math import nextafter
 
 import pytest
 
 from bridge.delivery import operate
 from bridge.delivery.admission import Reason
+from bridge.delivery.dead_letter_headers import Rejected
 from bridge.delivery.policy import BrakeLimits, Policy
-from bridge.flow import DeadLetter, DeadLetterWritten, Outcome
+from bridge.flow import DeadLetter, DeadLetterWritten, Outcome, Stage
 from tests.delivery.bench import TOPIC, Bench, dead_offsets, record, results
 from tests.delivery.words import WordRules
 
@@ -84,6 +86,132 @@ def test_an_acknowledgement_costs_the_same_however_many_there_are(*, failed_befo
     many = min(_acknowledging(8_000, failed_before=failed_before) for _ in range(3))
     assert many < 24 * few
     assert many < 0.4
+
+
+NEVER_BRAKED = BrakeLimits(row=10_000, ratio=1.0)
+
+
+def fail(bench: Bench, *letters_of: DeadLetter) -> None:
+    bench.take(*[DeadLetterWritten(letter.ticket, "down") for letter in letters_of])
+
+
+def test_a_write_that_failed_is_told_each_time_and_made_again_when_it_is_due() -> None:
+    """Not before its time, and then once; the line says how often it failed by now."""
+    bench = Bench()
+    bench.assign(2)
+    bench.feed([record(7, b"d", partition=2)])
+    bench.start()
+    bench.write_dead_letters("down")
+    for failures in (1, 2, 3):
+        (line,) = (each for each in bench.delivery.journal.take() if each.event == "dead_letter_failed")
+        told = {"failures": failures, "message": "down", "topic": TOPIC, "partition": 2, "offset": 7}
+        assert (line.level, line.facts) == ("error", told)
+        assert bench.delivery.counters.dead_letter_failures == failures
+        due = bench.delivery.dead_letters.next_at()
+        assert due is not None
+        bench.now = nextafter(due, 0.0)
+        bench.start()
+        assert bench.write_dead_letters() == []
+        bench.now = due
+        bench.start()
+        assert dead_offsets(bench.write_dead_letters("down")) == [7]
+    assert bench.outcomes() == {}
+
+
+def test_writes_that_fail_are_spread_over_a_second_and_over_half_a_minute_in_the_end() -> None:
+    """A topic that cannot be written is not asked by all letters at once, nor for ever longer apart."""
+    bench = Bench(Policy(linger=0.0, brake=NEVER_BRAKED))
+    bench.assign()
+    bench.feed([record(offset, b"d") for offset in range(300)])
+    bench.start()
+    for most in (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0):
+        bench.write_dead_letters("down")
+        waits = [entry[0] - bench.now for entry in bench.delivery.dead_letters.failed]
+        assert len(waits) == 300
+        assert 0.0 <= min(waits) < 0.1 * most
+        assert 0.9 * most < max(waits) <= most
+        bench.pass_time(most)
+        bench.start()
+
+
+def test_a_hold_is_lifted_when_nothing_of_its_partition_fails_any_more() -> None:
+    """One letter that is written heals nothing while another is not, or is on its way again; other partitions do not count."""
+    bench = Bench()
+    bench.assign(0)
+    bench.assign(1)
+    bench.feed([record(0, b"d"), record(1, b"d")])
+    bench.feed([record(0, b"d", partition=1)])
+    bench.start()
+    bench.write_dead_letters("down")
+    bench.pass_time(31.0)
+    bench.start()
+    first, second, other = sorted(
+        bench.letters + letters(bench), key=lambda each: (each.record.partition(), each.record.offset())
+    )
+    bench.letters = []
+    bench.take(DeadLetterWritten(first.ticket, None))
+    assert Reason.DEAD_LETTER_TOPIC in bench.delivery.holds.on(SCOPE), "the second is on its way, and has failed before"
+    fail(bench, second, other)
+    bench.pass_time(31.0)
+    bench.start()
+    again = {each.record.partition(): each for each in bench.letters + letters(bench)}
+    bench.letters = []
+    bench.take(DeadLetterWritten(again[0].ticket, None))
+    assert not bench.delivery.holds.on(SCOPE)
+    assert Reason.DEAD_LETTER_TOPIC in bench.delivery.holds.on((TOPIC, 1))
+
+
+def test_letters_that_could_not_be_written_go_with_their_partition_alone() -> None:
+    """The next owner decides anew on what was lost; the others' are written again."""
+    bench = Bench()
+    bench.assign(0)
+    bench.assign(1)
+    bench.feed([record(0, b"d")])
+    bench.feed([record(5, b"d", partition=1)])
+    bench.start()
+    bench.write_dead_letters("down")
+    bench.lose(0)
+    bench.pass_time(31.0)
+    bench.start()
+    assert dead_offsets(bench.write_dead_letters()) == [5]
+    assert bench.outcomes()[Outcome.DEAD_LETTERED] == 1
+
+
+def test_what_the_brake_kept_back_is_let_go_partition_by_partition() -> None:
+    """Of one rule's records in three: resuming one writes its own, a skip shows its next, a loss forgets its own."""
+    bench = Bench(Policy(linger=0.0, brake=BrakeLimits(row=3)))
+    for partition in (0, 1, 2):
+        bench.assign(partition)
+        bench.feed([record(offset + 10 * partition, partition=partition) for offset in range(4)])
+    (call,) = bench.start()
+    bench.answer(call, results(*["invalid"] * 12))
+    assert dead_offsets(bench.write_dead_letters()) == [0, 1]
+    operate.skip(bench.delivery, (TOPIC, 1), 10, "the shop knows", bench.now_ms)
+    assert dead_offsets(bench.write_dead_letters()) == [10]
+    assert bench.delivery.holds.on((TOPIC, 1))[Reason.BRAKE].offset == 11
+    bench.lose(2)
+    operate.resume(bench.delivery, SCOPE)
+    assert dead_offsets(bench.write_dead_letters()) == [2, 3]
+    assert bench.delivery.holds.on((TOPIC, 1))[Reason.BRAKE].offset == 11
+    operate.resume(bench.delivery, (TOPIC, 1))
+    assert dead_offsets(bench.write_dead_letters()) == [11, 12, 13]
+    assert bench.outcomes()[Outcome.DEAD_LETTERED] == 8
+
+
+def test_what_is_refused_after_its_partition_went_is_counted_and_not_written() -> None:
+    """The answer comes too late: the next owner sends the event again, and decides."""
+    bench = Bench()
+    bench.assign(0)
+    bench.feed([record(0)])
+    bench.start()
+    part = bench.part()
+    bench.lose(0)
+    refused = Rejected(part, bench.fed[0], "words", Stage.DELIVER, "invalid", "422", "no")
+    before = bench.delivery.counters.late_results
+    bench.delivery.dead_letters.refuse(refused, bench.now_ms)
+    assert bench.delivery.counters.late_results == before + 1
+    bench.delivery.dead_letters.write(refused)
+    assert letters(bench) == []
 
 
 def test_one_event_of_several_is_refused() -> None:

@@ -196,24 +196,6 @@ def test_what_was_compacted_away_during_a_hold_does_not_hold_the_watermark() -> 
     assert bench.progress().watermark == 3
 
 
-def test_an_unsure_seek_takes_nothing_for_deleted() -> None:
-    """Where the seek may have failed, a record behind all that was read does not end what was given back."""
-    bench = Bench()
-    bench.assign()
-    bench.say(0, paused=True)
-    bench.feed([record(0), record(1), record(2)])
-    bench.collect()
-    bench.say(0, paused=False)
-    bench.take(Sought(TOPIC, 0, 1, 0, sure=False))
-    bench.feed([record(3)])
-    bench.end(4)
-    bench.pass_time(1.0)
-    bench.collect()
-    assert bench.part().ledger.watermark == 0
-    bench.feed([record(1), record(2)])
-    assert bench.part().ledger.watermark == 1
-
-
 def test_what_was_given_back_is_read_whatever_the_span() -> None:
     """A hold over more records than half a span ends in reading, not in a pause for ever."""
     bench = Bench(Policy(linger=0.0, span=10))

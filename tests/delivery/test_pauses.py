@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from bridge.delivery import operate
 from bridge.delivery.admission import Reason
-from bridge.delivery.pauses import BLANK, Aim, Book, Page, Said, read_page
+from bridge.delivery.pauses import BLANK, Aim, Book, Page, Said, aim_text, covers, read_page
 from bridge.flow import Assigned, Drained, Outcome, Pause, Resume, Start
 from tests.delivery.bench import TOPIC, Bench, record, refused, reply
 
@@ -98,6 +98,51 @@ def test_clocks_decide_nothing() -> None:
     """A resume by a clock that is a year behind ends a pause by one that is right."""
     book = Book().saying([ALL], 1_764_515_181_000, "", paused=True).saying([ALL], 5, "", paused=False)
     assert book.paused((TOPIC, 0)) is None
+
+
+def test_a_commits_offset_is_the_highest_serial_on_its_page() -> None:
+    """Who looks at the group with other tools sees it grow with what is said, from 0 where nothing was."""
+    book = said((None, True), (1, False), (2, True))
+    assert [book.page((TOPIC, each)).serial for each in (0, 1, 2)] == [1, 2, 3]
+    assert Book().page((TOPIC, 0)).serial == BLANK.serial == 0
+
+
+def test_serials_of_another_topic_do_not_count() -> None:
+    """A topic's first word has serial 1, however much was said of others."""
+    book = said((1, True), (1, False), (None, True)).saying([("another", 4)], 5, "", paused=True)
+    assert book.page(("another", 4)) == Page(Said(1, True, 5), None)
+
+
+@pytest.mark.parametrize(
+    ("words", "whole"),
+    [
+        ([], False),
+        ([(0, True)], False),
+        ([(None, True)], True),
+        ([(None, True), (0, True)], False),
+        ([(None, False)], False),
+    ],
+)
+def test_a_pause_is_the_topics_where_its_word_counts(words: list[tuple[int | None, bool]], whole: bool) -> None:
+    """Whoever would resume just the partition is told that the topic is paused; not where nothing is."""
+    assert said(*words).whole((TOPIC, 0)) is whole
+
+
+def test_only_pauses_are_kept_alive_in_kafka() -> None:
+    """A partition that nobody paused, or that was resumed with nothing paused behind it, needs no commit again and again."""
+    names = [(TOPIC, each) for each in range(3)]
+    assert said((1, True)).to_keep(names) == _pages(said((1, True)), 1)
+    assert said((1, True), (1, False)).to_keep(names) == {}
+    topic = said((None, True), (1, False))
+    assert topic.to_keep(names) == _pages(topic, 0, 1, 2)
+
+
+@pytest.mark.parametrize(("aim", "text", "covered"), [((TOPIC, None), "t", (0, 1)), ((TOPIC, 1), "t:1", (1,))])
+def test_what_somebody_speaks_of(aim: Aim, text: str, covered: tuple[int, ...]) -> None:
+    """A topic with all its partitions, or one of them; as a person writes it."""
+    assert aim_text(aim) == text
+    assert tuple(each for each in (0, 1) if covers(aim, (TOPIC, each))) == covered
+    assert not covers(aim, ("another", 1))
 
 
 def test_the_reason_stays_with_the_process_that_was_told() -> None:

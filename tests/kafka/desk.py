@@ -169,7 +169,6 @@ class Desk:
             case Sought():
                 part = self.parts[item.topic, item.partition]
                 part.seek = None
-                part.ledger.sure = item.sure
             case SendLimitCommitted():
                 part = self.parts[item.topic, item.partition]
                 part.send_limit = max(part.send_limit, item.send_limit)

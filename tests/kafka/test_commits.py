@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -255,10 +256,37 @@ def test_progress_waits_for_its_interval_and_many_records_do_not() -> None:
     acknowledge(committer, committer.due(0.0, 0))
     committer.progress(progress(10))
     assert not committer.due(0.05, 50)
-    assert [commit.offset for commit in committer.due(0.1, 100)] == [10]
-    committer.all_refused(0.1)
+    first = committer.due(0.1, 100)
+    assert [commit.offset for commit in first] == [10]
+    acknowledge(committer, first)
+    committer.progress(progress(5_009))
+    assert not committer.due(0.15, 150)
     committer.progress(progress(5_010))
-    assert [commit.offset for commit in committer.due(0.21, 210)] == [5_010]
+    assert not committer.due(0.109, 109), "two requests keep the least distance"
+    assert [commit.offset for commit in committer.due(0.11, 110)] == [5_010]
+    committer.all_refused(0.11)
+    assert [commit.offset for commit in committer.due(0.22, 220)] == [5_010]
+
+
+def test_what_is_refused_again_and_again_is_tried_every_second() -> None:
+    """The rests double up to that; an acknowledgement makes the next one short again."""
+    committer = started(Start(0), fresh=False)
+    committer.read(NAME, 9)
+    now, rests = 0.0, []
+    for _ in range(7):
+        (commit,) = committer.due(now, 0)
+        committer.refused(commit, now)
+        wait = committer.wait(now)
+        assert wait is not None
+        assert not committer.due(now + wait - 0.001, 0)
+        rests.append(round(wait, 3))
+        now += wait
+    assert rests == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
+    acknowledge(committer, committer.due(now, 0))
+    committer.read(NAME, 10)
+    (commit,) = committer.due(now + 1.0, 0)
+    committer.refused(commit, now + 1.0)
+    assert committer.wait(now + 1.0) == pytest.approx(0.1)
 
 
 def test_progress_of_another_epoch_backwards_or_beyond_is_refused() -> None:

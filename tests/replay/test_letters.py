@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, strategies as st
 
-from bridge.delivery.dead_letter_headers import Rejected, dead_letter_headers
+from bridge.delivery.dead_letter_headers import Rejected, dead_letter_headers, skipped_headers
 from bridge.flow import Event, Fault, Headers, Mapped, PlainRecord, Record, Stage
 from bridge.replay.idempotency_keys import rekeyed, renewed
 from bridge.replay.letter import Letter, RecordPlace, ReplayMark, Result, again, mark_headers, read
@@ -87,11 +87,10 @@ def letter(
     rejected = Rejected(
         part,
         source(headers=headers),
-        **({"rule": "r"} | more),
+        **({"rule": "r", "message": "m"} | more),
         stage=stage,
         cause=cause,
         code="c",
-        message="m",
         event=of,
     )
     written = dead_letter_headers(rejected, version="1", rules_hash="h")
@@ -227,6 +226,35 @@ def test_names_of_files_that_do_not_fit_into_a_header_are_left_out_whole() -> No
     """Half a list would run too few files, and lose what the others are to send."""
     many = tuple(f"{number:0200}.yaml" for number in range(10))
     assert letter("decode", Stage.DECODE, rule=None, files=many).files == ()
+    for size, told in ((1_024, True), (1_025, False)):
+        names = ("a.yaml", "b" * (size - len("a.yaml/")))
+        assert letter("decode", Stage.DECODE, rule=None, files=names).files == (names if told else ())
+
+
+def test_a_long_message_is_cut_to_what_a_header_takes() -> None:
+    """1,024 bytes of it are kept, and what it has besides is not told."""
+    assert letter(message="é" * 512).message == "é" * 512
+    assert letter(message="x" + "y" * 1_023 + "z").message == "x" + "y" * 1_023
+
+
+def test_what_was_never_sent_has_no_attempts() -> None:
+    """A record that no call carried says so, and so does one that an operator skipped without a bridge that runs."""
+    assert (letter().attempts, letter().item, letter().key) == (0, None, None)
+    headers = skipped_headers(source(), "it is damaged", NOW, "1")
+    found = read(PlainRecord("dead", 0, 7, b"v", key=b"k", headers=list(headers)))
+    assert isinstance(found, Letter)
+    assert (found.attempts, found.cause, found.message) == (0, "skipped_by_operator", "it is damaged")
+    assert (found.record.offset(), found.record.timestamp()[1], found.last_ms) == (42, NOW - HOUR, NOW)
+
+
+def test_an_event_that_todays_rules_do_not_make_any_more_has_no_item() -> None:
+    """Its letter is found by its key alone; events of other rules and items that failed are counted past."""
+    mapped = (event(0, rule="s"), fault(0), event(1), event(2))
+    assert letter("invalid", Stage.DELIVER, of=event(2), mapped=mapped).item == 2
+    assert letter("invalid", Stage.DELIVER, of=event(1), mapped=mapped).item == 1
+    assert letter("invalid", Stage.DELIVER, of=event(5), mapped=mapped).item is None
+    others = (fault(0, rule="s"), event(0), event(1))
+    assert letter("invalid", Stage.DELIVER, of=event(0), mapped=others).item == 0
 
 
 def test_what_fails_again_is_a_fault_and_what_nobody_wants_any_more_ends() -> None:

@@ -407,5 +407,5 @@ class Reader:
             return False
         self.readings[number].back = None
         if wanted is not None:
-            self.consumer.intake.append(Sought(*name, reading.track.epoch, wanted, offset == wanted))
+            self.consumer.intake.append(Sought(*name, reading.track.epoch, wanted))
         return True

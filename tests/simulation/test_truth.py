@@ -20,7 +20,7 @@ END = 10
 def _commit(truth: Truth, offset: int, spoken: int, back_to: int = NEVER) -> None:
     """A commit whose note calls records up to `spoken` handed over."""
     metadata = text_of(at_ms=0, send_limit=spoken, delivered=-1, runs="", committed=offset)
-    truth.commit(Commit("t", 0, 1, offset, metadata, spoken, 0, 4_000), 0, END, back_to)
+    truth.commit(Commit("t", 0, 1, offset, metadata, spoken, 0, 4_000, 0), 0, END, back_to)
 
 
 @pytest.mark.parametrize("offset", [3, 4])

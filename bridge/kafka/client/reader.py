@@ -227,7 +227,7 @@ class Reader:
         if not seeks.expected(state.name, offset):
             return False
         if wanted is not None:
-            items.append(Sought(*state.name, state.epoch, wanted, offset == wanted))
+            items.append(Sought(*state.name, state.epoch, wanted))
         return True
 
     def _error(self, message: Message, error: KafkaError, items: list[Intake]) -> None:
