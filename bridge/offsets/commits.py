@@ -110,7 +110,6 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 _FIRST_KIND: Final = 16
 _KIND_BITS: Final = 64
-_FACTS_FROM: Final = _FIRST_KIND << _KIND_BITS
 _OFFSET, _CLUSTER, _TOPIC, _BEGAN = range(1, 5)
 """Kinds of facts."""
 _PARTITIONS_BITS: Final = 20
@@ -333,8 +332,8 @@ def _behind(lengths: list[int]) -> tuple[_Moves, Mapping[int, int]]:
     if len(lengths) % 4 or any(lengths[::2]):
         return [], {}
     quads = list(zip(lengths[1::4], lengths[3::4], strict=True))
-    moves = [(offsets, seconds) for offsets, seconds in quads if offsets < _FACTS_FROM]
-    told = (offsets for offsets, _ in quads if offsets >= _FACTS_FROM)
+    moves = [(offsets, seconds) for offsets, seconds in quads if not offsets >> _KIND_BITS]
+    told = (offsets for offsets, _ in quads if offsets >> _KIND_BITS)
     return moves, {(each >> _KIND_BITS) - _FIRST_KIND: each & ((1 << _KIND_BITS) - 1) for each in told}
 
 
@@ -401,10 +400,6 @@ def claim_of(metadata: CommitMetadata | None, here: Origin) -> Claim:
 
 def _differ(one: int, other: int) -> bool:
     return bool(one and other) and one != other
-
-
-_LEAST_ROOM = 125
-"""Less than the fields and the facts of metadata take: where these are refused, none is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -560,8 +555,8 @@ class Committer:
             part.newest = max(part.newest, newest)
             if newest >= part.spoken:
                 part.spoken, part.leader_epoch = newest, max(part.leader_epoch, leader_epoch)
-            if newest > part.send_limit and part.cover is None:
-                part.send_limit = newest
+            if part.cover is None:
+                part.send_limit = max(part.send_limit, newest)
                 self._mark(name, part)
 
     def cover(self, order: CommitSendLimit) -> None:
@@ -571,10 +566,8 @@ class Committer:
         if part is None:
             return
         part.cover, part.number = order.last, order.number
-        send_limit = max(part.send_limit, part.newest) if order.last is None else order.last
-        if send_limit < part.send_limit:
-            part.covered.take_back(send_limit)
-        part.send_limit = send_limit
+        part.send_limit = max(part.send_limit, part.newest) if order.last is None else order.last
+        part.covered.take_back(part.send_limit)
         self._mark(name, part)
 
     def end(self, name: TopicPartition, offset: int) -> None:
@@ -698,7 +691,7 @@ class Committer:
     def too_long(self, commit: Commit) -> bool:
         """The brokers take no metadata as long as that of a commit: it is made again, with half the room for it.
 
-        Where not even the facts are taken there is none. True where the room became less by this.
+        Where there is more of it than room, it is the fields and the facts alone: there is none then. True where the room became less by this.
         """
         part = self._answered(commit)
         if part is not None:
@@ -706,7 +699,7 @@ class Committer:
             self._mark(commit.name, part)
         if commit.room != self.room or not self.room:
             return False
-        self.room = self.room // 2 if self.room > _LEAST_ROOM else 0
+        self.room = self.room // 2 if len(commit.metadata) <= self.room else 0
         if not self.room:
             # What was committed with metadata says more than will be told from now on.
             for name, each in self._parts.items():
@@ -763,7 +756,7 @@ class Committer:
         """
         acknowledged = {name: part.acknowledged for name, part in self._parts.items()}
         return {
-            name: max(state[0] - 1, state[1] if self.room else -1)
+            name: max(state[0] - 1, state[1]) if self.room else state[0] - 1
             for name, state in acknowledged.items()
             if state is not None
         }

@@ -12,6 +12,7 @@ from bridge.offsets.commits import (
     Began,
     HandedSince,
     Origin,
+    Steps,
     decode,
     digest_of,
     halved,
@@ -397,6 +398,29 @@ def test_runs_are_whole_as_long_as_there_is_room() -> None:
         text = text_of(at_ms=1, send_limit=-1, delivered=2 * pairs - 1, runs=runs, committed=0)
         assert (finished_of(text, 0) == set(range(1, 2 * pairs, 2))) is whole
         assert finished_of(text, 0) >= set(range(1, 1_900, 2))
+
+
+def test_an_offset_that_no_run_reaches_is_unfinished() -> None:
+    """The last that was delivered among them, where the runs say nothing of it."""
+    for runs, unfinished in (("", ((5, 5),)), ("0,1", ())):
+        note = decode(f"b1;1;9;5;{runs}", 5)
+        assert note is not None
+        assert note.unfinished == unfinished
+
+
+def test_steps_that_just_fit_are_told() -> None:
+    """Where one byte is missing there are half as many, which are early."""
+    steps = ((5, 1_000), (7, 61_000), (9, 121_000), (11, 181_000))
+
+    def told(room: int) -> Steps:
+        text = text_of(at_ms=1_000, send_limit=11, delivered=-1, runs="", committed=5, steps=steps, room=room)
+        note = decode(text, 5)
+        assert note is not None
+        return note.steps
+
+    room = len(text_of(at_ms=1_000, send_limit=11, delivered=-1, runs="", committed=5, steps=steps)) + 1
+    assert told(room) == steps
+    assert told(room - 2) == ((7, 1_000), (11, 121_000))
 
 
 def test_runs_that_just_fit_a_small_room_are_whole() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge.flow import Progress, SendLimitCommitted, Start
+from bridge.flow import CommitSendLimit, Progress, SendLimitCommitted, Start
 from bridge.offsets.commits import Began, Commit, Committer, Origin, Pace, decode, runs_of
 
 NAME = ("orders", 0)
@@ -266,6 +266,92 @@ def test_progress_waits_for_its_interval_and_many_records_do_not() -> None:
     assert [commit.offset for commit in committer.due(0.11, 110)] == [5_010]
     committer.all_refused(0.11)
     assert [commit.offset for commit in committer.due(0.22, 220)] == [5_010]
+
+
+def test_a_start_whose_first_record_may_have_been_sent_keeps_its_time() -> None:
+    """Offset 0 is one as any other."""
+    committer = started(Start(0, send_limit=0, send_limit_at=1_000), fresh=False)
+    committer.read(NAME, 3)
+    note = decode(committer.due(0.0, 61_000)[0].metadata, 0)
+    assert note is not None
+    assert note.steps == ((0, 1_000), (3, 61_000))
+
+
+def test_what_is_committed_to_its_end_is_not_behind_and_hands_over_nothing_more() -> None:
+    """The answer to a commit of what was finished says nothing new of what may be sent."""
+    committer = started(Start(0), fresh=False)
+    assert not committer.behind()
+    committer.read(NAME, 9)
+    assert committer.behind()
+    assert committer.urgent()
+    assert acknowledge(committer, committer.due(0.0, 0)) == [SendLimitCommitted(*NAME, 1, 9)]
+    assert not committer.urgent()
+    committer.progress(progress(10))
+    assert acknowledge(committer, committer.due(0.1, 100)) == []
+    assert not committer.behind()
+    assert committer.committed() == {NAME: 10}
+    assert committer.marks() == {NAME: 9}
+    assert committer.wait(0.2) is None
+
+
+@pytest.mark.parametrize(("past", "epoch"), [(7, 3), (8, -1)])
+def test_going_past_nothing_but_the_next_offset_is_not_past_anything(past: int, epoch: int) -> None:
+    """Right behind the newest record there is nothing between; one offset further there is."""
+    committer = started(Start(5, leader_epoch=3), fresh=False)
+    committer.read(NAME, 6, 3)
+    committer.past(NAME, past)
+    committer.progress(progress(past))
+    (commit,) = committer.due(0.0, 0)
+    assert (commit.offset, commit.leader_epoch) == (past, epoch)
+
+
+def test_what_comes_again_below_what_was_gone_past_brings_no_epoch_back() -> None:
+    """The last of what nobody could read is newer than any record below it."""
+    committer = started(Start(5, leader_epoch=3), fresh=False)
+    committer.read(NAME, 6, 3)
+    committer.past(NAME, 20)
+    committer.read(NAME, 18, 3)
+    (commit,) = committer.due(0.0, 0)
+    assert commit.leader_epoch == -1
+
+
+def test_metadata_that_fills_its_room_is_shortened_before_it_is_left_out() -> None:
+    """Only where there is more of it than room is nothing left to shorten."""
+    (commit,) = started(Start(0)).due(0.0, 1_000)
+    for size, left in ((len(commit.metadata), len(commit.metadata) // 2), (len(commit.metadata) - 1, 0)):
+        committer = Committer(room=size)
+        committer.assigned(NAME, 1, Start(0), runs="", fresh=True)
+        (again,) = committer.due(0.0, 1_000)
+        assert again.metadata == commit.metadata
+        assert committer.too_long(again)
+        assert committer.room == left
+
+
+def test_a_refused_commit_is_due_when_its_rest_is_over() -> None:
+    """A tenth of a second after the refusal, not later."""
+    committer = started(Start(0))
+    (commit,) = committer.due(0.0, 0)
+    committer.refused(commit, 0.0)
+    assert committer.due(0.1, 0)
+
+
+def test_a_cover_takes_back_what_was_not_handed_over_and_gives_it_again() -> None:
+    """While a hold covers no more than its record the metadata says so; with the hold's end everything read counts."""
+    committer = started(Start(0), fresh=False)
+    committer.read(NAME, 9)
+    acknowledge(committer, committer.due(0.0, 1_000))
+    committer.cover(CommitSendLimit(*NAME, 1, number=1, last=4))
+    committer.read(NAME, 12)
+    (commit,) = committer.due(1.0, 2_000)
+    note = decode(commit.metadata, 0)
+    assert note is not None
+    assert (note.send_limit, note.steps) == (4, ((4, 1_000),))
+    assert acknowledge(committer, [commit]) == [SendLimitCommitted(*NAME, 1, 4, 1)]
+    committer.cover(CommitSendLimit(*NAME, 1, number=2, last=None))
+    (commit,) = committer.due(2.0, 3_000)
+    note = decode(commit.metadata, 0)
+    assert note is not None
+    assert (note.send_limit, note.steps) == (12, ((4, 1_000), (12, 3_000)))
 
 
 def test_what_is_refused_again_and_again_is_tried_every_second() -> None:
