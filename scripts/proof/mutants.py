@@ -4,7 +4,9 @@
     python -m scripts.proof.mutants --jobs 2                     all of delivery and offsets, overnight
 
 Each mutant runs in a process of its own: first the tests that came by the changed line (a run under coverage says which),
-then some runs of the simulator. What survives both is printed and held against `tests/mutants.toml`, where the known
+the quickest first, in a child of a process that has collected them all: the changed function gets its code in place. What
+is no function's (a constant, a default) is there when its module is imported, and all tests run. Then come some runs of
+the simulator. What survives both is printed and held against `tests/mutants.toml`, where the known
 survivors stand with their reasons. Exits 1 where another survives.
 
 Called by `make mutants`.
@@ -15,6 +17,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import gc
 import importlib.util
 import json
 import os
@@ -27,10 +30,11 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache, partial
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
-from typing import Any, Final, NoReturn
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ROOMS: Final = ("bridge/delivery", "bridge/offsets")
@@ -173,138 +177,190 @@ class Finder:
 class Watched:
     """Tells coverage which test runs, by its node id, and keeps how long each takes."""
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
+    def __init__(self, folder: Path) -> None:
         from coverage import Coverage
 
-        running = Coverage.current()
-        assert running is not None
-        running.switch_context(nodeid)
-        self.seconds[nodeid] = -time.monotonic()
+        self._coverage = Coverage(data_file=str(folder / "data"), source=list(ROOMS), config_file=False)
+        self._seconds: dict[str, float] = {}
+        self._file = folder / "seconds"
 
-    def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        self.seconds[nodeid] += time.monotonic()
+    def run(self, items: Sequence[Any]) -> bool:
+        self._coverage.start()
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            self._coverage.switch_context(item.nodeid)
+            began = time.monotonic()
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            self._seconds[item.nodeid] = time.monotonic() - began
+        self._coverage.stop()
+        self._coverage.save()
+        self._file.write_text(json.dumps(self._seconds))
+        return not items[0].session.testsfailed
+
+
+class Coming:
+    """Which tests come by a line, the quickest first."""
+
+    def __init__(self, folder: Path) -> None:
+        from coverage import CoverageData
+
+        seconds: dict[str, float] = json.loads((folder / "seconds").read_text())
+        self.every = sorted(seconds, key=lambda one: seconds[one])
+        data = CoverageData(str(folder / "data"))
+        data.read()
+        self._by_line = {
+            str(Path(file).relative_to(ROOT)): {
+                line: sorted(filter(None, names), key=lambda one: seconds[one])
+                for line, names in data.contexts_by_lineno(file).items()
+            }
+            for file in data.measured_files()
+        }
+
+    def by(self, mutant: Mutant) -> list[str]:
+        """Of a statement over several lines not all need to count as run: those of the line before then."""
+        lines = self._by_line.get(mutant.file, {})
+        return lines.get(max((line for line in lines if line <= mutant.line), default=0), [])
+
+
+class Trial:
+    """A plugin that runs no tests, but tries mutants in children of a process that has them all collected.
+
+    `left` survived; `others` are not in the body of a function, and have to be there when their module is imported.
+    """
+
+    def __init__(self, made: Sequence[Mutant], jobs: int, folder: Path) -> None:
+        self._made, self._jobs, self._folder = made, jobs, folder
+        self.left: list[Mutant] = []
+        self.others: list[Mutant] = []
+        self.every: list[str] = []
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        if not passed(lambda: Watched(self._folder).run(session.items), self._folder / "watched.log"):
+            raise SystemExit(
+                "the tests fail without any change:\n" + (self._folder / "watched.log").read_text()[-3_000:]
+            )
+        coming = Coming(self._folder)
+        self.every = coming.every
+        changes = {mutant: changed_functions(mutant) for mutant in self._made}
+        self.others = [mutant for mutant in self._made if not changes[mutant]]
+
+        def survives(mutant: Mutant) -> bool:
+            for function, code in changes[mutant]:
+                function.__code__ = code
+            wanted = [items[nodeid] for nodeid in coming.by(mutant)]
+            for item, following in zip(wanted, [*wanted[1:], None], strict=True):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if session.testsfailed:
+                    return False
+            return True
+
+        gc.freeze()
+        tried = [mutant for mutant in self._made if changes[mutant]]
+        self.left = surviving(tried, survives, self._jobs, self._folder)
+        return True
+
+
+def changed_functions(mutant: Mutant) -> list[tuple[FunctionType, CodeType]]:
+    """The loaded functions whose bodies a mutant changes, with the changed code; none where it changes something else."""
+    path = ROOT / mutant.file
+    tree = mutated(path.read_text(encoding="utf-8"), mutant.number)
+    new = {(code.co_qualname, code.co_firstlineno): code for code in _codes(compile(tree, str(path), "exec"))}
+    found = []
+    for function in _functions(str(path)):
+        old = function.__code__
+        code = new.get((old.co_qualname, old.co_firstlineno), old)
+        if code != old:
+            if code.co_freevars != old.co_freevars:
+                return []
+            found.append((function, code))
+    return found
+
+
+@cache
+def _functions(path: str) -> list[FunctionType]:
+    return [each for each in gc.get_objects() if isinstance(each, FunctionType) and each.__code__.co_filename == path]
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _codes(inner)
 
 
 class Only:
-    """Leaves the tests out that do not come by, and takes the quick ones first."""
+    """Leaves the other tests out, and takes the quick ones first."""
 
     def __init__(self, wanted: Sequence[str]) -> None:
         self._at = {nodeid: at for at, nodeid in enumerate(wanted)}
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        wanted = [item for item in items if item.nodeid in self._at]
-        items[:] = sorted(wanted, key=lambda item: self._at[item.nodeid])
+        items[:] = sorted((item for item in items if item.nodeid in self._at), key=lambda item: self._at[item.nodeid])
 
 
-@dataclass(frozen=True, slots=True)
-class Coming:
-    """Which tests come by a line, the quickest first; all of them where it runs at import, or nothing says that it runs."""
-
-    by_line: dict[str, dict[int, list[str]]]
-    every: list[str]
-
-    def by(self, mutant: Mutant) -> list[str]:
-        return self.by_line.get(mutant.file, {}).get(mutant.line) or self.every
-
-
-def run_tests(tests: Sequence[str], plugin: object) -> int:
-    """pytest's exit code."""
+def run_pytest(tests: Sequence[str], plugin: object) -> int:
+    """pytest's exit code. Random choices are the same each time, and no test is too slow."""
     import pytest
+    from hypothesis import settings
 
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests], plugins=[plugin]))
-
-
-def coming(tests: Sequence[str], folder: Path) -> Coming:
-    """Run all tests once, in a child, and see which of them come by which line."""
-    pid = os.fork()
-    if not pid:
-        _watch(tests, folder)
-    if os.waitpid(pid, 0)[1]:
-        message = "the tests fail without any change: " + (folder / "watched.log").read_text()[-2_000:]
-        raise SystemExit(message)
-    from coverage import CoverageData
-
-    seconds: dict[str, float] = json.loads((folder / "seconds").read_text())
-    data = CoverageData(str(folder / "data"))
-    data.read()
-    by_line = {
-        str(Path(file).relative_to(ROOT)): {
-            line: sorted((one for one in names if one), key=lambda one: seconds[one])
-            for line, names in data.contexts_by_lineno(file).items()
-        }
-        for file in data.measured_files()
-    }
-    return Coming(by_line, sorted(seconds, key=lambda one: seconds[one]))
+    settings.register_profile("mutants", derandomize=True, deadline=None, database=None)
+    settings.load_profile("mutants")
+    return int(pytest.main(["-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", *tests], plugins=[plugin]))
 
 
-def _watch(tests: Sequence[str], folder: Path) -> NoReturn:
-    """The child of `coming`: the modules that it imports are not there for the mutants' children."""
-    _into(folder / "watched.log")
-    code = 1
-    with contextlib.suppress(BaseException):
-        from coverage import Coverage
-
-        coverage = Coverage(data_file=str(folder / "data"), source=list(ROOMS), config_file=False)
-        watched = Watched()
-        coverage.start()
-        code = run_tests(tests, watched)
-        coverage.stop()
-        coverage.save()
-        (folder / "seconds").write_text(json.dumps(watched.seconds))
-    os._exit(code)
+def survives_all(every: Sequence[str], mutant: Mutant) -> bool:
+    """Whether all tests pass that import a changed module: what is not in a function may matter to any of them."""
+    load_changed(mutant)
+    return run_pytest(TESTS, Only(every)) == 0
 
 
-def _into(log: Path) -> None:
-    out = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-    os.dup2(out, 1)
-    os.dup2(out, 2)
-
-
-def survives_tests(wanted: Sequence[str]) -> bool:
-    """Whether all of the wanted tests pass."""
-    return run_tests(sorted({nodeid.partition("::")[0] for nodeid in wanted}), Only(wanted)) == 0
-
-
-def survives_simulator() -> bool:
+def survives_simulator(mutant: Mutant) -> bool:
     """Whether the simulator finds no violation, and nothing raises."""
+    load_changed(mutant)
     from tests.simulation.faults import Case
     from tests.simulation.shrink import outcome
 
     return all(outcome(Case(seed, 6_000))[0] is None for seed in SEEDS)
 
 
-def in_child(mutant: Mutant, body: Callable[[], bool], log: Path) -> int:
-    """Run something with the change in place; returns the child's pid, which exits with 0 where `body` says True."""
+def load_changed(mutant: Mutant) -> None:
+    """From now on the module is imported with the change in it."""
+    path = ROOT / mutant.file
+    name = mutant.file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+    loader = Changed(name, str(path), mutated(path.read_text(encoding="utf-8"), mutant.number))
+    sys.meta_path.insert(0, Finder(loader))  # a finder needs no more than `find_spec`
+
+
+def in_child(body: Callable[[], bool], log: Path) -> int:
+    """Run something in a child; returns its pid, which exits with 0 where `body` says True."""
     pid = os.fork()
     if pid:
         return pid
     os.setpgid(0, 0)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
-    _into(log)
+    out = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
     survived = False
     with contextlib.suppress(BaseException):
-        path = ROOT / mutant.file
-        name = mutant.file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-        loader = Changed(name, str(path), mutated(path.read_text(encoding="utf-8"), mutant.number))
-        sys.meta_path.insert(0, Finder(loader))  # a finder needs no more than `find_spec`
         survived = body()
     os._exit(0 if survived else 1)
 
 
-def surviving(
-    given: Sequence[Mutant], body_of: Callable[[Mutant], Callable[[], bool]], jobs: int, folder: Path
-) -> list[Mutant]:
-    """Those of the mutants that nothing notices, tried in children side by side."""
+def passed(body: Callable[[], bool], log: Path) -> bool:
+    """Whether `body` says True, in a child."""
+    return os.waitpid(in_child(body, log), 0)[1] == 0
+
+
+def surviving(given: Sequence[Mutant], survives: Callable[[Mutant], bool], jobs: int, folder: Path) -> list[Mutant]:
+    """Those of the mutants that survive, tried in children side by side."""
     waiting, left = list(reversed(given)), []
     running: dict[int, tuple[Mutant, float]] = {}
     total = len(given)
     while waiting or running:
         while waiting and len(running) < jobs:
             mutant = waiting.pop()
-            pid = in_child(mutant, body_of(mutant), folder / f"{len(waiting)}.log")
+            pid = in_child(partial(survives, mutant), folder / f"{len(waiting)}.log")
             running[pid] = mutant, time.monotonic() + MOST_SECONDS
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid:
@@ -322,6 +378,28 @@ def surviving(
                     os.killpg(child, signal.SIGKILL)
         time.sleep(0.01)
     return left
+
+
+def tried_in_place(made: Sequence[Mutant], jobs: int, folder: Path) -> tuple[list[Mutant], list[Mutant], list[str]]:
+    """The survivors, the mutants that cannot be tried in place, and all tests; in a child, which imports what it tries."""
+    trial = Trial(made, jobs, folder)
+
+    def body() -> bool:
+        code = run_pytest(TESTS, trial)
+        numbers = [[made.index(mutant) for mutant in some] for some in (trial.left, trial.others)]
+        (folder / "tried").write_text(json.dumps([*numbers, trial.every]))
+        return code == 0
+
+    pid = os.fork()
+    if not pid:
+        worked = False
+        with contextlib.suppress(Exception):
+            worked = body()
+        os._exit(0 if worked else 1)
+    if os.waitpid(pid, 0)[1]:
+        raise SystemExit(1)
+    left, others, every = json.loads((folder / "tried").read_text())
+    return [made[at] for at in left], [made[at] for at in others], every
 
 
 def known(file: Path = KNOWN) -> dict[tuple[str, str, str], str]:
@@ -343,13 +421,13 @@ def main() -> int:
         importlib.import_module(name)
     files = given.files or sorted(str(path) for room in ROOMS for path in Path(room).glob("*.py"))
     made = [mutant for file in files for mutant in mutants(file, Path(file).read_text(encoding="utf-8"))]
+    print(f"{len(made)} mutants of {len(files)} files; survivors of the tests:", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tests = coming(TESTS, folder)
-        print(f"{len(made)} mutants of {len(files)} files; survivors of the tests:", flush=True)
-        left = surviving(made, lambda mutant: _tests_of(mutant, tests), given.jobs, folder)
+        left, others, every = tried_in_place(made, given.jobs, folder)
+        left += surviving(others, partial(survives_all, every), given.jobs, folder)
         print(f"{len(left)} of {len(made)} survived the tests; survivors of the simulator:", flush=True)
-        left = surviving(left, lambda _: survives_simulator, given.jobs, folder)
+        left = surviving(left, survives_simulator, given.jobs, folder)
     reasons = known()
     strangers = [mutant for mutant in left if mutant.name not in reasons]
     share = 100 * len(left) / max(1, len(made))
@@ -359,10 +437,6 @@ def main() -> int:
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(mutant) for mutant in left], indent=1))
     return 1 if strangers else 0
-
-
-def _tests_of(mutant: Mutant, tests: Coming) -> Callable[[], bool]:
-    return lambda: survives_tests(tests.by(mutant))
 
 
 if __name__ == "__main__":
