@@ -28,10 +28,11 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from importlib.machinery import ModuleSpec, SourceFileLoader
+from itertools import chain
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
@@ -49,8 +50,10 @@ TESTS: Final = (
     "tests/simulation/test_regressions.py",
 )
 KNOWN: Final = ROOT / "tests" / "mutants.toml"
-MOST_SECONDS: Final = 180
-"""A mutant that takes longer hangs, and that is noticed."""
+MOST_SECONDS: Final = 60
+"""Of the processor. A mutant that takes longer hangs, and that is noticed."""
+MOST_WAITING: Final = 1_800
+"""Seconds by the clock, on whatever machine."""
 MOST_BYTES: Final = 4 << 30
 SEEDS: Final = range(9_100_000, 9_100_030)
 """The simulator's runs that have to notice what the tests do not."""
@@ -215,6 +218,11 @@ class Coming:
             for file in data.measured_files()
         }
 
+    def near(self, file: str) -> list[str]:
+        """The tests that come by any line of a file."""
+        found = set(chain.from_iterable(self._by_line.get(file, {}).values()))
+        return [one for one in self.every if one in found]
+
     def by(self, mutant: Mutant) -> list[str]:
         """Of a statement over several lines not all need to count as run: those of the line before then."""
         lines = self._by_line.get(mutant.file, {})
@@ -231,6 +239,7 @@ class Trial:
         self._made, self._jobs, self._folder = made, jobs, folder
         self.left: list[Mutant] = []
         self.others: list[Mutant] = []
+        self.near: dict[str, list[str]] = {}
         self.every: list[str] = []
 
     def pytest_runtestloop(self, session: Any) -> bool:
@@ -241,6 +250,7 @@ class Trial:
             )
         coming = Coming(self._folder)
         self.every = coming.every
+        self.near = {mutant.file: coming.near(mutant.file) for mutant in self._made}
         changes = {mutant: changed_functions(mutant) for mutant in self._made}
         self.others = [mutant for mutant in self._made if not changes[mutant]]
 
@@ -308,10 +318,12 @@ def run_pytest(tests: Sequence[str], plugin: object) -> int:
     return int(pytest.main(["-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", *tests], plugins=[plugin]))
 
 
-def survives_all(every: Sequence[str], mutant: Mutant) -> bool:
-    """Whether all tests pass that import a changed module: what is not in a function may matter to any of them."""
+def survives_all(near: Mapping[str, Sequence[str]], every: Sequence[str], mutant: Mutant) -> bool:
+    """Whether all tests pass: what is not in a function may matter to any of them. Those that come by its file are first."""
     load_changed(mutant)
-    return run_pytest(TESTS, Only(every)) == 0
+    files = sorted({nodeid.partition("::")[0] for nodeid in near[mutant.file]})
+    first = not files or run_pytest(files, Only(near[mutant.file])) == 0
+    return first and run_pytest(TESTS, Only(every)) == 0
 
 
 def survives_simulator(mutant: Mutant) -> bool:
@@ -338,6 +350,7 @@ def in_child(body: Callable[[], bool], log: Path) -> int:
         return pid
     os.setpgid(0, 0)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
     out = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(out, 1)
     os.dup2(out, 2)
@@ -361,7 +374,7 @@ def surviving(given: Sequence[Mutant], survives: Callable[[Mutant], bool], jobs:
         while waiting and len(running) < jobs:
             mutant = waiting.pop()
             pid = in_child(partial(survives, mutant), folder / f"{len(waiting)}.log")
-            running[pid] = mutant, time.monotonic() + MOST_SECONDS
+            running[pid] = mutant, time.monotonic() + MOST_WAITING
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid:
             mutant, _ = running.pop(pid)
@@ -380,14 +393,19 @@ def surviving(given: Sequence[Mutant], survives: Callable[[Mutant], bool], jobs:
     return left
 
 
-def tried_in_place(made: Sequence[Mutant], jobs: int, folder: Path) -> tuple[list[Mutant], list[Mutant], list[str]]:
-    """The survivors, the mutants that cannot be tried in place, and all tests; in a child, which imports what it tries."""
+def tried_in_place(
+    made: Sequence[Mutant], jobs: int, folder: Path
+) -> tuple[list[Mutant], list[Mutant], dict[str, list[str]], list[str]]:
+    """The survivors, the mutants that cannot be tried in place, the tests by file, and all tests.
+
+    In a child, which imports what it tries.
+    """
     trial = Trial(made, jobs, folder)
 
     def body() -> bool:
         code = run_pytest(TESTS, trial)
         numbers = [[made.index(mutant) for mutant in some] for some in (trial.left, trial.others)]
-        (folder / "tried").write_text(json.dumps([*numbers, trial.every]))
+        (folder / "tried").write_text(json.dumps([*numbers, trial.near, trial.every]))
         return code == 0
 
     pid = os.fork()
@@ -398,8 +416,8 @@ def tried_in_place(made: Sequence[Mutant], jobs: int, folder: Path) -> tuple[lis
         os._exit(0 if worked else 1)
     if os.waitpid(pid, 0)[1]:
         raise SystemExit(1)
-    left, others, every = json.loads((folder / "tried").read_text())
-    return [made[at] for at in left], [made[at] for at in others], every
+    left, others, near, every = json.loads((folder / "tried").read_text())
+    return [made[at] for at in left], [made[at] for at in others], near, every
 
 
 def known(file: Path = KNOWN) -> dict[tuple[str, str, str], str]:
@@ -424,8 +442,9 @@ def main() -> int:
     print(f"{len(made)} mutants of {len(files)} files; survivors of the tests:", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        left, others, every = tried_in_place(made, given.jobs, folder)
-        left += surviving(others, partial(survives_all, every), given.jobs, folder)
+        left, others, near, every = tried_in_place(made, given.jobs, folder)
+        print(f"{len(others)} of them in no function, which all tests try:", flush=True)
+        left += surviving(others, partial(survives_all, near, every), given.jobs, folder)
         print(f"{len(left)} of {len(made)} survived the tests; survivors of the simulator:", flush=True)
         left = surviving(left, survives_simulator, given.jobs, folder)
     reasons = known()
