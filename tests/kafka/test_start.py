@@ -193,6 +193,19 @@ def test_what_was_finished_before_retention_deleted_it_is_not_lost() -> None:
     assert told.unfinished == ((12, 13),)
 
 
+@pytest.mark.parametrize(
+    ("runs", "unfinished"), [("1,5,8,0", ((10, 12),)), ("1,7,8,0", ((12, 12),)), ("1,9,8,0", ()), ("1,9,8,1", ())]
+)
+def test_runs_that_go_on_behind_what_was_delivered_say_nothing_of_that(
+    runs: str, unfinished: tuple[tuple[int, int], ...]
+) -> None:
+    """A note that was damaged, or not written by us, is coded anew as far as it speaks of what was delivered."""
+    found = start((4, f"b1;1000;24;12;{runs}"))
+    told = decode(note(10, delivered=12, runs=found.runs), 10)
+    assert told is not None
+    assert (found.start.offset, told.unfinished) == (10, unfinished)
+
+
 def test_a_gap_of_finished_records_only_is_no_loss() -> None:
     """Where everything that was deleted had its outcome there is nothing to hold for."""
     runs = runs_of(4, [4], 20)
