@@ -249,8 +249,6 @@ def text_of(
 
 def _closed(runs: str, committed: int, delivered: int, room: int) -> str:
     """Runs that fit and reach `delivered`: what follows them would be taken for finished offsets otherwise."""
-    if delivered < committed:
-        return ""
     lengths = [int(length, 36) for length in runs.split(",")] if runs else []
     missing = delivered + 1 - committed - sum(lengths)
     if missing > 0:
@@ -273,7 +271,7 @@ def _steps_text(steps: Steps, committed: int, room: int) -> str:
 def _steps_parts(steps: Steps, committed: int) -> Iterable[str]:
     at, since = committed, steps[0][1]
     for (last, _), (_, later) in pairwise(steps):
-        seconds = max(0, later - since) // _SECOND_MS
+        seconds = (later - since) // _SECOND_MS
         yield f",0,{_base36(last - at)},0,{_base36(seconds)}"
         at, since = last, since + seconds * _SECOND_MS
 

@@ -408,6 +408,22 @@ def test_an_offset_that_no_run_reaches_is_unfinished() -> None:
         assert note.unfinished == unfinished
 
 
+def test_runs_that_end_early_are_closed_by_one_that_ends_with_the_last_delivered() -> None:
+    """No reader, of whatever version, finds a finished offset behind it."""
+    note = decode(text_of(at_ms=1, send_limit=30, delivered=20, runs="1,2", committed=10), 10)
+    assert note is not None
+    assert (note.runs, note.unfinished) == ("1,2,8,0", ((10, 10), (13, 20)))
+
+
+def test_more_partitions_than_there_is_room_for_change_nothing_else() -> None:
+    """A million are told as they are; of more the beginning is as it was."""
+    for partitions, told in ((2**20 - 1, 2**20 - 1), (2**20, 2**20 - 1)):
+        began = Began(1_690_000_000_000, partitions)
+        note = decode(text_of(at_ms=1, send_limit=-1, delivered=-1, runs="", committed=0, began=began), 0)
+        assert note is not None
+        assert note.began == Began(1_690_000_000_000, told)
+
+
 def test_steps_that_just_fit_are_told() -> None:
     """Where one byte is missing there are half as many, which are early."""
     steps = ((5, 1_000), (7, 61_000), (9, 121_000), (11, 181_000))
