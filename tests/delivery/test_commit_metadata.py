@@ -424,6 +424,31 @@ def test_more_partitions_than_there_is_room_for_change_nothing_else() -> None:
         assert note.began == Began(1_690_000_000_000, told)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["b1;1;9;5", "b1;1;9;5;0,1;", "b2;1;9;5;0,1", "b1;1;9;5;1", "b1;1;9;5;0,1,2", "b1;1;9;5;0,-1", "b1;1;x;5;0,1"],
+)
+def test_what_is_not_whole_is_no_note(text: str) -> None:
+    """A field too few or too many, a run without its other half, or what is no length."""
+    assert decode(text, 5) is None
+    assert decode("b1;1;9;5;0,1", 5) is not None
+
+
+@pytest.mark.parametrize("behind", ["0,5", "0,5,0", "0,5,0,1,0,1", "1,5,0,1", "0,5,1,1"])
+def test_damaged_steps_say_nothing_and_the_runs_count(behind: str) -> None:
+    """One time is that of all then, which is early, and never late."""
+    note = decode(f"b1;1000;9;5;0,1,0,0,{behind}", 5)
+    if note is not None:
+        assert (note.delivered, note.unfinished, note.steps, note.offset) == (5, (), ((9, 1_000),), None)
+
+
+def test_no_offset_has_two_steps() -> None:
+    """What is said of the send limit itself is said once, by the last of them."""
+    note = decode("b1;1000;9;-1;0,0,0,5,0,3c", 4)
+    assert note is not None
+    assert note.steps == ((9, 121_000),)
+
+
 def test_steps_that_just_fit_are_told() -> None:
     """Where one byte is missing there are half as many, which are early."""
     steps = ((5, 1_000), (7, 61_000), (9, 121_000), (11, 181_000))

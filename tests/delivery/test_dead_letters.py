@@ -11,7 +11,7 @@ from bridge.delivery import operate
 from bridge.delivery.admission import Reason
 from bridge.delivery.dead_letter_headers import Rejected
 from bridge.delivery.policy import BrakeLimits, Policy
-from bridge.flow import DeadLetter, DeadLetterWritten, Outcome, Stage
+from bridge.flow import DeadLetter, DeadLetterWritten, Drained, Outcome, Stage
 from tests.delivery.bench import TOPIC, Bench, dead_offsets, record, results
 from tests.delivery.words import WordRules
 
@@ -31,9 +31,14 @@ def test_a_record_is_finished_only_when_its_dead_letter_is_acknowledged() -> Non
     bench.accept(call)
     (letter,) = letters(bench)
     assert bench.part().ledger.watermark == 0
-    bench.take(DeadLetterWritten(letter.ticket, None))
-    assert bench.part().ledger.watermark == 2
-    assert bench.outcomes() == {Outcome.DELIVERED: 1, Outcome.DEAD_LETTERED: 1}
+    bench.take(DeadLetterWritten(letter.ticket + 1, None))
+    assert bench.part().ledger.watermark == 0
+    for _ in ("acknowledged", "again, which says nothing new"):
+        bench.take(DeadLetterWritten(letter.ticket, None))
+        assert bench.part().ledger.watermark == 2
+        assert bench.outcomes() == {Outcome.DELIVERED: 1, Outcome.DEAD_LETTERED: 1}
+    assert bench.delivery.counters.topic(TOPIC).dead_letters == {"mapping": 1}
+    assert bench.delivery.counters.events == {("words", "said", "accepted"): 1}
 
 
 def test_a_failed_write_holds_the_partition_and_is_tried_again() -> None:
@@ -139,19 +144,21 @@ def test_a_hold_is_lifted_when_nothing_of_its_partition_fails_any_more() -> None
     bench = Bench()
     bench.assign(0)
     bench.assign(1)
-    bench.feed([record(0, b"d"), record(1, b"d")])
+    bench.feed([record(0, b"d"), record(1, b"d"), record(2, b"d")])
     bench.feed([record(0, b"d", partition=1)])
     bench.start()
     bench.write_dead_letters("down")
     bench.pass_time(31.0)
     bench.start()
-    first, second, other = sorted(
+    zeroth, first, second, other = sorted(
         bench.letters + letters(bench), key=lambda each: (each.record.partition(), each.record.offset())
     )
     bench.letters = []
-    bench.take(DeadLetterWritten(first.ticket, None))
-    assert Reason.DEAD_LETTER_TOPIC in bench.delivery.holds.on(SCOPE), "the second is on its way, and has failed before"
+    bench.take(DeadLetterWritten(zeroth.ticket, None))
+    assert Reason.DEAD_LETTER_TOPIC in bench.delivery.holds.on(SCOPE), "two are on their way, and have failed before"
     fail(bench, second, other)
+    bench.take(DeadLetterWritten(first.ticket, None))
+    assert Reason.DEAD_LETTER_TOPIC in bench.delivery.holds.on(SCOPE), "one waits to be written again"
     bench.pass_time(31.0)
     bench.start()
     again = {each.record.partition(): each for each in bench.letters + letters(bench)}
@@ -175,6 +182,52 @@ def test_letters_that_could_not_be_written_go_with_their_partition_alone() -> No
     bench.start()
     assert dead_offsets(bench.write_dead_letters()) == [5]
     assert bench.outcomes()[Outcome.DEAD_LETTERED] == 1
+
+
+def test_a_skip_of_a_record_whose_letter_fails_leaves_the_others_to_be_written() -> None:
+    """The record's own letter is made anew, and fails for the first time; those beside it and in other partitions stay."""
+    bench = Bench()
+    bench.assign(0)
+    bench.assign(1)
+    bench.feed([record(0, b"d"), record(1, b"d")])
+    bench.feed([record(5, b"d", partition=1)])
+    bench.start()
+    bench.write_dead_letters("down")
+    bench.delivery.journal.take()
+    operate.skip(bench.delivery, SCOPE, 0, "the shop knows", bench.now_ms)
+    assert dead_offsets(bench.write_dead_letters("down")) == [0]
+    lines = bench.delivery.journal.take()
+    assert [each.facts["failures"] for each in lines if each.event == "dead_letter_failed"] == [1]
+    bench.pass_time(31.0)
+    bench.start()
+    assert sorted(dead_offsets(bench.write_dead_letters())) == [0, 1, 5]
+
+
+def test_a_letter_that_was_kept_back_fails_for_the_first_time_after_the_resume() -> None:
+    """The line counts writes of the letter, and it was never written before."""
+    bench = Bench(Policy(linger=0.0, brake=BrakeLimits(row=1)))
+    bench.assign()
+    bench.feed([record(0, b"d")])
+    bench.start()
+    operate.resume(bench.delivery, SCOPE)
+    bench.write_dead_letters("down")
+    (line,) = (each for each in bench.delivery.journal.take() if each.event == "dead_letter_failed")
+    assert line.facts["failures"] == 1
+
+
+def test_a_drain_tells_what_was_refused_of_its_own_partition() -> None:
+    """Events that the brake keeps back were handed over: the next owner takes them for attempted, and nothing beyond."""
+    bench = Bench(Policy(linger=0.0, brake=BrakeLimits(row=1)))
+    for partition in (0, 1):
+        bench.assign(partition)
+        bench.feed([record(offset + 10 * partition, partition=partition) for offset in range(4)])
+    (call,) = bench.start()
+    bench.answer(call, results(*["invalid"] * 8))
+    bench.revoke(0, 1)
+    bench.pass_time(11.0)
+    bench.collect()
+    drained = {order.progress.partition: order.handed for order in bench.orders if isinstance(order, Drained)}
+    assert drained == {0: 3, 1: 13}
 
 
 def test_what_the_brake_kept_back_is_let_go_partition_by_partition() -> None:
@@ -228,6 +281,7 @@ def test_one_event_of_several_is_refused() -> None:
     assert headers["bridge.code"] == b"422"
     assert headers["bridge.source.offset"] == b"0"
     assert bench.outcomes() == {Outcome.DEAD_LETTERED: 1}
+    assert bench.delivery.counters.events["words", "said", "dead_lettered"] == 1
 
 
 def test_the_brake_gates_the_write() -> None:

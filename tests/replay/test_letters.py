@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given, strategies as st
 
-from bridge.delivery.dead_letter_headers import Rejected, dead_letter_headers, skipped_headers
-from bridge.flow import Event, Fault, Headers, Mapped, PlainRecord, Record, Stage
+from bridge.delivery.dead_letter_headers import UNREADABLE_HEADERS, Rejected, dead_letter_headers, skipped_headers
+from bridge.flow import UNREADABLE, Event, Fault, Headers, Mapped, PlainRecord, Record, Stage
 from bridge.replay.idempotency_keys import rekeyed, renewed
 from bridge.replay.letter import Letter, RecordPlace, ReplayMark, Result, again, mark_headers, read
 from bridge.replay.plan import Limits, Rules, planned
@@ -245,6 +245,17 @@ def test_what_was_never_sent_has_no_attempts() -> None:
     assert isinstance(found, Letter)
     assert (found.attempts, found.cause, found.message) == (0, "skipped_by_operator", "it is damaged")
     assert (found.record.offset(), found.record.timestamp()[1], found.last_ms) == (42, NOW - HOUR, NOW)
+
+
+def test_headers_that_could_not_be_read_are_said_to_be_missing() -> None:
+    """Behind all others, of a dead letter as of a record that was skipped; where they could be read nothing says so."""
+    for headers, told in ((UNREADABLE, True), ([("trace", b"1")], False)):
+        part = partition(("orders", 3), lambda _: ())
+        rejected = Rejected(part, source(headers=headers), "r", Stage.MAP, "mapping", "c", "m")
+        written = dead_letter_headers(rejected, version="1", rules_hash="h")
+        skipped = skipped_headers(source(headers=headers), "it is damaged", NOW, "1")
+        assert [UNREADABLE_HEADERS in each for each in (written, skipped)] == [told, told]
+        assert [each[-1] == UNREADABLE_HEADERS for each in (written, skipped)] == [told, told]
 
 
 def test_an_event_that_todays_rules_do_not_make_any_more_has_no_item() -> None:

@@ -66,5 +66,5 @@ def test_a_rewind_is_over_with_the_commit_of_who_had_it_accepted(rewound: bool) 
     log, track = kafka.logs[0], Track(0, 1, 0, set(), 0)
     log.set_back, track.rewound = True, rewound
     metadata = text_of(at_ms=0, send_limit=-1, delivered=-1, runs="", committed=0)
-    kafka._store(Issued(Commit("t", 0, 1, 0, metadata, -1, -1, 4_000), track, 0))
+    kafka._store(Issued(Commit("t", 0, 1, 0, metadata, -1, -1, 4_000, 0), track, 0))
     assert log.set_back is rewound
