@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import log2
 from random import Random
 from typing import Literal
 
@@ -20,7 +21,8 @@ class Backoff:
 
     def delay(self, attempt: int, rng: Random) -> float:
         """Seconds to wait after the given number of failed attempts (1 or more)."""
-        return rng.uniform(0.0, min(self.cap, self.base * 2 ** min(attempt - 1, 32)))
+        doublings = min(attempt - 1, log2(self.cap / self.base))
+        return rng.uniform(0.0, min(self.cap, self.base * 2**doublings))
 
 
 @dataclass(frozen=True, slots=True)
