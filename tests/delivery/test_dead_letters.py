@@ -281,7 +281,7 @@ def test_one_event_of_several_is_refused() -> None:
     assert headers["bridge.code"] == b"422"
     assert headers["bridge.source.offset"] == b"0"
     assert bench.outcomes() == {Outcome.DEAD_LETTERED: 1}
-    assert bench.delivery.counters.events["words", "said", "dead_lettered"] == 1
+    assert bench.delivery.counters.events["words", "said", "refused"] == 1
 
 
 def test_the_brake_gates_the_write() -> None:
