@@ -155,6 +155,19 @@ def test_the_span_counts_what_lies_between_the_watermark_and_the_newest() -> Non
     assert (ledger.span(), ledger.above()) == (0, 0)
 
 
+def test_what_is_finished_above_the_watermark_is_counted_without_gaps() -> None:
+    """What compaction took out of a run is no record that a restart must not send again."""
+    ledger = Ledger(Start(0))
+    assert ledger.above() == 0
+    ledger.accept(records_of(0, 4, 8))
+    ledger.finish([8])
+    assert (ledger.watermark, ledger.above()) == (0, 1)
+    ledger.finish([0])
+    assert (ledger.watermark, ledger.above()) == (4, 1)
+    ledger.finish([4])
+    assert (ledger.watermark, ledger.above()) == (9, 0)
+
+
 def test_the_oldest_is_what_holds_the_watermark() -> None:
     """The record whose age is the lag keeps its age when it was given back."""
     ledger = Ledger(Start(3))

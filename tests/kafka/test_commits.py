@@ -290,6 +290,7 @@ def test_what_is_committed_to_its_end_is_not_behind_and_hands_over_nothing_more(
     assert acknowledge(committer, committer.due(0.1, 100)) == []
     assert not committer.behind()
     assert committer.committed() == {NAME: 10}
+    assert committer.final(NAME, 0.2, 200, None) is None, "Kafka has it already"
     assert committer.marks() == {NAME: 9}
     assert committer.wait(0.2) is None
 
