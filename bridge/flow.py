@@ -299,7 +299,7 @@ class Reply(NamedTuple):
         """
         text = (self.retry_after or "").strip()
         if text.isascii() and text.isdigit():
-            return float(text[:9])
+            return float(text)
         try:
             at = parsedate_to_datetime(text)
             return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)

@@ -15,6 +15,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
+from math import inf
 from typing import NamedTuple
 
 from bridge.delivery.policy import Policy
@@ -201,9 +202,8 @@ class TokenBucket:
         self._at = now
 
     def _fill(self, now: float) -> None:
-        if now > self._at:
-            self._have = min(self._burst, self._have + (now - self._at) * self._rate)
-            self._at = now
+        self._have = min(self._burst, self._have + (now - self._at) * self._rate)
+        self._at = now
 
     def add(self, tokens: float, now: float) -> None:
         self._fill(now)
@@ -253,7 +253,7 @@ class Breaker:
         self._wait = first
         self._probing = False
         self.opened_at: float | None = None
-        self.probe_at = 0.0
+        self.probe_at = -inf
 
     @property
     def open(self) -> bool:
@@ -304,7 +304,7 @@ class Limit:
         self._value = float(min(start, highest))
         self._highest = highest
         self._lowest = lowest
-        self._cool_until = 0.0
+        self._cool_until = -inf
         self._slow_start = True
 
     @property
@@ -313,7 +313,7 @@ class Limit:
 
     def succeeded(self, in_flight: int) -> None:
         """A call was answered well while `in_flight` calls were out."""
-        if in_flight >= int(self._value) - 1 and self._value < self._highest:
+        if in_flight >= int(self._value) - 1:
             self._value = min(float(self._highest), self._value + (1.0 if self._slow_start else 1.0 / self._value))
 
     def troubled(self, now: float, seconds: float) -> None:
@@ -346,8 +346,8 @@ class Admission:
         self.breaker = Breaker(policy.breaker_failures)
         self.budget = RetryBudget.of(policy.retry_share, policy.retry_floor, now)
         self._rate = TokenBucket(policy.rate_limit, policy.rate_limit, now) if policy.rate_limit else None
-        self._silent_until = 0.0
-        self._probe_at = 0.0
+        self._silent_until = -inf
+        self._probe_at = -inf
         self._probing = False
         self._unreadable = 0
         self.maybe_applied = False
@@ -444,12 +444,13 @@ class Admission:
             self._silent_until = max(self._silent_until, now + min(wait, LONGEST_QUIET))
 
     def _count_unreadable(self, reply: Reply, judged: Judged, now: float, now_ms: int) -> None:
-        unreadable = judged.whole is Verdict.UNKNOWN and 200 <= reply.status < 300
-        if unreadable:
+        if reply.status // 100 != 2:
+            return
+        if judged.whole is Verdict.UNKNOWN:
             self._unreadable += 1
             if self._unreadable >= self._policy.unreadable_in_row:
                 self._hold(Reason.UNREADABLE, f"{self._unreadable} answers in a row: {judged.message}", now, now_ms)
-        elif 200 <= reply.status < 300:
+        else:
             self._unreadable = 0
 
     def hold_setup(self, detail: str, now: float, now_ms: int) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
-from itertools import compress, islice, pairwise
+from itertools import compress, islice
+from math import inf
 from typing import NamedTuple, Protocol
 
 from bridge.flow import Event, Outcome, Record, RunMapper, Start, TopicPartition
@@ -107,7 +108,7 @@ class Lanes:
         """Lanes in `waiting` that are free again."""
         self.busy: dict[Lane | None, Holder] = {}
         """Which batch keeps a lane busy; never None, which is no lane."""
-        self.since = 0.0
+        self.since = -inf
         """When the oldest of `unsent` was read (or later)."""
         self.until: int | None = None
         """While revoked: only offsets up to this one are still sent."""
@@ -129,9 +130,9 @@ class Lanes:
     def _last(self, limit: int) -> int:
         return limit if self.until is None else min(limit, self.until)
 
-    def blocked(self, limit: int) -> int:
-        """Unsent records that wait for their partition's one lane."""
-        return len(self.unsent) if self.serial and self.busy and not self.ready(limit) else 0
+    def blocked(self, limit: int) -> bool:
+        """Whether what is unsent waits for the partition's one lane."""
+        return self.serial and bool(self.busy) and not self.ready(limit)
 
     def turned(self, now: float) -> None:
         """Everything that could be taken was."""
@@ -157,26 +158,23 @@ class Lanes:
 
     # What may be taken.
 
-    def next_unsent(self, events: int, limit: int, apart: int) -> Raw | None:
-        """The next records as read, ascending, about as many as make so many events; None if there are none.
+    def next_unsent(self, events: int, limit: int) -> Raw | None:
+        """The next records as read, ascending, about as many as make so many events, none of them above the send limit.
 
-        None of them is above the send limit, and they do not reach over the offset `apart`.
+        None if there are none.
         """
         unsent = self.unsent
         records = list(islice(unsent, 1 + int(events * self.per_event * 1.1)))
         offsets = [record.offset() for record in records]
-        last = self._last(limit)
-        if offsets[0] <= apart:
-            last = min(last, apart)
-        if offsets[-1] > last or sorted(offsets) != offsets:
-            # What was given back and came again may lie lower than what waits in front of it.
-            rises = 1 + next((at for at, (one, other) in enumerate(pairwise(offsets)) if other <= one), len(offsets))
-            stop = bisect_right(offsets, last, 0, min(rises, len(offsets)))
-            del records[stop:], offsets[stop:]
+        stop = bisect_right(offsets, self._last(limit))
+        del records[stop:], offsets[stop:]
         return Raw(records, offsets, self._of(records)) if records else None
 
     def must_wait(self, raw: Raw, batch: Holder) -> list[int]:
-        """The places of records whose lane is busy; cuts the run where what is behind must not be looked at yet."""
+        """The places of records whose lane is busy; cuts the run where what is behind must not be looked at yet.
+
+        What is cut off is not looped over any more.
+        """
         lanes, busy, waiting = raw.lanes, self.busy, self.waiting
         free = busy.keys().isdisjoint(lanes) and (not waiting or waiting.keys().isdisjoint(lanes))
         if free and not self._strict:
@@ -191,19 +189,21 @@ class Lanes:
             if (holder is not None and holder is not shared) or lane in waiting:
                 if self.serial:
                     raw.cut(place)
-                    break
-                wait.append(place)
+                else:
+                    wait.append(place)
             elif self._strict:
                 if lane in seen:
                     raw.cut(place)
-                    break
                 seen.add(lane)
         return wait
 
-    def took(self, raw: Raw, waits: Sequence[int], taken: int, events: int) -> None:
-        """Of a run from `next_unsent`, `taken` records that need not wait became events; those among them wait now."""
+    def became(self, taken: int, events: int) -> None:
+        """So many unsent records made so many events."""
         if taken:
             self.per_event += 0.25 * (min(MOST_PER_EVENT, taken / (events or 1)) - self.per_event)
+
+    def took(self, raw: Raw, waits: Sequence[int], taken: int) -> None:
+        """Of a run from `next_unsent`, `taken` records that need not wait became something; those among them wait now."""
         for place in waits:
             if place <= taken:
                 lane = raw.lanes[place]
@@ -213,21 +213,15 @@ class Lanes:
         for _ in range(taken):
             self.unsent.popleft()
 
-    def next_waiting(self, lane: Lane, most: int, apart: int, batch: Holder | None) -> Rest | Raw | None:
+    def next_waiting(self, lane: Lane, most: int, batch: Holder | None) -> Rest | Raw | None:
         """What comes next in a lane; None where nothing does, or its call takes no more."""
         holder = self.busy.get(lane)
         if holder is not None and (self._strict or holder is not batch):
             return None
         if lane in self.rests:
             return self.rests.pop(lane)
-        records: list[Record] = []
-        offsets: list[int] = []
-        for record in islice(self.waiting.get(lane, ()), 1 if self._strict else most):
-            offset = record.offset()
-            if offsets and (offset <= offsets[-1] or offsets[0] <= apart < offset):
-                break
-            records.append(record)
-            offsets.append(offset)
+        records = list(islice(self.waiting.get(lane, ()), 1 if self._strict else most))
+        offsets = [record.offset() for record in records]
         return Raw(records, offsets, [lane] * len(records)) if records else None
 
     def took_waiting(self, lane: Lane, taken: int) -> None:
@@ -332,14 +326,8 @@ def _is_out(batch: Holder | None, unstarted: Sequence[Holder]) -> bool:
     return batch is not None and not any(batch is each for each in unstarted)
 
 
-RANK: dict[Outcome, int] = {
-    Outcome.FILTERED: 0,
-    Outcome.DELIVERED: 1,
-    Outcome.SKIPPED: 2,
-    Outcome.EXPIRED: 3,
-    Outcome.DEAD_LETTERED: 4,
-}
-"""A record with several events has the worst of their outcomes."""
+WORSE = (Outcome.FILTERED, Outcome.DELIVERED, Outcome.SKIPPED, Outcome.EXPIRED, Outcome.DEAD_LETTERED)
+"""A record with several events has the worst of their outcomes, which is the last of these."""
 
 
 class FanOut:
@@ -361,7 +349,7 @@ class FanOut:
 
     def ended(self, outcome: Outcome, parts: int = 1) -> Outcome | None:
         """Some of it ended so; the record's outcome if that was the last."""
-        self.worst = max(self.worst, outcome, key=RANK.__getitem__)
+        self.worst = max(self.worst, outcome, key=WORSE.index)
         self.left -= parts
         return None if self.left else self.worst
 
@@ -514,7 +502,7 @@ def records_at(part: Partition, offsets: Sequence[int]) -> Run:
 
 def event_of(part: Partition, record: Record, event: Event) -> Run:
     """An event that is in no batch and keeps no lane busy."""
-    return Run(part, [record], [record.offset()], (), [event.body], None, len(event.body) + 1, None, lambda: (event,))
+    return Run(part, [record], [record.offset()], (), [event.body], None, len(event.body), None, lambda: (event,))
 
 
 class Batch:
@@ -554,7 +542,7 @@ class Batch:
         self.opened = opened
         self.name = 0
         """In the log: the number of its first call; 0 before that."""
-        self.started = 0.0
+        self.started = -inf
         self.taking = True
         """Whether runs may still be added; ends when it is sealed."""
         self.tries = 0
@@ -675,8 +663,6 @@ class Batch:
         bodies: list[bytes] = []
         for run in self.runs:
             bodies += run.bodies
-        if not bodies:
-            return b"[]"
         # The brackets go to the first and the last event, so that the whole is copied once.
         bodies[0] = b"[" + bodies[0]
         bodies[-1] += b"]"
@@ -717,6 +703,6 @@ def newest_of(batches: Iterable[Batch]) -> dict[Partition, int]:
     newest: dict[Partition, int] = {}
     for batch in batches:
         for run in batch.runs:
-            if run.offsets[-1] > newest.get(run.part, -1):
-                newest[run.part] = run.offsets[-1]
+            last = run.offsets[-1]
+            newest[run.part] = max(last, newest.get(run.part, last))
     return newest

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from bridge.delivery.admission import Hold, Holds, Reason
@@ -95,16 +96,15 @@ class Batcher:
         """One turn of one partition: ends with the batch it fills."""
         sealed, lanes, held = len(self.sealed), part.lanes, self._holds.on
         while lanes.runnable and len(self.sealed) == sealed and not held(part.name):
-            if not self._take_waiting(part, lanes.runnable[0], now, now_ms):
-                return
+            self._take_waiting(part, lanes.runnable[0], now, now_ms)
         if not lanes.runnable and len(self.sealed) == sealed and not held(part.name):
             self._take_unsent(part, now, now_ms)
             lanes.turned(now)
 
-    def _take_waiting(self, part: Partition, lane: Lane, now: float, now_ms: int) -> bool:
-        """Records that waited for their lane, as far as one batch takes them; False if something holds the partition."""
-        lanes, apart, most = part.lanes, part.start.send_limit, self._policy.batch_events
-        while (entry := lanes.next_waiting(lane, most, apart, self.open)) is not None:
+    def _take_waiting(self, part: Partition, lane: Lane, now: float, now_ms: int) -> None:
+        """Records that waited for their lane, as far as one batch takes them and nothing holds the partition."""
+        lanes, most = part.lanes, self._policy.batch_events
+        while (entry := lanes.next_waiting(lane, most, self.open)) is not None:
             batch = self._batch(now)
             if isinstance(entry, Raw):
                 taken, run = self._map(part, entry, batch, now_ms)
@@ -114,28 +114,28 @@ class Batcher:
                 run = entry
             self._add(part, run, now, now_ms)
             if self._holds.on(part.name):
-                return False
+                return
         lanes.lane_done(lane)
-        return True
 
     def _take_unsent(self, part: Partition, now: float, now_ms: int) -> None:
         """Records as read, as far as one batch takes them: the hot path of the bridge."""
         lanes = part.lanes
         batch = self._batch(lanes.since)
         while lanes.unsent:
-            raw = lanes.next_unsent(self._policy.batch_events - batch.count, part.send_limit, part.start.send_limit)
+            raw = lanes.next_unsent(self._policy.batch_events - batch.count, part.send_limit)
             if raw is None:
                 return
             waits = lanes.must_wait(raw, batch)
             ready = raw.without(waits) if waits else raw
             if ready.records:
                 taken, run = self._map(part, ready, batch, now_ms)
-                lanes.took(raw, waits, taken, len(run.offsets))
+                lanes.became(taken, len(run.offsets))
+                lanes.took(raw, waits, taken)
                 self._add(part, run, now, now_ms)
                 if self.open is not batch or self._holds.on(part.name):
                     return
             elif waits:
-                lanes.took(raw, waits, 0, 0)
+                lanes.took(raw, waits, 0)
             else:
                 return
 
@@ -149,7 +149,7 @@ class Batcher:
             taken, run = self._guard(part, raw, mapped, run, now_ms)
         elif mapped.places is not None:
             self._fan_out(part, raw, mapped, taken)
-        unwanted = mapped.unwanted if taken == mapped.records else [at for at in mapped.unwanted if at < taken]
+        unwanted = [at for at in mapped.unwanted if at < taken]
         if unwanted:
             offsets = raw.offsets
             self._finish.finish(records_at(part, [offsets[place] for place in unwanted]), Outcome.FILTERED)
@@ -215,11 +215,11 @@ class Batcher:
     def _storms(self, storm: StormGuard, run: Run, stop: int, raw: Raw, now_ms: int) -> list[int]:
         """The places of events that are too many for their recipient; where that holds, all behind the first are left out."""
         holds = storm.holds
-        last = raw.offsets[stop] if stop < len(raw.offsets) else 1 << 63
+        last = raw.offsets[stop] if stop < len(raw.offsets) else inf
         many: list[int] = []
         for place, event in enumerate(run.events()):
             offset = run.offsets[place]
-            if offset >= last or (holds and many and offset > run.offsets[many[0]]):
+            if offset >= last or (holds and many):
                 break
             at = run.records[place].timestamp()[1]
             at_ms = at if 0 <= at <= now_ms + MOST_AHEAD_MS else now_ms

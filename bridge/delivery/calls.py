@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
+from itertools import count
 from random import Random
 from typing import NamedTuple
 
@@ -173,13 +174,13 @@ class Calls:
         self._judge = judge
         self._journal = journal
         self._rng = rng
-        self._number = 0
+        self._numbers = count(1)
         self.in_flight: dict[int, Batch] = {}
         self.resting: list[tuple[float, int, Batch]] = []
         """A heap of batches that wait to be tried again: (when, number, batch)."""
         self.closed: Closed | None = None
         """Why no call may go out, as of the last look."""
-        self._looked = 0.0
+        self._looked = -NEVER
         """When `starts` was last asked."""
         self._waits: str | None = None
         """Why something waits since then."""
@@ -238,10 +239,8 @@ class Calls:
         guard = batch.guarded or batch.first_ms is not None
         if any(part.behind or self._is_paused(part) for part in batch.parts()):
             self._set_aside(batch)
-        if batch.count and not guard and not batch.perishable and all(part.live for part in batch.parts()):
-            return True
-        asks = self._repeats.hold or batch.oversized is not None
-        if guard and asks and self._parked(batch, now, now_ms):
+        asks = guard and (self._repeats.hold or batch.oversized is not None)
+        if asks and self._parked(batch, now, now_ms):
             return False
         batch.take(lambda run: () if run.part.live else run.every)
         expired = batch.take(lambda run: run.expired(now_ms))
@@ -311,20 +310,19 @@ class Calls:
         return False
 
     def _start(self, batch: Batch, now: float, now_ms: int) -> tuple[int, bytes]:
-        self._number += 1
-        body = batch.body()
+        number, body = next(self._numbers), batch.body()
         counters = self._finish.counters
         counters.body_bytes += len(body)
         counters.call_records.observe(batch.count)
         self._admission.called(batch.count, immediate=batch.immediate, now=now)
         batch.started = now
-        batch.name = batch.name or self._number
+        batch.name = batch.name or number
         if batch.first_ms is None:
             batch.first_ms = now_ms
         if self._journal.sent:
             show_sent(self._journal, batch)
-        self.in_flight[self._number] = batch
-        return self._number, body
+        self.in_flight[number] = batch
+        return number, body
 
     def answered(self, number: int, reply: Reply, now: float, now_ms: int) -> None:
         """The end of one attempt, whatever came of it."""
@@ -336,7 +334,7 @@ class Calls:
         counters = self._finish.counters
         counters.requests[str(reply.status) if reply.status else reply.error or "unknown"] += 1
         counters.call_seconds.observe(reply.seconds)
-        if judged.whole is Verdict.UNKNOWN and 200 <= reply.status < 300:
+        if judged.whole is Verdict.UNKNOWN and reply.status // 100 == 2:
             counters.unknown_answers += 1
             log_batch(self._journal, "answer_unknown", batch, judged)
         breaker = self._admission.breaker
@@ -535,8 +533,7 @@ class Calls:
         self._end_unsent(batch)
 
     def _push(self, batch: Batch, at: float) -> None:
-        self._number += 1
-        heappush(self.resting, (at, self._number, batch))
+        heappush(self.resting, (at, next(self._numbers), batch))
 
     def _sequel(self, batch: Batch) -> None:
         """The batch has ended: the other half of a bisection may go out now, and a partition that it held goes on."""

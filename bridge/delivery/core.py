@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping as Map, Sequence
 from random import Random
+from sys import maxsize
 
 from bridge.delivery.admission import Admission, Hold, Holds, Reason, rewind_token
 from bridge.delivery.batch import WHOLE, Batch, Lanes, LanesOf, Partition, Run, newest_of
@@ -56,10 +57,6 @@ LANES: dict[str, LanesOf] = {
     "none": lambda records: [None] * len(records),
 }
 """The lanes of a run of records, by `ordering`; None carries no order."""
-
-
-MANY = 1_000_000
-"""As many calls as may be in flight."""
 
 
 class Delivery:
@@ -203,14 +200,12 @@ class Delivery:
         records = item.records
         self.budget.seen_records += len(records)
         wanted = part.ledger.accept(records) if part is not None and part.seek is None else ()
-        if len(wanted) < len(records):
+        if wanted is not records:
             dropped = sum(map(len, records)) - sum(map(len, wanted))
             self.budget.free(item.topic, dropped + RECORD_OVERHEAD * (len(records) - len(wanted)))
         if part is None:
             return
         self.finish.moved(part)
-        if not wanted:
-            return
         self.counters.topic(item.topic).consumed += len(wanted)
         part.lanes.read(wanted, now)
         self.send_limits.look_again(part)
@@ -246,8 +241,6 @@ class Delivery:
         Returns how many records were released.
         """
         self._revoking.pop(part.name, None)
-        if not part.live:
-            return 0
         part.live = False
         held = [record for record in part.ledger.unfinished.values() if record is not None]
         self.finish.release(part, held)
@@ -263,7 +256,7 @@ class Delivery:
         """One HTTP attempt ended."""
         self.calls.answered(number, reply, now, now_ms)
 
-    def starts(self, now: float, now_ms: int, most: int = MANY) -> list[tuple[int, bytes]]:
+    def starts(self, now: float, now_ms: int, most: int = maxsize) -> list[tuple[int, bytes]]:
         """The calls to start now, as (number, body): call it after every `take` and `answered`, and when due.
 
         It fills `most` new ones at most; `wake_at` says "now" where there is more to do.
@@ -421,9 +414,10 @@ class Reading:
         """Enough unsent records to keep `busy` of them in calls are enough: the rest stays in Kafka."""
         unsent = sum([len(part.lanes.unsent) for part in parts if part.lanes.unsent])
         enough = max(ENOUGH, busy)
-        if unsent >= enough // 2:
-            unsent -= _beyond_share(parts, enough // 2)
-        self._budget.open = unsent < (enough if self._budget.open else enough // 2)
+        half = enough // 2
+        if unsent >= half:
+            unsent -= _beyond_share(parts, half)
+        self._budget.open = unsent < (enough if self._budget.open else half)
 
 
 def _beyond_share(parts: Collection[Partition], enough: int) -> int:
@@ -436,7 +430,8 @@ def _beyond_share(parts: Collection[Partition], enough: int) -> int:
         return 0
     blocked: Counter[str] = Counter()
     for part in parts:
-        blocked[part.name[0]] += part.lanes.blocked(part.send_limit)
+        if part.lanes.blocked(part.send_limit):
+            blocked[part.name[0]] += len(part.lanes.unsent)
     return sum(max(0, count - enough // len(topics)) for count in blocked.values())
 
 
@@ -482,7 +477,7 @@ class SendLimits:
         if len(part.ledger.runs()) > self._policy.metadata_bytes:
             offsets.append(part.ledger.top)
         finished = min(part.ledger.top, part.ledger.watermark - 1)
-        return max((part.start.send_limit, applied.get(part, -1), finished, *offsets))
+        return max((applied.get(part, finished), part.start.send_limit, finished, *offsets))
 
     def _maybe_applied(self) -> Iterator[Batch]:
         calls = self._calls
@@ -544,7 +539,8 @@ class SendLimits:
         probed = {} if probe is None else newest_of([probe])
         for part in parts:
             fed = _next_of(part, self._policy) if part is self._hungry else []
-            yield part, max((self._handed(part, applied), probed.get(part, -1), *fed))
+            handed = self._handed(part, applied)
+            yield part, max((handed, probed.get(part, handed), *fed))
 
     def _of_partitions(self) -> list[CommitSendLimit]:
         """Back in a partition that is held, down to what still goes out while that lasts; on where it is not any more."""
@@ -556,7 +552,8 @@ class SendLimits:
         for part in sorted(self._unsettled, key=lambda part: part.name):
             held = part.live and part.number >= 0 and bool(self._holds.on(part.name))
             goes = called if self._holds.paused(part.name) else going
-            last = max(self._handed(part, applied), goes.get(part, -1)) if held else None
+            handed = self._handed(part, applied)
+            last = max(handed, goes.get(part, handed)) if held else None
             if part.live and part.covered != last and (part.covered is not None or _read_above(part, last)):
                 orders.append(self._order(part, last))
             if held and part.covered is not None:
@@ -577,7 +574,7 @@ class SendLimits:
         if item.number not in (part.number, -1):
             return
         part.send_limit = max(part.send_limit, item.send_limit)
-        if item.number < 0:
+        if item.number != part.number:
             part.covered, part.number = None, item.number
         if part.behind:
             self._calls.unpark(part)
@@ -590,7 +587,7 @@ class SendLimits:
 def _read_above(part: Partition, last: int | None) -> bool:
     """Whether commits may call more handed over than that; where they do not, none is made that changes nothing."""
     newest = part.ledger.newest
-    return last is not None and max(part.send_limit, newest if newest >= part.start.offset else -1) > last
+    return last is not None and max(part.send_limit, newest if newest >= part.start.offset else last) > last
 
 
 def _next_of(part: Partition, policy: Policy) -> list[int]:
@@ -624,7 +621,8 @@ class Drains:
         for part in parts:
             begun = [offset for offset, fan_out in part.fan_outs.items() if fan_out.begun]
             rejected = self._dead_letters.unfinished(part)
-            last = max([part.ledger.top, handed.get(part, -1), *begun, *rejected])
+            top = part.ledger.top
+            last = max([top, handed.get(part, top), *begun, *rejected])
             self._draining[part] = deadline
             self._let_go(part, last)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import OrderedDict
+from operator import itemgetter
 
 from bridge.delivery.admission import Hold, Reason
 from bridge.delivery.batch import Partition, Run
@@ -26,6 +27,7 @@ MOST_AHEAD_MS = 86_400_000
 """A record's time that is further ahead of the clock is none (microseconds, say): the clock is taken instead."""
 MOST_KEPT = 200_000
 """Events remembered in all, some 100 bytes each."""
+_time_of = itemgetter(0)
 
 
 class StormGuard:
@@ -59,8 +61,8 @@ class StormGuard:
         place = bisect_right(seen, entry)
         if place and seen[place - 1] == entry:
             return True
-        since = bisect_right(seen, (at_ms - self._limits.per_ms, 1 << 63))
-        until = bisect_right(seen, (at_ms, 1 << 63))
+        since = bisect_right(seen, at_ms - self._limits.per_ms, key=_time_of)
+        until = bisect_right(seen, at_ms, key=_time_of)
         if until - since >= self._limits.events:
             return False
         insort(seen, entry)
@@ -73,7 +75,7 @@ class StormGuard:
 
         Counted from the record at hand: from the newest, one whose clock is ahead would make all later ones forgotten.
         """
-        old = bisect_right(seen, (at_ms - 2 * self._limits.per_ms, 1 << 63))
+        old = bisect_right(seen, at_ms - 2 * self._limits.per_ms, key=_time_of)
         if old:
             del seen[:old]
             self._kept -= old

@@ -48,7 +48,7 @@ def _put_back(delivery: Delivery, part: Partition) -> None:
         return [
             place
             for place, offset in enumerate(run.offsets)
-            if _fresh(part, offset, started) and offset > fixed.get(run.lanes[place], -1)
+            if _fresh(part, offset, started) and fixed.get(run.lanes[place], offset) <= offset
         ]
 
     records: dict[int, Record] = {}
@@ -67,7 +67,7 @@ def _fixed(delivery: Delivery, part: Partition, started: set[int]) -> dict[Lane 
     for run in (*unsent, *part.lanes.rests.values()):
         for offset, lane in zip(run.offsets, run.lanes, strict=True):
             if lane is not None and not _fresh(part, offset, started):
-                fixed[lane] = max(offset, fixed.get(lane, -1))
+                fixed[lane] = max(offset, fixed.get(lane, offset))
     return fixed
 
 
@@ -79,9 +79,7 @@ def _fresh(part: Partition, offset: int, started: set[int]) -> bool:
 
 def _remap_braked(delivery: Delivery, scope: TopicPartition) -> None:
     """What the brake kept back: what no rule could map is mapped anew; what the API refused keeps its dead letter."""
-    part = delivery.parts.get(scope)
-    if part is None:
-        return
+    part = delivery.parts[scope]
     again: list[Record] = []
     for rejected in delivery.dead_letters.take_braked(scope):
         if rejected.event is None and rejected.record.offset() not in part.fan_outs:

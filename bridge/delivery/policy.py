@@ -21,7 +21,7 @@ class Backoff:
 
     def delay(self, attempt: int, rng: Random) -> float:
         """Seconds to wait after the given number of failed attempts (1 or more)."""
-        doublings = min(attempt - 1, log2(self.cap / self.base))
+        doublings = min(attempt - 1, log2(self.cap / self.base)) if self.base else 0
         return rng.uniform(0.0, min(self.cap, self.base * 2**doublings))
 
 

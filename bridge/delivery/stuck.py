@@ -8,6 +8,7 @@ its partition, a few more records are let in beside it; where there is nothing e
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 from bridge.delivery.batch import Batch, Partition
@@ -29,8 +30,8 @@ class Stuck:
         self._policy = policy
         self._let_in_more = let_in
         self._journal = journal
-        self._log_at = 0.0
-        self.last_success = -1.0
+        self._log_at = -inf
+        self.last_success = -inf
         """When something was accepted last, in monotonic seconds."""
 
     def failed(self, batch: Batch, judged: Judged, now: float) -> bool:

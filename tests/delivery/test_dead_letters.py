@@ -12,7 +12,7 @@ from bridge.delivery.admission import Reason
 from bridge.delivery.dead_letter_headers import Rejected
 from bridge.delivery.policy import BrakeLimits, Policy
 from bridge.flow import DeadLetter, DeadLetterWritten, Drained, Outcome, Stage
-from tests.delivery.bench import TOPIC, Bench, dead_offsets, record, results
+from tests.delivery.bench import TOPIC, Bench, dead_offsets, record, refused, reply, results
 from tests.delivery.words import WordRules
 
 SCOPE = (TOPIC, 0)
@@ -369,3 +369,19 @@ def test_a_skip_goes_from_one_record_that_the_brake_kept_back_to_the_next() -> N
     assert not bench.delivery.holds.on(SCOPE)
     bench.settle()
     assert bench.outcomes() == {Outcome.DEAD_LETTERED: 6}
+
+
+@pytest.mark.parametrize(("before", "attempts"), [(0, b"1"), (2, b"2")])
+def test_a_letter_says_how_often_its_event_may_have_been_applied(before: int, attempts: bytes) -> None:
+    """SuprSend's own refusal applied nothing; it is one attempt where it was the only one."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0)])
+    for _ in range(before):
+        (call,) = bench.start()
+        bench.answer(call, reply(503))
+        bench.pass_time(60.0)
+    (call,) = bench.start()
+    bench.answer(call, refused(400))
+    (letter,) = bench.write_dead_letters()
+    assert dict(letter.headers)["bridge.attempts"] == attempts

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from bridge.delivery.admission import KINDS, MOST_NEWS, Hold, Holds, Reason
+from collections.abc import Callable
+
+import pytest
+
+from bridge.delivery import operate
+from bridge.delivery.admission import KINDS, MOST_NEWS, Hold, Holds, Reason, rewind_token
+from bridge.delivery.core import Delivery
+from bridge.service.snapshot import hold_view
+from tests.delivery.bench import TOPIC, Bench
+from tests.delivery.words import WordRules
+
+SCOPE = (TOPIC, 0)
 
 
 def test_every_reason_has_a_row() -> None:
@@ -66,3 +77,48 @@ def test_news_tells_each_hold_however_short_and_of_a_partition_that_goes_away() 
     for partition in range(MOST_NEWS + 5):
         holds.add(Hold(Reason.HALT, ("t", partition), 3, ""))
     assert len(holds.news()) == MOST_NEWS
+
+
+@pytest.mark.parametrize(
+    ("reason", "reload", "resume", "heals", "wanted"),
+    [
+        (Reason.SETUP, False, False, True, False),
+        (Reason.UNREADABLE, False, False, True, False),
+        (Reason.WORKSPACE, False, False, False, False),
+        (Reason.REWIND, False, False, False, False),
+        (Reason.RETENTION_GAP, False, True, False, False),
+        (Reason.BRAKE, True, True, False, False),
+        (Reason.HALT, True, True, False, False),
+        (Reason.STORM, False, True, False, False),
+        (Reason.DEAD_LETTER_TOPIC, False, False, True, False),
+        (Reason.DEDUPE_EXPIRED, False, True, False, False),
+        (Reason.OVERSIZED, False, False, True, False),
+        (Reason.OPERATOR, False, False, False, True),
+    ],
+)
+def test_what_lifts_a_hold_and_what_is_told_of_it(
+    reason: Reason, reload: bool, resume: bool, heals: bool, wanted: bool
+) -> None:
+    """New rules lift what rules did, `resume` what waits for a decision; nothing else does, a pause has its own word."""
+    lifts: list[tuple[Callable[[Delivery], object], bool]] = [
+        (lambda delivery: operate.reload(delivery, WordRules(2)), reload),
+        (lambda delivery: operate.resume(delivery, SCOPE), resume),
+    ]
+    for lift, expected in lifts:
+        bench = Bench()
+        bench.assign()
+        bench.delivery.holds.add(Hold(reason, SCOPE, 1, ""))
+        lift(bench.delivery)
+        assert (not bench.delivery.holds.on(SCOPE)) is expected
+    told = hold_view(Hold(reason, SCOPE, 1, ""))
+    assert (told.heals, told.wanted) == (heals, wanted)
+
+
+def test_a_token_stands_for_one_rewind_and_is_the_same_in_any_version() -> None:
+    """Golden: people put it into their settings before they upgrade. Another place, offset or extent has another."""
+    assert rewind_token(("orders", 3), 5, "94 records") == "c6cbdcd751"
+    others = [("orders", 4, 5, "94 records"), ("order", 3, 5, "94 records"), ("orders", 3, 6, "94 records")]
+    tokens = {rewind_token((topic, partition), offset, detail) for topic, partition, offset, detail in others}
+    assert (
+        len(tokens | {rewind_token(("orders", 3), 5, "94 records"), rewind_token(("orders", 3), 5, "93 records")}) == 5
+    )

@@ -199,6 +199,14 @@ def test_null_keys_carry_no_order() -> None:
     assert len(bench.start()) == 3
 
 
+def test_strict_order_lets_records_without_a_key_share_a_call() -> None:
+    """No two of them are of one lane."""
+    bench = Bench(Policy(linger=0.0, strict_order=True))
+    bench.assign()
+    bench.feed([record(0), record(1), record(2, key=b"a"), record(3), record(4, key=b"a")])
+    assert [call.offsets for call in bench.start()] == [[0, 1, 2, 3]]
+
+
 def test_a_refused_lane_mate_counts_as_a_break_of_order() -> None:
     """An earlier record failed, a later one of the same key was accepted in the same call: that is counted."""
     bench = Bench()

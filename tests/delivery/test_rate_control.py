@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.utils import formatdate
+from math import inf
 from random import Random
 
 import pytest
@@ -37,7 +38,11 @@ def test_backoff_spreads() -> None:
         ("7", 7.0),
         (" 7 ", 7.0),
         ("0", 0.0),
-        ("99999999999999999999", 999_999_999.0),
+        ("99999999999999999999", 99999999999999999999.0),
+        ("9" * 5_000, inf),
+        ("0000000000000007", 7.0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 251_702_387_139.0),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
         (formatdate(1_700_000_060, usegmt=True), 60.0),
         (formatdate(1_600_000_000, usegmt=True), 0.0),
         (formatdate(1_900_000_000, usegmt=True), 200_000_000.0),
@@ -90,6 +95,29 @@ def test_tokens_say_when_to_come_back() -> None:
     assert bucket.wait(wait) == 0.0
 
 
+def test_with_nothing_left_one_waits_and_with_a_fraction_one_takes_a_whole() -> None:
+    """What is taken may go into debt; an empty bucket gives nothing, however soon something comes."""
+    bucket = TokenBucket(10.0, 20.0, 0.0)
+    bucket.take(19.5, 0.0)
+    assert bucket.wait(0.0) == 0.0
+    bucket.take(0.5, 0.0)
+    wait = bucket.wait(0.0)
+    assert 0.0 < wait < 0.001
+    assert bucket.wait(wait) == 0.0
+
+
+@pytest.mark.parametrize(("floor", "at_once"), [(1.0, 10), (9.0, 10), (40.0, 40)])
+def test_retries_are_a_few_at_once_and_a_floor_per_second_then(floor: float, at_once: int) -> None:
+    """Without any first attempt ten go at once, or the floor where it is more; then so many as the floor says."""
+    budget = RetryBudget.of(0.1, floor, 0.0)
+    went = [0, 0]
+    for second, tokens in enumerate((0.0, 0.999)):
+        while budget.wait(tokens) <= 0:
+            budget.retried(tokens)
+            went[second] += 1
+    assert went == [at_once, floor]
+
+
 def test_retries_are_a_share_of_first_attempts() -> None:
     """With a share of a tenth, a thousand first attempts allow about a hundred retries and the floor."""
     budget = RetryBudget.of(0.1, 1.0, 0.0)
@@ -116,6 +144,21 @@ def test_the_breaker_opens_probes_and_closes() -> None:
     breaker.succeeded()
     assert breaker.may_call(6.0)
     assert not breaker.open
+
+
+def test_a_success_begins_the_row_anew_and_ends_the_probe() -> None:
+    """Behind it as many failures in a row are needed as before; calls from before it may be the ones that fail."""
+    breaker = Breaker(3)
+    for _ in range(2):
+        breaker.called()
+        breaker.failed(1.0)
+    breaker.succeeded()
+    breaker.failed(1.0)
+    breaker.failed(1.0)
+    assert not breaker.open
+    breaker.failed(1.0)
+    assert breaker.open
+    assert breaker.may_call(6.0), "nothing probes yet"
 
 
 def test_failed_probes_wait_longer_up_to_the_last() -> None:
@@ -156,6 +199,34 @@ def test_the_limit_grows_when_full_and_halves_on_trouble() -> None:
     assert limit.value == 1
     limit.succeeded(1)
     assert limit.value == 2
+
+
+def test_after_trouble_the_limit_grows_by_one_in_a_round_of_full_use() -> None:
+    """Before it each success counts as much as a whole round does behind it."""
+    limit = Limit(16, 64)
+    limit.succeeded(15)
+    limit.succeeded(17)
+    assert limit.value == 18
+    limit.succeeded(16)
+    assert limit.value == 18, "two less than all is no full use"
+    limit.troubled(0.0, 1.0)
+    rounds = []
+    for _ in range(3):
+        for _ in range(limit.value):
+            limit.succeeded(limit.value)
+        rounds.append(limit.value)
+    assert rounds == [9, 10, 11]
+
+
+@pytest.mark.parametrize(("seconds", "cools"), [(0.0, 0.125), (1.0, 1.0), (4.0, 4.0), (100.0, 5.0)])
+def test_calls_that_were_out_together_halve_the_limit_once(seconds: float, cools: float) -> None:
+    """For as long as the failed call took, five seconds at most, further trouble is the same trouble."""
+    limit = Limit(16, 64)
+    values = []
+    for now in (0.0, 0.05, cools - 0.05, cools):
+        limit.troubled(now, seconds)
+        values.append(limit.value)
+    assert values == [8, 8, 8, 4]
 
 
 def test_idle_success_does_not_grow_the_limit() -> None:

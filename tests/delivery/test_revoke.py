@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bridge.delivery.policy import Policy
+import pytest
+
+from bridge.delivery.admission import Reason
+from bridge.delivery.policy import BrakeLimits, Policy
 from bridge.flow import DeadLetter, DeadLetterWritten, Drained, Lost, Order, Outcome, Start
 from tests.delivery.bench import TOPIC, Bench, record, reply, results
 
@@ -56,6 +59,31 @@ def test_unsent_below_the_highest_handed_over_is_sent() -> None:
     bench.accept(second)
     (done,) = drained(bench.collect())
     assert done.progress.watermark == 3
+
+
+@pytest.mark.parametrize("letter", ["on its way", "failed", "kept back by the brake"])
+def test_unsent_below_a_refused_record_is_sent(letter: str) -> None:
+    """A refused record counts as handed over, whatever became of its dead letter: what is below it goes out."""
+    row = 1 if "brake" in letter else 50
+    bench = Bench(Policy(linger=60.0, batch_events=1, brake=BrakeLimits(row=row)))
+    bench.assign()
+    bench.feed([record(0, key=b"a"), record(1, key=b"a"), record(2, key=b"b"), record(3, key=b"a")])
+    first, refused = bench.start()
+    bench.answer(refused, results("invalid"))
+    if letter == "failed":
+        bench.write_dead_letters("down")
+        bench.delivery.holds.lift((TOPIC, 0), Reason.DEAD_LETTER_TOPIC)
+    bench.delivery.holds.lift((TOPIC, 0), Reason.BRAKE)
+    bench.revoke(0)
+    bench.accept(first)
+    assert [call.offsets for call in bench.start()] == [[1]]
+    bench.accept(*bench.calls.values())
+    bench.pass_time(5.0)
+    bench.start()
+    bench.write_dead_letters()
+    bench.collect()
+    (done,) = drained(bench.orders)
+    assert (done.progress.watermark, done.handed) == ((2, 2) if row == 1 else (3, 2))
 
 
 def test_the_deadline_ends_a_drain() -> None:
@@ -178,9 +206,10 @@ def test_a_record_that_is_half_delivered_counts_as_handed_over() -> None:
     assert (done.progress.watermark, done.handed) == (0, 0)
 
 
-def test_finished_above_the_watermark_goes_with_the_drain() -> None:
-    """The drain's progress carries what is finished above the watermark."""
-    bench = Bench(Policy(linger=0.0, batch_events=1))
+@pytest.mark.parametrize(("room", "handed"), [(3, 0), (2, 1)])
+def test_finished_above_the_watermark_goes_with_the_drain(room: int, handed: int) -> None:
+    """The drain's progress carries it; where the commit has no room for all of it, it counts as handed over."""
+    bench = Bench(Policy(linger=0.0, batch_events=1, metadata_bytes=room))
     bench.assign()
     bench.feed([record(0), record(1)])
     first, second = bench.start()
@@ -190,6 +219,7 @@ def test_finished_above_the_watermark_goes_with_the_drain() -> None:
     bench.pass_time(1.0)
     (done,) = drained(bench.collect())
     assert (done.progress.watermark, done.progress.delivered, done.progress.finished) == (0, 1, "1,1")
+    assert done.handed == handed
 
 
 def test_an_emptied_flight_is_no_call() -> None:
@@ -205,3 +235,69 @@ def test_an_emptied_flight_is_no_call() -> None:
     bench.accept(first)
     assert bench.start() == []
     bench.conserved()
+
+
+@pytest.mark.parametrize(("seconds", "ends"), [("1", False), ("2", True)])
+def test_a_drain_does_not_wait_for_a_quiet_of_more_than_a_second(seconds: str, ends: bool) -> None:
+    """What SuprSend asked for silences a process that has to go: it waits no longer than for a moment."""
+    bench = Bench()
+    bench.assign()
+    bench.feed([record(0)])
+    (call,) = bench.start()
+    bench.answer(call, reply(429)._replace(retry_after=seconds))
+    bench.revoke(0)
+    bench.start()
+    assert bool(drained(bench.collect())) is ends
+
+
+def test_a_revoke_and_a_loss_are_told_with_their_seconds_and_what_was_released() -> None:
+    """To the millisecond, from the moment the partition was asked for; a loss takes no time."""
+    bench = Bench(Policy(linger=0.0, batch_events=1, initial_in_flight=1, max_in_flight=1))
+    for partition in range(2):
+        bench.assign(partition)
+        bench.feed([record(offset, partition=partition) for offset in range(3)])
+    (call,) = bench.start()
+    bench.revoke(0)
+    bench.lose(1)
+    bench.pass_time(0.0625)
+    bench.accept(call)
+    bench.collect()
+    told = {entry.event: entry.facts for entry in bench.delivery.journal.take() if entry.event in ("revoked", "lost")}
+    assert (told["revoked"]["seconds"], told["revoked"]["offset"], told["revoked"]["released"]) == (0.062, 1, 2)
+    assert (told["lost"]["partition"], told["lost"]["offset"], told["lost"]["released"]) == (1, 0, 3)
+
+
+def test_a_partition_that_is_not_here_is_neither_drained_nor_lost() -> None:
+    """It may have gone before the word came."""
+    bench = Bench()
+    bench.assign()
+    bench.revoke(7)
+    bench.lose(8)
+    assert drained(bench.collect()) == []
+    assert set(bench.delivery.parts) == {(TOPIC, 0)}
+
+
+def test_a_drain_takes_nothing_of_the_other_partitions_of_an_open_call() -> None:
+    """What was not handed over leaves it, of the partition that goes alone."""
+    bench = Bench(Policy(linger=60.0))
+    for partition in range(2):
+        bench.assign(partition)
+        bench.feed([record(offset, partition=partition) for offset in range(2)])
+    assert bench.start() == []
+    bench.revoke(0)
+    (call,) = bench.start()
+    assert [(event["p"], event["o"]) for event in call.events] == [(1, 0), (1, 1)]
+    assert len(drained(bench.collect())) == 1
+
+
+def test_a_drain_ends_with_a_loss_though_a_call_is_out() -> None:
+    """Nobody waits for it any more: what is read of others lingers as ever, and nothing wakes at its deadline."""
+    bench = Bench(Policy(linger=5.0, batch_events=1))
+    bench.assign(0)
+    bench.feed([record(0)])
+    assert len(bench.start()) == 1
+    bench.revoke(0)
+    bench.lose(0)
+    bench.collect()
+    assert bench.delivery.wake_at(bench.now) is None
+    assert not bench.delivery.drains.any()

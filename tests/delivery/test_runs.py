@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from bridge.delivery.batch import Batch
 from bridge.delivery.policy import Policy
-from bridge.flow import RECORD_OVERHEAD, Outcome, Start
-from tests.delivery.bench import TOPIC, Bench, record
+from bridge.flow import RECORD_OVERHEAD, Outcome, RunMapper, Start
+from tests.delivery.bench import TOPIC, Bench, record, reply
+from tests.delivery.words import WordRules
 
 
 def finished(bench: Bench) -> dict[Outcome, int]:
@@ -128,6 +132,103 @@ def test_whatever_becomes_of_them_nothing_is_lost_or_sent_twice(
     assert bench.part().lanes.busy == {}
     assert bench.room.taken_bytes == bench.room.freed_bytes
     assert sum(len(value) + RECORD_OVERHEAD for value, _ in made) == bench.room.freed_bytes
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_a_call_is_filled_to_the_last_byte(short: int) -> None:
+    """Two events whose body is just as long as a call may be share one; with a byte less each has its own."""
+    probe = Bench(Policy(linger=0.0))
+    probe.assign()
+    probe.feed([record(0), record(1)])
+    (call,) = probe.start()
+    bench = Bench(Policy(linger=0.0, batch_bytes=len(call.body) - short))
+    bench.assign()
+    bench.feed([record(0), record(1), record(2)])
+    assert [call.offsets for call in bench.start()] == ([[0], [1], [2]] if short else [[0, 1], [2]])
+
+
+class Shown(WordRules):
+    """Notes how many records it is shown at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: list[int] = []
+
+    def for_topic(self, topic: str) -> RunMapper:
+        right = super().for_topic(topic)
+
+        def mapper(records: Any, *args: Any) -> Any:
+            self.runs.append(len(records))
+            return right(records, *args)
+
+        return mapper
+
+
+@pytest.mark.parametrize(("wanted", "most"), [(1, 111), (2, 221), (4, 441), (100_000, 881)])
+def test_no_more_records_are_looked_at_than_a_call_may_need(wanted: int, most: int) -> None:
+    """A tenth more than it took lately, one, and at most nine for an event: so the first looks are short and the later fit."""
+    rules = Shown()
+    bench = Bench(Policy(linger=0.0), rules)
+    bench.assign()
+    bench.feed([record(offset, b"e" if offset % wanted == wanted - 1 else b"") for offset in range(20_000)])
+    bench.start()
+    assert rules.runs[0] == 111
+    assert max(rules.runs) == pytest.approx(most, abs=5)
+    second = rules.runs[1] if wanted > 1 else 111
+    assert second <= 111 + 0.25 * 110 * min(7.0, wanted - 1) + 5
+
+
+def test_where_nothing_is_wanted_each_look_is_a_little_longer() -> None:
+    """Of three that made nothing the next one learns as if they had made one."""
+    rules = Shown()
+    bench = Bench(Policy(linger=0.0, batch_events=2), rules)
+    bench.assign()
+    bench.feed([record(offset, b"") for offset in range(100)])
+    bench.start()
+    assert rules.runs[:2] == [3, 4]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        (["e", "o"], Outcome.DELIVERED),
+        (["e", "s"], Outcome.SKIPPED),
+        (["s", "t-1"], Outcome.EXPIRED),
+        (["t-1", "d"], Outcome.DEAD_LETTERED),
+        (["e", "d"], Outcome.DEAD_LETTERED),
+    ],
+)
+def test_a_record_ends_with_the_worst_of_its_outcomes(words: list[str], outcome: Outcome, turned: bool) -> None:
+    """Whichever comes first: delivered is worse than unwanted, then skipped, expired, dead-lettered."""
+    bench = Bench(Policy(linger=0.0))
+    bench.assign()
+    bench.feed([record(0, " ".join(words[::-1] if turned else words).encode())])
+    bench.settle()
+    assert finished(bench)[outcome] == 1
+    assert sum(finished(bench).values()) == 1
+
+
+@pytest.mark.parametrize("partitions", [1, 10, 12])
+def test_a_call_that_failed_is_told_with_its_first_number_and_ten_of_its_partitions(partitions: int) -> None:
+    """Each with its first and last offset; how many more there are is said, and the number stays through its attempts."""
+    bench = Bench(Policy(linger=0.0))
+    for partition in range(partitions):
+        bench.assign(partition)
+        bench.feed([record(offset, partition=partition) for offset in (3, 4, 5)])
+    numbers, due = [], []
+    for _ in range(2):
+        (call,) = bench.start()
+        numbers.append(call.number)
+        bench.answer(call, reply(503))
+        due.append(round(bench.delivery.calls.resting[0][0] - bench.now, 2))
+        bench.pass_time(60.0)
+    lines = [entry.facts for entry in bench.delivery.journal.take() if entry.event == "batch_retried"]
+    assert numbers[0] == 1 < numbers[1]
+    assert [(line["batch"], line["attempt"]) for line in lines] == [(1, 1), (1, 2)]
+    assert [line["in_seconds"] for line in lines] == due
+    more = ("and 2 more",) if partitions == 12 else ()
+    assert lines[0]["spans"] == (*[f"t:{each}:3-5" for each in range(min(10, partitions))], *more)
 
 
 def test_looking_at_a_batch_changes_nothing() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.delivery import operate
-from bridge.delivery.policy import Policy
+from bridge.delivery.policy import Backoff, Policy
 from bridge.flow import Assigned, CommitSendLimit, Drained, Outcome, Progress, SendLimitCommitted, Start
 from bridge.offsets.commits import Committer, Pace, decode
 from tests.delivery.bench import EPOCH_MS, FAR, TOPIC, Bench, Call, record, refused, reply, results
@@ -129,6 +129,148 @@ def test_probes_behind_pages_take_what_went_out_least_tried_first() -> None:
     assert bench.outcomes() == {Outcome.DELIVERED: 10}
 
 
+def test_a_new_probe_goes_on_the_hour() -> None:
+    """It is due then, counted from the first look or the new one before, gets covered, and is the probe after that."""
+    bench = _one_each(3)
+    for call in bench.start():
+        bench.answer(call, page())
+    assert bench.start() == []
+    bench.pass_time(30.0)
+    begun = bench.now
+    new: dict[int, float] = {}
+    for _ in range(6 * 60 * 3):
+        for call in bench.start():
+            new.setdefault(call.offsets[0], bench.now - begun)
+            bench.answer(call, page())
+        bench.pass_time(10.0)
+    assert {offset: at for offset, at in new.items() if offset > 2} == {3: 3_630.0, 4: 7_260.0}
+
+
+def test_right_behind_a_hold_what_is_covered_goes_before_what_is_new_as_the_retry_budget_allows() -> None:
+    """One had a page, one a 503: both are covered; the second asks the budget, the new ones wait for the commit."""
+    bench = Bench(Policy(linger=0.0, batch_events=1, initial_in_flight=3, max_in_flight=3, retry_share=0.0))
+    bench.assign()
+    bench.feed([record(offset) for offset in range(10)])
+    first, second, third = bench.start()
+    for call, answered in ((first, page()), (second, page(503)), (third, page())):
+        bench.answer(call, answered)
+    bench.collect()
+    bench.pass_time(60.0)
+    (probe,) = bench.start()
+    assert probe.offsets == [0]
+    for _ in range(10):
+        bench.delivery.admission.budget.retried(bench.now)
+    bench.accept(probe)
+    bench.delivery.orders(bench.now).clear()
+    assert [call.offsets for call in bench.start_once()] == [[2]]
+    bench.pass_time(0.001)
+    assert [call.offsets for call in bench.start_once()] == [[1]]
+    assert bench.start_once() == []
+
+
+def test_the_halves_of_a_call_that_is_refused_right_behind_a_hold_go_at_once() -> None:
+    """What is covered waits for no clock."""
+    bench = Bench(Policy(linger=0.0, batch_events=4, initial_in_flight=2, max_in_flight=2))
+    bench.assign()
+    bench.feed([record(offset) for offset in range(16)])
+    first, second = bench.start()
+    bench.answer(first, page())
+    bench.answer(second, page())
+    bench.collect()
+    bench.pass_time(30.0)
+    (probe,) = bench.start()
+    bench.accept(probe)
+    bench.delivery.orders(bench.now).clear()
+    (again,) = bench.start_once()
+    bench.answer(again, refused(400))
+    (half,) = bench.start_once()
+    assert half.offsets == again.offsets[:2]
+
+
+def test_what_only_a_commit_lets_go_is_not_looked_at_all_the_time() -> None:
+    """Right behind a hold a batch is due and not covered: nothing wakes for it before the commit comes."""
+    bench = _one_each(3)
+    first, second, third = bench.start()
+    bench.answer(third, refused(401))
+    bench.delivery.orders(bench.now).clear()
+    bench.accept(first)
+    bench.accept(second)
+    bench.delivery.orders(bench.now)
+    bench.delivery.orders(bench.now).clear()
+    assert bench.start_once() == []
+    at = bench.delivery.wake_at(bench.now)
+    assert at is None or at > bench.now
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["outage", "hold"])
+def test_a_probe_takes_nothing_before_it_is_due(held: bool) -> None:
+    """What failed waits out its back-off, also where nothing else is there to probe with; then it goes."""
+    backoff = Backoff(1_000.0, 1_000.0)
+    bench = Bench(Policy(linger=0.0, batch_events=1, breaker_failures=2, backoff=backoff))
+    bench.assign()
+    bench.feed([record(0), record(1)])
+    for call in bench.start():
+        bench.answer(call, reply(503))
+    if held:
+        bench.delivery.admission.hold_setup("a test says so", bench.now, bench.now_ms)
+    bench.collect()
+    at = min(entry[0] for entry in bench.delivery.calls.resting)
+    assert at > bench.now + 40.0
+    bench.pass_time(40.0)
+    assert bench.start() == []
+    bench.now = at
+    assert len(bench.start()) == 1
+
+
+def test_in_an_outage_the_least_tried_of_those_that_may_go_probes() -> None:
+    """Each has its turn, whichever failed first; what no commit covers again lets the next one go."""
+    bench = Bench(Policy(linger=0.0, batch_events=1, breaker_failures=3, backoff=Backoff(0.0, 0.0)))
+    bench.assign(0)
+    bench.assign(1)
+    bench.feed([record(0), record(1)])
+    bench.feed([record(7, partition=1)])
+    for call in bench.start():
+        bench.answer(call, reply(503))
+    probed = []
+    for _ in range(6):
+        bench.pass_time(31.0)
+        (probe,) = bench.start()
+        probed.append((probe.events[0]["p"], probe.events[0]["o"]))
+        bench.answer(probe, reply(503))
+    assert len(set(probed[:3])) == 3
+    assert probed[:3] == probed[3:]
+    # Right behind a hold of everything, before the commit that covers it again.
+    uncovered = {(0, 0): 0, (0, 1): 0}
+    bench.part(0).send_limit = -1
+    bench.delivery.calls.probes.lowered.add(bench.part(0))
+    for _ in range(2):
+        bench.pass_time(31.0)
+        (probe,) = bench.start_once()
+        assert (probe.events[0]["p"], probe.events[0]["o"]) not in uncovered
+        bench.answer(probe, reply(503))
+
+
+def test_while_a_batch_fills_no_more_is_covered_for_a_probe() -> None:
+    """One event lingers for others: it will be the probe, so that nothing behind it is called handed over."""
+    bench = Bench(Policy(linger=10.0, batch_events=3))
+    bench.assign()
+    bench.feed([record(offset) for offset in range(3)])
+    (call,) = bench.start()
+    bench.answer(call, refused(401))
+    bench.collect()
+    bench.lose(0)
+    bench.take(Assigned(TOPIC, 1, 2, Start(0)))
+    bench.pass_time(30.0)
+    bench.feed([record(offset, b"" if 0 < offset < 3 else b"e", partition=1) for offset in range(9)], epoch=2)
+    for _ in range(5):
+        assert bench.start() == []
+        bench.pass_time(1.0)
+    covers = [order.last for order in bench.orders if isinstance(order, CommitSendLimit) and order.partition == 1]
+    assert covers == [2]
+    bench.pass_time(5.0)
+    assert [call.offsets for call in bench.start()] == [[0]]
+
+
 def test_where_nothing_that_went_out_is_left_a_new_probe_goes() -> None:
     """What was in flight has become too old to be repeated: the hold does not wait for an hour then."""
     bench = _one_each(2)
@@ -247,6 +389,26 @@ def test_a_probe_comes_of_later_records_where_no_rule_wants_the_first() -> None:
     assert [call.offsets for call in sent] == [[6]]
     covers = [order.last for order in bench.orders if isinstance(order, CommitSendLimit) and order.partition == 1]
     assert covers == [0, 2, 4, 6]
+
+
+def test_the_only_record_there_is_becomes_the_probe() -> None:
+    """Nothing that went out is left, and of the partition that came one record was read: it is covered, and goes."""
+    bench = Bench(Policy(linger=0.0, batch_events=2))
+    bench.assign()
+    bench.feed([record(0)])
+    (call,) = bench.start()
+    bench.answer(call, refused(401))
+    bench.collect()
+    bench.lose(0)
+    bench.take(Assigned(TOPIC, 1, 2, Start(0)))
+    bench.pass_time(30.0)
+    bench.feed([record(0, partition=1)], epoch=2)
+    bench.delivery.starts(bench.now, bench.now_ms)
+    first = [order.last for order in bench.delivery.orders(bench.now) if isinstance(order, CommitSendLimit)]
+    bench.delivery.orders(bench.now).clear()
+    assert first[-1] == 0
+    bench.delivery.calls.probes.moved = True
+    assert not [order for order in bench.delivery.orders(bench.now) if isinstance(order, CommitSendLimit)]
 
 
 def test_a_drain_in_a_hold_says_what_may_have_been_applied_and_no_more() -> None:
@@ -476,7 +638,7 @@ def test_what_is_read_while_a_partition_is_held_is_not_called_handed_over() -> N
     bench.say(0, paused=True)
     bench.assign(start=Start(5), send_limit=-1)
     assert _orders(bench) == []
-    bench.feed([record(5), record(6)])
+    bench.feed([record(5)])
     assert [order.last for order in _orders(bench)] == [-1]
 
 

@@ -189,3 +189,79 @@ def test_what_waits_in_front_of_the_record_that_holds_is_not_given_back() -> Non
     bench.settle()
     assert sent == [0, 1, 2]
     bench.conserved()
+
+
+@pytest.mark.parametrize(
+    ("stamps", "sent"),
+    [
+        ((0, EPOCH_MS + 100_000), [0, 1]),
+        ((-1, EPOCH_MS + 100_000), [0]),
+        ((EPOCH_MS + 100_000 + 24 * HOUR, EPOCH_MS + 100_000), [0, 1]),
+        ((EPOCH_MS + 100_000 + 24 * HOUR + 1, EPOCH_MS + 100_000), [0]),
+    ],
+)
+def test_a_time_is_taken_for_none_where_there_is_none_or_it_is_more_than_a_day_ahead(
+    stamps: tuple[int, int], sent: list[int]
+) -> None:
+    """Then the clock counts, so that both are of one hour; 1970 and a day ahead are times like any other."""
+    bench = _bench("dead_letter", events=1)
+    assert bench.now_ms == EPOCH_MS + 100_000
+    bench.feed([PlainRecord(TOPIC, 0, offset, b"e", timestamp=at) for offset, at in enumerate(stamps)])
+    assert [offset for call in bench.start() for offset in call.offsets] == sent
+
+
+@pytest.mark.parametrize(("word", "storms"), [(b"t0", 1), (b"t-1", 0)])
+def test_what_nobody_wants_any_more_counts_for_no_storm_and_what_goes_out_does(word: bytes, storms: int) -> None:
+    """An event may go out in the very millisecond in which it expires."""
+    bench = _bench("dead_letter", events=1)
+    bench.feed([PlainRecord(TOPIC, 0, offset, word, timestamp=bench.now_ms) for offset in range(2)])
+    bench.start()
+    assert len(bench.write_dead_letters()) == storms
+    assert bench.outcomes().get(Outcome.EXPIRED, 0) == 2 - 2 * storms
+
+
+def test_a_hold_for_a_storm_says_how_many_are_too_many_and_another_reason_goes_first() -> None:
+    """The record that holds also halts: the rule's word on it counts, and no event of it was sent."""
+    bench = _bench("hold", events=2)
+    bench.feed([PlainRecord(TOPIC, 0, offset, b"e", timestamp=EPOCH_MS) for offset in range(3)])
+    bench.start()
+    (hold,) = bench.delivery.holds.all()
+    assert hold.detail == "rule words: more than 2 events for one recipient in 3600 s"
+    bench = _bench("hold", events=1)
+    bench.feed([PlainRecord(TOPIC, 0, 0, b"e"), PlainRecord(TOPIC, 0, 1, b"e h"), PlainRecord(TOPIC, 0, 2, b"e e e")])
+    assert [call.offsets for call in bench.start()] == [[0]]
+    assert [(hold.reason, hold.offset) for hold in bench.delivery.holds.all()] == [(Reason.HALT, 1)]
+
+
+def test_of_a_fan_out_that_is_held_nothing_is_sent() -> None:
+    """The first event would be one of those allowed: the record waits as a whole, and goes out as a whole."""
+    bench = _bench("hold", events=2)
+    bench.feed(
+        [PlainRecord(TOPIC, 0, 0, b"e", timestamp=EPOCH_MS), PlainRecord(TOPIC, 0, 1, b"e e e", timestamp=EPOCH_MS)]
+    )
+    assert [call.offsets for call in bench.start()] == [[0]]
+    assert [(hold.reason, hold.offset) for hold in bench.delivery.holds.all()] == [(Reason.STORM, 1)]
+
+
+def test_whoever_was_not_heard_of_for_longest_is_forgotten_first() -> None:
+    """Two are remembered: the third makes the first one new; one person alone is remembered whatever the room."""
+    guard = StormGuard(StormLimits(1, HOUR), most=2)
+    for _ in range(2):
+        assert all(guard.admits(event(n, who), 0) for n, who in enumerate(("ann", "bob", "cid")))
+        assert [guard.admits(event(n, who), 0) for n, who in ((10, "cid"), (11, "bob"), (12, "ann"))] == [
+            False,
+            False,
+            True,
+        ]
+        guard.reset()
+    alone = StormGuard(StormLimits(10, HOUR), most=5)
+    assert sum(alone.admits(event(n), n) for n in range(20)) == 10
+
+
+@pytest.mark.parametrize(("later", "remembered"), [(2 * HOUR - 1, True), (2 * HOUR, False)])
+def test_what_is_twice_the_span_behind_matters_no_more(later: int, remembered: bool) -> None:
+    """So far apart partitions may be read; what lies behind that is counted anew."""
+    guard = StormGuard(StormLimits(1, HOUR))
+    assert guard.admits(event(0), 0)
+    assert guard.admits(event(1), later)
+    assert guard.admits(event(2), 1) is not remembered

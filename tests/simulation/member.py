@@ -31,7 +31,7 @@ from tests.simulation.log import TOPIC
 from tests.simulation.pauses import Pauses
 from tests.simulation.records import Produced, Track
 from tests.simulation.rules import SimRules
-from tests.simulation.suprsend import Answer, Call
+from tests.simulation.suprsend import QUIET, Answer, Call
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -61,6 +61,8 @@ class Member(Consumer):
         """When that was read which the delivery thread knows of the pauses."""
         self.replies: deque[Answer] = deque()
         self.drain_until: dict[int, float] = {}
+        self.quiet_until = 0.0
+        """Before that no call may go out: an answer asked for it."""
         self.wake_at = 0.0
         """When the delivery thread has to look again though nothing was handed to it."""
         self.foreign = False
@@ -87,6 +89,7 @@ class Member(Consumer):
         while self.replies:
             answer = self.replies.popleft()
             delivery.answered(answer.call.number, answer.reply, now, now_ms)
+            self.quiet_until = max(self.quiet_until, now + QUIET.get(answer.reply.retry_after or "", 0.0))
             self._learn(answer)
         self.maybe_crash("after answers")
         calls = delivery.starts(now, now_ms, world.rng.choice(TURN_CALLS))
@@ -142,6 +145,9 @@ class Member(Consumer):
         truth = world.truth
         if self.foreign:
             message = "workspace: a call goes out to another workspace"
+            raise Violation(message)
+        if world.now < self.quiet_until:
+            message = f"quiet: a call goes out, and none was to before {self.quiet_until}"
             raise Violation(message)
         events = truth.read(body)
         texts = body[2:-2].split(b"},{")

@@ -55,6 +55,7 @@ class Rec:
         "events",
         "expires",
         "failed",
+        "failing_ms",
         "gone",
         "handed_ms",
         "keys",
@@ -91,6 +92,8 @@ class Rec:
         self.dead: dict[int, str] = {}
         self.notified: dict[int, int] = {}
         self.failed: dict[int, int] = {}
+        self.failing_ms: dict[int, int] = {}
+        """By item, when it failed first."""
         self.keys: dict[int, str] = {}
         self.made: dict[tuple[str, int], str] = {}
         """Keys that the rules made, by namespace and item: the versions of the rules make the same."""

@@ -25,6 +25,8 @@ AFTER = (None, None, "0", "1", "soon", "-5", "Thu, 01 Jan 1970 00:00:00 GMT")
 """What a server may say of when to come back."""
 NEVER = "99999999999999999999"
 """Longer than anybody may be believed."""
+QUIET = {"1": 1.0, NEVER: 300.0}
+"""Seconds in which no call may come behind that, for each process that heard it."""
 RIGHTS = 0.99
 """Above it a result says that the keys have no rights: it was not applied."""
 WHOLE = (400, 422, 413)
@@ -131,6 +133,7 @@ class SuprSend:
         for index in indices if indices is not None else range(len(call.events)):
             rec, item, _ = call.events[index]
             rec.failed[item] = rec.failed.get(item, 0) + 1
+            rec.failing_ms.setdefault(item, self.truth.now_ms)
 
     def _well(self, call: Call, now_ms: int) -> Answer:
         """As documented; poison is refused alone or takes the whole call with it."""

@@ -252,7 +252,8 @@ class Truth:
         if cause in ("invalid", "too_large"):
             return word == REFUSED
         if cause == "stuck":
-            return rec.failed.get(item, 0) >= self.policy.stuck_attempts
+            seconds = (now_ms - rec.failing_ms.get(item, now_ms)) / 1000
+            return rec.failed.get(item, 0) >= self.policy.stuck_attempts and seconds >= self.policy.stuck_seconds
         if cause == "dedupe_expired":
             # A short note has one time for many records: that of the oldest.
             return self.wrong_clocks or not self.takes_notes or now_ms - (rec.handed_ms or now_ms) > SURELY_KNOWN_MS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from bridge.delivery.batch import Batch, FanOut
@@ -127,6 +128,17 @@ def results_shifted_by_one() -> AbstractContextManager[Any]:
 def stuck_at_once() -> AbstractContextManager[Any]:
     """An event that failed twice while others were accepted is given up."""
     return instead(Stuck, "failed", lambda self, batch, judged, now: batch.tries >= 2)
+
+
+@planted
+def stuck_as_soon_as_it_failed_often() -> AbstractContextManager[Any]:
+    """How long it has to fail is read from the settings and used nowhere."""
+    right = Stuck.__init__
+    return instead(
+        Stuck,
+        "__init__",
+        lambda self, policy, *args: right(self, replace(policy, stuck_seconds=0.0), *args),
+    )
 
 
 @planted

@@ -18,6 +18,18 @@ def retry_after_not_clamped() -> AbstractContextManager[Any]:
 
 
 @planted
+def later_retry_after_replaces_a_longer_one() -> AbstractContextManager[Any]:
+    """The last answer decides how long it is quiet: "in five minutes" is forgotten with the next "in a second"."""
+
+    def be_silent(self: Any, reply: Any, now: float, now_ms: int) -> None:
+        wait = reply.quiet(now_ms / 1000)
+        if wait is not None:
+            self._silent_until = now + min(wait, admission.LONGEST_QUIET)
+
+    return instead(Admission, "_be_silent", be_silent)
+
+
+@planted
 def probe_without_an_answer_is_for_ever() -> AbstractContextManager[Any]:
     """A probe that was throttled leaves the breaker waiting for its result."""
     return instead(Breaker, "abandoned", lambda self: None)

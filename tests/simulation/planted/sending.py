@@ -91,7 +91,7 @@ def run_not_cut_where_its_mapping_ended() -> AbstractContextManager[Any]:
     return instead(
         Lanes,
         "took",
-        lambda self, raw, waits, taken, events: right(self, raw, waits, len(raw.records) - len(waits), events),
+        lambda self, raw, waits, taken: right(self, raw, waits, len(raw.records) - len(waits)),
     )
 
 
@@ -140,7 +140,7 @@ def guard_not_asked_for_runs() -> AbstractContextManager[Any]:
 def runs_reach_beyond_the_bound() -> AbstractContextManager[Any]:
     """A run is taken as far as there is room, not only as far as a commit covers it."""
     right = Lanes.next_unsent
-    return instead(Lanes, "next_unsent", lambda self, events, limit, apart: right(self, events, 1 << 60, apart))
+    return instead(Lanes, "next_unsent", lambda self, events, limit: right(self, events, 1 << 60))
 
 
 @planted
