@@ -53,7 +53,7 @@ ENV PATH=/opt/bridge/bin:/usr/local/bin:/usr/bin:/bin \
     BRIDGE_ADMIN__PORT=8080
 # The base has no bytecode of the standard library, and nothing is written later: compile what a start imports, or each
 # start compiles it anew (a third of a second).
-RUN PYTHONDONTWRITEBYTECODE='' python -c "import bridge.cli.run, bridge.cli.check, bridge.cli.status, bridge.service.process, bridge.service.app, bridge.service.controls, watchfiles, urllib.request, encodings.idna"
+RUN PYTHONDONTWRITEBYTECODE='' python -c "import bridge.cli.run, bridge.cli.check, bridge.cli.status, bridge.service.main_thread, bridge.service.app, bridge.service.controls, watchfiles, urllib.request, encodings.idna"
 USER 10001:10001
 WORKDIR /etc/bridge
 EXPOSE 8080
