@@ -123,12 +123,12 @@ runs() { # the container's own command, as its user: alive without a broker, and
         sleep 0.02
     done
     now=$(date +%s%N)
-    cpu=$(cpu_ms "$(pgrep -n -u 10001 -x bridge)")
+    cpu=$(cpu_ms "$(pgrep -n -u 10001 -x suprsend-bridge)")
     echo "alive after $(((now - started) / 1000000)) ms, of which its CPU took $cpu ms (at most $most_ms)"
     ((cpu <= most_ms)) || exit 1 # the clock on the wall says as much of the machine's other work
     curl -s "http://127.0.0.1:$port/readyz"
     curl -sf -o /dev/null "http://127.0.0.1:$port/metrics" || exit 1
-    kill -TERM "$(pgrep -n -u 10001 -x bridge)"
+    kill -TERM "$(pgrep -n -u 10001 -x suprsend-bridge)"
     if ! wait "$pid"; then
         cat "$log" >&2
         exit 1
