@@ -99,7 +99,6 @@ def _elect_uncleanly(stage: Stage, leader: int, follower: int) -> dict[int, int]
     for partition, end in cut.items():
         stage.load.cut((stage.topics[0], partition), end)
     stage.load.renew()
-    stage.api()
     return cut
 
 
@@ -108,6 +107,7 @@ def _accept(stage: Stage, member: BridgeProcess, cut: dict[int, int]) -> None:
     (hold,) = until(lambda: status(member).get("holds"), 90, stage.logs)
     stage.claim(hold["scope"] == f"{topic}:{_BEYOND}", f"held: {hold}")
     stage.claim(f"ends at {cut[_BEYOND]}" in hold["detail"], f"the detail says {hold['detail']}, the cut is at {cut}")
+    stage.api()  # not before: once the unfinished record is accepted, that partition is committed beyond the cut too
     stage.terminate(member)
     stage.members.remove(member)
     accepting = stage.member(delivery={**stage.settings()["delivery"], "accept_rewind": [hold["token"]]})
