@@ -7,6 +7,7 @@ handed from one thread to another.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping as Map, Sequence
 from dataclasses import dataclass, field
@@ -180,6 +181,22 @@ Mapper = Callable[[Record], Mapped]
 """Maps one record of a topic, for tools. Total: never raises for any record. Pure: no clock, no I/O."""
 
 
+class LargeBodies(Sequence[bytes], ABC):
+    """The bodies of a run with a record that fanned out far: each is made when it is asked for, and few are kept."""
+
+    @abstractmethod
+    def sizes(self) -> Sequence[int]:
+        """The bytes of each body, without making it."""
+
+    @abstractmethod
+    def pick(self, places: Sequence[int]) -> LargeBodies:
+        """The bodies at some places of these."""
+
+    @abstractmethod
+    def events(self) -> Sequence[Event]:
+        """The events, each made when it is asked for."""
+
+
 class MappedRun(NamedTuple):
     """What the first records of a run became, in columns: no object per event."""
 
@@ -207,8 +224,8 @@ class MappedRun(NamedTuple):
 
 
 RunMapper = Callable[[Sequence[Record], Sequence[int], int, int], MappedRun]
-"""`(records, offsets, most, room)`: maps the records until `most` events were made, the events take more than `room` bytes, or
-all are mapped; the record with which that is reached is in it whole (what goes beyond begins the next batch). Total and pure:
+"""`(records, offsets, most, room)`: maps the records until `most` events were made, the events take more than `room` bytes or as
+many as are kept (`MappingContext.kept_bytes`), or all are mapped; the record with which that is reached is in it whole (what goes beyond begins the next batch). Total and pure:
 never raises, whatever the records are; no result depends on the records before."""
 
 
@@ -243,6 +260,8 @@ class MappingContext:
     only_recipients: tuple[str, ...] = ()
     max_age_ms: int | None = None
     """The `max_age` for every rule that sets none, in milliseconds."""
+    kept_bytes: int = 4 << 20
+    """Bytes of bodies that are kept of one record; of a larger fan-out they are made again (`LargeBodies`)."""
 
 
 class Verdict(StrEnum):

@@ -39,7 +39,7 @@ from bridge.flow import (
 )
 from bridge.jq import EvalBudget, compile_program
 from bridge.jsontext import dumps, loads
-from bridge.rules.map.codegen import Columns, rule_code
+from bridge.rules.map.codegen import Columns, Kept, rule_code
 from bridge.rules.map.decode import decoder
 from bridge.rules.map.mapping import compile_mapping
 from bridge.rules.read.load import load_rules
@@ -97,7 +97,7 @@ def build() -> Work:
     given = [(order(number), record) for number, record in enumerate(records())]
 
     def work() -> None:
-        columns = Columns([], [], set())
+        columns = Columns([], [], set(), Kept())
         for place, (value, record) in enumerate(given):
             make(value, (), record, "0", place, place, columns)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bench.scenarios import lasting, peers, sweeps, throughput
+from bench.scenarios import lasting, peers, sweeps, throughput, trouble
 from bench.scenarios.scenario import Scenario
 
 SCENARIOS: Final[dict[str, Scenario]] = {
@@ -18,5 +18,6 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "lag": Scenario("CPU against the lag found at the start", 1_000_000, sweeps.lag),
     "idle": Scenario("CPU with nothing to do", 30, lasting.idle),
     "latency": Scenario("From produced to accepted at 1,000 records a second", 30_000, lasting.latency),
+    "fan-out": Scenario("Records that become 1,000 large events each", 20, trouble.fan_out),
     "delay": Scenario("With 150 ms of delay at the API", 1_000_000, lasting.delay),
 }

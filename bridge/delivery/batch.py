@@ -9,11 +9,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
+from functools import partial
 from itertools import compress, islice
 from math import inf
 from typing import NamedTuple, Protocol
 
-from bridge.flow import Event, Outcome, Record, RunMapper, Start, TopicPartition
+from bridge.flow import Event, LargeBodies, Outcome, Record, RunMapper, Start, TopicPartition
 from bridge.offsets.ledger import Ledger
 
 Lane = bytes
@@ -459,8 +460,14 @@ class Run(NamedTuple):
         """The events at some places, ascending."""
         if len(places) == len(self.offsets):
             return self
-        bodies = [self.bodies[place] for place in places]
-        events, expires, counts = self.events, self.expires, self.counts
+        bodies: Sequence[bytes]
+        if isinstance(self.bodies, LargeBodies):
+            bodies = self.bodies.pick(places)
+            size, events = sum(bodies.sizes()) + len(places), bodies.events
+        else:
+            bodies = [self.bodies[place] for place in places]
+            size, events = sum(map(len, bodies)) + len(bodies), partial(_at, self.events, places)
+        expires, counts = self.expires, self.counts
         return Run(
             self.part,
             [self.records[place] for place in places],
@@ -468,9 +475,9 @@ class Run(NamedTuple):
             [self.lanes[place] for place in places] if self.lanes else (),
             bodies,
             None if expires is None else [expires[place] for place in places],
-            sum(map(len, bodies)) + len(bodies),
+            size,
             dict.fromkeys(counts, len(places)) if counts is not None and len(counts) == 1 else None,
-            lambda: _at(events(), places),
+            events,
         )
 
     def other_than(self, places: Sequence[int]) -> list[int]:
@@ -491,8 +498,13 @@ class Run(NamedTuple):
         )
 
 
-def _at(events: Sequence[Event], places: Sequence[int]) -> list[Event]:
-    return [events[place] for place in places]
+def _at(events: Callable[[], Sequence[Event]], places: Sequence[int]) -> list[Event]:
+    made = events()
+    return [made[place] for place in places]
+
+
+def _sizes(bodies: Sequence[bytes]) -> Iterable[int]:
+    return bodies.sizes() if isinstance(bodies, LargeBodies) else map(len, bodies)
 
 
 def records_at(part: Partition, offsets: Sequence[int]) -> Run:
@@ -584,8 +596,8 @@ class Batch:
         if self.count + len(run.offsets) <= most and self.size + run.size <= most_bytes:
             return len(run.offsets)
         fits, size = 0, self.size
-        for body in run.bodies[: most - self.count]:
-            size += len(body) + 1
+        for body in _sizes(run.bodies[: most - self.count]):
+            size += body + 1
             if size > most_bytes and (self.count or fits):
                 break
             fits += 1

@@ -7,6 +7,7 @@ seen to live as soon as it does.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
 import signal
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 OK, FATAL, INTERRUPTED = 0, 70, 130
 COLLECT_AFTER = 50_000
 """Objects more than before at which the collector looks for cycles. Python's 700 cost a tenth of all CPU, measured."""
+_MMAP_THRESHOLD, _LARGE_BLOCK = -3, 128 * 1024
+"""The number of an option of mallopt(3), and its value as it is at the start, in bytes."""
 ONE_WISH = 1.0
 """Seconds within which a second signal says no more than the first."""
 LOOK_EVERY = 0.5
@@ -124,6 +127,7 @@ async def _run(settings: Settings, logs: Logs, end: Callable[[], None], dry: Dry
                 dry.last = view.snapshot()
             return OK
         _spare_the_collector()
+        _give_back_large_blocks()
         app.start()
         jobs = (
             watch(app, stalls, logs.logger),
@@ -170,6 +174,16 @@ def _spare_the_collector() -> None:
     gc.freeze()
     gc.enable()
     gc.set_threshold(COLLECT_AFTER, 20, 20)
+
+
+def _give_back_large_blocks() -> None:
+    """Let glibc give back a block of 128 KiB or more as soon as it is free; another C library does as it does.
+
+    By itself it raises that bound with the first large block (a call's body) it frees, to 32 MiB: the holes between such
+    blocks made 340 MiB of what is 135 where large events fan out, measured (mallopt(3), "dynamic mmap threshold").
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE_BLOCK)
 
 
 class _Signals:

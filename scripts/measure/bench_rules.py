@@ -18,7 +18,7 @@ import jq
 
 from bridge.flow import MappingContext, PlainRecord, Record, RunMapper
 from bridge.jsontext import dumps, loads
-from bridge.rules.map.codegen import Columns, rule_code
+from bridge.rules.map.codegen import Columns, Kept, rule_code
 from bridge.rules.map.key import key_maker
 from bridge.rules.map.mapping import compile_mapping
 from bridge.rules.read.load import load_rules
@@ -104,11 +104,12 @@ def with_libjq() -> Callable[[Any, Record], bytes | None]:
 def compiled() -> Callable[[Any, Record], bytes | None]:
     """Return the generated function of the rule itself."""
     make = rule_code(load_rules(RULES).rules.rules[0], "orders.v1", CONTEXT, lambda _recipient: True)
-    columns = Columns([], [], set())
+    columns = Columns([], [], set(), Kept())
     events = columns.events
 
     def mapped(value: Any, record: Record) -> bytes | None:
-        return events.pop()[3] if make(value, (), record, "0", record.offset(), 0, columns) else None
+        made = events.pop()[3] if make(value, (), record, "0", record.offset(), 0, columns) else None
+        return made if isinstance(made, bytes) else None
 
     return mapped
 

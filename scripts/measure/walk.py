@@ -125,7 +125,7 @@ class Member:
 
     def __init__(self, rules: Path) -> None:
         self.mapping = compile_mapping(load_rules(rules).rules, MappingContext("w" * 24, "cluster"))
-        self.bench = Bench(Policy(linger=0.0, progress_interval=0.0), self.mapping)  # type: ignore[arg-type]
+        self.bench = Bench(Policy(linger=0.0, progress_interval=0.0), self.mapping)
         self.commits = Committer()
         self.commits.assigned(PART, 1, Start(0), runs="", fresh=True)
         self.bench.assign(send_limit=-1)

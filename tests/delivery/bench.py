@@ -21,6 +21,7 @@ from bridge.flow import (
     Drained,
     EndReached,
     Lost,
+    Mapping,
     Order,
     Outcome,
     PlainRecord,
@@ -85,7 +86,7 @@ class Call:
 class Bench:
     """Drives one `Delivery` as the real threads do, one step at a time."""
 
-    def __init__(self, policy: Policy | None = None, rules: WordRules | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, rules: Mapping | None = None) -> None:
         self.now = 100.0
         self.room = Budget(1 << 30)
         self.delivery = Delivery(

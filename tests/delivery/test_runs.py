@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from bridge.delivery.batch import Batch
 from bridge.delivery.policy import Policy
-from bridge.flow import RECORD_OVERHEAD, Outcome, RunMapper, Start
-from tests.delivery.bench import TOPIC, Bench, record, reply
+from bridge.flow import RECORD_OVERHEAD, Outcome, PlainRecord, RunMapper, Start
+from bridge.jsontext import dumps, loads
+from bridge.rules.map.mapping import CompiledMapping, compile_mapping
+from bridge.rules.read.load import load_texts
+from tests.delivery.bench import TOPIC, Bench, record, reply, results
 from tests.delivery.words import WordRules
+from tests.rules.given import CONTEXT, rules
 
 
 def finished(bench: Bench) -> dict[Outcome, int]:
@@ -245,3 +250,40 @@ def test_looking_at_a_batch_changes_nothing() -> None:
     assert batch.body() == call.body
     bench.accept(call)
     assert bench.part().ledger.watermark == 3
+
+
+def _told_all(text: str, kept_bytes: int) -> CompiledMapping:
+    """A rule that tells everybody of a record, and how much is kept of what it makes."""
+    body = f"for_each: .people[]\ndistinct_id: ${{ $item }}\nproperties: {{text: '{text}', n: '${{ $index }}'}}"
+    loaded = load_texts([("a.yaml", rules(body).encode())]).rules
+    return compile_mapping(loaded, replace(CONTEXT, kept_bytes=kept_bytes))
+
+
+@pytest.mark.parametrize("ordering", ["key", "partition", "none"])
+def test_of_a_large_fan_out_every_call_and_outcome_is_the_same_whether_bodies_are_kept_or_made_again(
+    ordering: Literal["key", "partition", "none"],
+) -> None:
+    """40 people each, in calls of 7, one refused as transient, a reload on the way: the same bytes and the same end."""
+    records = [
+        PlainRecord(TOPIC, 0, offset, dumps({"people": [f"u{offset}-{at}" for at in range(40)]}), key=b"%d" % offset)
+        for offset in range(4)
+    ]
+    told: dict[int, list[bytes]] = {}
+    for kept in (1 << 30, 500):
+        bench = Bench(Policy(linger=0.0, ordering=ordering, batch_events=7), _told_all("first", kept))
+        bench.assign()
+        bench.feed(records)
+        told[kept] = []
+        for turn in range(60):
+            new = bench.start()
+            told[kept] += [call.body for call in new]
+            if turn == 1:
+                bench.delivery.remap(_told_all("second", kept))
+            for call in new:
+                verdicts = ["transient" if turn == 0 and at == 3 else "ok" for at in range(len(call.events))]
+                bench.answer(call, results(*verdicts))
+            bench.pass_time(40.0)
+        assert finished(bench) == {Outcome.DELIVERED: 4}
+        assert bench.room.taken_bytes == bench.room.freed_bytes
+        assert sum(len(loads(body)) for body in told[kept]) > 160
+    assert told[500] == told[1 << 30]

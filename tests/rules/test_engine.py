@@ -21,6 +21,7 @@ from bridge.jsontext import dumps
 from bridge.rules.map import slow_path
 from bridge.rules.map.codegen import _Writer
 from bridge.rules.map.mapping import compile_mapping
+from bridge.rules.map.remade import MOST_KEPT, Remade
 from bridge.rules.read.load import load_texts
 from bridge.suprsend.event import event_body
 from tests.rules.given import CONTEXT, ENV, NOON, rules
@@ -125,7 +126,7 @@ Pair = tuple[RunMapper, Mapper, Mapper]
 
 
 @cache
-def pair(files: tuple[tuple[int, tuple[int, ...]], ...], context: int) -> Pair:
+def pair(files: tuple[tuple[int, tuple[int, ...]], ...], context: int, kept: int = 4 << 20) -> Pair:
     """Rules of some files, each a head and bodies by their numbers: the mapper of runs, of records, and the reference."""
     texts = []
     for number, (head, bodies) in enumerate(files):
@@ -133,12 +134,12 @@ def pair(files: tuple[tuple[int, tuple[int, ...]], ...], context: int) -> Pair:
         texts.append((f"f{number}.yaml", text.encode()))
     ruleset = load_texts(texts).rules
     assert len(ruleset.rules) == sum(len(bodies) for _, bodies in files)
-    mapping = compile_mapping(ruleset, CONTEXTS[context])
+    mapping = compile_mapping(ruleset, replace(CONTEXTS[context], kept_bytes=kept))
     return mapping.for_topic("t"), mapping.mapper("t"), reference(ruleset, CONTEXTS[context], "t")
 
 
 @st.composite
-def rule_sets(draw: st.DrawFn) -> Pair:
+def rule_sets(draw: st.DrawFn, kept: int = 4 << 20) -> Pair:
     """A rule that is alone, most often; several; or two files that read the topic, each in its way."""
     bodies = st.integers(0, len(BODIES) - 1)
     heads = st.integers(0, len(HEADS) - 1)
@@ -146,7 +147,7 @@ def rule_sets(draw: st.DrawFn) -> Pair:
     files = [(draw(heads), tuple(draw(st.lists(bodies, min_size=1, max_size=1 if kind < 3 else 4))))]
     if kind == 5:
         files.append((draw(heads), tuple(draw(st.lists(bodies, min_size=1, max_size=2)))))
-    return pair(tuple(files), draw(st.integers(0, 1)))
+    return pair(tuple(files), draw(st.integers(0, 1)), kept)
 
 
 @st.composite
@@ -186,7 +187,7 @@ def told(run: MappedRun) -> list[tuple[list[Event], list[Fault]]]:
 
 
 def in_runs(
-    map_run: RunMapper, made: Sequence[PlainRecord], most: int, room: int
+    map_run: RunMapper, made: Sequence[PlainRecord], most: int, room: int, kept: int = PLENTY
 ) -> list[tuple[list[Event], list[Fault]]]:
     """Map everything, run after run; each ends with the record that reaches a limit, and not before."""
     found: list[tuple[list[Event], list[Fault]]] = []
@@ -194,7 +195,7 @@ def in_runs(
         rest = made[len(found) :]
         run = map_run(rest, [record.offset() for record in rest], most, room)
         of = told(run)
-        assert run.records == len(rest) or len(run.bodies) >= most or run.size > room
+        assert run.records == len(rest) or len(run.bodies) >= most or run.size > room or run.size >= kept
         *before, last = of
         assert len(run.bodies) - len(last[0]) < most
         assert run.size - sum(len(event.body) + 1 for event in last[0]) <= room or not last[0]
@@ -215,6 +216,40 @@ def test_runs_become_what_the_reference_says(made_of: Pair, made: list[PlainReco
     wanted = [list(plain(record)) for record in made]
     assert in_runs(map_run, made, most, room) == [split(each) for each in wanted]
     assert [list(map_one(record)) for record in made] == wanted
+
+
+FEW = 300
+"""Bytes of bodies that are kept of a record: one, or two."""
+
+
+@settings(max_examples=400, deadline=None)
+@given(rule_sets(kept=FEW), runs(), st.data())
+def test_of_large_fan_outs_little_is_kept_and_all_is_the_same(
+    made_of: Pair, made: list[PlainRecord], data: st.DataObject
+) -> None:
+    """Where bodies are not kept, any of them, in any order, whatever was asked before, is what one pass makes."""
+    map_run, _, plain = made_of
+    wanted = [list(plain(record)) for record in made]
+    assert in_runs(map_run, made, 3, 700, FEW) == [split(each) for each in wanted]
+    runs_of: list[MappedRun] = []
+    while (done := sum(run.records for run in runs_of)) < len(made):
+        rest = made[done:]
+        runs_of.append(map_run(rest, [record.offset() for record in rest], 3, 700))
+    bodies = [[event.body for event in split(each)[0]] for each in wanted]
+    sources = {id(run.bodies._source): run.bodies._source for run in runs_of if isinstance(run.bodies, Remade)}
+    for _ in range(data.draw(st.integers(0, 6))):
+        run = data.draw(st.sampled_from(runs_of))
+        picked = data.draw(st.lists(st.integers(0, len(run.bodies) - 1), unique=True).map(sorted)) if run.bodies else []
+        first = sum(each.records for each in runs_of[: runs_of.index(run)])
+        right = [body for each in bodies[first : first + run.records] for body in each]
+        if isinstance(run.bodies, Remade):
+            part = run.bodies.pick(picked)
+            assert part.sizes() == [len(body) for body in part] and list(part) == [right[at] for at in picked]
+            assert [event.body for event in part[1:].events()] == [right[at] for at in picked[1:]]
+        assert [run.bodies[at] for at in picked] == [right[at] for at in picked]
+        longest = max((len(body) for each in bodies for body in each), default=0)
+        kept = [sum(map(len, source.kept)) for source in sources.values()]
+        assert sum(size > 0 for size in kept) <= MOST_KEPT and max(kept, default=0) < FEW + longest
 
 
 STAGES = {

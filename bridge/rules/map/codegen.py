@@ -16,8 +16,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from math import isfinite
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from math import inf, isfinite
 from typing import Any, Final, NamedTuple
 
 from bridge.flow import Fault, MappingContext, Record, Stage
@@ -98,8 +98,20 @@ Allowed = Callable[[str], bool]
 """Whether a recipient may get events (`delivery.only_recipients`)."""
 
 
-Made = tuple[int, Kind, int | None, bytes]
-"""An event: the place of its record in the run, its kind, when it expires, its body."""
+Made = tuple[int, Kind, int | None, "bytes | int"]
+"""An event: the place of its record in the run, its kind, when it expires, its body (its size, where that is not kept)."""
+
+
+class Kept:
+    """Which bodies of a fan-out are kept: those that begin at `low` bytes of all that was made or later, and below `high`."""
+
+    __slots__ = ("high", "low", "size")
+
+    def __init__(self, low: int = 0, high: float = inf) -> None:
+        self.size = 0
+        """Bytes that were made so far, each body with a comma."""
+        self.low = low
+        self.high = high
 
 
 class Columns(NamedTuple):
@@ -110,6 +122,7 @@ class Columns(NamedTuple):
     """The record's place, its fault, and how many events there were before it."""
     keys: set[str]
     """The keys of the rules' own that the record's events have."""
+    kept: Kept
 
 
 RuleCode = Callable[[Any, Args, Record, str, int, int, Columns], bool]
@@ -118,9 +131,11 @@ RuleCode = Callable[[Any, Args, Record, str, int, int, Columns], bool]
 Returns whether its `when` was true. Raises only for a bug of the bridge.
 """
 
-RunCode = Callable[[Sequence[Record], Sequence[int], int, int], tuple[Any, ...]]
+RunCode = Callable[..., tuple[Any, ...]]
 """A `RunMapper`, but for the form of what it returns: (bodies, unwanted, faults, size, places, kinds, expires); the last
-three are None where the rule needs no such column."""
+three are None where the rule needs no such column. Of a record that fans out far, a body may be its size alone: those are
+kept that begin between `low` and `high` bytes (more arguments; 0 and `kept_bytes`); it is the last of its run. The sizes of
+its items' bodies, None of those that failed, may be given as `known`: then only those that are kept are made."""
 
 
 class TopicReading(NamedTuple):
@@ -622,6 +637,8 @@ class _Writer:
         self.code = self.values.code
         self.failures = _Failures(rule)
         self.fans_out = rule.for_each is not None
+        self.skips = False
+        """Whether bodies whose sizes are known may be left out."""
         self.computed_name = not isinstance(rule.event, Fixed)
         max_age = rule.max_age_ms if rule.max_age_ms is not None else context.max_age_ms
         self.expires = None if max_age is None else f"ts + {max_age} if ts >= 0 else None"
@@ -632,7 +649,7 @@ class _Writer:
         """Write the function of one record."""
         line = self.code.line
         with self.code.function("rule(v, A, record, partition, offset, at, columns)"):
-            line("events, faults, keys = columns")
+            line("events, faults, keys, kept = columns")
             line("taken = False")
             with self._block("try"):
                 self._rule("return False", taken="taken = True", add=self._add_to_columns, events="events", keys=True)
@@ -643,14 +660,19 @@ class _Writer:
 
     def _add_to_columns(self, made: _Event) -> None:
         expires = "None" if self.expires is None else f"({self.expires})"
-        self.code.line(f"events.append((at, {made.kind}, {expires}, {made.body}))")
+        body = f"{made.body} if kept.low <= kept.size < kept.high else {made.size}" if self.fans_out else made.body
+        self.code.line(f"events.append((at, {made.kind}, {expires}, {body}))")
+        self.code.line(f"kept.size += {made.size} + 1")
 
     def run(self, reading: TopicReading) -> RunCode:
         """Write the loop over records."""
         line = self.code.line
         many = self.fans_out
         at = "at" if many else "len(unwanted) + len(bodies) + len(faults)"
-        with self.code.function("run(records, offsets, most, room)"):
+        self.skips = many
+        with self.code.function(
+            f"run(records, offsets, most, room, low=0, high={self.context.kept_bytes}, known=None)"
+        ):
             line("size = 0")
             line("bodies, unwanted, faults = [], [], []")
             line(f"places = {'[]' if many else None}")
@@ -662,14 +684,14 @@ class _Writer:
             with self._block("for record, offset in zip(records, offsets, strict=True)"):
                 if many:
                     line("at += 1")
-                    line("had, failed = len(bodies), len(faults)")
+                    line("had, failed, before = len(bodies), len(faults), size")
                 with self._block("try"):
                     self._record(reading, at)
                 with self._block("except Exception as error"):
                     self._failed(at)
                 if many:
                     line("if len(bodies) == had and len(faults) == failed: unwanted.append(at)")
-                    line("elif size > room or len(bodies) >= most: break")
+                    line("elif size > room or size >= high or len(bodies) >= most: break")
             line("return bodies, unwanted, faults, size, places, kinds, expires")
         return self._build("run")
 
@@ -679,7 +701,7 @@ class _Writer:
         line(f"fault = {self.values.call(self.failures.of_record, 'error')}")
         if self.fans_out:
             with self._block("if fault.code == 'internal_error'"):
-                line("size -= sum(map(len, bodies[had:])) + len(bodies) - had")
+                line("size = before")
                 columns = (
                     ["bodies", "places"] + ["kinds"] * self.computed_name + ["expires"] * (self.expires is not None)
                 )
@@ -722,7 +744,11 @@ class _Writer:
 
     def _add_to_run(self, made: _Event) -> None:
         line = self.code.line
-        line(f"bodies.append({made.body})")
+        line(
+            f"bodies.append({made.body} if low <= size < high else {made.size})"
+            if self.fans_out
+            else f"bodies.append({made.body})"
+        )
         line(f"size += {made.size} + 1")
         if self.computed_name:
             line(f"kinds.append({made.kind})")
@@ -782,10 +808,15 @@ class _Writer:
             field = slow_path.TextField("tenant_id", rule.tenant_id, integers=True, longest=MAX_TENANT_CHARS)
             tenant, may_be_none = self.values.text(field, optional=True)
         properties = self.values.properties(rule)
-        body = self._body(insert_id, name, recipient, properties, tenant, may_be_none=may_be_none)
-        size = self.values.keep(f"len({body})")
-        most = str(self.context.max_event_bytes)
-        line(f"if {size} > {most}: {call(slow_path.too_large, size, most)}")
+        body, size, most = self.code.name(), self.code.name(), str(self.context.max_event_bytes)
+        with self._block("if known is None or low <= size < high") if self.skips else nullcontext():
+            self._body(body, insert_id, name, recipient, properties, tenant, may_be_none=may_be_none)
+            line(f"{size} = len({body})")
+            line(f"if {size} > {most}: {call(slow_path.too_large, size, most)}")
+        if self.skips:
+            with self._block("else"):
+                line(f"{size} = {body} = known[number]")
+                line(f"if {size} is None: continue")
         return _Event(body, size, kind)
 
     def _name(self) -> tuple[str, str]:
@@ -837,8 +868,16 @@ class _Writer:
             line(f"key = {self.code.thing(makers)}[{name}](partition, offset, ts, {recipient}, {n})")
 
     def _body(
-        self, insert_id: str, name: str, recipient: str, properties: str, tenant: str | None, *, may_be_none: bool
-    ) -> str:
+        self,
+        body: str,
+        insert_id: str,
+        name: str,
+        recipient: str,
+        properties: str,
+        tenant: str | None,
+        *,
+        may_be_none: bool,
+    ) -> None:
         """Write the layout of `bridge.suprsend.event.event_body`, in its order (a test holds the two together)."""
         line, env = self.code.line, self.code.const(self.context.env)
         fields = (
@@ -850,11 +889,9 @@ class _Writer:
             line(f"if {tenant} is not None: {whole}['tenant_id'] = {tenant}")
         else:
             whole = f"{{{fields}}}" if tenant is None else f"{{{fields}, 'tenant_id': {tenant}}}"
-        body = self.code.name()
         refused = self.values.call(refused_body, insert_id, "ts", name, env, recipient, properties, "key", str(tenant))
         line(f"try: {body} = {self.values.call(dumps, whole)}")
         line(f"except {self.code.thing(_REFUSED)}: {body} = {refused}")
-        return body
 
 
 _REFUSED: Final = (TypeError, ValueError, RecursionError)

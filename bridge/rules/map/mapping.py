@@ -8,9 +8,10 @@ Pure: no clock, no I/O; a mapper is for one thread at a time (each thread asks f
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +20,7 @@ from bridge.jsontext import loads
 from bridge.rules.map.codegen import (
     Allowed,
     Columns,
+    Kept,
     Kind,
     RuleCode,
     RunCode,
@@ -30,6 +32,7 @@ from bridge.rules.map.codegen import (
 from bridge.rules.map.decode import SNAPSHOT, Decoder, decoder
 from bridge.rules.map.dispatch import Head, selector
 from bridge.rules.map.faults import MapError
+from bridge.rules.map.remade import MOST_KEPT, Remade
 from bridge.rules.map.scope import VARIABLES, Args, args_maker
 from bridge.rules.map.slow_path import bug, unreadable
 from bridge.rules.model import Rule, RuleFile, RuleSet
@@ -57,7 +60,8 @@ def compile_mapping(ruleset: RuleSet, context: MappingContext) -> CompiledMappin
         for rule in ruleset.rules
         if rule.enabled
     )
-    return CompiledMapping(ruleset.hash, infos, ruleset.files, context, recipient_filter(context.only_recipients))
+    allowed = recipient_filter(context.only_recipients)
+    return CompiledMapping(ruleset.hash, infos, ruleset.files, context, allowed, deque(maxlen=MOST_KEPT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +73,28 @@ class CompiledMapping:
     files: tuple[RuleFile, ...]
     context: MappingContext
     allowed: Allowed
+    recent: deque[Any]
+    """What of large fan-outs is kept; only runs are made with it, by one thread."""
 
     def for_topic(self, topic: str) -> RunMapper:
         """Return the mapper of runs of a topic's records. What no rule selects is unwanted."""
         run, kind = self._code(topic)
-        return lambda records, offsets, most, room: _mapped_run(kind, *run(records, offsets, most, room))
+        kept_bytes = self.context.kept_bytes
+
+        def map_run(records: Sequence[Record], offsets: Sequence[int], most: int, room: int) -> MappedRun:
+            made = run(records, offsets, most, room)
+            if made[3] >= kept_bytes and int in map(type, made[0]):
+                made = (_remade(run, kind, made, records, offsets, self), *made[1:])
+            return _mapped_run(kind, *made)
+
+        return map_run
 
     def mapper(self, topic: str) -> Mapper:
         """Return the mapper of single records of a topic: the same, but events and faults in order of rules and items."""
         run, kind = self._code(topic)
 
         def map_one(record: Record) -> Mapped:
-            bodies, _, faults, _, _, kinds, expires = run((record,), (record.offset(),), 1, 0)
+            bodies, _, faults, _, _, kinds, expires = run((record,), (record.offset(),), 1, 0, 0, inf)
             return _in_order(_events(kind, bodies, kinds, expires), faults)
 
         return map_one
@@ -92,7 +106,7 @@ class CompiledMapping:
             code = run_code(rule, topic, self.context, self.allowed, _reading(files[0], topic))
             return code, (rule.name, rule.events[0])
         views = tuple(self._view(file, topic, alone=len(files) == 1) for file in files)
-        return _reads_in_views(views), ("", "")
+        return _reads_in_views(views, self.context.kept_bytes), ("", "")
 
     def _view(self, file: RuleFile, topic: str, *, alone: bool) -> _View:
         """Compile one file for a topic."""
@@ -125,9 +139,9 @@ def rule_mapper(rule: Rule, topic: str, context: MappingContext, allowed: Allowe
     code = rule_code(rule, topic, context, allowed)
 
     def map_one(value: Any, args: Args, record: Record, keys: set[str]) -> tuple[bool, list[Event | Fault]]:
-        columns = Columns([], [], keys)
+        columns = Columns([], [], keys, Kept())
         taken = code(value, args, record, str(record.partition()), record.offset(), 0, columns)
-        events = [_event(kind, body, expires) for _, kind, expires, body in columns.events]
+        events = [_event(kind, body, expires) for _, kind, expires, body in columns.events if isinstance(body, bytes)]
         return taken, _in_order(events, columns.faults)
 
     return map_one
@@ -184,33 +198,39 @@ def _named_path(head: Any) -> Head | None:
     return (tuple(head[0]), head[1])
 
 
-def _reads_in_views(views: Sequence[_View]) -> RunCode:
+def _reads_in_views(views: Sequence[_View], kept_bytes: int) -> RunCode:
     """Return the loop over records that each view reads in turn."""
     keeps_unmatched = any(view.reading.unmatched is not None for view in views)
     map_one = _in_views(views)
 
-    def run(records: Sequence[Record], offsets: Sequence[int], most: int, room: int) -> tuple[Any, ...]:
-        columns = Columns([], [], set())
-        events, faults, keys = columns
+    def run(
+        records: Sequence[Record],
+        offsets: Sequence[int],
+        most: int,
+        room: int,
+        low: int = 0,
+        high: float = kept_bytes,
+        known: None = None,
+    ) -> tuple[Any, ...]:
+        columns = Columns([], [], set(), Kept(low, high))
+        events, faults, keys, kept = columns
         unwanted: list[int] = []
-        size = 0
         partition = str(records[0].partition()) if records else ""
         at = -1
         for record, offset in zip(records, offsets, strict=True):
             at += 1
-            had, failed = len(events), len(faults)
+            had, failed, before = len(events), len(faults), kept.size
             taken = True
             try:
                 taken = map_one(record.value(), record, partition, offset, at, columns, None)
             except Exception as error:  # noqa: BLE001 - a bug is a fault of the record, not of the process
                 del events[had:], faults[failed:]
+                kept.size = before
                 faults.append((at, bug(error), had))
             if keys:
                 keys.clear()
             if len(events) > had:
-                for event in events[had:]:
-                    size += len(event[3]) + 1
-                if size > room or len(events) >= most:
+                if kept.size > room or kept.size >= high or len(events) >= most:
                     break
             elif len(faults) == failed:
                 if keeps_unmatched and not taken:
@@ -218,9 +238,38 @@ def _reads_in_views(views: Sequence[_View]) -> RunCode:
                 else:
                     unwanted.append(at)
         places, kinds, expires, bodies = zip(*events, strict=True) if events else ((), (), (), ())
-        return bodies, unwanted, faults, size, places, kinds, expires
+        return bodies, unwanted, faults, kept.size, places, kinds, expires
 
     return run
+
+
+def _remade(
+    run: RunCode,
+    kind: Kind,
+    made: tuple[Any, ...],
+    records: Sequence[Record],
+    offsets: Sequence[int],
+    mapping: CompiledMapping,
+) -> Remade:
+    """The bodies of a run whose last record fanned out far: not all of them are kept."""
+    bodies, _, faults, _, places, kinds, expires = made
+    at, kept_bytes = places[-1], mapping.context.kept_bytes
+    first = places.index(at)
+    known = None
+    if kind[0]:
+        # The only rule: each of the record's items has an event or a fault.
+        failed = {fault.item for place, fault, _ in faults if place == at and fault.item is not None}
+        sizes = [len(body) if isinstance(body, bytes) else body for body in reversed(bodies[first:])]
+        known = [None if item in failed else sizes.pop() for item in range(len(sizes) + len(failed))]
+
+    def again(low: int) -> Sequence[bytes | int]:
+        found: Sequence[bytes | int] = run((records[at],), (offsets[at],), 1, 0, low, low + kept_bytes, known)[0]
+        return found
+
+    def event(place: int, body: bytes) -> Event:
+        return _event(kind if kinds is None else kinds[place], body, None if expires is None else expires[place])
+
+    return Remade.of(bodies, first, kept_bytes, again, event, mapping.recent)
 
 
 _InView = Callable[[bytes | None, Record, str, int, int, Columns, "dict[Decoder, Any] | None"], bool]
@@ -332,7 +381,7 @@ def _mapped_run(
         size=size,
         counts={kind: len(bodies)} if kinds is None else Counter(kinds),
         kinds=kinds,
-        events=lambda: _events(kind, bodies, kinds, expires),
+        events=bodies.events if type(bodies) is Remade else lambda: _events(kind, bodies, kinds, expires),
     )
 
 
