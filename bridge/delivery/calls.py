@@ -555,10 +555,6 @@ class Calls:
         roots = [*self.in_flight.values(), *(entry[2] for entry in self.resting)]
         return [batch for root in roots for batch in root.family()]
 
-    def in_call(self, part: Partition) -> bool:
-        """Whether an event of the partition is in a call right now."""
-        return any(part in batch.parts() for batch in self.in_flight.values())
-
 
 class _Sorted(NamedTuple):
     """Places of a run's events, by what is to be done with them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping as Map, Sequence
+from collections.abc import Iterable, Iterator, Mapping as Map, Sequence
 from random import Random
 from sys import maxsize
 
@@ -150,6 +150,7 @@ class Delivery:
         lanes = Lanes(LANES[ordering], serial=ordering == "partition", strict=self.policy.strict_order)
         part = Partition(name, item.epoch, item.start, self.mapper(item.topic), lanes)
         self.parts[name] = part
+        self.reading.assigned(part)
         self.calls.probes.moved = True
         self.counters.topic(item.topic)
         log_partition(self.journal, "assigned", "info", part, item.start.offset)
@@ -208,6 +209,7 @@ class Delivery:
         self.finish.moved(part)
         self.counters.topic(item.topic).consumed += len(wanted)
         part.lanes.read(wanted, now)
+        self.reading.read(part)
         self.send_limits.look_again(part)
         self.batcher.queue(part)
 
@@ -249,6 +251,7 @@ class Delivery:
         self.calls.unpark(part)
         self.finish.dirty.pop(part, None)
         self.calls.probes.lowered.discard(part)
+        self.reading.gone(part)
         del self.parts[part.name]
         return len(held)
 
@@ -280,9 +283,10 @@ class Delivery:
 
     def orders(self, now: float) -> deque[Order]:
         """What the Kafka thread is to do, in order; the caller empties it."""
-        for part in self.drains.done(now, self.admission.shut(now)):
+        drained = self.drains.done(now, self.admission.shut(now))
+        for part, handed in zip(drained, self.send_limits.handed(drained), strict=True):
             if part.live:
-                self._orders.append(Drained(progress_of(part), self.send_limits.handed(part)))
+                self._orders.append(Drained(progress_of(part), handed))
                 seconds, offset = now - self._revoking.get(part.name, now), part.ledger.watermark
                 facts = {"seconds": round(seconds, 3), "released": self._fence(part)}
                 log_partition(self.journal, "revoked", "info", part, offset, **facts)
@@ -301,7 +305,7 @@ class Delivery:
         self._orders.extend(self.reading.orders(now))
         self._orders.extend(covers)
         busy = self.admission.limit.value * self.policy.batch_events // 2
-        self.reading.open_or_shut(self.parts.values(), busy)
+        self.reading.open_or_shut(busy)
         return self._orders
 
     def order(self, order: Order) -> None:
@@ -332,6 +336,23 @@ class Reading:
         self._holds = holds
         self._budget = budget
         self._progress_at = now
+        self._in_work: dict[Partition, None] = {}
+        """Partitions that have records without an outcome, and some that had."""
+        self._topics: Counter[str] = Counter()
+        """How many partitions of each topic are ours."""
+
+    def assigned(self, part: Partition) -> None:
+        """The partition is ours."""
+        self._topics[part.name[0]] += 1
+
+    def read(self, part: Partition) -> None:
+        """Records of the partition were read."""
+        self._in_work[part] = None
+
+    def gone(self, part: Partition) -> None:
+        """The partition is not ours any more."""
+        self._in_work.pop(part, None)
+        self._topics[part.name[0]] -= 1
 
     def began_paused(self, part: Partition) -> None:
         """The Kafka thread began with the partition paused: it is told to go on where that is over by now."""
@@ -410,29 +431,34 @@ class Reading:
         if part.seek is not None:
             yield GiveBack(*part.name, part.epoch, part.seek)
 
-    def open_or_shut(self, parts: Collection[Partition], busy: int) -> None:
-        """Enough unsent records to keep `busy` of them in calls are enough: the rest stays in Kafka."""
-        unsent = sum([len(part.lanes.unsent) for part in parts if part.lanes.unsent])
+    def open_or_shut(self, busy: int) -> None:
+        """Enough unsent records to keep `busy` of them in calls are enough: the rest stays in Kafka.
+
+        Called at every turn: it looks at partitions with something in work alone, however many there are.
+        """
+        in_work = self._in_work
+        for part in [part for part in in_work if not part.ledger.unfinished]:
+            del in_work[part]
+        unsent = sum([len(part.lanes.unsent) for part in in_work])
         enough = max(ENOUGH, busy)
         half = enough // 2
         if unsent >= half:
-            unsent -= _beyond_share(parts, half)
+            unsent -= _beyond_share(in_work, half, sum(map(bool, self._topics.values())))
         self._budget.open = unsent < (enough if self._budget.open else half)
 
 
-def _beyond_share(parts: Collection[Partition], enough: int) -> int:
+def _beyond_share(parts: Iterable[Partition], enough: int, topics: int) -> int:
     """Records that wait for their partition's one lane, of those a topic has more of than its share of `enough`.
 
     They keep no call busy, and may wait for long: where there are several topics they stop nobody else.
     """
-    topics = {part.name[0] for part in parts}
-    if len(topics) < 2:
+    if topics < 2:
         return 0
     blocked: Counter[str] = Counter()
     for part in parts:
         if part.lanes.blocked(part.send_limit):
             blocked[part.name[0]] += len(part.lanes.unsent)
-    return sum(max(0, count - enough // len(topics)) for count in blocked.values())
+    return sum(max(0, count - enough // topics) for count in blocked.values())
 
 
 def progress_of(part: Partition) -> Progress:
@@ -464,12 +490,13 @@ class SendLimits:
         self._unsettled: set[Partition] = set()
         """Partitions on which a hold was put or lifted, or that still have something in batches in theirs."""
 
-    def handed(self, part: Partition) -> int:
-        """The newest offset that may have been applied, in this assignment or an earlier owner's; -1 if none.
+    def handed(self, parts: Sequence[Partition]) -> list[int]:
+        """Of each the newest offset that may have been applied, in this assignment or an earlier owner's; -1 if none.
 
         What is finished above the watermark does not count: it stands in the metadata, as far as that has room.
         """
-        return self._handed(part, newest_of(self._maybe_applied()))
+        applied = newest_of(self._maybe_applied()) if parts else {}
+        return [self._handed(part, applied) for part in parts]
 
     def _handed(self, part: Partition, applied: Map[Partition, int]) -> int:
         offsets = [offset for offset, fan_out in part.fan_outs.items() if fan_out.begun]
@@ -639,19 +666,25 @@ class Drains:
 
     def done(self, now: float, shut: bool) -> list[Partition]:
         """Partitions that are drained, or whose time is up, or for which nothing can be sent any more (`shut`)."""
-        ended = [part for part, deadline in self._draining.items() if now >= deadline or self._drained(part, shut)]
+        if not self._draining:
+            return []
+        going = newest_of([*self._calls.batches(), *self._batcher.unstarted()])
+        called = newest_of(self._calls.in_flight.values())
+        ended = [
+            part
+            for part, deadline in self._draining.items()
+            if now >= deadline or not part.live or self._drained(part, called, going, shut=shut)
+        ]
         for part in ended:
             del self._draining[part]
         return ended
 
-    def _drained(self, part: Partition, shut: bool) -> bool:
-        if not part.live:
-            return True
-        if self._calls.in_call(part) or self._dead_letters.pending(part):
+    def _drained(self, part: Partition, called: Map[Partition, int], going: Map[Partition, int], *, shut: bool) -> bool:
+        if part in called or self._dead_letters.pending(part):
             return False
         if shut or self._holds.paused(part.name):
             return True
-        if any(part in batch.parts() for batch in (*self._calls.batches(), *self._batcher.unstarted())):
+        if part in going:
             return False
         return bool(self._holds.on(part.name)) or not (part.ready() or part.lanes.waiting)
 

@@ -1,10 +1,11 @@
 """What to commit and when: the watermark of every partition, with the metadata that travels beside it. Pure.
 
 The Kafka thread tells what was read and what the delivery thread finished, asks `due` and reports what became of each
-commit. A commit goes out every 100 ms or 5,000 offsets, and at once when records were read that no acknowledged commit
-covers: only what is covered (`send_limit`) may be handed to the API. One request carries all that moved. Several may be on
-their way, at most one for a partition, and each partition goes on by its own answer, or without one after a while: what
-becomes of one never waits for another. Nothing here looks at partitions that did not move.
+commit. A partition is committed 100 ms after its last commit or behind 5,000 offsets, and at once when records were read
+that no acknowledged commit covers: only what is covered (`send_limit`) may be handed to the API. So a record that comes
+alone is two writes, and of many each partition is written ten times a second, whatever the others do. One request carries
+all that is due. Several may be on their way, at most one for a partition, and each partition goes on by its own answer, or
+without one after a while: what becomes of one never waits for another. Nothing here looks at partitions that did not move.
 
 *A commit's metadata* says what is finished above the watermark, so that the next owner skips it.
 
@@ -405,6 +406,7 @@ class Pace:
     """How often to commit; seconds and offsets."""
 
     interval: float = 0.1
+    """Between two commits of a partition, where nothing presses."""
     records: int = 5_000
     least: float = 0.010
     """Between two requests in any case: half of the linger that hides them."""
@@ -459,6 +461,8 @@ class _Part:
     began: Began | None
     retry: float
     covered: HandedSince = field(default_factory=HandedSince)
+    issued_at: float = float("-inf")
+    """When its last commit was made, in monotonic seconds."""
     under_way: bool = False
     resting: bool = False
     """After a refusal, for a while."""
@@ -481,10 +485,12 @@ class Committer:
         self.room = room
         self._pace = pace or Pace()
         self._parts: dict[TopicPartition, _Part] = {}
-        self._ready: set[TopicPartition] = set()
-        """What moved and has no commit under way, nor rests after a refusal."""
         self._pressing: set[TopicPartition] = set()
-        """Of these what does not wait for the interval."""
+        """What moved, has no commit under way, nor rests after a refusal, and does not wait for its interval."""
+        self._calm: set[TopicPartition] = set()
+        """The same, of what waits for it."""
+        self._turns: list[tuple[float, TopicPartition]] = []
+        """When each of them has waited long enough, as a heap; what is not true of it any more is passed over."""
         self._uncovered: set[TopicPartition] = set()
         self._behind: set[TopicPartition] = set()
         self._under_way: dict[TopicPartition, tuple[Commit, float]] = {}
@@ -598,22 +604,38 @@ class Committer:
         """The commits to make now, in one request, each of them under way until it is answered or forgotten."""
         self._give_up_waiting(now)
         self._rest_no_longer(now)
-        if not self._ready or now < self._issue_at():
+        at = self._issue_at()
+        if at is None or now < at:
             return []
         self._issued_at = now
-        return [self._issue(name, self._parts[name], now, now_ms) for name in sorted(self._ready)]
+        names = set(self._pressing)
+        while (turn := self._next_turn()) is not None and turn <= now:
+            names.add(heappop(self._turns)[1])
+        return [self._issue(name, self._parts[name], now, now_ms) for name in sorted(names)]
 
     def wait(self, now: float) -> float | None:
         """Seconds until `due` has something to say (0 or less: now); None while nothing is due by time alone."""
-        times = [self._issue_at()] if self._ready else []
+        at = self._issue_at()
+        times = [] if at is None else [at]
         if self._rests:
             times.append(self._rests[0][0])
         if self._under_way:
             times.append(next(iter(self._under_way.values()))[1] + self._pace.answer)
         return min(times) - now if times else None
 
-    def _issue_at(self) -> float:
-        return self._issued_at + (self._pace.least if self._pressing else self._pace.interval)
+    def _issue_at(self) -> float | None:
+        turn = self._issued_at if self._pressing else self._next_turn()
+        return None if turn is None else max(turn, self._issued_at + self._pace.least)
+
+    def _next_turn(self) -> float | None:
+        """When the first partition has waited for its interval."""
+        turns = self._turns
+        while turns and not self._is_turn(*turns[0]):
+            heappop(turns)
+        return turns[0][0] if turns else None
+
+    def _is_turn(self, at: float, name: TopicPartition) -> bool:
+        return name in self._calm and at == self._parts[name].issued_at + self._pace.interval
 
     def _give_up_waiting(self, now: float) -> None:
         while self._under_way:
@@ -739,7 +761,7 @@ class Committer:
             under_way = self._under_way.pop(name, None)
             if under_way is not None:
                 self._late[name] = under_way[0]
-            for sets in (self._ready, self._pressing, self._uncovered, self._behind):
+            for sets in (self._calm, self._pressing, self._uncovered, self._behind):
                 sets.discard(name)
 
     def committed(self) -> dict[TopicPartition, int]:
@@ -770,11 +792,11 @@ class Committer:
         uncovered = moved and not part.resting and (issued is None or part.send_limit > issued[3])
         ready = moved and not (part.under_way or part.resting)
         advanced = issued is None or part.offset - issued[0] >= self._pace.records
-        for names, belongs in (
-            (self._uncovered, uncovered),
-            (self._ready, ready),
-            (self._pressing, ready and (uncovered or advanced)),
-        ):
+        presses = ready and (uncovered or advanced)
+        calm = ready and not presses
+        if calm and name not in self._calm:
+            heappush(self._turns, (part.issued_at + self._pace.interval, name))
+        for names, belongs in ((self._uncovered, uncovered), (self._calm, calm), (self._pressing, presses)):
             (names.add if belongs else names.discard)(name)
 
     def _stands(self, name: TopicPartition, part: _Part) -> None:
@@ -785,7 +807,7 @@ class Committer:
         metadata = self._metadata(name[0], part, now_ms) if self.room else ""
         told = (part.send_limit, part.leader_epoch, self.room, part.number)
         commit = Commit(*name, part.epoch, part.offset, metadata, *told)
-        part.issued = part.state
+        part.issued, part.issued_at = part.state, now
         part.under_way = True
         self._under_way.pop(name, None)
         self._under_way[name] = commit, now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bridge.delivery.admission import KINDS, Hold, Reason
@@ -43,9 +44,12 @@ def snapshot_of(delivery: Delivery, process: ProcessFacts, now: float, now_ms: i
     """Everything at this moment."""
     counted, counters = copied(delivery.counters), copied(process.counters)
     calls, admission = delivery.calls, delivery.admission
+    by_topic: dict[str, list[Partition]] = {topic: [] for topic in (*process.topics, *counted.topics)}
+    for part in delivery.parts.values():
+        by_topic[part.name[0]].append(part)
     return Snapshot(
         taken_at=now_ms / 1000,
-        topics=tuple(_topic(delivery, topic) for topic in dict.fromkeys((*process.topics, *counted.topics))),
+        topics=tuple(_topic(topic, parts) for topic, parts in by_topic.items()),
         partitions=tuple(
             _partition(delivery, part, counters.partitions.get(part.name), now_ms / 1000 - now)
             for part in delivery.parts.values()
@@ -64,8 +68,7 @@ def snapshot_of(delivery: Delivery, process: ProcessFacts, now: float, now_ms: i
     )
 
 
-def _topic(delivery: Delivery, topic: str) -> TopicView:
-    parts = [part for part in delivery.parts.values() if part.name[0] == topic]
+def _topic(topic: str, parts: Sequence[Partition]) -> TopicView:
     held = [record for part in parts for record in part.ledger.unfinished.values() if record is not None]
     size = sum(map(len, held)) + RECORD_OVERHEAD * len(held)
     return TopicView(topic, len(held), size, sum(part.ledger.above() for part in parts))

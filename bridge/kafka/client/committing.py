@@ -7,6 +7,7 @@ offset and drops what is not above, and a commit of it is answered for partition
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -50,6 +51,8 @@ class Offsets:
         self._committed_at = float("-inf")
         self._metadata: dict[Name, int] = {}
         """Bytes of metadata of each partition's last commit."""
+        self._sizes: Counter[int] = Counter()
+        """How many partitions have so many: the largest is found without a look at all partitions."""
 
     def commit_due(self, now: float) -> None:
         """Commit what is due; cheap when nothing is."""
@@ -73,10 +76,14 @@ class Offsets:
         self._count_metadata({}, names)
 
     def _count_metadata(self, sizes: Mapping[Name, int], gone: Iterable[Name] = ()) -> None:
+        for name in (*sizes, *gone):
+            former = self._metadata.pop(name, None)
+            if former is not None:
+                self._sizes[former] -= 1
         self._metadata.update(sizes)
-        for name in gone:
-            self._metadata.pop(name, None)
-        self._counters.metadata_bytes = max(self._metadata.values(), default=0)
+        self._sizes.update(sizes.values())
+        self._sizes = +self._sizes
+        self._counters.metadata_bytes = max(self._sizes, default=0)
 
     def _commit(self, commits: Sequence[Commit]) -> None:
         if not commits:
