@@ -7,13 +7,13 @@ each connection stands (every two seconds); its errors say why.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError
 
 from bridge.flow import TopicPartition
+from bridge.jsontext import loads
 from bridge.kafka.client.unanswered import PATIENCE_SECONDS, places
 from bridge.kafka.errors import Trouble, plain
 
@@ -54,7 +54,7 @@ class Statistics(NamedTuple):
 
 def read(text: str) -> Statistics:
     """Read a report; raises ValueError, KeyError or TypeError where it is none."""
-    told: Mapping[str, Any] = json.loads(text)
+    told: Mapping[str, Any] = loads(text)
     partitions = {
         (topic, part["partition"]): part
         for topic, of_topic in told["topics"].items()

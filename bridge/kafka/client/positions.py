@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -50,7 +50,8 @@ class Positions:
         if now < self._at:
             return
         self._at = now + _EVERY
-        self._hear(consumer, now)
+        highs = _highs(consumer, self._assignment.states)
+        self._hear(highs, now)
         if now >= self._ends_at:
             self._ends_at = now + _ENDS_EVERY
             quiet = self._quiet(now)
@@ -69,7 +70,7 @@ class Positions:
                 state.epoch,
                 state.position,
                 committed.get(name),
-                self._end(consumer, name),
+                self._end(highs, name),
                 self._assignment.stopped(state),
                 state.started,
                 self._assignment.no_room(state),
@@ -84,10 +85,10 @@ class Positions:
         told = self._assignment.unreadable.told()
         return {name: f"{each.advice} ({each.message})" for name, each in told.items() if each.kind == "unreadable"}
 
-    def _hear(self, consumer: Consumer, now: float) -> None:
+    def _hear(self, highs: Mapping[Name, int], now: float) -> None:
         """Nothing is missed of a partition that is not read, that has no more, or whose end is unknown."""
         for state in self._assignment.states.values():
-            if self._assignment.stopped(state) or (self._end(consumer, state.name) or 0) <= state.position:
+            if self._assignment.stopped(state) or (self._end(highs, state.name) or 0) <= state.position:
                 state.heard = now
 
     def _quiet(self, now: float) -> set[Name]:
@@ -139,13 +140,17 @@ class Positions:
                 self._ends |= dict.fromkeys(names)
                 self._health.asking_failed(error.args[0])
 
-    def _end(self, consumer: Consumer, name: Name) -> int | None:
+    def _end(self, highs: Mapping[Name, int], name: Name) -> int | None:
         if name in self._cut_off or not self._health.reachable():
             return None
         if name in self._ends:
             return self._ends[name]
-        _, high = consumer.get_watermark_offsets(TopicPartition(*name), cached=True)
-        return high if high >= 0 else None
+        return highs[name] if highs[name] >= 0 else None
+
+
+def _highs(consumer: Consumer, names: Iterable[Name]) -> dict[Name, int]:
+    """The ends that came with the last fetches; negative where none did."""
+    return {name: consumer.get_watermark_offsets(TopicPartition(*name), cached=True)[1] for name in names}
 
 
 def _told(seconds: float) -> str:

@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from bridge.flow import TopicPartition as Name
 from bridge.kafka.client.log_identity import CommitOrigins, EpochEnds
 from bridge.kafka.client.shadow import Shadow
-from bridge.kafka.client.unanswered import OVERDUE_SECONDS, KafkaQuestion, OpenQuestions
+from bridge.kafka.client.unanswered import OVERDUE_SECONDS, KafkaQuestion, OpenQuestions, listed
 from bridge.offsets.begin import (
     AGES,
     Committed,
@@ -34,7 +34,7 @@ from bridge.offsets.begin import (
     resolve,
     since_when,
 )
-from bridge.offsets.commits import Began, CommitMetadata
+from bridge.offsets.commits import Began, CommitMetadata, Origin
 
 _LATEST: Final = -1
 _EARLIEST: Final = -2
@@ -97,6 +97,8 @@ class StartResolver:
         self._stale: set[str] = set()
         """Topics of which it has to be asked anew who leads them."""
         self._commits: dict[str, dict[int, Committed]] = {}
+        self._notes: dict[Name, tuple[Origin, CommitMetadata | None]] = {}
+        """What the metadata of the commits says, read for that origin."""
         self._groups: dict[str, Group] = {}
         self._marks: dict[Name, int] | None = {} if manner.shadow is None else None
         self._offsets: dict[int, dict[Name, int]] = defaultdict(dict)
@@ -121,7 +123,11 @@ class StartResolver:
             due = [question for question in questions if self._manner.open.due(question.text, now)]
             if not due:
                 break
-            self._put(min(due, key=lambda question: self._manner.open.turn(question.text)), consumer)
+            # What the answers lead to is looked for when all were put: that costs a look at every partition.
+            for question in sorted(due, key=lambda question: self._manner.open.turn(question.text)):
+                now = time.monotonic()
+                if now < begun + _ENOUGH_SECONDS and self._manner.open.due(question.text, now):
+                    self._put(question, consumer)
         found = {name: resolved for name in self._left if (resolved := self._resolved(name)) is not None}
         self._left = [name for name in self._left if name not in found]
         if found and self._marks is None and self._manner.shadow is not None:
@@ -168,7 +174,7 @@ class StartResolver:
                     if name not in self._offsets[at]:
                         missing[self._leaders[name[0]].get(name[1], -1), at].append(name)
         for (leader, at), names in missing.items():
-            topics = ", ".join(sorted({topic for topic, _ in names}))
+            topics = listed(sorted({topic for topic, _ in names}))
             if leader >= 0:
                 text = f"where the partitions of {topics} begin and end, asked of broker {leader}"
                 yield KafkaQuestion(text, partial(self._ask_offsets, names=names, at=at))
@@ -273,7 +279,13 @@ class StartResolver:
 
     def _note(self, name: Name) -> CommitMetadata | None:
         committed = self._commits.get(name[0], {}).get(name[1])
-        return None if committed is None else own_metadata(committed, self._manner.place.origins.of(name[0]))
+        if committed is None:
+            return None
+        origin = self._manner.place.origins.of(name[0])
+        known = self._notes.get(name)
+        if known is None or known[0] != origin:
+            known = self._notes[name] = origin, own_metadata(committed, origin)
+        return known[1]
 
     def _epoch_to_check(self, name: Name) -> int | None:
         """The leader epoch whose end has to be known; None where the commit has none, is not ours, or it is known."""
