@@ -268,6 +268,64 @@ def test_progress_waits_for_its_interval_and_many_records_do_not() -> None:
     assert [commit.offset for commit in committer.due(0.22, 220)] == [5_010]
 
 
+def test_a_record_that_comes_alone_is_two_writes_however_many_partitions_there_are() -> None:
+    """One that says that it may be handed over, and one that it is finished; the other partitions' commits add none."""
+    committer, parts, records = Committer(), 100, 1_000
+    names = [("orders", number) for number in range(parts)]
+    for name in names:
+        committer.assigned(name, 1, Start(0), runs="", fresh=False)
+    written = finished = 0
+    for turn in range(records + 100):
+        now = turn * 0.01
+        if turn < records:
+            committer.read(names[turn % parts], turn // parts)
+        if 3 <= turn < records + 3:
+            topic, number = names[(turn - 3) % parts]
+            committer.progress(Progress(topic, number, 1, (turn - 3) // parts + 1, -1, ""))
+            finished += 1
+        commits = committer.due(now, turn * 10)
+        written += len(commits)
+        acknowledge(committer, commits)
+    assert (written, finished) == (2 * records, records)
+    assert set(committer.committed().values()) == {records // parts}
+
+
+def test_of_many_records_a_partition_is_written_ten_times_a_second_whatever_the_others_do() -> None:
+    """Beside one whose records come every 10 ms and press, what one finishes every 10 ms is written every 100 ms."""
+    committer, calm, busy = Committer(), ("orders", 0), ("orders", 1)
+    for name in (calm, busy):
+        committer.assigned(name, 1, Start(0), runs="", fresh=False)
+    committer.read(calm, 2_000)
+    acknowledge(committer, committer.due(0.0, 0))
+    written: list[int] = []
+    for turn in range(1, 1_001):
+        committer.read(busy, turn)
+        committer.progress(Progress(*calm, 1, turn, -1, ""))
+        commits = committer.due(turn / 64, turn)
+        written += [turn for commit in commits if commit.name == calm]
+        acknowledge(committer, commits)
+    assert written == list(range(7, 1_001, 7)), "every 7 turns of 1/64 s are the first that are 0.1 s or more"
+
+
+def test_what_presses_takes_along_what_is_due_and_a_turn_that_is_no_more_is_passed_over() -> None:
+    """A turn counts for the commit that it follows: it says nothing of a partition that was written since, or is gone."""
+    committer, other = started(Start(0), fresh=False), ("orders", 1)
+    committer.assigned(other, 1, Start(0), runs="", fresh=False)
+    for name in (NAME, other):
+        committer.read(name, 99)
+    acknowledge(committer, committer.due(0.0, 0))
+    committer.progress(progress(1))
+    committer.progress(Progress(*other, 1, 1, -1, ""))
+    committer.read(NAME, 100)
+    acknowledge(committer, committer.due(0.05, 50))
+    committer.progress(progress(2))
+    committer.forget([other])
+    assert committer.wait(0.1) == pytest.approx(0.05)
+    assert not committer.due(0.1, 100)
+    assert [commit.offset for commit in committer.due(0.16, 160)] == [2]
+    assert committer.wait(0.16) == pytest.approx(90.0)
+
+
 def test_a_start_whose_first_record_may_have_been_sent_keeps_its_time() -> None:
     """Offset 0 is one as any other."""
     committer = started(Start(0, send_limit=0, send_limit_at=1_000), fresh=False)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from bridge.flow import Intake
+from bridge.kafka.client.assignment import Assignment
+from bridge.kafka.client.counters import KafkaCounters
+from bridge.kafka.client.partition_state import PartitionState
 from bridge.kafka.client.refetch import Seeks
 
 NAME = ("orders", 0)
@@ -140,3 +148,23 @@ def _placed() -> Seeks:
     seeks.doubt(NAME, 4)
     seeks.placed(NAME)
     return seeks
+
+
+@pytest.mark.parametrize("end", [6, 7, 8])
+def test_a_partition_goes_on_only_where_the_log_has_all_behind_which_it_stood(end: int) -> None:
+    """Markers were reached behind the last record, and their end may be committed: cut off, its start is resolved anew."""
+    taken: list[Intake] = []
+    parts: list[TopicPartition] = []
+    offsets = SimpleNamespace(forget=lambda _: None)
+    lifted = SimpleNamespace(ask=lambda epochs: dict.fromkeys(epochs, end), close=lambda: None, error=None)
+    clients: Any = SimpleNamespace(dry_run=True, eager=False)
+    manner: Any = SimpleNamespace(lifted=lifted)
+    assignment = Assignment(clients, cast("Any", offsets), taken.extend, lambda _: None, KafkaCounters(), None, manner)
+    state = PartitionState(NAME, 1, newest=5, leader_epoch=2, position=6)
+    state.ended(8)
+    state.ended(7)
+    assignment.states[NAME] = state
+    assignment._unchecked[NAME] = 0.0
+    consumer = SimpleNamespace(resume=parts.extend, incremental_unassign=lambda _: None)
+    assignment.check_due(cast("Any", consumer))
+    assert (NAME in assignment.unbegun(), [part.topic for part in parts]) == (end < 8, [] if end < 8 else ["orders"])

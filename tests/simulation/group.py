@@ -63,6 +63,8 @@ class Kafka(Topic):
     # who reads what
 
     def join(self, member: Consumer) -> None:
+        """A member under a new name: what it asked for under an earlier one is not taken any more, nor answered."""
+        self.requests = deque(request for request in self.requests if request.member is not member)
         self.members.append(member)
         self.rebalance()
 

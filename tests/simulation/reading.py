@@ -58,7 +58,7 @@ class Reading:
         self.position = position
         """Where the client fetches next."""
         self.furthest = position
-        """The end that was reached last, or where reading began."""
+        """The furthest end that was reached, or where reading began."""
         self.before_seek = position
         self.back: int | None = None
         """Where it is to be read again from, and nothing has come from there yet."""
@@ -289,7 +289,7 @@ class Reader:
             if not reading.unchecked or self.world.kafka.away or self.world.now < log.led_from:
                 continue
             reading.unchecked = False
-            if log.end_of(reading.epoch) <= reading.newest:
+            if log.end_of(reading.epoch) < reading.reached:
                 self.restart(number)
 
     def seek(self, partition: TopicPartition) -> None:
@@ -394,7 +394,8 @@ class Reader:
         consumer.intake.append(Records(TOPIC, number, reading.track.epoch, [rec.record for rec in recs]))
 
     def _end(self, number: int, reading: Reading, end: int) -> None:
-        reading.end_told = reading.position = reading.furthest = end
+        reading.end_told = reading.position = end
+        reading.furthest = max(reading.furthest, end)
         if not self.seeks.any() or self._arrived(number, reading, None):
             self.consumer.committer.end((TOPIC, number), end)
             self.consumer.intake.append(EndReached(TOPIC, number, reading.track.epoch, end))

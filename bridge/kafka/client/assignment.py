@@ -392,7 +392,7 @@ class Assignment:
         for name, end in found.items():
             state = self.states[name]
             del self._unchecked[name]
-            if end is not None and end <= state.newest:
+            if end is not None and end < state.reached:
                 self.restart(consumer, name)
             else:
                 self._resume(consumer, [state])

@@ -21,6 +21,8 @@ class PartitionState:
     """Of the offset `newest`; -1 if unknown."""
     newest: int = -1
     """The highest offset that was read, gone past, or that the commit speaks of that reading began with."""
+    furthest: int = -1
+    """The furthest end that was reached; behind `newest` lie markers and gaps then."""
     started: bool = False
     held: bool = False
     paused: bool = False
@@ -39,6 +41,16 @@ class PartitionState:
         self.position = newest + 1
         if newest >= self.newest:
             self.newest, self.leader_epoch = newest, max(self.leader_epoch, leader_epoch)
+
+    def ended(self, offset: int) -> None:
+        """The end was reached, at `offset`."""
+        self.position = max(self.position, offset)
+        self.furthest = max(self.furthest, offset)
+
+    @property
+    def reached(self) -> int:
+        """Behind all that was read, and all that was stood behind without reading it. It may be committed."""
+        return max(self.newest + 1, self.furthest)
 
     def past(self, offset: int) -> None:
         """Reading goes on at `offset`, behind what cannot be read; its leader epoch is unknown."""

@@ -242,7 +242,7 @@ class Reader:
         if self._assignment.seeks.any() and not self._arrived(state, None, items):
             return
         if not self._assignment.unreadable.any() or self._assignment.readable(state, offset):
-            state.position = max(state.position, offset)
+            state.ended(offset)
             state.heard = self.polled
             self._committer.end(state.name, offset)
             items.append(EndReached(*state.name, state.epoch, offset))
