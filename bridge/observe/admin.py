@@ -29,6 +29,7 @@ from bridge.secrets import SecretError
 
 BODY_BYTES = 16_384
 REQUEST_SECONDS = 15.0
+_DIGITS = 10
 PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -165,8 +166,12 @@ async def _readyz(admin: AdminServer, _: web.Request) -> web.Response:
     return _health(missing(admin.source.snapshot()), "ready")
 
 
-async def _status(admin: AdminServer, _: web.Request) -> web.Response:
-    return _answer(200, **status(admin.source.snapshot(), admin.process()))
+async def _status(admin: AdminServer, request: web.Request) -> web.Response:
+    asked = request.query.get("partitions")
+    if asked is not None and not (asked.isascii() and asked.isdigit() and len(asked) < _DIGITS):
+        return _answer(400, error="partitions: how many of them, a whole number; without it all")
+    most = None if asked is None else int(asked)
+    return _answer(200, **status(admin.source.snapshot(), admin.process(), most))
 
 
 def _health(troubles: list[str], word: str) -> web.Response:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Any
 
 from bridge.flow import TopicPartition
@@ -31,9 +32,13 @@ class Process:
     log_level: str = "info"
 
 
-def status(snapshot: Snapshot, process: Process) -> Json:
-    """Everything that may be seen from outside, as JSON values; times are seconds since 1970."""
-    lacking = missing(snapshot)
+def status(snapshot: Snapshot, process: Process, most: int | None = None) -> Json:
+    """Everything that may be seen from outside, as JSON values; times are seconds since 1970.
+
+    With `most` no more partitions than that: those that matter first, and how many others there are.
+    """
+    lacking, views = missing(snapshot), snapshot.partitions
+    shown = views if most is None else nsmallest(most, views, key=_turn)
     state, mapping = snapshot.kafka.state, snapshot.mapping
     return {
         "version": process.version,
@@ -56,9 +61,10 @@ def status(snapshot: Snapshot, process: Process) -> Json:
         "rules": {"hash": mapping.hash, "loaded_at": mapping.loaded_at, "error": mapping.error},
         "holds": [_hold(hold) for hold in snapshot.holds],
         "pauses": [pause._asdict() for pause in snapshot.pauses],
-        "totals": _totals(snapshot),
-        "topics": [_topic(topic, snapshot) for topic in snapshot.topics],
-        "partitions": [_partition(view, process.now) for view in snapshot.partitions],
+        "totals": _totals(snapshot, process.now),
+        "topics": _topics(snapshot),
+        "partitions": [_partition(view, process.now) for view in shown],
+        "partitions_left_out": len(views) - len(shown),
         "per_rule": [_rule(rule) for rule in snapshot.rule_views()],
         "api": _api(snapshot),
         "waiting": [item._asdict() for item in snapshot.waiting],
@@ -66,23 +72,46 @@ def status(snapshot: Snapshot, process: Process) -> Json:
     }
 
 
-def _totals(snapshot: Snapshot) -> Json:
+def _turn(view: PartitionView) -> tuple[bool, bool, bool, int, str, int]:
+    """Those that cannot be read first, then what is paused or stands at a transaction, then what is furthest behind."""
+    calm = view.paused is None and view.transaction is None
+    return view.unreadable is None, calm, view.lag is not None, -(view.lag or 0), view.topic, view.partition
+
+
+def _totals(snapshot: Snapshot, now: float) -> Json:
     finished = {outcome.value: count for outcome, count in snapshot.finished().items()}
     consumed, inflight = snapshot.consumed(), snapshot.inflight()
-    lags = [view.lag for view in snapshot.partitions]
-    known = snapshot.kafka.state.reads and lags and None not in lags
+    views = snapshot.partitions
+    lag = _lag(views) if snapshot.kafka.state.reads else None
+    ages = [lag_seconds(view, now) for view in views]
+    oldest = max((age for age in ages if age is not None), default=0.0)
     return {
         "consumed": consumed,
         "finished": finished,
         "inflight": inflight,
         "inflight_bytes": sum(topic.inflight_bytes for topic in snapshot.topics),
         "unaccounted": consumed - sum(finished.values()) - inflight,
-        "lag": sum(lag for lag in lags if lag is not None) if known else None,
-        "paused": sum(view.paused is not None for view in snapshot.partitions),
+        "lag": lag,
+        "lag_seconds": oldest if oldest or (ages and None not in ages) else None,
+        "partitions": len(views),
+        "paused": sum(view.paused is not None for view in views),
     }
 
 
-def _topic(topic: TopicView, snapshot: Snapshot) -> Json:
+def _lag(views: Sequence[PartitionView]) -> int | None:
+    """Records behind; None where there is no partition, or one's lag is unknown."""
+    lags = [view.lag for view in views if view.lag is not None]
+    return sum(lags) if lags and len(lags) == len(views) else None
+
+
+def _topics(snapshot: Snapshot) -> list[Json]:
+    views: dict[str, list[PartitionView]] = {}
+    for view in snapshot.partitions:
+        views.setdefault(view.topic, []).append(view)
+    return [_topic(topic, views.get(topic.topic, []), snapshot) for topic in snapshot.topics]
+
+
+def _topic(topic: TopicView, views: Sequence[PartitionView], snapshot: Snapshot) -> Json:
     counted = snapshot.counted(topic.topic)
     return {
         "topic": topic.topic,
@@ -91,6 +120,9 @@ def _topic(topic: TopicView, snapshot: Snapshot) -> Json:
         "inflight": topic.inflight,
         "lost": snapshot.consumer.lost_records[topic.topic],
         "dead_letters": dict(counted.dead_letters),
+        "partitions": len(views),
+        "lag": _lag(views),
+        "paused": sum(view.paused is not None for view in views),
     }
 
 

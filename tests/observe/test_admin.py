@@ -20,7 +20,7 @@ from bridge.observe import admin
 from bridge.observe.actions import Action, Target
 from bridge.observe.admin import AdminError, application, serving
 from bridge.observe.counted import OpenTransaction
-from bridge.observe.snapshot import KafkaView, Snapshot
+from bridge.observe.snapshot import KafkaView, Snapshot, TopicView
 from bridge.secrets import Secret
 from bridge.service.actions import ACTIONS
 from tests.observe.served import TOKEN, Server, served
@@ -109,6 +109,33 @@ def test_status_has_everything_an_operator_asks() -> None:
     assert told["totals"]["lag"] is None
     assert told["waiting"][0]["seconds"] == 12.3
     assert told["errors"][0]["message"] == "503 Service Unavailable"
+
+
+def test_of_many_partitions_those_that_matter_are_told_first_and_how_many_others_there_are() -> None:
+    """What cannot be read, what is paused, what is unknown, what is furthest behind; totals are those of all of them."""
+    calm = STANDS._replace(transaction=None, oldest_unfinished_ms=None)
+    views = tuple(calm._replace(partition=number, lag=number) for number in range(1_000))
+    odd = (
+        calm._replace(topic="other", partition=0, lag=None),
+        calm._replace(topic="other", partition=1, lag=1, paused="operator"),
+        calm._replace(topic="other", partition=2, lag=1, unreadable="damaged"),
+        STANDS._replace(topic="other", partition=3),
+    )
+    shot = snapshot(partitions=(*views, *odd), topics=(TopicView("orders.v1"), TopicView("other"), TopicView("none")))
+    with served(World(shot)) as server:
+        told = server.ask("GET", "/status?partitions=6").json
+        whole = server.ask("GET", "/status").json
+        refused = [server.ask("GET", f"/status?partitions={text}").status for text in ("-1", "", "many", "1" * 30)]
+    assert [(row["topic"], row["partition"]) for row in told["partitions"]] == [
+        *[("other", 2), ("other", 3), ("other", 1), ("other", 0)],
+        *[("orders.v1", 999), ("orders.v1", 998)],
+    ]
+    assert (told["partitions_left_out"], len(whole["partitions"]), whole["partitions_left_out"]) == (998, 1_004, 0)
+    assert told["totals"] == whole["totals"]
+    assert (told["totals"]["partitions"], told["totals"]["paused"], told["totals"]["lag"]) == (1_004, 1, None)
+    topics = [(each["topic"], each["partitions"], each["lag"], each["paused"]) for each in told["topics"]]
+    assert topics == [("orders.v1", 1_000, 499_500, 0), ("other", 4, None, 1), ("none", 0, None, 0)]
+    assert refused == [400] * 4
 
 
 def test_an_open_transaction_is_shown_from_when_people_are_told() -> None:

@@ -36,7 +36,7 @@ const setTimeout = () => console.log(JSON.stringify(shown()));
 def page(shot: Snapshot) -> dict[str, str]:
     """The text at each place of the page."""
     with served(World(shot)) as server:
-        status: Any = server.ask("GET", "/status").json
+        status: Any = server.ask("GET", "/status?partitions=100").json
     script = files("bridge.observe").joinpath("page.html").read_text("utf-8").split("<script>")[1].split("</script>")[0]
     code = f"const STATUS = {json.dumps(status)};{BROWSER}(() => {{{script}}})()"
     assert NODE is not None
@@ -64,3 +64,15 @@ def test_the_lag_and_its_age_are_those_of_the_oldest() -> None:
     """Where one partition's lag is unknown the sum is, too; the age is that of the oldest record that is known."""
     shown = page(snapshot())
     assert "lag, records unknown 4.5 s old" in shown["tiles"]
+
+
+def test_of_many_partitions_the_page_shows_a_hundred_and_says_how_many_there_are() -> None:
+    """It asks for no more, so that it stays quick with thousands; each topic has its totals."""
+    views = tuple(STANDS._replace(partition=number, transaction=None, lag=number) for number in range(5_000))
+    shown = page(snapshot(partitions=views))
+    assert "orders.v1:4999 4,999" in shown["partitions"]
+    assert shown["partitions"].endswith("and 4,900 more, all in /status")
+    assert shown["partitions"].count("orders.v1:") == 100
+    assert "orders.v1 5,000 12,497,500 0" in shown["topics"]
+    script = files("bridge.observe").joinpath("page.html").read_text("utf-8")
+    assert 'fetch("status?partitions=100"' in script

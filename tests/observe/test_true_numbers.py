@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -283,6 +283,11 @@ def _place(name: tuple[str, int]) -> set[tuple[str, str]]:
     return {("topic", name[0]), ("partition", str(name[1]))}
 
 
+def _sum(lags: Sequence[int | None]) -> int | None:
+    known = [lag for lag in lags if lag is not None]
+    return sum(known) if known and len(known) == len(lags) else None
+
+
 def _check_status(seen: Seen, wanted: Wanted, played: Played) -> None:
     """The figures of `/status`, by name; what it is for people to read is held by `test_admin` and `test_commands`."""
     said, books = seen.status, played.books
@@ -295,14 +300,18 @@ def _check_status(seen: Seen, wanted: Wanted, played: Played) -> None:
     lags = [
         None if facts is None or facts.end is None else max(0, facts.end - played.watermark(n)) for facts, n in ends
     ]
-    known = played.state.joined and not played.state.unbegun and lags and None not in lags
+    reads = played.state.joined and not played.state.unbegun
+    ages = [each["lag_seconds"] for each in said["partitions"]]
+    oldest = max((age for age in ages if age is not None), default=0.0)
     assert {**said["totals"], "finished": Counter(said["totals"]["finished"])} == {
         "consumed": books.consumed.total(),
         "finished": finished,
         "inflight": len(every),
         "inflight_bytes": sum(400 + len(each.record) for each in every),
         "unaccounted": 0,
-        "lag": sum(lag for lag in lags if lag is not None) if known else None,
+        "lag": _sum(lags) if reads else None,
+        "lag_seconds": oldest if oldest or (ages and None not in ages) else None,
+        "partitions": len(played.epochs),
         "paused": sum(map(played.stands, played.epochs)),
     }, "totals"
     for each in said["topics"]:
@@ -314,6 +323,9 @@ def _check_status(seen: Seen, wanted: Wanted, played: Played) -> None:
             "inflight": len(waits[topic]),
             "lost": played.tally.lost_records[topic],
             "dead_letters": Counter({cause: n for (of, cause), n in books.letters.items() if of == topic}),
+            "partitions": sum(name[0] == topic for name in played.epochs),
+            "lag": _sum([lag for lag, (_, name) in zip(lags, ends, strict=True) if name[0] == topic]),
+            "paused": sum(played.stands(name) for name in played.epochs if name[0] == topic),
         }, f"topics: {topic}"
     for each in said["per_rule"]:
         rule = each["rule"]
