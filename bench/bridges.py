@@ -30,8 +30,14 @@ _BEFORE_FIRST: Final = 0.1
 """Seconds before the first call came to the sink at which the first record is taken to have been read, or earlier."""
 
 
+class Endpoint(Protocol):
+    """What takes the calls."""
+
+    url: str
+
+
 def settings(
-    kafka: RealKafka, sink: Sink, topics: Sequence[str], group: str, more: Mapping[str, Any]
+    kafka: RealKafka, sink: Endpoint, topics: Sequence[str], group: str, more: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The settings of `config/bridge.yaml` with the addresses of this run, reading from the earliest record."""
     chosen: dict[str, Any] = yaml.safe_load((ROOT / "config" / "bridge.yaml").read_text())

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 _CPUCLOCK_SCHED: Final = 2
 """The kind of a process's CPU clock that is exact (`clock_getcpuclockid`); the times in /proc go by hundredths."""
@@ -33,7 +33,7 @@ def usage(pid: int | str = "self") -> Usage:
     return Usage(time.monotonic(), spent, int(peak[1]) / 1024 if peak else 0.0)
 
 
-def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
+def stop(process: subprocess.Popen[Any], seconds: float) -> None:
     """End a process in order, or by force where that takes too long."""
     process.terminate()
     try:
