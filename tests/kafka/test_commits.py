@@ -7,6 +7,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bridge.flow import CommitSendLimit, Progress, SendLimitCommitted, Start
+from bridge.kafka.client.committing import REQUEST_BYTES, requests_of
 from bridge.offsets.commits import Began, Commit, Committer, Origin, Pace, decode, runs_of
 
 NAME = ("orders", 0)
@@ -324,6 +325,21 @@ def test_what_presses_takes_along_what_is_due_and_a_turn_that_is_no_more_is_pass
     assert not committer.due(0.1, 100)
     assert [commit.offset for commit in committer.due(0.16, 160)] == [2]
     assert committer.wait(0.16) == pytest.approx(90.0)
+
+
+@pytest.mark.parametrize("topic", ["t", "t" * 249])
+@pytest.mark.parametrize("metadata", ["", "m" * 150, "m" * 4_000])
+def test_commits_of_thousands_of_partitions_are_several_requests(topic: str, metadata: str) -> None:
+    """Brokers write a request as one batch of at most a mebibyte: each is in one of them, in order, and none is small."""
+    commits = [Commit(topic, number, 1, 0, metadata, 0, 0, 0, 0) for number in range(10_000)]
+    requests = list(requests_of(commits))
+    assert [commit for request in requests for commit in request] == commits
+    sizes = [sum(320 + len(commit.topic) + len(commit.metadata) for commit in request) for request in requests]
+    assert max(sizes) <= REQUEST_BYTES
+    assert min(sizes[:-1]) > REQUEST_BYTES - 320 - len(topic) - len(metadata)
+    assert list(requests_of([])) == []
+    (alone,) = requests_of([Commit(topic, 0, 1, 0, "m" * REQUEST_BYTES, 0, 0, 0, 0)])
+    assert len(alone) == 1
 
 
 def test_a_start_whose_first_record_may_have_been_sent_keeps_its_time() -> None:

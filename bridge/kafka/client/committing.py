@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -21,6 +21,10 @@ from bridge.kafka.errors import COMMIT_ACTIONS, METADATA_REFUSED, METADATA_SHORT
 from bridge.offsets.commits import MAX_BYTES, Commit, Committer
 
 _FRESH_SECONDS: Final = 24 * 3600.0
+REQUEST_BYTES: Final = 256 * 1024
+"""Of what brokers write for the commits of one request."""
+_ENTRY_BYTES: Final = 320
+"""Of one commit beside its topic and metadata: a group's name of 255, numbers, times."""
 
 
 class Offsets:
@@ -89,11 +93,12 @@ class Offsets:
         if not commits:
             return
         self._count_metadata({commit.name: len(commit.metadata) for commit in commits})
-        parts = [_part(commit) for commit in commits]
-        try:
-            self._consumer().commit(offsets=parts, asynchronous=True)
-        except KafkaException as error:
-            self._answered(error.args[0], parts)
+        for request in requests_of(commits):
+            parts = [_part(commit) for commit in request]
+            try:
+                self._consumer().commit(offsets=parts, asynchronous=True)
+            except KafkaException as error:
+                self._answered(error.args[0], parts)
 
     def on_commit(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
         """librdkafka's callback; total."""
@@ -161,6 +166,24 @@ class Offsets:
             )
             self._counters.journal.note("commit_failed", level, **place, result=action.value, message=plain(error))
         self._refused(error, action)
+
+
+def requests_of(commits: Sequence[Commit]) -> Iterator[list[Commit]]:
+    """The commits in as many requests as they take.
+
+    Brokers write a request as one batch, and refuse it as a whole with an unknown error where that is over
+    `message.max.bytes`: 1 MiB by default, which is 5,000 partitions (measured).
+    """
+    request: list[Commit] = []
+    size = 0
+    for commit in commits:
+        size += _ENTRY_BYTES + len(commit.topic) + len(commit.metadata)
+        if request and size > REQUEST_BYTES:
+            yield request
+            request, size = [], _ENTRY_BYTES + len(commit.topic) + len(commit.metadata)
+        request.append(commit)
+    if request:
+        yield request
 
 
 def _part(commit: Commit) -> TopicPartition:
