@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from confluent_kafka import KafkaError
 
-from bridge.kafka.client.connections import Links, Statistics, read
+from bridge.kafka.client.connections import Links, Statistics, every_ms, read
 
 ORDERS = [("orders", 0), ("orders", 1), ("orders", 2)]
 
@@ -143,3 +144,9 @@ def test_a_member_that_lost_all_and_cannot_come_back_is_seen() -> None:
     assert "waits for its other members" in classic.unjoined_trouble("").text
     assert "set kafka.group_protocol to classic" in consumer.unjoined_trouble("").text
     assert "Broker: Unknown" in classic.unjoined_trouble("Broker: Unknown").text
+
+
+@pytest.mark.parametrize(("topics", "every"), [(1, 2_000), (100, 2_000), (200, 4_000), (300, 6_000), (5_000, 6_000)])
+def test_statistics_of_many_topics_are_asked_for_less_often(topics: int, every: int) -> None:
+    """Every two seconds up to a hundred topics, and never so seldom that a trouble could not be told after ten."""
+    assert every_ms(topics) == every

@@ -2,7 +2,7 @@
 
 librdkafka tries again for ever and says little: a broker that cannot be reached at the address that it advertises is
 one line of its log, and the partitions that it leads stand still. Its statistics say which broker leads what and how
-each connection stands (every two seconds); its errors say why.
+each connection stands (every two seconds, less often where there are many topics); its errors say why.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from bridge.jsontext import loads
 from bridge.kafka.client.unanswered import PATIENCE_SECONDS, places
 from bridge.kafka.errors import Trouble, plain
 
-EVERY_MS: Final = 2_000
+_LEAST_MS: Final = 2_000
+_MOST_MS: Final = 6_000
+_TOPIC_MS: Final = 20
 _COORDINATOR: Final = "GroupCoordinator"
 _MILLION: Final = 1_000_000
 
@@ -50,6 +52,11 @@ class Statistics(NamedTuple):
     """`steady`, or what the member waits for. Says nothing under the `consumer` protocol."""
     leaders: Mapping[TopicPartition, int]
     stable: Mapping[TopicPartition, int]
+
+
+def every_ms(topics: int) -> int:
+    """How often statistics are asked for, by the number of topics: the client tells of each of their partitions, at a cost."""
+    return max(_LEAST_MS, min(_MOST_MS, topics * _TOPIC_MS))
 
 
 def read(text: str) -> Statistics:

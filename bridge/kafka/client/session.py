@@ -30,7 +30,7 @@ from bridge.flow import (
 from bridge.kafka.client.assignment import Assignment
 from bridge.kafka.client.broker_health import BrokerHealth
 from bridge.kafka.client.committing import Offsets
-from bridge.kafka.client.connections import EVERY_MS
+from bridge.kafka.client.connections import every_ms
 from bridge.kafka.client.counters import KafkaCounters
 from bridge.kafka.client.dead_letter_producer import DeadLetterProducer, TopicCreator
 from bridge.kafka.client.log_identity import CommitOrigins, EpochEnds
@@ -127,7 +127,8 @@ class Session:
         self._handlers: Mapping[type, Callable[[Any], None]] = self._order_handlers()
         self._conf: Conf = clients.consumer()
         callbacks = {"error_cb": self._on_error, "stats_cb": self._on_statistics, "on_commit": self._offsets.on_commit}
-        self._consumer = Consumer({**self._conf, "statistics.interval.ms": EVERY_MS, **callbacks})
+        every = {"statistics.interval.ms": every_ms(len(clients.topics))}
+        self._consumer = Consumer({**self._conf, **every, **callbacks})
 
     @property
     def polled(self) -> float:
