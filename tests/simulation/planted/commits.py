@@ -267,3 +267,21 @@ def epoch_of_what_is_read_whatever_the_note_speaks_of() -> AbstractContextManage
             part.leader_epoch = max(part.leader_epoch, leader_epoch)
 
     return instead(Committer, "read", read)
+
+
+@planted
+def turn_never_comes() -> AbstractContextManager[Any]:
+    """What moved and presses nobody is never committed."""
+    return instead(Committer, "_next_turn", lambda self: None)
+
+
+@planted
+def one_turn_at_a_time() -> AbstractContextManager[Any]:
+    """Of several partitions that wait for their interval one is remembered."""
+    right = Committer._mark
+
+    def mark(self: Any, name: Any, part: Any) -> None:
+        right(self, name, part)
+        del self._turns[1:]
+
+    return instead(Committer, "_mark", mark)

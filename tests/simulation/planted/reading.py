@@ -18,7 +18,7 @@ RIGHT_ACCEPT = Ledger.accept
 @planted
 def fence_before_drain() -> AbstractContextManager[Any]:
     """A revoked partition counts as drained at once."""
-    return instead(Drains, "_drained", lambda self, part, shut: True)
+    return instead(Drains, "_drained", lambda self, part, called, going, *, shut: True)
 
 
 @planted
