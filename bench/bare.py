@@ -24,7 +24,7 @@ class Bare:
         conf: dict[str, Any] = {"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "latest"}
         conf |= {"partition.assignment.strategy": "cooperative-sticky", "enable.auto.commit": not commits}
         # As the bridge has it: it decides how long a rebalance takes.
-        conf |= {"heartbeat.interval.ms": 500, "log_level": 0, "on_commit": self._answered}
+        conf |= {"heartbeat.interval.ms": 250, "log_level": 0, "on_commit": self._answered}
         self.consumer = Consumer(conf)
         self.stopped = False
         self._commits = commits
@@ -41,6 +41,8 @@ class Bare:
         self.consumer.close()
 
     def _assigned(self, _: Consumer, parts: list[TopicPartition]) -> None:
+        if not self._ours:
+            self._acknowledged = time.monotonic()
         self._ours |= {(part.topic, part.partition) for part in parts}
         print(f"assigned {len(self._ours)}", flush=True)
 

@@ -200,7 +200,7 @@ def consumer_conf(settings: Kafka, *, small: bool = False) -> Conf:
         conf["partition.assignment.strategy"] = settings.assignment
         # The brokers hold back what a member asks, its commits too, until the others have come to a rebalance, and a
         # heartbeat is what tells them of it. With the default of 3 s nothing goes out for so long each time, measured.
-        conf["heartbeat.interval.ms"] = 500
+        conf["heartbeat.interval.ms"] = 250
         # librdkafka wants the poll interval to be at least the session's.
         conf["session.timeout.ms"] = min(45_000, round(settings.max_poll_interval * 1000))
     if settings.instance_id is not None:

@@ -693,14 +693,15 @@ class Committer:
             return None
         return SendLimitCommitted(*commit.name, part.epoch, commit.send_limit, commit.number)
 
-    def refused(self, commit: Commit, now: float) -> None:
-        """A commit was refused, or never answered: it is made again, later."""
+    def refused(self, commit: Commit, now: float, *, soon: bool = False) -> None:
+        """A commit was refused, or never answered: it is made again, later, and each time later still unless `soon`."""
         part = self._answered(commit)
         if part is None:
             return
         part.issued, part.resting = part.acknowledged, True
         heappush(self._rests, (now + part.retry, commit.name))
-        part.retry = min(2 * part.retry, self._pace.retry_most)
+        if not soon:
+            part.retry = min(2 * part.retry, self._pace.retry_most)
         self._mark(commit.name, part)
 
     def all_refused(self, now: float) -> None:

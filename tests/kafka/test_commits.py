@@ -450,6 +450,18 @@ def test_what_is_refused_again_and_again_is_tried_every_second() -> None:
     assert committer.wait(now + 1.0) == pytest.approx(0.1)
 
 
+def test_what_a_rebalance_refuses_is_tried_every_tenth_of_a_second() -> None:
+    """It is over in a moment, and nothing is handed over until a commit is taken."""
+    committer = started(Start(0), fresh=False)
+    committer.read(NAME, 9)
+    tried: list[int] = []
+    for turn in range(62):
+        for commit in committer.due(turn / 64, 0):
+            committer.refused(commit, turn / 64, soon=len(tried) != 4)
+            tried.append(turn)
+    assert tried == [0, 7, 14, 21, 28, 35, 48, 61], "64 turns a second; the fifth was refused for another reason"
+
+
 def test_progress_of_another_epoch_backwards_or_beyond_is_refused() -> None:
     """A watermark of an older assignment, behind the last or beyond what was read is never committed."""
     committer = started(Start(5), fresh=False)

@@ -143,7 +143,9 @@ class Offsets:
             if self.committer.too_long(commit):
                 self._shortened(len(commit.metadata))
             return
-        self.committer.refused(commit, now)
+        # A rebalance is over in a moment, and until a commit is taken nothing is handed over.
+        rebalance = COMMIT_ACTIONS.get(error.code()) in (CommitAction.KEPT, CommitAction.LOST)
+        self.committer.refused(commit, now, soon=rebalance)
         self._count(error, commit)
 
     def _shortened(self, refused: int) -> None:
