@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.delivery.policy import Policy
-from bridge.flow import Assigned, Pause, PlainRecord, Records, Resume, SendLimitCommitted, Start
+from bridge.flow import Assigned, Lost, Pause, PlainRecord, Records, Resume, SendLimitCommitted, Start
 from tests.delivery.bench import FAR, TOPIC, Bench
 
 OTHER = "other"
@@ -28,6 +28,23 @@ def test_what_waits_for_its_partition_stops_no_other_topic(topics: list[str]) ->
     assert bench.start()
     bench.delivery.orders(bench.now)
     assert bench.room.open is (len(topics) > 1)
+
+
+def test_a_topic_that_is_gone_has_no_share_and_what_it_had_unsent_stops_nobody() -> None:
+    """Its records are no longer ours to send; the topic that is left is alone, and what waits there is enough by itself."""
+    bench = Bench(Policy(linger=0.0, ordering="partition"))
+    for topic in (TOPIC, OTHER):
+        bench.take(Assigned(topic, 0, 1, Start(0)), SendLimitCommitted(topic, 0, 1, FAR))
+    hand_over(bench, OTHER, 0, 2_500)
+    bench.delivery.orders(bench.now)
+    assert not bench.room.open
+    bench.take(Lost(((OTHER, 0),)))
+    bench.delivery.orders(bench.now)
+    assert bench.room.open
+    hand_over(bench, TOPIC, 0, 5_000)
+    assert bench.start()
+    bench.delivery.orders(bench.now)
+    assert not bench.room.open
 
 
 def test_every_topic_is_stopped_by_what_may_be_sent() -> None:

@@ -26,11 +26,13 @@ class World:
         self.end = 5
         self.stopped = False
         self.asked = 0
+        self.looked = 0
+        self.states = {NAME: self.state}
         self.counters = KafkaCounters()
         links = SimpleNamespace(open_at=lambda _: self.stable, cut_off=lambda *_: {}, leader=lambda _: 1)
         health = SimpleNamespace(links=links, reachable=lambda: True)
         assignment = SimpleNamespace(
-            states={NAME: self.state},
+            states=self.states,
             stopped=lambda _: self.stopped,
             no_room=lambda _: False,
             silent=lambda *_: None,
@@ -40,6 +42,7 @@ class World:
         self._positions = Positions(cast("Any", assignment), cast("Any", committer), cast("Any", health), self.counters)
 
     def get_watermark_offsets(self, *_: object, **__: object) -> tuple[int, int]:
+        self.looked += 1
         return 0, self.end
 
     def offsets_for_times(self, parts: list[Any], **_: object) -> list[Any]:
@@ -122,3 +125,14 @@ def test_the_first_record_after_quiet_hours_is_no_partition_that_brings_nothing(
     assert world.asked == 0
     world.pass_time(TWO_HOURS + 61, TWO_HOURS + 64)
     assert world.asked > 0
+
+
+@pytest.mark.parametrize(("partitions", "looks"), [(1, 21), (1_000, 21), (2_000, 11), (5_000, 5)])
+def test_thousands_of_partitions_are_looked_at_less_often(world: World, partitions: int, looks: int) -> None:
+    """A thousand of them in a second: their figures are for people, and nothing else waits for them."""
+    for number in range(1, partitions):
+        name = ("orders", number)
+        world.states[name] = PartitionState(name, 1, position=5, started=True, heard=0.0)
+    world.pass_time(0, 20)
+    assert world.looked == looks * partitions
+    assert len(world.counters.partitions) == partitions
