@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from bridge.kafka.client import resolve_start
 from bridge.kafka.client.resolve_start import ClusterIdentity, StartPolicy, StartResolver
+from bridge.offsets.begin import own_metadata
 from bridge.offsets.commits import Origin, text_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
 
-    from bridge.kafka.client.log_identity import CommitOrigins
+    from bridge.kafka.client.log_identity import CommitOrigins, EpochEnds
     from bridge.kafka.client.shadow import Shadow
 
 TOPIC = "orders.v1"
@@ -228,3 +229,47 @@ def test_commits_that_nobody_tells_begin_nothing(clock: SimpleNamespace) -> None
         assert asked(inquiry, brokers) == {}
         clock.now += 0.5
     assert list(manner.open.overdue(clock.now)) == ["the group's commits"]
+
+
+class Many:
+    """A consumer of many topics with a partition each, all of them committed; counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def list_topics(self, topic: str, **_: float) -> object:
+        self.asked += 1
+        told = SimpleNamespace(error=None, partitions={0: SimpleNamespace(leader=1)})
+        return SimpleNamespace(topics={topic: told})
+
+    def committed(self, asked: list[TopicPartition], **_: float) -> list[TopicPartition]:
+        return [TopicPartition(part.topic, part.partition, 3, metadata="") for part in asked]
+
+    def offsets_for_times(self, asked: list[TopicPartition], **_: float) -> list[TopicPartition]:
+        return [TopicPartition(part.topic, part.partition, 0 if part.offset == -2 else 20) for part in asked]
+
+
+def test_the_starts_of_many_topics_take_a_few_looks_at_all_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What there is to ask is found once for all that is open, not anew for each question; a note is read once."""
+    looks, read = 0, list[object]()
+    right, note = StartResolver._questions, own_metadata
+
+    def questions(self: StartResolver) -> Any:
+        nonlocal looks
+        looks += 1
+        return right(self)
+
+    def own(*given: Any) -> Any:
+        read.append(given)
+        return note(*given)
+
+    monkeypatch.setattr(StartResolver, "_questions", questions)
+    monkeypatch.setattr(resolve_start, "own_metadata", own)
+    monkeypatch.setattr(resolve_start, "_ENOUGH_SECONDS", 60.0)
+    ends = cast("EpochEnds", SimpleNamespace(ask=lambda _: {}, close=lambda: None, error=None))
+    inquiry = StartResolver(
+        [(f"t{number}", 0) for number in range(300)], StartPolicy("latest", "hold", None, ends, lambda: 0, PLACE)
+    )
+    consumer = Many()
+    assert len(inquiry.ask(cast("Consumer", consumer))) == 300
+    assert (consumer.asked, looks <= 5, len(read)) == (300, True, 300)
