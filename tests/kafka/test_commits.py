@@ -317,10 +317,10 @@ def test_what_presses_takes_along_what_is_due_and_a_turn_that_is_no_more_is_pass
     acknowledge(committer, committer.due(0.0, 0))
     committer.progress(progress(1))
     committer.progress(Progress(*other, 1, 1, -1, ""))
-    committer.read(NAME, 100)
+    committer.read(other, 100)
     acknowledge(committer, committer.due(0.05, 50))
-    committer.progress(progress(2))
-    committer.forget([other])
+    committer.progress(Progress(*other, 1, 2, -1, ""))
+    committer.forget([NAME])
     assert committer.wait(0.1) == pytest.approx(0.05)
     assert not committer.due(0.1, 100)
     assert [commit.offset for commit in committer.due(0.16, 160)] == [2]
@@ -338,6 +338,8 @@ def test_commits_of_thousands_of_partitions_are_several_requests(topic: str, met
     assert max(sizes) <= REQUEST_BYTES
     assert min(sizes[:-1]) > REQUEST_BYTES - 320 - len(topic) - len(metadata)
     assert list(requests_of([])) == []
+    fourths = [Commit("t", number, 1, 0, "m" * (REQUEST_BYTES // 4 - 321), 0, 0, 0, 0) for number in range(8)]
+    assert [len(request) for request in requests_of(fourths)] == [4, 4]
     (alone,) = requests_of([Commit(topic, 0, 1, 0, "m" * REQUEST_BYTES, 0, 0, 0, 0)])
     assert len(alone) == 1
 
