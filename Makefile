@@ -89,7 +89,7 @@ walk: setup ## Count the files and functions that one record goes through: make 
 bench: setup ## Measure the bridge against the floor: make bench ARGS="--records 1000000 --rounds 3".
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-rules: setup ## Measure compiled rules against the same mapping by hand, and libjq.
+bench-rules: setup ## Measure the examples of the guide and six more rules against the same mapping by hand.
 	@$(BIN)/python -m scripts.measure.bench_rules $(ARGS)
 
 bench-micro: setup ## Count the instructions of the hot functions; fails where they grew by over a tenth.

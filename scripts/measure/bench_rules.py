@@ -1,7 +1,9 @@
-"""Print what the order example costs: compiled rules against the same mapping written by hand, and libjq beside them.
+"""Print what the guide's ten examples and six further rules cost, beside the same mapping written by hand.
 
-From decoded value to event bytes, key included, one core: `python -m scripts.measure.bench_rules [--records N] [--rounds N]`.
-Rounds take turns, so that a noisy machine is noisy for all; the best round of each counts.
+From records' bytes to events' bodies, key included, one core: `python -m scripts.measure.bench_rules [--records N]
+[--rounds N] [--only TEXT]`. What both sides include is said in `bench/by_hand.py`. The events of both are compared before
+anything is timed. Sides take turns, so that a noisy machine is noisy for both; the best round of each counts. Results are
+kept in `bench/results/examples.json`.
 
 Called by `make bench-rules`.
 """
@@ -9,165 +11,86 @@ Called by `make bench-rules`.
 from __future__ import annotations
 
 import argparse
+import math
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import jq
-
-from bridge.flow import MappingContext, PlainRecord, Record, RunMapper
-from bridge.jsontext import dumps, loads
-from bridge.rules.map.codegen import Columns, Kept, rule_code
-from bridge.rules.map.key import key_maker
+from bench.by_hand import CASES, ENV, NAMESPACE, Case, Hand
+from bench.report import RESULTS, machine
+from bridge.findings import has_errors
+from bridge.flow import MappingContext, PlainRecord, RunMapper
+from bridge.jsontext import OPT_INDENT_2, dumps, loads
 from bridge.rules.map.mapping import compile_mapping
 from bridge.rules.read.load import load_rules
 
-RULES = Path(__file__).parents[2] / "config" / "rules"
-ENV = "workspace-key-0123456789"
-CONTEXT = MappingContext(env=ENV, namespace="cluster-1")
-PAY_NAMES = {"card": "Card", "sepa": "Bank transfer", "wallet": "Wallet"}
+_RUN = 100
+"""Records that are mapped at once, as for a call."""
+_EVENTS, _ROOM = 1 << 20, 1 << 30
 
 
-def order(number: int) -> dict[str, Any]:
-    """Make one order of the shop; one in ten is not to be told of."""
-    return {
-        "id": f"ord_{number:06d}",
-        "type": "order.placed" if number % 10 else "order.packed",
-        "tenant": "acme",
-        "total": 1000 + number * 37 % 9000,
-        "customer": {"id": f"user-{number % 5000}", "first_name": "Ada", "last_name": "Lovelace"},
-        "items": [{"sku": "sku-1", "qty": 2, "price": 400}, {"sku": "sku-2", "qty": 1, "price": 200}],
-        "method": "card" if number % 3 else "sepa",
-    }
+def mapper(case: Case) -> RunMapper:
+    """Compile the rules of a case for its topic."""
+    loaded = load_rules(case.rules)
+    assert not has_errors(loaded.findings), case.name
+    return compile_mapping(loaded.rules, MappingContext(env=ENV, namespace=NAMESPACE)).for_topic(case.topic)
 
 
-def by_hand() -> Callable[[Any, Record], bytes | None]:
-    """Return the mapping as one would write it in Python, trusting its input."""
-    make_key = key_maker("cluster-1", "orders.v1", "order-placed", "order_placed")
-
-    def hand(value: Any, record: Record) -> bytes | None:
-        if value["type"] != "order.placed" or not value["total"] > 0:
-            return None
-        customer = value["customer"]
-        recipient = str(customer["id"])
-        timestamp = record.timestamp()[1]
-        key = make_key(record.partition(), record.offset(), timestamp, recipient, 0)
-        amount = value["total"] / 100
-        properties = {
-            "order_id": value["id"],
-            "amount": int(amount) if amount.is_integer() else amount,
-            "currency": value.get("currency") or "USD",
-            "customer": f"{customer['first_name']} {customer['last_name']}",
-            "items": [{"sku": item["sku"], "qty": item["qty"]} for item in value["items"]],
-            "paid_by": PAY_NAMES.get(value["method"], "Other"),
-            "channel": "web",
-        }
-        url = value.get("invoice_url")
-        if url is not None:
-            attachment = {"url": url, "filename": f"invoice-{value['id']}.pdf", "ignore_if_error": True}
-            properties["$attachments"] = [attachment]
-        event = {
-            "$insert_id": key,
-            "$time": timestamp,
-            "event": "order_placed",
-            "env": ENV,
-            "distinct_id": recipient,
-            "properties": properties,
-            "$idempotency_key": key,
-        }
-        tenant = value.get("tenant")
-        if tenant is not None:
-            event["tenant_id"] = tenant
-        return dumps(event)
-
-    return hand
+def by_rules(map_run: RunMapper, records: Sequence[PlainRecord]) -> list[bytes]:
+    """Map as the bridge does, run by run."""
+    made: list[bytes] = []
+    for first in range(0, len(records), _RUN):
+        run = records[first : first + _RUN]
+        mapped = map_run(run, [record.offset() for record in run], _EVENTS, _ROOM)
+        assert mapped.records == len(run)
+        assert not mapped.faults
+        made += mapped.bodies
+    return made
 
 
-LIBJQ = """select(.type == "order.placed" and .total > 0) | {
-  order_id: .id, amount: (.total / 100), currency: (.currency // "USD"),
-  customer: "\\(.customer.first_name) \\(.customer.last_name)", items: [.items[] | {sku, qty}],
-  paid_by: ({card: "Card", sepa: "Bank transfer", wallet: "Wallet"}[.method // ""] // "Other"), channel: "web"}"""
+def by_hand(hand: Hand, records: Sequence[PlainRecord]) -> list[bytes]:
+    """Map as a loop written for the topic does."""
+    return [dumps(event) for record in records for event in hand(loads(record.value() or b""), record)]
 
 
-def with_libjq() -> Callable[[Any, Record], bytes | None]:
-    """Return the properties by libjq (without name, recipient and key: it is slow enough)."""
-    program = jq.compile(LIBJQ)
-
-    def mapped(value: Any, _record: Record) -> bytes | None:
-        made = program.input_value(value).all()
-        return dumps(made[0]) if made else None
-
-    return mapped
-
-
-def compiled() -> Callable[[Any, Record], bytes | None]:
-    """Return the generated function of the rule itself."""
-    make = rule_code(load_rules(RULES).rules.rules[0], "orders.v1", CONTEXT, lambda _recipient: True)
-    columns = Columns([], [], set(), Kept())
-    events = columns.events
-
-    def mapped(value: Any, record: Record) -> bytes | None:
-        made = events.pop()[3] if make(value, (), record, "0", record.offset(), 0, columns) else None
-        return made if isinstance(made, bytes) else None
-
-    return mapped
-
-
-def seconds(work: Callable[[], None]) -> float:
-    """Measure the CPU time of some work."""
-    before = time.process_time()
+def microseconds(work: Callable[[], object], count: int) -> float:
+    """Measure the CPU time of some work, per record."""
+    before = time.process_time_ns()
     work()
-    return time.process_time() - before
+    return (time.process_time_ns() - before) / 1000 / count
+
+
+def measure(case: Case, count: int, rounds: int) -> dict[str, Any]:
+    """Compare and time both sides of a case."""
+    records, map_run = case.records(count), mapper(case)
+    ours, theirs = by_rules(map_run, records), by_hand(case.hand, records)
+    assert ours, case.name
+    for mine, other in zip(ours, theirs, strict=True):
+        assert loads(mine) == loads(other), f"{case.name}: {mine!r} is not {other!r}"
+    best = [math.inf, math.inf]
+    for _ in range(rounds):
+        best[0] = min(best[0], microseconds(lambda: by_rules(map_run, records), count))
+        best[1] = min(best[1], microseconds(lambda: by_hand(case.hand, records), count))
+    return {"name": case.name, "rules": round(best[0], 2), "by_hand": round(best[1], 2), "ratio": best[0] / best[1]}
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=20_000)
+    parser.add_argument("--records", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default="", help="cases whose name holds this text; keeps no results")
     options = parser.parse_args()
-    values = [order(number) for number in range(options.records)]
-    records = [PlainRecord("orders.v1", 0, n, dumps(v), timestamp=1_700_000_000_000) for n, v in enumerate(values)]
-    pairs = list(zip(values, records, strict=True))
-    hand, rule = by_hand(), compiled()
-    for value, record in pairs[:100]:
-        assert rule(value, record) == hand(value, record)
-    map_run = compile_mapping(load_rules(RULES).rules, CONTEXT).for_topic("orders.v1")
-    slow = with_libjq()
-    kinds: dict[str, Callable[[], None]] = {
-        "by hand, value to bytes": lambda: _each(hand, pairs),
-        "compiled rule, value to bytes": lambda: _each(rule, pairs),
-        "libjq, value to properties": lambda: _each(slow, pairs[: max(1, len(pairs) // 10)]),
-        "json.loads alone": lambda: _loads(records),
-        "run mapper, records to bytes": lambda: _map(map_run, records),
-    }
-    best = dict.fromkeys(kinds, float("inf"))
-    for _ in range(options.rounds):
-        for name, work in kinds.items():
-            count = max(1, len(pairs) // 10) if name.startswith("libjq") else len(pairs)
-            best[name] = min(best[name], seconds(work) / count)
-    base = best["by hand, value to bytes"]
-    for name, cost in best.items():
-        print(f"{name:32} {cost * 1e6:8.2f} us   {1 / cost:10,.0f} records/s   {cost / base:6.2f} x by hand")
-
-
-def _each(function: Callable[[Any, Record], bytes | None], pairs: list[tuple[Any, PlainRecord]]) -> None:
-    for value, record in pairs:
-        function(value, record)
-
-
-def _loads(records: list[PlainRecord]) -> None:
-    for record in records:
-        value = record.value()
-        assert value is not None
-        loads(value)
-
-
-def _map(map_run: RunMapper, records: list[PlainRecord]) -> None:
-    offsets = [record.offset() for record in records]
-    for first in range(0, len(records), 100):
-        map_run(records[first : first + 100], offsets[first : first + 100], 100, 1 << 30)
+    about = machine()
+    rows = [measure(case, options.records, options.rounds) for case in CASES if options.only in case.name]
+    for row in rows:
+        print(f"{row['name']:20} {row['rules']:8.2f} us   by hand {row['by_hand']:8.2f} us   {row['ratio']:6.2f} x")
+    mean = math.exp(sum(math.log(row["ratio"]) for row in rows) / len(rows))
+    worst = max(rows, key=lambda row: row["ratio"])
+    print(f"geometric mean {mean:.2f} x by hand, worst {worst['ratio']:.2f} x ({worst['name']})")
+    if not options.only:
+        kept = {"scenario": "examples", "machine": about, "mean": mean, "worst": worst["ratio"], "rows": rows}
+        (RESULTS / "examples.json").write_bytes(dumps(kept, option=OPT_INDENT_2) + b"\n")
 
 
 if __name__ == "__main__":

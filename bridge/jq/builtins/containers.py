@@ -179,13 +179,25 @@ def _sortable(value: JSON) -> list[JSON]:
     return items
 
 
-def _order(keys_found: list[JSON], budget: EvalBudget) -> list[int]:
+def _bare(keys_found: list[JSON]) -> list[JSON] | None:
+    """Keys that Python orders as jq does: all texts, or all numbers and no nan; out of their lists of one."""
+    kinds = set(map(type, keys_found))
+    if kinds == {list} and set(map(len, keys_found)) == {1}:
+        keys_found = [key for (key,) in keys_found]
+        kinds = set(map(type, keys_found))
+    if kinds in ({str}, {int}):
+        return keys_found
+    if kinds <= {int, float} and not any(key != key for key in keys_found):  # noqa: PLR0124 - nan
+        return keys_found
+    return None
+
+
+def _order(keys_found: list[JSON], budget: EvalBudget, bare: list[JSON] | None) -> list[int]:
     """The places of keys in sorted order; equal ones keep their order."""
     budget.step(len(keys_found) * max(1, len(keys_found).bit_length() >> _TWO))
     places = list(range(len(keys_found)))
-    kinds = set(map(type, keys_found))
-    if kinds <= {str} or kinds <= {int}:
-        places.sort(key=keys_found.__getitem__)
+    if bare is not None:
+        places.sort(key=bare.__getitem__)
         return places
     key = ordering(budget)
     places.sort(key=lambda place: key(keys_found[place]))
@@ -195,13 +207,13 @@ def _order(keys_found: list[JSON], budget: EvalBudget) -> list[int]:
 def sort(value: JSON, budget: EvalBudget) -> list[JSON]:
     """Elements in jq's order."""
     items = _sortable(value)
-    return [items[place] for place in _order(items, budget)]
+    return [items[place] for place in _order(items, budget, _bare(items))]
 
 
 def sort_by(value: JSON, keys_found: list[JSON], budget: EvalBudget) -> list[JSON]:
     """Elements in the order of their keys."""
     items = _sortable(value)
-    return [items[place] for place in _order(keys_found, budget)]
+    return [items[place] for place in _order(keys_found, budget, _bare(keys_found))]
 
 
 def group_by(value: JSON, keys_found: list[JSON], budget: EvalBudget) -> list[JSON]:
@@ -209,7 +221,17 @@ def group_by(value: JSON, keys_found: list[JSON], budget: EvalBudget) -> list[JS
     items = _grouped(value)
     groups: list[list[JSON]] = []
     last: JSON = None
-    for place in _order(keys_found, budget):
+    bare = _bare(keys_found)
+    places = _order(keys_found, budget, bare)
+    if bare is not None:
+        for place in places:
+            if groups and last == bare[place]:
+                groups[-1].append(items[place])
+            else:
+                groups.append([items[place]])
+                last = bare[place]
+        return groups
+    for place in places:
         if groups and equal(last, keys_found[place], budget):
             groups[-1].append(items[place])
         else:
@@ -234,7 +256,7 @@ def unique(value: JSON, budget: EvalBudget) -> list[JSON]:
     """Elements in jq's order, each once."""
     items = _sortable(value)
     made: list[JSON] = []
-    for place in _order(items, budget):
+    for place in _order(items, budget, _bare(items)):
         if not made or not equal(made[-1], items[place], budget):
             made.append(items[place])
     return made
@@ -244,6 +266,11 @@ def _extreme(value: JSON, keys_found: JSON, budget: EvalBudget, sign: int) -> JS
     if type(value) is not list or type(keys_found) is not list:
         raise JqError(f"{described(value)} and {described(keys_found)} cannot be iterated over")
     budget.step(len(value))
+    bare = _bare(keys_found) if keys_found else None
+    if bare is not None:
+        # Of equal ones the first is the smallest, and the last the largest.
+        at = bare.index(min(bare)) if sign < 0 else len(bare) - 1 - bare[::-1].index(max(bare))
+        return value[at]
     best = -1
     for place, key in enumerate(keys_found):
         if best < 0:

@@ -201,12 +201,23 @@ def fixed(value: JSON, digits: JSON) -> str:
 
 def _rounded(value: float, digits: int) -> str:
     """Rounded from the shortest text of the number, as a person would: 1.005 has the decimals that it shows."""
+    shown = repr(value)
+    whole, _, decimals = shown.partition(".")
+    if "e" in shown or decimals[digits:] == "5":
+        text = _half_up(value, digits)
+    elif len(decimals) <= digits:
+        text = f"{whole}.{decimals:0<{digits}}" if digits else whole
+    else:
+        # No half lies between a number and its shortest text (it would be a shorter one), so both round alike.
+        text = f"{value:.{digits}f}"
+    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+def _half_up(value: float, digits: int) -> str:
     from decimal import ROUND_HALF_UP, Context, Decimal
 
-    exact = Decimal(value) if type(value) is int else Decimal(repr(value))
-    rounded = exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP, context=Context(prec=500))
-    text = f"{rounded:f}"
-    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+    exact = Decimal(repr(value))
+    return f"{exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP, context=Context(prec=500)):f}"
 
 
 ROWS: list[Builtin] = [

@@ -83,7 +83,7 @@ def _strptime(call: Call, constants: list[JSON]) -> object:
 
     text, where = _format_of(call, constants)
     form = _made(lambda: dates.DatePattern(text), where)
-    return form.read if constants else lambda value: dates.mktime(form.read(value))
+    return form.read if constants else lambda value: dates.from_iso(value, form)
 
 
 def _format_time(call: Call, constants: list[JSON]) -> object:

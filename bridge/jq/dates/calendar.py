@@ -61,11 +61,18 @@ def month_and_day(days: int) -> tuple[int, int]:
     return _date_of(days)[1:]
 
 
+@lru_cache(maxsize=1024)
+def _day_fields(days: int) -> tuple[int, int, int, int, int]:
+    """Year, month from 0, day, weekday and day of the year of a number of days since 1970-01-01."""
+    year, month, day = _date_of(days)
+    return year, month, day, (days + 4) % 7, days - days_of(year, 0, 1)
+
+
 def _fields(seconds: int) -> list[int]:
     """The eight fields of seconds since 1970, in UTC."""
     days, rest = divmod(seconds, _DAY)
-    year, month, day = _date_of(days)
-    return [year, month, day, rest // 3600, rest // 60 % 60, rest % 60, (days + 4) % 7, days - days_of(year, 0, 1)]
+    year, month, day, weekday, of_year = _day_fields(days)
+    return [year, month, day, rest // 3600, rest // 60 % 60, rest % 60, weekday, of_year]
 
 
 def gmtime(value: JSON) -> list[JSON]:
@@ -183,12 +190,48 @@ _REFUSED_WRITE = {
     "+": "`%+` is not portable",
 }
 _DIRECTIVE = re.compile(r"%(.?)", re.DOTALL)
+_IN_ONE: dict[str, tuple[str, tuple[int, ...]]] = {
+    "A": ("%s", (9,)),
+    "B": ("%s", (10,)),
+    "d": ("%02d", (2,)),
+    "e": ("%2d", (2,)),
+    "F": ("%d-%02d-%02d", (0, 8, 2)),
+    "H": ("%02d", (3,)),
+    "I": ("%02d", (11,)),
+    "M": ("%02d", (4,)),
+    "m": ("%02d", (8,)),
+    "p": ("%s", (12,)),
+    "R": ("%02d:%02d", (3, 4)),
+    "S": ("%02d", (5,)),
+    "T": ("%02d:%02d:%02d", (3, 4, 5)),
+    "Y": ("%d", (0,)),
+}
+"""The usual directives as a template, and the places of what it takes: of the eight fields, and of `_also`."""
+
+
+def _also(t: list[int]) -> tuple[int, str, str, int, str]:
+    """What templates take besides the fields: month from 1, names, hour of twelve, half of the day."""
+    return t[1] + 1, DAYS[t[6]], MONTHS[t[1]], (t[3] % 12) or 12, "AM" if t[3] < 12 else "PM"
+
+
+def _in_one(text: str) -> tuple[str, tuple[int, ...]] | None:
+    """A format as one template; None where a directive has none."""
+    template, at = "", 0
+    taken: tuple[int, ...] = ()
+    for match in _DIRECTIVE.finditer(text):
+        if match.group(1) not in _IN_ONE:
+            return None
+        part, places = _IN_ONE[match.group(1)]
+        template += text[at : match.start()] + part
+        taken += places
+        at = match.end()
+    return template + text[at:], taken
 
 
 class DateFormat:
     """A format of `strftime`, checked. Raises ValueError for a directive that is refused or unknown."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_in_one", "_parts", "zoned")
 
     def __init__(self, text: str, *, zone: bool) -> None:
         self._parts: list[str | _Writer] = []
@@ -198,6 +241,9 @@ class DateFormat:
             at = match.end()
             self._parts.append(self._directive(match.group(1), zone=zone))
         self._parts.append(text[at:])
+        self._in_one = _in_one(text)
+        self.zoned = any(part in ("\0Z", "\0z") for part in self._parts)
+        """Whether it writes a zone's name or offset."""
 
     @staticmethod
     def _directive(letter: str, *, zone: bool) -> str | _Writer:
@@ -212,12 +258,18 @@ class DateFormat:
 
     def write(self, parts: list[int], zone: tuple[str, str] = ("GMT", "+0000")) -> str:
         """A broken-down time as text; `zone` is its name and its offset."""
+        if self._in_one is not None:
+            template, taken = self._in_one
+            fields = (*parts, *_also(parts))
+            return template % tuple([fields[place] for place in taken])
         names = {"\0Z": zone[0], "\0z": zone[1]}
         return "".join(names.get(part, part) if isinstance(part, str) else part(parts) for part in self._parts)
 
 
 def strftime(value: JSON, form: DateFormat) -> str:
     """A broken-down time, or seconds since 1970 in UTC, as text."""
+    if (type(value) is int or type(value) is float) and 0 <= value < _LAST:
+        return form.write(_fields(int(value)))
     if type(value) in _NUMBERS:
         value = gmtime(value)
     elif type(value) is not list:
@@ -234,11 +286,29 @@ def timestamp(value: JSON) -> datetime:
 
 def format_time(value: JSON, form: DateFormat, zone: ZoneInfo) -> str:
     """Seconds since 1970 as text, in a zone."""
-    moment = timestamp(value)
-    local = moment.astimezone(zone)
-    fields = local.timetuple()
-    parts = [local.year, local.month - 1, local.day, local.hour, local.minute, local.second]
-    return form.write([*parts, local.isoweekday() % 7, fields.tm_yday - 1], (str(local.tzname()), local.strftime("%z")))
+    local = timestamp(value).astimezone(zone)
+    year, month, day, weekday, of_year = _day_fields(local.toordinal() - _EPOCH_DAY)
+    parts = [year, month, day, local.hour, local.minute, local.second, weekday, of_year]
+    return form.write(parts, (str(local.tzname()), local.strftime("%z")) if form.zoned else ("", ""))
+
+
+_EPOCH_DAY = 719_163
+"""The ordinal of 1970-01-01."""
+_PLAIN = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII)
+_PLAIN_LONGEST = 25
+"""Texts that `datetime.fromisoformat` reads as we do, or refuses."""
+
+
+@lru_cache(maxsize=256)
+def _plain_seconds(text: str) -> int | None:
+    """Seconds since 1970 of a time without a fraction; None for what the long way has to judge.
+
+    Kept for the next that asks: rules read the same text several times.
+    """
+    try:
+        return int(datetime.fromisoformat(text).timestamp()) if _PLAIN.fullmatch(text) else None
+    except ValueError:
+        return None
 
 
 _RFC3339 = re.compile(
@@ -248,6 +318,10 @@ _RFC3339 = re.compile(
 
 def parse_time(value: JSON) -> int | float:
     """A time of RFC 3339, with any fraction and offset, as seconds since 1970."""
+    if type(value) is str and len(value) <= _PLAIN_LONGEST:
+        plain = _plain_seconds(value)
+        if plain is not None:
+            return plain
     match = _RFC3339.fullmatch(value) if type(value) is str else None
     if match is None:
         raise JqError(f"{described(value)} is not a time like 2026-01-31T12:00:00Z")
@@ -284,6 +358,16 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(file, key=name)
 
 
+def from_iso(value: JSON, form: DatePattern) -> int:
+    """`2026-01-31T12:00:00Z` as seconds since 1970. Raises JqError."""
+    if type(value) is str and len(value) == _ISO_LENGTH and value[-1] == "Z":
+        plain = _plain_seconds(value)
+        if plain is not None:
+            return plain
+    return mktime(form.read(value))
+
+
+_ISO_LENGTH = 20
 _Set = Callable[[dict[str, int], str], None]
 _SPACES = re.compile(r"[ \t\n\v\f\r]*")
 

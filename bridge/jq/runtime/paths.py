@@ -74,6 +74,8 @@ def _sliced(value: JSON, start: JSON, end: JSON) -> JSON:
         return None
     if type(value) not in (list, str):
         raise no_index(value, {"start": start, "end": end})
+    if (start is None or type(start) is int) and (end is None or type(end) is int):
+        return value[start:end]
     low, high = bounds(len(value), start, end)
     return value[low:high]
 
