@@ -6,6 +6,7 @@ which may be a person's data. Checks take the value as it is sent: trim white sp
 
 from __future__ import annotations
 
+from re import compile as pattern
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -118,11 +119,14 @@ def env_problem(env: str) -> str | None:
     return None
 
 
+_CONTROL: Final = pattern("[\x00-\x1f]")
+
+
 def attachment_url_problem(url: str) -> str | None:
     """Check the URL of an attachment; that it is public only SuprSend can tell."""
     if not url.startswith(URL_SCHEMES):
         return "the attachment's url must begin with https:// or http://; local files are never sent, publish them"
-    if url != url.strip() or any(ord(char) < 32 for char in url):
+    if url != url.strip() or _CONTROL.search(url):
         return "the attachment's url has white space at an end or a control character; remove it"
     try:
         host = urlsplit(url).hostname

@@ -113,3 +113,11 @@ def test_whole_places_cut_as_any_do() -> None:
             for value in ("abcd", [1, 2, 3, 4], "", []):
                 low, high = bounds(len(value), start, end)
                 assert slice_of(value, start, end, EvalBudget()) == value[low:high]
+
+
+def test_paths_of_names_are_removed_as_any_paths_are() -> None:
+    """`del` of names, of one within another and of places gives the same in whatever order they are written."""
+    value = {"a": {"b": 1, "c": [1, 2, 3]}, "d": None, "é": 1}
+    assert outputs('del(.a.b, .d, .["é"], .a.b)', value) == [{"a": {"c": [1, 2, 3]}}]
+    assert outputs("del(.a.b, .a, .d)", value) == [{"é": 1}]
+    assert outputs("del(.d, .a.c[0], .a.b, .a.c[2])", value) == [{"a": {"c": [2]}, "é": 1}]

@@ -6,6 +6,9 @@ is what a sink keeps, but for the few kinds that branch (`TABLES.branches`).
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from bridge.jq.builtins.table import NOT_CONSTANT
 from bridge.jq.core_nodes import (
     MANY,
@@ -55,6 +58,7 @@ from bridge.jq.emit.writer import (
     truthy,
 )
 from bridge.jq.problems import JqProblem
+from bridge.jq.runtime.arith import WRITTEN
 from bridge.jq.runtime.formats import FORMATS
 from bridge.jq.syntax.nodes import Call
 
@@ -138,6 +142,9 @@ def _key(writer: Writer, node: Step, keys: list[str], target: Out, sink: Sink) -
     sink.write(Out(found, _longer(writer, target.path, key)))
 
 
+_PLACE: Final = re.compile(r"None|\(?-?\d+\)?")
+
+
 def _slice(writer: Writer, node: Step, keys: list[str], target: Out, sink: Sink) -> None:
     low, high = keys
     key = "" if target.path is None else writer.keep(f'{{"start": {low}, "end": {high}}}')
@@ -145,7 +152,13 @@ def _slice(writer: Writer, node: Step, keys: list[str], target: Out, sink: Sink)
     if node.optional:
         _found(writer, f"slice_or_none({target.value}, {low}, {high}, B)", target, key, sink)
         return
-    found = writer.keep(f"slice_of({target.value}, {low}, {high}, B)")
+    value = target.value
+    cut = f"slice_of({value}, {low}, {high}, B)"
+    if value.isidentifier() and _PLACE.fullmatch(low) and _PLACE.fullmatch(high):
+        # A short text costs no step.
+        low, high = low.replace("None", ""), high.replace("None", "")
+        cut = f"{value}[{low}:{high}] if type({value}) is str and len({value}) < {1 << WRITTEN} else {cut}"
+    found = writer.keep(cut)
     sink.write(Out(found, _longer(writer, target.path, key)))
 
 

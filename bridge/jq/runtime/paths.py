@@ -258,7 +258,9 @@ def delpaths(value: JSON, paths: JSON, budget: EvalBudget) -> JSON:
         if type(path) not in (list, tuple):
             raise JqError(f"Path must be specified as array, not {type_name(path)}")
     budget.step(len(paths) * 4)
-    ordered = sorted((list(path) for path in paths), key=sort_key)
+    names_only = {kind for path in paths for kind in map(type, path)} == {str}
+    # Python orders lists of texts as jq does.
+    ordered = sorted(map(list, paths), key=None if names_only else sort_key)
     if ordered and not ordered[0]:
         return None
     return _delete(value, ordered, 0, budget, {})

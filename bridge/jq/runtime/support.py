@@ -213,17 +213,14 @@ def weigh(value: JSON, budget: EvalBudget) -> None:
     """Count every part of a result: what is shared counts as often as it is written out."""
     if type(value) not in (list, dict):
         return
-    stack = [iter(iterate_or_nothing(value))]
+    stack = [value]
     while stack:
-        for item in stack[-1]:
-            budget.steps -= 1
-            if budget.steps < 0:
-                budget.over()
-            if type(item) is list or type(item) is dict:
-                stack.append(iter(iterate_or_nothing(item)))
-                break
-        else:
-            stack.pop()
+        part = stack.pop()
+        items = part if type(part) is list else part.values()
+        budget.steps -= len(items)
+        if budget.steps < 0:
+            budget.over()
+        stack.extend([item for item in items if type(item) is list or type(item) is dict])
 
 
 def range_of(start: JSON, end: JSON, by: JSON = 1, budget: EvalBudget | None = None) -> Iterator[JSON]:
