@@ -121,3 +121,9 @@ def test_paths_of_names_are_removed_as_any_paths_are() -> None:
     assert outputs('del(.a.b, .d, .["é"], .a.b)', value) == [{"a": {"c": [1, 2, 3]}}]
     assert outputs("del(.a.b, .a, .d)", value) == [{"é": 1}]
     assert outputs("del(.d, .a.c[0], .a.b, .a.c[2])", value) == [{"a": {"c": [2]}, "é": 1}]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_slice_of_a_constant_compiles_in_silence() -> None:
+    """Python does not warn of the code for a slice of a constant."""
+    assert outputs('[(true, 1)[:2]?, null[:2], "abc"[:2]]') == [[None, "ab"]]

@@ -154,7 +154,7 @@ def _slice(writer: Writer, node: Step, keys: list[str], target: Out, sink: Sink)
         return
     value = target.value
     cut = f"slice_of({value}, {low}, {high}, B)"
-    if value.isidentifier() and _PLACE.fullmatch(low) and _PLACE.fullmatch(high):
+    if value.isidentifier() and value.islower() and _PLACE.fullmatch(low) and _PLACE.fullmatch(high):
         # A short text costs no step.
         low, high = low.replace("None", ""), high.replace("None", "")
         cut = f"{value}[{low}:{high}] if type({value}) is str and len({value}) < {1 << WRITTEN} else {cut}"
