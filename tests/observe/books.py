@@ -613,7 +613,8 @@ class Played:
 
     def _lane(self, entry: Entry) -> tuple[int, bytes] | None:
         if self.policy.ordering == "partition":
-            return (PARTITIONS.index(entry.name), b"") if entry.live else (id(entry), b"")
+            place = PARTITIONS.index(entry.name)
+            return (place if entry.live else -2 - place, b"")
         key = entry.record.key() if self.policy.ordering == "key" else None
         return None if key is None else (PARTITIONS.index(entry.name) if entry.live else -1, key)
 
