@@ -225,8 +225,9 @@ class MappedRun(NamedTuple):
 
 RunMapper = Callable[[Sequence[Record], Sequence[int], int, int], MappedRun]
 """`(records, offsets, most, room)`: maps the records until `most` events were made, the events take more than `room` bytes or as
-many as are kept (`MappingContext.kept_bytes`), or all are mapped; the record with which that is reached is in it whole (what goes beyond begins the next batch). Total and pure:
-never raises, whatever the records are; no result depends on the records before."""
+many as are kept (`MappingContext.kept_bytes`), or all are mapped; the record with which that is reached is in it whole (what
+goes beyond begins the next batch). Total and pure: never raises, whatever the records are; no result depends on the records
+before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from bridge.secrets import SecretError
 
 BODY_BYTES = 16_384
 REQUEST_SECONDS = 15.0
-_DIGITS = 10
+_MOST_DIGITS = 9
+"""Of the number of partitions that is asked for."""
 PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -168,7 +169,7 @@ async def _readyz(admin: AdminServer, _: web.Request) -> web.Response:
 
 async def _status(admin: AdminServer, request: web.Request) -> web.Response:
     asked = request.query.get("partitions")
-    if asked is not None and not (asked.isascii() and asked.isdigit() and len(asked) < _DIGITS):
+    if asked is not None and not (asked.isascii() and asked.isdigit() and len(asked) <= _MOST_DIGITS):
         return _answer(400, error="partitions: how many of them, a whole number; without it all")
     most = None if asked is None else int(asked)
     return _answer(200, **status(admin.source.snapshot(), admin.process(), most))

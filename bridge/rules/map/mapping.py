@@ -254,6 +254,7 @@ def _remade(
     """The bodies of a run whose last record fanned out far: not all of them are kept."""
     bodies, _, faults, _, places, kinds, expires = made
     at, kept_bytes = places[-1], mapping.context.kept_bytes
+    record, offset = records[at], offsets[at]
     first = places.index(at)
     known = None
     if kind[0]:
@@ -263,7 +264,7 @@ def _remade(
         known = [None if item in failed else sizes.pop() for item in range(len(sizes) + len(failed))]
 
     def again(low: int) -> Sequence[bytes | int]:
-        found: Sequence[bytes | int] = run((records[at],), (offsets[at],), 1, 0, low, low + kept_bytes, known)[0]
+        found: Sequence[bytes | int] = run((record,), (offset,), 1, 0, low, low + kept_bytes, known)[0]
         return found
 
     def event(place: int, body: bytes) -> Event:
